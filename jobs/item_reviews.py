@@ -1,0 +1,21 @@
+"""\`reviews\` and \`items\` to \`item_reviews\`: bounded evidence per item."""
+
+import argparse
+from typing import Any
+
+from jobs.runner import Night, run
+
+
+def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+    """Aggregate in Spark and write."""
+    from persona_pipeline.aggregate import item_reviews
+    from persona_pipeline.spark import session
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    tables = SparkWarehouse(session(night.config.spark, "item_reviews"), night.warehouse)
+    rows = item_reviews(tables.read("reviews"), tables.read("items"), night.config.item_reviews.max_reviews)
+    return {"written": [tables.replace("item_reviews", rows).as_dict()]}
+
+
+if __name__ == "__main__":
+    run("item_reviews", job)

@@ -1,0 +1,55 @@
+"""Input files to `reviews`, `items` and `rejected_reviews`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from jobs.runner import Night, run
+from persona_pipeline.sources.adapters import adapter
+from persona_pipeline.sources.files import check_files
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Arguments of this job alone."""
+    parser.add_argument("--source", required=True, help="adapter: amazon2018, jsonl or synthetic")
+    parser.add_argument("--reviews", type=Path, required=True, help="file or folder of reviews")
+    parser.add_argument("--items", type=Path, help="file or folder of item metadata")
+
+
+def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Clean, de-duplicate, set aside what cannot be used; fail when that is too much."""
+    source, config = adapter(arguments.source), night.config.reviews
+    review_files = [f.path for f in check_files(arguments.reviews, "reviews", source)]
+    item_files = [f.path for f in check_files(arguments.items, "items", source)] if arguments.items else []
+
+    from persona_pipeline.sources import reader
+    from persona_pipeline.spark import session
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    spark = session(night.config.spark, "reviews")
+    tables = SparkWarehouse(spark, night.warehouse)
+    parsed = [reader.parse_reviews(reader.read_lines(spark, review_files).persist(), source, config, night.as_of)]
+    if item_files:
+        parsed.append(reader.parse_items(reader.read_lines(spark, item_files).persist(), source, config))
+    rejected = parsed[0].rejected
+    for more in parsed[1:]:
+        rejected = rejected.unionByName(more.rejected)
+    counts = {(row["input"], row["reason"]): row["count"] for row in rejected.groupBy("input", "reason").count().collect()}
+    written = [tables.replace("rejected_reviews", rejected)]
+    for kind, lines in zip(("reviews", "items"), parsed, strict=False):
+        reasons = {reason: n for (of, reason), n in counts.items() if of == kind}
+        reader.require_few_rejections(kind, lines.lines, reasons, config.max_rejected_share)
+    written.append(tables.replace("reviews", parsed[0].rows))
+    described = parsed[1].rows if item_files else tables.empty("items")
+    written.append(tables.replace("items", reader.with_reviewed_items(described, tables.read("reviews"))))
+    return {
+        "lines": parsed[0].lines,
+        "item_lines": parsed[1].lines if item_files else 0,
+        "not_yet": parsed[0].not_yet,
+        "rejected": {f"{kind}.{reason}": n for (kind, reason), n in sorted(counts.items())},
+        "written": [result.as_dict() for result in written],
+    }
+
+
+if __name__ == "__main__":
+    run("reviews", job, options)

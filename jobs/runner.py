@@ -1,0 +1,73 @@
+"""What every job does around its own work: arguments, the night it belongs to, errors, the summary.
+
+The last line of stdout is the job's JSON summary (Airflow keeps it as the task's XCom), and so is the first, a line
+that says it started. A PipelineError is printed without a traceback and ends the job with exit code 1.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from persona_pipeline.config import PipelineConfig, load_config
+from persona_pipeline.errors import ConfigError, PipelineError
+from persona_pipeline.publish.releases import Release, parent_of
+from persona_pipeline.warehouse import Warehouse, write_summary
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What a job may depend on: invariant 1 of the design."""
+
+    as_of: date
+    config: PipelineConfig
+    warehouse: Warehouse
+    parent: Release | None
+
+
+Job = Callable[[Night, argparse.Namespace], dict[str, Any]]
+
+
+def run(name: str, job: Job, options: Callable[[argparse.ArgumentParser], None] | None = None) -> None:
+    """Run a job from the command line and exit."""
+    parser = argparse.ArgumentParser(prog=f"python -m jobs.{name}", description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--warehouse", type=Path, required=True, help="folder of the Delta tables")
+    parser.add_argument("--as-of", required=True, help="UTC date; reviews before it count")
+    parser.add_argument("--config", default="local", help="profile (local, gpu) or YAML file")
+    parser.add_argument("--extractor", help="overrides extraction.extractor")
+    if options:
+        options(parser)
+    arguments = parser.parse_args()
+    started = time.monotonic()
+    print(json.dumps({"job": name, "event": "started"}), flush=True)
+    try:
+        night = _night(name, arguments)
+        summary = {"job": name, "event": "finished", **job(night, arguments)}
+        summary["seconds"] = round(time.monotonic() - started, 1)
+        write_summary(night.warehouse.root, night.as_of, name, summary)
+    except PipelineError as error:
+        print(json.dumps({"job": name, "event": "failed", "error": str(error)}), flush=True)
+        print(f"{name}: {error}", file=sys.stderr, flush=True)
+        sys.exit(1)
+    print(json.dumps(summary), flush=True)
+    sys.stdout.flush()
+    # Interpreter shutdown waits for the JVM and for idle thread pools; everything is on disk.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _night(name: str, arguments: argparse.Namespace) -> Night:
+    try:
+        as_of = date.fromisoformat(arguments.as_of[:10])
+    except ValueError:
+        raise ConfigError(f"--as-of {arguments.as_of}: expected a date such as 2024-06-30") from None
+    overrides = {"extraction": {"extractor": arguments.extractor}} if arguments.extractor else None
+    config = load_config(arguments.config, overrides)
+    warehouse = Warehouse(arguments.warehouse.resolve(), {"job": name, "as_of": as_of.isoformat()})
+    return Night(as_of, config, warehouse, parent_of(warehouse, as_of))

@@ -1,0 +1,21 @@
+"""\`reviews\` to \`user_histories\`: recent interactions per user."""
+
+import argparse
+from typing import Any
+
+from jobs.runner import Night, run
+
+
+def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+    """Aggregate in Spark and write."""
+    from persona_pipeline.aggregate import user_histories
+    from persona_pipeline.spark import session
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    tables = SparkWarehouse(session(night.config.spark, "user_histories"), night.warehouse)
+    rows = user_histories(tables.read("reviews"), night.config.user_histories.length)
+    return {"written": [tables.replace("user_histories", rows).as_dict()]}
+
+
+if __name__ == "__main__":
+    run("user_histories", job)

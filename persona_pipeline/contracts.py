@@ -1,0 +1,146 @@
+"""Table contracts: `schemas/<table>.yaml` to typed models, Arrow schemas and structural checks.
+
+Spark schemas and Delta column comments are derived from the Arrow schema (`warehouse`), so a column is declared once.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from persona_pipeline.errors import ContractError
+
+SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
+
+_SCALARS: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+ScalarName = Literal["string", "boolean", "int", "long", "float", "double", "date", "timestamp"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StructField(_Model):
+    """One field of a list's struct. Always nullable: the engines differ too much on nested nullability."""
+
+    name: str
+    type: ScalarName
+    description: str = Field(min_length=1)
+
+
+class Column(_Model):
+    """One column. A list holds scalars (`items`) or structs (`fields`)."""
+
+    name: str
+    type: ScalarName | Literal["list"]
+    nullable: bool
+    description: str = Field(min_length=1)
+    items: ScalarName | None = None
+    fields: tuple[StructField, ...] = ()
+
+    @model_validator(mode="after")
+    def _list_of_one_kind(self) -> "Column":
+        if (self.type == "list") != (bool(self.items) != bool(self.fields)):
+            raise ValueError("a list column has items or fields, and no other column has")
+        return self
+
+    def arrow_type(self) -> pa.DataType:
+        """The column's Arrow type."""
+        if self.type != "list":
+            return _SCALARS[self.type]
+        if self.items:
+            return pa.list_(pa.field("element", _SCALARS[self.items]))
+        struct = pa.struct([pa.field(f.name, _SCALARS[f.type], metadata={"comment": f.description}) for f in self.fields])
+        return pa.list_(pa.field("element", struct))
+
+
+class Contract(_Model):
+    """One table: what a row is, who makes it, its key, partitions and columns."""
+
+    table: str
+    description: str = Field(min_length=1)
+    made_by: str
+    engine: Literal["spark", "delta-rs"]
+    key: tuple[str, ...] = Field(min_length=1)
+    partition_by: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = Field(min_length=1)
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in order."""
+        return [column.name for column in self.columns]
+
+    def arrow_schema(self) -> pa.Schema:
+        """Arrow schema with the descriptions as field metadata `comment`."""
+        return pa.schema(
+            pa.field(c.name, c.arrow_type(), nullable=c.nullable, metadata={"comment": c.description}) for c in self.columns
+        )
+
+    def conform(self, rows: pa.Table) -> pa.Table:
+        """Rows in the contract's column order and types, or ContractError naming table, column and fault."""
+        found, wanted = set(rows.column_names), set(self.names)
+        if found != wanted:
+            raise ContractError(
+                f"table {self.table}: columns differ from schemas/{self.table}.yaml: "
+                f"missing {sorted(wanted - found) or 'none'}, unknown {sorted(found - wanted) or 'none'}"
+            )
+        arrays = []
+        for field in self.arrow_schema():
+            try:
+                array = rows.column(field.name).cast(field.type)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise ContractError(f"table {self.table}: column {field.name} is not {field.type}: {error}") from error
+            if not field.nullable and array.null_count:
+                raise ContractError(f"table {self.table}: column {field.name} holds {array.null_count} nulls, none allowed")
+            arrays.append(array)
+        conformed = pa.Table.from_arrays(arrays, schema=self.arrow_schema())
+        self._check_key(conformed)
+        return conformed
+
+    def _check_key(self, rows: pa.Table) -> None:
+        grouped = rows.select(self.key).group_by(list(self.key)).aggregate([([], "count_all")])
+        repeated = grouped.filter(pc.greater(grouped["count_all"], 1))
+        if repeated.num_rows:
+            example = repeated.slice(0, 1).to_pylist()[0]
+            example.pop("count_all")
+            raise ContractError(
+                f"table {self.table}: {repeated.num_rows} repeated values of the key ({', '.join(self.key)}), e.g. {example}"
+            )
+
+
+def table_names() -> list[str]:
+    """Every table there is a contract for, sorted."""
+    return sorted(path.stem for path in SCHEMAS.glob("*.yaml"))
+
+
+@cache
+def load_contract(table: str) -> Contract:
+    """The contract of a table. Raises ContractError when there is none or it is malformed."""
+    path = SCHEMAS / f"{table}.yaml"
+    if not path.is_file():
+        raise ContractError(f"no contract schemas/{table}.yaml; tables: {', '.join(table_names())}")
+    try:
+        contract = Contract.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValidationError) as error:
+        raise ContractError(f"schemas/{table}.yaml: {error}") from error
+    columns = set(contract.names)
+    strangers = (set(contract.key) | set(contract.partition_by)) - columns
+    if contract.table != table or strangers or len(columns) != len(contract.columns):
+        raise ContractError(
+            f"schemas/{table}.yaml: table must be {table}, key and partitions among the columns "
+            f"({', '.join(sorted(strangers)) or 'they are'}), and column names distinct"
+        )
+    return contract

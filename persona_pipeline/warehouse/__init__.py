@@ -1,0 +1,10 @@
+"""Reading and writing Delta tables by contract, from delta-rs (`Warehouse`) and from Spark (`SparkWarehouse`).
+
+A write states the whole content a table should have; only rows that differ are committed, and when none does there is
+no commit at all. So a rerun of a job leaves data, versions and files as they are.
+"""
+
+from persona_pipeline.warehouse._files import Warehouse, WriteResult
+from persona_pipeline.warehouse._summaries import read_summaries, write_summary
+
+__all__ = ["Warehouse", "WriteResult", "read_summaries", "write_summary"]

@@ -1,0 +1,162 @@
+"""The delta-rs side of the warehouse: Arrow tables in, Arrow tables out, differences found by DuckDB.
+
+Memory: a write holds the new rows and streams the stored ones; a read holds what it returns.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Field, Schema, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+
+from persona_pipeline.contracts import Contract, load_contract
+from persona_pipeline.errors import ContractError, PipelineError
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What a write changed. `version` is the table's Delta version afterwards."""
+
+    table: str
+    version: int
+    inserted: int
+    updated: int
+    deleted: int
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was committed."""
+        return bool(self.inserted or self.updated or self.deleted)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a job's JSON summary."""
+        return asdict(self)
+
+
+class Warehouse:
+    """One folder of Delta tables. `commit` is kept in the commit metadata of every write."""
+
+    def __init__(self, root: str | Path, commit: Mapping[str, str] | None = None) -> None:
+        self.root = Path(root)
+        self.commit = dict(commit or {})
+
+    def path(self, table: str) -> str:
+        """Folder of a table."""
+        return str(self.root / table)
+
+    def exists(self, table: str) -> bool:
+        """Whether the table was ever written."""
+        return DeltaTable.is_deltatable(self.path(table))
+
+    def version(self, table: str) -> int | None:
+        """Newest Delta version, None where there is no table."""
+        return self._open(table).version() if self.exists(table) else None
+
+    def versions(self) -> dict[str, int]:
+        """Newest version of every table in the warehouse, by name."""
+        found = sorted(p.parent.name for p in self.root.glob("*/_delta_log"))
+        return {table: self._open(table).version() for table in found if not table.startswith("_")}
+
+    def read(
+        self, table: str, columns: Sequence[str] | None = None, version: int | None = None, where: str | None = None
+    ) -> pa.Table:
+        """Rows of a table at a version (the newest by default), in key order; `where` is a SQL condition.
+
+        A table never written is empty. Raises PipelineError for a version that is gone.
+        """
+        contract = load_contract(table)
+        if not self.exists(table):
+            if version is not None:
+                raise PipelineError(f"table {table}: version {version} asked for, but there is no table at {self.path(table)}")
+            return contract.arrow_schema().empty_table().select(columns or contract.names)
+        stored = self._open(table, version).to_pyarrow_dataset()
+        chosen = ", ".join(_quoted(columns or contract.names))
+        order = ", ".join(_quoted(contract.key))
+        with duckdb.connect() as connection:
+            connection.register("stored", stored)
+            return connection.sql(f"SELECT {chosen} FROM stored WHERE {where or 'true'} ORDER BY {order}").to_arrow_table()
+
+    def replace(self, table: str, rows: pa.Table) -> WriteResult:
+        """Make the table hold exactly these rows, committing only what differs."""
+        return self._write(table, rows, delete_others=True)
+
+    def upsert(self, table: str, rows: pa.Table) -> WriteResult:
+        """Insert rows with a new key and update those that differ; other rows stay."""
+        return self._write(table, rows, delete_others=False)
+
+    def _open(self, table: str, version: int | None = None) -> DeltaTable:
+        try:
+            return DeltaTable(self.path(table), version=version)
+        except TableNotFoundError as error:
+            raise PipelineError(f"table {table}: nothing at {self.path(table)}") from error
+
+    def _write(self, table: str, rows: pa.Table, *, delete_others: bool) -> WriteResult:
+        contract = load_contract(table)
+        if contract.engine != "delta-rs":
+            raise ContractError(f"table {table}: schemas/{table}.yaml says it is written by {contract.engine}")
+        rows = contract.conform(rows)
+        if not self.exists(table):
+            self._create(contract)
+        target = self._open(table)
+        changes = _differences(contract, rows, target.to_pyarrow_dataset(), delete_others=delete_others)
+        counts = {op: changes.column("_op").to_pylist().count(op) for op in ("insert", "update", "delete")}
+        properties = CommitProperties(custom_metadata=self.commit or None)
+        if counts["update"] or counts["delete"]:
+            matches = " AND ".join(f'stored."{column}" = changed."{column}"' for column in contract.key)
+            (
+                target.merge(changes, matches, source_alias="changed", target_alias="stored", commit_properties=properties)
+                .when_matched_delete("changed._op = 'delete'")
+                .when_matched_update_all("changed._op = 'update'", except_cols=["_op"])
+                .when_not_matched_insert_all(except_cols=["_op"])
+                .execute()
+            )
+        elif counts["insert"]:
+            write_deltalake(target, changes.drop_columns(["_op"]), mode="append", commit_properties=properties)
+        return WriteResult(table, self._open(table).version(), counts["insert"], counts["update"], counts["delete"])
+
+    def _create(self, contract: Contract) -> None:
+        schema = Schema([_delta_field(field) for field in contract.arrow_schema()])
+        DeltaTable.create(
+            self.path(contract.table),
+            schema,
+            partition_by=list(contract.partition_by),
+            name=contract.table,
+            description=contract.description,
+            commit_properties=CommitProperties(custom_metadata=self.commit or None),
+        )
+
+
+def _delta_field(field: pa.Field) -> Field:
+    plain = Field.from_arrow(field)
+    comment = (field.metadata or {})[b"comment"].decode()
+    return Field(field.name, plain.type, nullable=field.nullable, metadata={"comment": comment})
+
+
+def _quoted(columns: Sequence[str]) -> list[str]:
+    return [f'"{column}"' for column in columns]
+
+
+def _differences(contract: Contract, rows: pa.Table, stored: Any, *, delete_others: bool) -> pa.Table:
+    """New, changed and (if asked) vanished rows with their `_op`. Hash joins on the key: O(new + stored)."""
+    using = ", ".join(_quoted(contract.key))
+    values = [name for name in contract.names if name not in contract.key]
+    differs = " OR ".join(f'wanted."{name}" IS DISTINCT FROM stored."{name}"' for name in values) or "false"
+    found = f'stored."{contract.key[0]}"'
+    columns = ", ".join(f'wanted."{name}"' for name in contract.names)
+    query = (
+        f"SELECT {columns}, CASE WHEN {found} IS NULL THEN 'insert' ELSE 'update' END AS _op "
+        f"FROM wanted LEFT JOIN stored USING ({using}) WHERE {found} IS NULL OR {differs}"
+    )
+    if delete_others:
+        kept = ", ".join(_quoted(contract.names))
+        query += f" UNION ALL SELECT {kept}, 'delete' AS _op FROM stored ANTI JOIN wanted USING ({using})"
+    with duckdb.connect() as connection:
+        connection.register("wanted", rows)
+        connection.register("stored", stored)
+        changes = connection.sql(query).to_arrow_table()
+    schema = contract.arrow_schema().append(pa.field("_op", pa.string()))
+    return changes.cast(schema)

@@ -1,0 +1,158 @@
+"""The Spark side of the warehouse: DataFrames in and out, written as the smallest MERGE that makes the table equal."""
+
+import json
+from functools import reduce
+
+from delta.tables import DeltaTable
+from pyspark import StorageLevel
+from pyspark.sql import Column as SparkColumn
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from persona_pipeline.contracts import Contract, StructField, load_contract
+from persona_pipeline.errors import ContractError
+from persona_pipeline.warehouse._files import Warehouse, WriteResult
+
+_SCALARS: dict[str, T.DataType] = {
+    "string": T.StringType(),
+    "boolean": T.BooleanType(),
+    "int": T.IntegerType(),
+    "long": T.LongType(),
+    "float": T.FloatType(),
+    "double": T.DoubleType(),
+    "date": T.DateType(),
+    "timestamp": T.TimestampType(),
+}
+
+
+def spark_schema(contract: Contract) -> T.StructType:
+    """The contract as a Spark schema, descriptions as column comments."""
+
+    def struct(fields: tuple[StructField, ...]) -> T.StructType:
+        return T.StructType([T.StructField(f.name, _SCALARS[f.type], True, {"comment": f.description}) for f in fields])
+
+    def kind(type_: str, items: str | None, fields: tuple[StructField, ...]) -> T.DataType:
+        if type_ != "list":
+            return _SCALARS[type_]
+        return T.ArrayType(_SCALARS[items] if items else struct(fields), True)
+
+    return T.StructType(
+        [T.StructField(c.name, kind(c.type, c.items, c.fields), c.nullable, {"comment": c.description}) for c in contract.columns]
+    )
+
+
+class SparkWarehouse:
+    """The tables of a `Warehouse` as DataFrames."""
+
+    def __init__(self, spark: SparkSession, warehouse: Warehouse) -> None:
+        self.spark = spark
+        self.files = warehouse
+
+    def read(self, table: str, version: int | None = None) -> DataFrame:
+        """The table at a version (the newest by default); empty where it was never written."""
+        if not self.files.exists(table):
+            return self.empty(table)
+        reader = self.spark.read.format("delta")
+        return (reader if version is None else reader.option("versionAsOf", version)).load(self.files.path(table))
+
+    def empty(self, table: str) -> DataFrame:
+        """No rows, with the table's columns."""
+        return self.spark.createDataFrame([], spark_schema(load_contract(table)))
+
+    def replace(self, table: str, rows: DataFrame) -> WriteResult:
+        """Make the table hold exactly these rows, committing only what differs.
+
+        Raises ContractError, before anything is written, for wrong columns, nulls or repeated keys.
+        """
+        contract = load_contract(table)
+        if contract.engine != "spark":
+            raise ContractError(f"table {table}: schemas/{table}.yaml says it is written by {contract.engine}")
+        wanted = _conform(contract, rows).persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            total = _check(contract, wanted)
+            self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(self.files.commit))
+            if self.files.exists(table):
+                counts = self._merge(contract, wanted)
+            else:
+                self._create(contract)
+                wanted.write.format("delta").mode("append").save(self.files.path(table))
+                counts = {"insert": total}
+        finally:
+            wanted.unpersist()
+        version = self.files.version(table)
+        assert version is not None
+        return WriteResult(table, version, counts.get("insert", 0), counts.get("update", 0), counts.get("delete", 0))
+
+    def _merge(self, contract: Contract, wanted: DataFrame) -> dict[str, int]:
+        changes = _differences(contract, wanted, self.read(contract.table)).persist(StorageLevel.MEMORY_AND_DISK)
+        counts = {row["_op"]: row["count"] for row in changes.groupBy("_op").count().collect()}
+        if counts:
+            matches = reduce(SparkColumn.__and__, (F.col(f"stored.{c}") == F.col(f"changed.{c}") for c in contract.key))
+            assignments = {name: F.col(f"changed.{name}") for name in contract.names}
+            (
+                DeltaTable.forPath(self.spark, self.files.path(contract.table))
+                .alias("stored")
+                .merge(changes.alias("changed"), matches)
+                .whenMatchedDelete(F.col("changed._op") == "delete")
+                .whenMatchedUpdate(F.col("changed._op") == "update", assignments)
+                .whenNotMatchedInsert(F.col("changed._op") == "insert", assignments)
+                .execute()
+            )
+        changes.unpersist()
+        return counts
+
+    def _create(self, contract: Contract) -> None:
+        (
+            DeltaTable.createIfNotExists(self.spark)
+            .location(self.files.path(contract.table))
+            .addColumns(spark_schema(contract))
+            .partitionedBy(*contract.partition_by)
+            .comment(contract.description)
+            # Off, so that delta-rs and DuckDB open what Spark wrote.
+            .property("delta.enableDeletionVectors", "false")
+            .property("delta.columnMapping.mode", "none")
+            .execute()
+        )
+
+
+def _conform(contract: Contract, rows: DataFrame) -> DataFrame:
+    found, wanted = set(rows.columns), set(contract.names)
+    if found != wanted:
+        raise ContractError(
+            f"table {contract.table}: columns differ from schemas/{contract.table}.yaml: "
+            f"missing {sorted(wanted - found) or 'none'}, unknown {sorted(found - wanted) or 'none'}"
+        )
+    return rows.select(*(F.col(f.name).cast(f.dataType).alias(f.name) for f in spark_schema(contract)))
+
+
+def _check(contract: Contract, rows: DataFrame) -> int:
+    """The number of rows, if they keep the contract."""
+    required = [c.name for c in contract.columns if not c.nullable]
+    # One pass: the partial aggregate by key carries the null counts along.
+    nulls = [F.sum(F.col(name).isNull().cast("long")).alias(f"nulls_{name}") for name in required]
+    by_key = rows.groupBy(*contract.key).agg(F.count("*").alias("n"), *nulls)
+    totals = [F.sum("n").alias("rows"), F.sum((F.col("n") > 1).cast("long")).alias("repeated")]
+    totals += [F.sum(f"nulls_{name}").alias(f"nulls_{name}") for name in required]
+    found = by_key.agg(*totals).collect()[0].asDict()
+    faults = [f"column {n} holds {found[f'nulls_{n}']} nulls, none allowed" for n in required if found[f"nulls_{n}"]]
+    if found["repeated"]:
+        faults.append(f"{found['repeated']} repeated values of the key ({', '.join(contract.key)})")
+    if faults:
+        raise ContractError(f"table {contract.table}: " + "; ".join(faults))
+    return found["rows"] or 0
+
+
+def _differences(contract: Contract, wanted: DataFrame, stored: DataFrame) -> DataFrame:
+    """New, changed and vanished rows with their `_op`: one full outer join on the key."""
+    key = list(contract.key)
+    pack = F.struct(*contract.names)
+    left = wanted.select(*key, pack.alias("wanted"))
+    right = stored.select(*key, pack.alias("stored"))
+    op = (
+        F.when(F.col("stored").isNull(), "insert")
+        .when(F.col("wanted").isNull(), "delete")
+        .when(~F.col("wanted").eqNullSafe(F.col("stored")), "update")
+    )
+    joined = left.join(right, key, "full_outer").select(op.alias("_op"), F.coalesce("wanted", "stored").alias("row"))
+    return joined.where("_op IS NOT NULL").select("row.*", "_op")
