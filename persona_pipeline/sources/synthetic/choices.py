@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from persona_pipeline.sources.synthetic.config import SyntheticConfig
 from persona_pipeline.sources.synthetic.people import People, Visits
-from persona_pipeline.sources.synthetic.shop import Shop
 
 _TRIES = 30
 
@@ -75,7 +74,9 @@ def make_choices(config: SyntheticConfig, model: ChoiceModel, people: People, vi
             users = visits.user[pending]
             drawn = _draw_rows(rng, people.mixture_on(users, visits.day[pending]))
             row = period[pending] * p + drawn
-            found = np.clip(np.searchsorted(ladder, row + rng.random(len(row)), side="right") - row * n_items, 0, n_items - 1)
+            found = np.clip(
+                np.searchsorted(ladder, row + rng.random(len(row)), side="right") - row * n_items, 0, n_items - 1
+            )
             known = (seen[users, :nth] == found[:, None]).any(axis=1)
             item[pending[~known]], persona[pending[~known]] = found[~known], drawn[~known]
             pending = pending[known]
@@ -83,7 +84,9 @@ def make_choices(config: SyntheticConfig, model: ChoiceModel, people: People, vi
                 break
         for visit in pending:  # somebody who knows nearly all they like
             mixture = people.mixture_on(visits.user[[visit]], visits.day[[visit]])[0]
-            item[visit], persona[visit] = _draw_unseen(rng, mixture, tables[period[visit]], seen[visits.user[visit], :nth])
+            item[visit], persona[visit] = _draw_unseen(
+                rng, mixture, tables[period[visit]], seen[visits.user[visit], :nth]
+            )
         seen[visits.user[current], nth] = item[current]
     return Choices(item=item, persona=persona)
 
@@ -96,7 +99,10 @@ def _draw_rows(rng: np.random.Generator, shares: npt.NDArray[np.float64]) -> npt
 
 
 def _draw_unseen(
-    rng: np.random.Generator, mixture: npt.NDArray[np.float64], table: npt.NDArray[np.float64], seen: npt.NDArray[np.int32]
+    rng: np.random.Generator,
+    mixture: npt.NDArray[np.float64],
+    table: npt.NDArray[np.float64],
+    seen: npt.NDArray[np.int32],
 ) -> tuple[int, int]:
     """Item and persona drawn from the joint distribution without the items seen; any unseen launched item if none of those is left."""
     joint = mixture[:, None] * table  # (p, items)

@@ -23,30 +23,48 @@ class SyntheticConfig(BaseModel):
     days: int = Field(540, ge=30, description="length of the window; day numbers run from 0 to days - 1")
 
     popularity_slope: float = Field(1.0, ge=0, description="base popularity is rank to the power of minus this (Zipf)")
-    popularity_exponent: float = Field(0.6, ge=0, description="choice is proportional to base popularity to this power, times the match")
-    impulse_share: float = Field(0.06, ge=0, lt=1, description="choices that look at popularity alone, within the persona's categories")
+    popularity_exponent: float = Field(
+        0.6, ge=0, description="choice is proportional to base popularity to this power, times the match"
+    )
+    impulse_share: float = Field(
+        0.08, ge=0, lt=1, description="choices that look at popularity alone, within the persona's categories"
+    )
 
     cold_user_share: float = Field(0.15, ge=0, lt=1, description="users with one or two reviews")
     drift_share: float = Field(0.2, ge=0, le=1, description="users, cold ones excepted, whose mixture changes on a day")
     new_item_share: float = Field(0.06, ge=0, lt=1, description="items launched in the last `new_item_days` days")
     new_item_days: int = Field(28, ge=1, description="how recent a new item is")
-    unreviewed_item_share: float = Field(0.02, ge=0, lt=1, description="items launched the day after the last review: no review at all")
+    unreviewed_item_share: float = Field(
+        0.02, ge=0, lt=1, description="items launched the day after the last review: no review at all"
+    )
 
-    off_topic_share: float = Field(0.1, ge=0, le=1, description="reviews without a word of any persona (delivery, bare praise)")
-    contradictory_share: float = Field(0.05, ge=0, le=1, description="reviews in another persona's words, or against their own rating")
-    repeat_share: float = Field(0.005, ge=0, lt=0.5, description="reviews that repeat an earlier one of the same user and item")
+    off_topic_share: float = Field(
+        0.1, ge=0, le=1, description="reviews without a word of any persona (delivery, bare praise)"
+    )
+    contradictory_share: float = Field(
+        0.05, ge=0, le=1, description="reviews in another persona's words, or against their own rating"
+    )
+    repeat_share: float = Field(
+        0.005, ge=0, lt=0.5, description="reviews that repeat an earlier one of the same user and item"
+    )
     typo_share: float = Field(0.15, ge=0, le=1, description="reviews with misspelt words")
-    shorthand_share: float = Field(0.08, ge=0, le=1, description="reviews with abbreviations, lower case only or no full stops")
+    shorthand_share: float = Field(
+        0.08, ge=0, le=1, description="reviews with abbreviations, lower case only or no full stops"
+    )
     emoji_share: float = Field(0.06, ge=0, le=1, description="reviews with an emoji")
     html_share: float = Field(0.02, ge=0, le=1, description="reviews with line-break tags or escaped characters")
-    contact_share: float = Field(0.003, ge=0, le=1, description="reviews with an e-mail address or a phone number (reserved ones)")
+    contact_share: float = Field(
+        0.003, ge=0, le=1, description="reviews with an e-mail address or a phone number (reserved ones)"
+    )
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
         first_reviews = self.n_reviews - self.n_repeats
         least = self.n_cold_users + MIN_REVIEWS * (self.n_users - self.n_cold_users)
         if first_reviews < least:
-            raise ValueError(f"n_reviews={self.n_reviews} is too few for n_users={self.n_users}: at least {least} and the repeated ones")
+            raise ValueError(
+                f"n_reviews={self.n_reviews} is too few for n_users={self.n_users}: at least {least} and the repeated ones"
+            )
         if first_reviews > self.n_users * self.max_reviews_per_user / 2:
             raise ValueError(
                 f"n_reviews={self.n_reviews} is too many for n_users={self.n_users}, n_items={self.n_items}: nobody reviews an item "

@@ -25,7 +25,9 @@ def write(world: SyntheticWorld, folder: Path | str) -> None:
     """
     folder = Path(folder)
     if folder.exists() and not _replaceable(folder):
-        raise SourceError(f"{folder}: exists and is not a synthetic world ({TRUTH}/{CONFIG} is missing); choose another folder")
+        raise SourceError(
+            f"{folder}: exists and is not a synthetic world ({TRUTH}/{CONFIG} is missing); choose another folder"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = folder.parent / f".{folder.name}.{os.getpid()}.new"
     shutil.rmtree(fresh, ignore_errors=True)
@@ -59,10 +61,12 @@ def _write_into(world: SyntheticWorld, folder: Path) -> None:
     truth = folder / TRUTH
     truth.mkdir(parents=True)
     for name, rows in (("reviews", world.review_rows()), ("items", world.item_rows())):
-        with (folder / f"{name}.jsonl.gz").open("wb") as raw:
+        with (
+            (folder / f"{name}.jsonl.gz").open("wb") as raw,
             # The empty name and time 0 keep the header free of anything but the format.
-            with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed:
-                packed.writelines(_line(row).encode() for row in rows)
+            gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,
+        ):
+            packed.writelines(_line(row).encode() for row in rows)
     for name, rows in (
         ("personas", world.true_persona_rows()),
         ("items", world.true_item_rows()),

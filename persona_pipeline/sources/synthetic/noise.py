@@ -13,7 +13,9 @@ _NAMES = ("maria.k", "tom_82", "jh.berger", "lena", "oldfox", "sam.w", "d.okafor
 _DOMAINS = ("example.com", "example.org", "mail.example.net")  # reserved for documentation, RFC 2606
 
 
-def add_noise(config: SyntheticConfig, draw: Draw, sentences: list[str], rating: int, contacts: tuple[Phrase, ...]) -> str:
+def add_noise(
+    config: SyntheticConfig, draw: Draw, sentences: list[str], rating: int, contacts: tuple[Phrase, ...]
+) -> str:
     """The text of a review, one to eight sentences joined. Each kind of noise hits its configured share of reviews."""
     if draw() < config.contact_share:
         sentences = [*sentences, _contact(draw, contacts)]
@@ -32,7 +34,9 @@ def add_noise(config: SyntheticConfig, draw: Draw, sentences: list[str], rating:
 def _contact(draw: Draw, contacts: tuple[Phrase, ...]) -> str:
     email = f"{_NAMES[int(draw() * len(_NAMES))]}@{_DOMAINS[int(draw() * len(_DOMAINS))]}"
     number = int(draw() * 100)
-    phone = (f"(202) 555-01{number:02d}", f"+1 202-555-01{number:02d}", f"020 7946 0{number:03d}")[int(draw() * 3)]  # fictitious ranges
+    phone = (f"(202) 555-01{number:02d}", f"+1 202-555-01{number:02d}", f"020 7946 0{number:03d}")[
+        int(draw() * 3)
+    ]  # fictitious ranges
     return sentence(contacts[int(draw() * len(contacts))].expand(draw, {"email": email, "phone": phone}))
 
 

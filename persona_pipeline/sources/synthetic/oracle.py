@@ -31,7 +31,9 @@ class Oracle:
         self._later = _shares([(row["drift"] or row)["mixture"] for row in users], column)
         self._drift_day = np.array([row["drift"]["day"] if row["drift"] else np.iinfo(np.int64).max for row in users])
         self._model = ChoiceModel(
-            weights=_shares([{entry["persona_id"]: entry["weight"] for entry in row["personas"]} for row in items], column),
+            weights=_shares(
+                [{entry["persona_id"]: entry["weight"] for entry in row["personas"]} for row in items], column
+            ),
             eligible=np.array([[row["category"] in persona["categories"] for persona in personas] for row in items]),
             popularity=np.array([row["base_popularity"] for row in items]),
             launch_day=np.array([row["launch_day"] for row in items]),
@@ -61,7 +63,9 @@ class Oracle:
         """
         users = np.array([_known(self._user, user_id, "user") for user_id in user_ids], dtype=np.int64)
         items = np.array([_known(self._item, item_id, "item") for item_id in item_ids], dtype=np.int64)
-        mixture = np.where((day >= self._drift_day[users])[:, None], self._later[users], self._mixture[users])  # (users, p)
+        mixture = np.where(
+            (day >= self._drift_day[users])[:, None], self._later[users], self._mixture[users]
+        )  # (users, p)
         scores: npt.NDArray[np.float64] = mixture @ self._model.table(day)[:, items]
         return scores
 

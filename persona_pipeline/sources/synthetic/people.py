@@ -88,7 +88,9 @@ def _mixtures(
     return rounded_shares(mixtures)
 
 
-def _review_counts(rng: np.random.Generator, config: SyntheticConfig, cold: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+def _review_counts(
+    rng: np.random.Generator, config: SyntheticConfig, cold: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int64]:
     """(users,) summing to the reviews that are no repeats: 1 or 2 for the cold, a long tail from MIN_REVIEWS up for the rest."""
     counts = np.where(cold, rng.integers(1, 3, config.n_users), MIN_REVIEWS)
     total = config.n_reviews - config.n_repeats

@@ -35,7 +35,9 @@ class Phrase:
     def expand(self, draw: Draw, slots: Mapping[str, str] | None = None) -> str:
         """One variant. Consumes one number per alternative. Raises KeyError for a slot without a value."""
         text = "".join(
-            [part if isinstance(part, str) else part[int(draw() * len(part))] for part in self.parts]  # a list joins faster
+            [
+                part if isinstance(part, str) else part[int(draw() * len(part))] for part in self.parts
+            ]  # a list joins faster
         )
         return _SLOT.sub(lambda match: (slots or {})[match.group(1)], text) if self.slots else text
 

@@ -54,7 +54,9 @@ def make_reviews(
     row_of_first[origin[~repeated]] = np.flatnonzero(~repeated)
     repeats = np.where(repeated, row_of_first[origin], FIRST)
     voice = np.where(text_persona == NOBODY, choices.persona, text_persona)
-    drafts = _Drafts(choices.item[origin], voice[origin], tone[origin], rating[origin], kind[origin], repeats, word_for_word)
+    drafts = _Drafts(
+        choices.item[origin], voice[origin], tone[origin], rating[origin], kind[origin], repeats, word_for_word
+    )
     titles, texts = _write(config, vocabulary, shop, drafts)
     return Reviews(
         user=visits.user[origin],
@@ -76,8 +78,8 @@ def _ratings(
     """Around 4 to 5 where the item serves the persona, around 2 where it was bought on impulse."""
     weight = shop.weights[choices.item, choices.persona]
     match = weight / shop.weights[choices.item].max(axis=1)
-    expected = np.where(weight > 0, 3.7 + 1.1 * match, 2.1)
-    spread = rng.normal(0, 0.7, len(match)) + people.leniency[visits.user] + shop.quality[choices.item]
+    expected = np.where(weight > 0, 3.5 + 1.25 * match, 2.1)
+    spread = rng.normal(0, 0.8, len(match)) + people.leniency[visits.user] + shop.quality[choices.item]
     return np.clip(np.rint(expected + spread), 1, 5).astype(np.int64)
 
 
@@ -125,14 +127,18 @@ def _repeats(
     )
 
 
-def _write(config: SyntheticConfig, vocabulary: Vocabulary, shop: Shop, drafts: "_Drafts") -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _write(
+    config: SyntheticConfig, vocabulary: Vocabulary, shop: Shop, drafts: "_Drafts"
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     draw = random.Random(f"texts {config.seed}").random
     writer = Writer(vocabulary, draw)
     contacts = vocabulary.phrases["contact"]
     titles: list[str] = []
     texts: list[str] = []
     columns = (drafts.item, drafts.voice, drafts.tone, drafts.rating, drafts.kind, drafts.repeats, drafts.posted_twice)
-    for item, voice, tone, rating, kind_index, first, twice in zip(*(column.tolist() for column in columns), strict=True):
+    for item, voice, tone, rating, kind_index, first, twice in zip(
+        *(column.tolist() for column in columns), strict=True
+    ):
         if twice:
             titles.append(titles[first])
             texts.append(texts[first])

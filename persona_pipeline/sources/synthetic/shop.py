@@ -71,7 +71,7 @@ def buyers_by_category(vocabulary: Vocabulary) -> list[npt.NDArray[np.int64]]:
 
 def rounded_shares(values: npt.NDArray[np.float64], decimals: int = 6) -> npt.NDArray[np.float64]:
     """Non-negative rows scaled to sum to 1, rounded so that the truth files hold exactly what the world used. (n, m) to (n, m)."""
-    shares = np.round(values / values.sum(axis=1, keepdims=True), decimals)
+    shares: npt.NDArray[np.float64] = np.round(values / values.sum(axis=1, keepdims=True), decimals)
     largest = shares.argmax(axis=1)
     rows = np.arange(len(shares))
     shares[rows, largest] = np.round(shares[rows, largest] + 1 - shares.sum(axis=1), decimals)
@@ -105,7 +105,9 @@ def _launches(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Launch days and popularity ranks (1 = most popular), (items,) each."""
     launch_day = np.zeros(config.n_items, dtype=np.int64)
-    late = rng.permutation(np.flatnonzero(position >= served_from_start))[: config.n_new_items + config.n_unreviewed_items]
+    late = rng.permutation(np.flatnonzero(position >= served_from_start))[
+        : config.n_new_items + config.n_unreviewed_items
+    ]
     new, unreviewed = late[: config.n_new_items], late[config.n_new_items :]
     launch_day[new] = rng.integers(config.days - config.new_item_days, config.days, len(new))
     launch_day[unreviewed] = config.days

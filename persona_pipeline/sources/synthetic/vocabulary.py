@@ -90,7 +90,9 @@ def load_vocabulary(n_personas: int) -> Vocabulary:
     categories = {entry["id"]: _category(entry) for entry in shop["categories"]}
     wanted = {category_id for persona in personas for category_id in persona.cells}
     if unknown := wanted - set(categories):
-        raise ConfigError(f"synthetic vocabulary: personas.yaml names categories that shop.yaml does not have: {sorted(unknown)}")
+        raise ConfigError(
+            f"synthetic vocabulary: personas.yaml names categories that shop.yaml does not have: {sorted(unknown)}"
+        )
     special = ("time", "titles", "update")
     phrases = {kind: tuple(map(Phrase, lines)) for kind, lines in said.items() if kind not in special}
     return Vocabulary(
@@ -124,7 +126,9 @@ def _persona(entry: dict[str, Any]) -> LatentPersona:
 
 
 def _cell(entry: dict[str, Any]) -> Cell:
-    reasons = tuple(Reason(reason["means"], Phrase(reason["good"]), Phrase(reason["bad"])) for reason in entry["reasons"])
+    reasons = tuple(
+        Reason(reason["means"], Phrase(reason["good"]), Phrase(reason["bad"])) for reason in entry["reasons"]
+    )
     return Cell(goal=Phrase(entry["goal"]), use=Phrase(entry["use"]), blurb=entry["blurb"], reasons=reasons)
 
 

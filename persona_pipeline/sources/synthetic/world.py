@@ -79,7 +79,9 @@ class SyntheticWorld:
                         "weight": float(weights[p]),
                         "reasons": [
                             reason.means
-                            for reason, strong in zip(personas[p].cells[category].reasons, self.shop.strengths[i, p], strict=True)
+                            for reason, strong in zip(
+                                personas[p].cells[category].reasons, self.shop.strengths[i, p], strict=True
+                            )
                             if strong
                         ],
                     }
@@ -106,7 +108,12 @@ class SyntheticWorld:
         """Who chose the item, whose words the text is in (null for off_topic), and which earlier review it repeats (or null)."""
         reviews = self.reviews
         ids = [persona.persona_id for persona in self.vocabulary.personas]
-        columns = (reviews.persona.tolist(), reviews.text_persona.tolist(), reviews.kind.tolist(), reviews.repeats.tolist())
+        columns = (
+            reviews.persona.tolist(),
+            reviews.text_persona.tolist(),
+            reviews.kind.tolist(),
+            reviews.repeats.tolist(),
+        )
         for n, (persona, voice, kind, first) in enumerate(zip(*columns, strict=True)):
             yield {
                 "review_id": review_id(n),
@@ -117,7 +124,9 @@ class SyntheticWorld:
             }
 
     def _shares(self, mixture: list[float]) -> dict[str, float]:
-        return {persona.persona_id: share for persona, share in zip(self.vocabulary.personas, mixture, strict=True) if share}
+        return {
+            persona.persona_id: share for persona, share in zip(self.vocabulary.personas, mixture, strict=True) if share
+        }
 
 
 def generate(config: SyntheticConfig) -> SyntheticWorld:
@@ -129,7 +138,9 @@ def generate(config: SyntheticConfig) -> SyntheticWorld:
     shop = make_shop(config, vocabulary)
     people, visits = make_people(config)
     choices = make_choices(config, choice_model(config, vocabulary, shop), people, visits)
-    return SyntheticWorld(config, vocabulary, shop, people, make_reviews(config, vocabulary, shop, people, visits, choices))
+    return SyntheticWorld(
+        config, vocabulary, shop, people, make_reviews(config, vocabulary, shop, people, visits, choices)
+    )
 
 
 def choice_model(config: SyntheticConfig, vocabulary: Vocabulary, shop: Shop) -> ChoiceModel:
