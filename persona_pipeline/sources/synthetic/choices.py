@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from persona_pipeline.errors import ConfigError
 from persona_pipeline.sources.synthetic.config import SyntheticConfig
 from persona_pipeline.sources.synthetic.people import People, Visits
 
@@ -53,6 +54,7 @@ def make_choices(config: SyntheticConfig, model: ChoiceModel, people: People, vi
     """Visit by visit in each user's order of time: first visits of everybody, then second ones, and so on.
 
     Exact sampling without replacement: whoever draws an item they have reviewed draws persona and item again.
+    Raises ConfigError where somebody runs out of items.
     """
     rng = np.random.default_rng([config.seed, 3])
     periods = np.unique(np.concatenate(([0], model.launch_day[model.launch_day < config.days])))
@@ -83,9 +85,10 @@ def make_choices(config: SyntheticConfig, model: ChoiceModel, people: People, vi
             if not len(pending):
                 break
         for visit in pending:  # somebody who knows nearly all they like
-            mixture = people.mixture_on(visits.user[[visit]], visits.day[[visit]])[0]
+            day = visits.day[[visit]]
+            mixture = people.mixture_on(visits.user[[visit]], day)[0]
             item[visit], persona[visit] = _draw_unseen(
-                rng, mixture, tables[period[visit]], seen[visits.user[visit], :nth]
+                rng, mixture, tables[period[visit]], model, int(day[0]), seen[visits.user[visit], :nth]
             )
         seen[visits.user[current], nth] = item[current]
     return Choices(item=item, persona=persona)
@@ -102,13 +105,22 @@ def _draw_unseen(
     rng: np.random.Generator,
     mixture: npt.NDArray[np.float64],
     table: npt.NDArray[np.float64],
+    model: ChoiceModel,
+    day: int,
     seen: npt.NDArray[np.int32],
 ) -> tuple[int, int]:
-    """Item and persona drawn from the joint distribution without the items seen; any unseen launched item if none of those is left."""
+    """Item and persona drawn from the joint distribution without the items seen.
+
+    Where nothing liked is left, any unseen item of the personas' categories.
+    """
     joint = mixture[:, None] * table  # (p, items)
     joint[:, seen] = 0
-    if joint.sum() == 0:
-        joint = (mixture > 0)[:, None] * np.where(table.sum(axis=0) > 0, 1.0, 0.0)
+    if not joint.any():
+        joint = mixture[:, None] * (model.eligible & (model.launch_day <= day)[:, None]).T
         joint[:, seen] = 0
+    if not joint.any():
+        raise ConfigError(
+            "synthetic: somebody has reviewed all items they could; raise n_items or n_users, or lower n_reviews"
+        )
     flat = int(rng.choice(joint.size, p=joint.ravel() / joint.sum()))
     return flat % table.shape[1], flat // table.shape[1]

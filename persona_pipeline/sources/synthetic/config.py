@@ -14,47 +14,57 @@ class SyntheticConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seed: int = Field(0, ge=0, description="seed of everything drawn")
-    n_users: int = Field(1_200, ge=1, description="people who write at least one review")
-    n_items: int = Field(300, ge=2, description="items in the catalogue, those nobody reviewed included")
-    n_reviews: int = Field(6_000, ge=1, description="review lines, repeated ones included")
-    n_latent_personas: int = Field(24, ge=2, le=24, description="latent personas, from the top of personas.yaml")
-    start: datetime.date = Field(datetime.date(2024, 1, 1), description="first day, UTC")
-    days: int = Field(540, ge=30, description="length of the window; day numbers run from 0 to days - 1")
+    seed: int = Field(default=0, ge=0, description="seed of everything drawn")
+    n_users: int = Field(default=1_200, ge=1, description="people who write at least one review")
+    n_items: int = Field(default=300, ge=2, description="items in the catalogue, those nobody reviewed included")
+    n_reviews: int = Field(default=6_000, ge=1, description="review lines, repeated ones included")
+    n_latent_personas: int = Field(
+        default=24, ge=2, le=24, description="latent personas, from the top of personas.yaml"
+    )
+    start: datetime.date = Field(default=datetime.date(2024, 1, 1), description="first day, UTC")
+    days: int = Field(default=540, ge=30, description="length of the window; day numbers run from 0 to days - 1")
 
-    popularity_slope: float = Field(1.0, ge=0, description="base popularity is rank to the power of minus this (Zipf)")
+    popularity_slope: float = Field(
+        default=1.0, ge=0, description="base popularity is rank to the power of minus this (Zipf)"
+    )
     popularity_exponent: float = Field(
-        0.6, ge=0, description="choice is proportional to base popularity to this power, times the match"
+        default=0.6, ge=0, description="choice is proportional to base popularity to this power, times the match"
     )
     impulse_share: float = Field(
-        0.08, ge=0, lt=1, description="choices that look at popularity alone, within the persona's categories"
+        default=0.08, ge=0, lt=1, description="choices that look at popularity alone, within the persona's categories"
     )
 
-    cold_user_share: float = Field(0.15, ge=0, lt=1, description="users with one or two reviews")
-    drift_share: float = Field(0.2, ge=0, le=1, description="users, cold ones excepted, whose mixture changes on a day")
-    new_item_share: float = Field(0.06, ge=0, lt=1, description="items launched in the last `new_item_days` days")
-    new_item_days: int = Field(28, ge=1, description="how recent a new item is")
+    cold_user_share: float = Field(default=0.15, ge=0, lt=1, description="users with one or two reviews")
+    drift_share: float = Field(
+        default=0.2, ge=0, le=1, description="users, cold ones excepted, whose mixture changes on a day"
+    )
+    new_item_share: float = Field(
+        default=0.06, ge=0, lt=1, description="items launched in the last `new_item_days` days"
+    )
+    new_item_days: int = Field(default=28, ge=1, description="how recent a new item is")
     unreviewed_item_share: float = Field(
-        0.02, ge=0, lt=1, description="items launched the day after the last review: no review at all"
+        default=0.02, ge=0, lt=1, description="items launched the day after the last review: no review at all"
     )
 
     off_topic_share: float = Field(
-        0.1, ge=0, le=1, description="reviews without a word of any persona (delivery, bare praise)"
+        default=0.1, ge=0, le=1, description="reviews without a word of any persona (delivery, bare praise)"
     )
     contradictory_share: float = Field(
-        0.05, ge=0, le=1, description="reviews in another persona's words, or against their own rating"
+        default=0.05, ge=0, le=1, description="reviews in another persona's words, or against their own rating"
     )
     repeat_share: float = Field(
-        0.005, ge=0, lt=0.5, description="reviews that repeat an earlier one of the same user and item"
+        default=0.005, ge=0, lt=0.5, description="reviews that repeat an earlier one of the same user and item"
     )
-    typo_share: float = Field(0.15, ge=0, le=1, description="reviews with misspelt words")
+    typo_share: float = Field(default=0.15, ge=0, le=1, description="reviews with misspelt words")
     shorthand_share: float = Field(
-        0.08, ge=0, le=1, description="reviews with abbreviations, lower case only or no full stops"
+        default=0.08, ge=0, le=1, description="reviews with abbreviations, lower case only or no full stops"
     )
-    emoji_share: float = Field(0.06, ge=0, le=1, description="reviews with an emoji")
-    html_share: float = Field(0.02, ge=0, le=1, description="reviews with line-break tags or escaped characters")
+    emoji_share: float = Field(default=0.06, ge=0, le=1, description="reviews with an emoji")
+    html_share: float = Field(
+        default=0.02, ge=0, le=1, description="reviews with line-break tags or escaped characters"
+    )
     contact_share: float = Field(
-        0.003, ge=0, le=1, description="reviews with an e-mail address or a phone number (reserved ones)"
+        default=0.003, ge=0, le=1, description="reviews with an e-mail address or a phone number (reserved ones)"
     )
 
     @model_validator(mode="after")
@@ -104,5 +114,5 @@ class SyntheticConfig(BaseModel):
 
     @property
     def max_reviews_per_user(self) -> int:
-        """A bound that leaves everybody enough unseen items to choose from."""
-        return max(MIN_REVIEWS + 1, min(120, self.n_items // 4))
+        """A bound that leaves unseen items to choose from: a persona buys in two of at most eight categories."""
+        return max(MIN_REVIEWS + 1, min(120, self.n_items // 6))
