@@ -20,4 +20,6 @@ def aspects_of(review_id: str, remarks: Sequence[Remark], vocabulary: Vocabulary
         evidence.append(AspectQuote(aspect, sentence.start, sentence.end, sentence.quote))
         if aspect not in best or remark.fits[j] > best[aspect][0]:
             best[aspect] = (float(remark.fits[j]), sentence.quote)
-    return ReviewAspects(review_id, {aspect: best[aspect][1] for aspect in ASPECT_NAMES if aspect in best}, tuple(evidence))
+    return ReviewAspects(
+        review_id, {aspect: best[aspect][1] for aspect in ASPECT_NAMES if aspect in best}, tuple(evidence)
+    )

@@ -10,9 +10,17 @@ from persona_pipeline.extract.embedded.provisional import provisional_persona
 from persona_pipeline.extract.embedded.remarks import Remark, read_remarks
 from persona_pipeline.extract.embedded.summaries import summarise
 from persona_pipeline.extract.embedded.vocabulary import load_vocabulary
-from persona_pipeline.extract.embedded.wording import ItemWords, word_personas
+from persona_pipeline.extract.embedded.wording import item_words, word_personas
 from persona_pipeline.extract.embedded.words import Background
-from persona_pipeline.extract.protocol import Embed, ItemEvidence, ItemSummary, Persona, Refusal, ReviewAspects, ReviewText
+from persona_pipeline.extract.protocol import (
+    Embed,
+    ItemEvidence,
+    ItemSummary,
+    Persona,
+    Refusal,
+    ReviewAspects,
+    ReviewText,
+)
 
 CODE_VERSION = 1  # raise it whenever the same input would give other answers
 
@@ -38,13 +46,19 @@ class EmbeddedExtractor:
     def aspects(self, reviews: Sequence[ReviewText]) -> list[ReviewAspects]:
         """One result per review, in order."""
         remarks = read_remarks(reviews, self._embed, self._vocabulary)
-        return [aspects_of(review.review_id, own, self._vocabulary) for review, own in zip(reviews, remarks, strict=True)]
+        return [
+            aspects_of(review.review_id, own, self._vocabulary) for review, own in zip(reviews, remarks, strict=True)
+        ]
 
     def summaries(self, items: Sequence[ItemEvidence]) -> list[ItemSummary]:
         """One result per item, in order: from metadata where there is any, else from the reviews."""
         background = self._background or _background_of(items)
-        remarks = self._read([item if not item.item.title and not item.item.description else _bare(item) for item in items])
-        return [summarise(item.item, own, background) for item, own in zip(items, remarks, strict=True)]
+        remarks = self._read(
+            [item if not item.item.title and not item.item.description else _bare(item) for item in items]
+        )
+        return [
+            summarise(item.item, own, background, self._vocabulary) for item, own in zip(items, remarks, strict=True)
+        ]
 
     def personas(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[list[Persona], list[Refusal]]]:
         """One result per item, in order, most supported persona first."""
@@ -61,13 +75,15 @@ class EmbeddedExtractor:
             return ([provisional], []) if provisional else ([], [refusal])
         usable = len({remark.review.review_id for remark in remarks})
         most = max(1, min(self._config.max_personas, usable // self._config.reviews_per_persona))
-        clusters = cluster_remarks(remarks, self._vocabulary, most)
-        words = ItemWords(item.item.item_id, item.item.title or "", remarks, background)
-        return word_personas(clusters, words, self._vocabulary), []
+        clusters = cluster_remarks(remarks, self._vocabulary, background, most)
+        words = item_words(item.item.item_id, item.item.title or "", remarks, background, self._vocabulary)
+        return word_personas(clusters, words, background, self._vocabulary), []
 
     def _read(self, items: Sequence[ItemEvidence]) -> list[list[Remark]]:
         """Remarks of each item, all items in one embedding call."""
-        by_review = iter(read_remarks([review for item in items for review in item.reviews], self._embed, self._vocabulary))
+        by_review = iter(
+            read_remarks([review for item in items for review in item.reviews], self._embed, self._vocabulary)
+        )
         return [[remark for _ in item.reviews for remark in next(by_review)] for item in items]
 
 

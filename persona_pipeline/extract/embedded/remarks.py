@@ -8,16 +8,20 @@ the stars count too: praise is not read from reviews of one or two stars, and a 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from persona_pipeline.extract.embedded.sentences import Sentence, split_sentences
+from persona_pipeline.extract.embedded.tone import affirmed, tone
 from persona_pipeline.extract.embedded.vocabulary import Vocabulary
 from persona_pipeline.extract.embedded.words import is_content, tokens
 from persona_pipeline.extract.protocol import Embed, ReviewText
 
-FIT = 0.6  # a sentence belongs to a motive from here on
-CUE_BONUS = 0.35
+Stance = Literal["for", "against", "neither"]
+
+FIT = 0.65  # a sentence belongs to a motive from here on
+CUE_BONUS = 0.4
 EMPTY = 0.6  # cosine to bare praise from which a sentence without a motive is no evidence
 MAX_WORDS = 45
 _UNFIT_TO_QUOTE = re.compile(
@@ -25,9 +29,8 @@ _UNFIT_TO_QUOTE = re.compile(
     r"|\b(?:fuck\w*|shit\w*|bitch\w*|asshole\w*|bastards?|cunts?|whores?|sluts?|damn|retard\w*)\b",
     re.IGNORECASE,
 )
-_REVERSED = re.compile(
-    r"\b(?:no|not|never|without|nor|isn'?t|doesn'?t|don'?t|didn'?t|won'?t|wasn'?t|haven'?t|hasn'?t|other|others|previous|some"
-    r"|another|last|old|cheap(?:er)?|used to|tired of|unlike|than|if|afraid|worr\w+|skeptical)\b",
+_ABOUT_OTHERS = re.compile(
+    r"\b(?:others?|previous|some|another|last|old|cheap(?:er)?|used to|tired of|unlike|than|if|afraid|worr\w+|skeptical)\b",
     re.IGNORECASE,
 )
 
@@ -38,8 +41,12 @@ class Remark:
 
     review: ReviewText
     sentence: Sentence
+    words: tuple[str, ...]  # lower-case tokens
+    tone: int  # above 0 praise, below 0 a complaint
+    emptiness: float  # cosine to the nearest bare praise
     vector: np.ndarray  # (d,)
     fits: np.ndarray  # (motives,)
+    stance: Stance
 
     @property
     def quote(self) -> str:
@@ -61,9 +68,23 @@ def read_remarks(reviews: Sequence[ReviewText], embed: Embed, vocabulary: Vocabu
     cosines = np.maximum.reduceat(vectors @ anchors.T, starts, axis=1)  # (sentences, motives + 1)
     for i, (owner, sentence) in enumerate(zip(owners, sentences, strict=True)):
         review = reviews[owner]
-        fits = _fits(sentence.quote, review.rating, cosines[i, :-1], vocabulary)
-        if fits.any() or _has_content(sentence.quote, cosines[i, -1]):
-            remarks[owner].append(Remark(review, sentence, vectors[i], fits))
+        words = tuple(tokens(sentence.quote))
+        mood = tone(words, vocabulary.liking, vocabulary.disliking)
+        fits = _fits(sentence.quote, review.rating, mood, cosines[i, :-1], vocabulary)
+        emptiness = float(cosines[i, -1])
+        if fits.any() or (emptiness < EMPTY and _has_content(words)):
+            remarks[owner].append(
+                Remark(
+                    review,
+                    sentence,
+                    words,
+                    mood,
+                    emptiness,
+                    vectors[i],
+                    fits,
+                    _stance(fits, review.rating, mood, vocabulary),
+                )
+            )
     return remarks
 
 
@@ -72,28 +93,30 @@ def _is_quotable(text: str) -> bool:
     return 3 <= count <= MAX_WORDS and not _UNFIT_TO_QUOTE.search(text)
 
 
-def _has_content(text: str, emptiness: float) -> bool:
-    words = tokens(text)
-    return emptiness < EMPTY and len(text.split()) >= 5 and sum(map(is_content, words)) >= 2
+def _has_content(words: Sequence[str]) -> bool:
+    return sum(word.isalpha() for word in words) >= 5 and sum(map(is_content, words)) >= 2
 
 
-def _fits(text: str, rating: float, cosines: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
-    """Cosine plus cue bonus where that reaches FIT and the stars allow it. Complaints and praise exclude each other."""
+def _fits(text: str, rating: float, mood: int, cosines: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
+    """Cosine plus cue bonus where that reaches FIT and stars and words allow it."""
     fits = np.zeros(len(vocabulary.motives), dtype=np.float32)
     # A cue is only looked for where it could decide: regular expressions are the slow part.
     for j in np.flatnonzero(cosines >= FIT - CUE_BONUS):
         motive = vocabulary.motives[j]
-        cue = motive.cue.search(text)
-        score = cosines[j] + (CUE_BONUS if cue else 0.0)
-        if score < FIT:
+        cue = affirmed(motive.cue, text)
+        score = float(cosines[j]) + (CUE_BONUS if cue else 0.0)
+        if (
+            motive.critical
+            and rating >= 3
+            and (not cue or mood > (0 if rating < 4 else -1) or _ABOUT_OTHERS.search(text[: cue.start()]))
+        ):
             continue
-        if motive.critical:
-            if rating >= 4 and (not cue or _REVERSED.search(text[: cue.start()])):
-                continue
-            score += 0.05 * (3 - rating)
         if score >= FIT:
             fits[j] = score
-    critical = np.array([motive.critical for motive in vocabulary.motives])
-    if rating <= 2 or fits[critical].any():
-        fits[~critical] = 0
     return fits
+
+
+def _stance(fits: np.ndarray, rating: float, mood: int, vocabulary: Vocabulary) -> Stance:
+    if fits[vocabulary.critical].any() or (rating <= 2 and mood < 0):
+        return "against"
+    return "for" if rating >= 3 and mood >= 0 else "neither"

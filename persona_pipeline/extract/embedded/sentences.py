@@ -12,17 +12,17 @@ _EMOJI = "\u2600-\u27bf\U0001f000-\U0001faff\ufe0f\u200d"
 _BOUNDARY = re.compile(
     rf"""
       (?P<ellipsis> (?:\.{{2,}}|…)[.!?…]* ["'”’)\]]* (?=[\s\w]|$) )   # "works great...no complaints"
-    | (?P<strong> [!?]+[.!?]* ["'”’)\]]* (?=[\s\w({_EMOJI}]|$) )       # "Love it!Sounds great"
+    | (?P<strong> [!?]+[.!?]* ["'”’)\]]* (?=[\s\w(–—{_EMOJI}-]|$) )    # "Love it!Sounds great"
     | (?P<stop> \. ["'”’)\]]* (?=\s|$) )                               # an ordinary full stop
-    | (?P<glued> (?<=[a-z0-9)][a-z0-9)])\.["'”’)\]]* (?=[A-Z][a-z]*\b) )   # "as expected.As a bonus"
+    | (?P<glued> (?<=[a-z0-9)][a-z0-9)])\.["'”’)\]]* (?=[A-Z]) )            # "as expected.As a bonus"
     | (?P<emoji> \s*[{_EMOJI}]+ (?=\s*[A-Z]) )                         # "for my son 😀 He loves it"
     | (?P<line> \s*[\r\n]+ )
     """,
     re.VERBOSE,
 )
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:mr|mrs|ms|dr|st|jr|sr|vs|approx|inc|ltd|no|oz|lbs?|ft|vol|dept|est|min|max|prof|gen|fig|avg)"
-    r"|\b[a-z](?:\.[a-z])*)$",
+    r"(?<![\w'’])(?:(?:mr|mrs|ms|dr|st|jr|sr|vs|approx|inc|ltd|no|oz|lbs?|ft|vol|dept|est|min|max|prof|gen|fig|avg)"
+    r"|[a-z](?:\.[a-z])*)$",
     re.IGNORECASE,
 )
 _MARKER = re.compile(r"(?:[\s>*•·–—-]+|\(?\d{1,2}[.)]\s+)+")

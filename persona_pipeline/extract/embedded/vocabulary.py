@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+import numpy as np
 import yaml
 
 from persona_pipeline.extract.protocol import ASPECT_NAMES, AspectName
@@ -18,6 +19,7 @@ class Motive:
     """One reason to like or dislike a thing. The texts are documented in `motives.yaml`."""
 
     key: str
+    index: int  # place in the vocabulary, and in `Remark.fits`
     aspect: AspectName
     critical: bool
     parent: str | None
@@ -54,10 +56,22 @@ class Vocabulary:
     people: tuple[tuple[str, re.Pattern[str]], ...]
     empty: tuple[str, ...]
     sentences: Mapping[str, Sequence[str]]
+    liking: frozenset[str]
+    disliking: frozenset[str]
     theme: Wording
+    owners: Wording
     general: Wording
     critical_general: Wording
     digest: str
+
+    @functools.cached_property
+    def critical(self) -> np.ndarray:
+        """(motives,), whether each is a complaint."""
+        return np.array([motive.critical for motive in self.motives])
+
+    @functools.cached_property
+    def by_key(self) -> dict[str, Motive]:
+        return {motive.key: motive for motive in self.motives}
 
     @functools.cached_property
     def prototypes(self) -> tuple[list[str], list[int]]:
@@ -73,22 +87,26 @@ def load_vocabulary() -> Vocabulary:
     raw = (resources.files(__package__) / "motives.yaml").read_bytes()
     data = yaml.safe_load(raw)
     return Vocabulary(
-        motives=tuple(_motive(key, entry) for key, entry in data["motives"].items()),
+        motives=tuple(_motive(key, i, entry) for i, (key, entry) in enumerate(data["motives"].items())),
         people=tuple((name, _whole_words([pattern])) for name, pattern in data["people"].items()),
         empty=tuple(data["empty"]),
         sentences=data["sentences"],
+        liking=frozenset(data["liking"].split()),
+        disliking=frozenset(data["disliking"].split()),
         theme=_wording(data["theme"]),
+        owners=_wording(data["owners"]),
         general=_wording(data["general"]),
         critical_general=_wording(data["critical_general"]),
         digest=hashlib.sha256(raw).hexdigest()[:16],
     )
 
 
-def _motive(key: str, entry: Mapping[str, Any]) -> Motive:
+def _motive(key: str, index: int, entry: Mapping[str, Any]) -> Motive:
     if entry["aspect"] not in ASPECT_NAMES:
         raise ValueError(f"motives.yaml: {key}: unknown aspect {entry['aspect']!r}")
     return Motive(
         key=key,
+        index=index,
         aspect=entry["aspect"],
         critical=entry.get("critical", False),
         parent=entry.get("parent"),

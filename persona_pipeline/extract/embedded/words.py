@@ -5,33 +5,37 @@ possessive and a function word or the end of the phrase ("the clamp is", "my ped
 a word is only repeated in the spelling the corpus knows from more than one item.
 """
 
+import functools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _TOKEN = re.compile(r"[A-Za-z]+(?:['’][a-z]+)?|[^\sA-Za-z]")
-_WORD = re.compile(r"[A-Za-z][a-z'’]+|[A-Z]{2,}")
 _DETERMINERS = frozenset("the a an my this these its their your his her our those any each every".split())
 STOP_WORDS = frozenset(
     """a about above after again all almost also although always am an and another any anyone anything are aren't as at
-    away back be became because been before being below better between big both bought but buy by came can can't cannot
-    come could couldn't did didn't do does doesn't doing don't done down each either else enough even ever every few find
-    first for found from get gets getting give given go goes going gone good got great had has hasn't have haven't having
-    he he's her here hers him his how however i i'd i'll i'm i've if in into is isn't it it's its itself just keep know
-    last least less let like little long look looks lot made make makes many may maybe me might mine more most much must my
-    myself need needed never new next nice no not nothing now of off often old on once one ones only or other others our
-    out over own perfect pretty purchase purchased put quite rather really right said same see seem seems set several she
-    should since so some someone something still such sure take than that that's the their them then there these they
-    they're they've thing things think this those though thought through to too took try tried two under until up upon us
-    use used uses using very want wanted was wasn't way we we're well went were what when where which while who whole why
-    will with within without won't work worked works would wouldn't yes yet you you'll you're your""".split()
+    away back be became because been before being below better between big both bought but buy by came can can't
+    cannot come could couldn't did didn't do does doesn't doing don't done down each either else enough even
+    ever every few find first for found from get gets getting give given go goes going gone good got great had
+    has hasn't have haven't having he he's her here hers him his how however i i'd i'll i'm i've if in into is
+    isn't it it's its itself just keep know last least less let like little long look looks lot made make makes
+    many may maybe me might mine more most much must my myself need needed never new next nice no not nothing
+    now of off often old on once one ones only or other others our out over own perfect pretty purchase
+    purchased put quite rather really right said same see seem seems set several she should since so some
+    someone something still such sure take than that that's the their them then there these they they're they've
+    thing things think this those though thought through to too took try tried two under until up upon us use
+    used uses using very want wanted was wasn't way we we're well went were what when where which while who
+    whole why will with within without won't work worked works would wouldn't yes yet you you'll you're your
+    """.split()
 )
 _VAGUE = frozenset(
     """bit lot thing time year day week month way problem issue one person people review reviewer star product item
-    amazon fact part place reason end side job side couple case money price price kind sort stuff idea point world love
-    hand bottom top front back half order purchase need look use work lots buy deal rest couple piece pieces fan guy guys
-    minute hour morning night today life word words question answer difference choice company seller name number""".split()
+    amazon fact part place reason end side job couple case money price kind sort stuff idea point world love hand bottom
+    top front back half order purchase need look use work deal rest piece fan guy minute hour morning night today life
+    word question answer difference choice company seller name number hit occasion chance try surprise touch sense rate
+    luck trick charm pleasure opinion experience favor type form matter line thought mind recipient receiver road
+    """.split()
 )
 
 
@@ -45,6 +49,7 @@ def is_content(word: str) -> bool:
     return len(word) > 2 and word[0].isalpha() and word not in STOP_WORDS
 
 
+@functools.lru_cache(maxsize=65536)
 def base_form(word: str) -> str:
     """The singular of a plural and the word of a possessive; good enough to merge inflections, not to be shown."""
     word = word.removesuffix("'s").removesuffix("'")
@@ -56,57 +61,67 @@ def base_form(word: str) -> str:
 
 
 class Background:
-    """How a corpus of items uses words: in how many items a word occurs, and how often it stands where nouns stand."""
+    """How a corpus of items uses words: in how many items one occurs, and between which neighbours."""
 
     def __init__(self, texts_by_item: Iterable[tuple[str, str]] = ()) -> None:
         self._documents = 0
         self._frequency: Counter[str] = Counter()  # base form -> items it occurs in
         self._seen: Counter[str] = Counter()  # base form -> occurrences
-        self._as_noun: Counter[str] = Counter()  # base form -> occurrences between determiner and function word
+        self._as_noun: Counter[str] = Counter()  # ... between a determiner and a function word
+        self._owned: Counter[str] = Counter()  # ... after "my"
+        self._capital: Counter[str] = Counter()  # ... with a capital inside a sentence
         for _, text in texts_by_item:
             self._documents += 1
-            present = set()
-            words = ["", *tokens(text), ""]
-            for before, word, after in zip(words, words[1:], words[2:], strict=False):
-                if not is_content(word):
-                    continue
-                base = base_form(word)
-                present.add(base)
-                self._seen[base] += 1
-                if before in _DETERMINERS and not is_content(after):
-                    self._as_noun[base] += 1
-            self._frequency.update(present)
+            self._frequency.update(self._read(text))
+
+    def _read(self, text: str) -> set[str]:
+        present = set()
+        cased = ["", *_TOKEN.findall(text), ""]
+        words = [word.lower().replace("’", "'") for word in cased]
+        for i in range(1, len(words) - 1):
+            if not is_content(words[i]):
+                continue
+            base = base_form(words[i])
+            present.add(base)
+            self._seen[base] += 1
+            before = words[i - 1]
+            phrase = words[max(0, i - 2) : i] if is_content(before) else [before]  # "the clamp is", "the pop filter is"
+            self._as_noun[base] += not _DETERMINERS.isdisjoint(phrase) and not is_content(words[i + 1])
+            self._owned[base] += before == "my"
+            self._capital[base] += cased[i][0].isupper() and before not in ("", ".", "!", "?", '"')
+        return present
 
     def rarity(self, word: str) -> float:
         """log((1 + items) / (1 + items with the word)), at least 0."""
         return math.log((1 + self._documents) / (1 + self._frequency[base_form(word)]))
-
-    def is_common(self, word: str) -> bool:
-        """Whether more than a quarter of the items use it; never in a corpus too small to say (under 20 items)."""
-        return self._documents >= 20 and self._frequency[base_form(word)] * 4 > self._documents
 
     def is_known(self, word: str) -> bool:
         """Whether more than one item uses this spelling, so that it is no slip of one reviewer's finger."""
         return self._frequency[base_form(word)] >= min(2, self._documents)
 
     def is_noun(self, word: str) -> bool:
-        """Whether the corpus uses it as a noun and it names something definite."""
+        """Whether the corpus uses it as a noun, no name, and it says something definite."""
         base = base_form(word)
-        return base not in _VAGUE and word not in _VAGUE and self._as_noun[base] >= max(1, 0.15 * self._seen[base])
+        seen = self._seen[base]
+        if not seen or base in _VAGUE or word in _VAGUE or self._capital[base] * 2 > seen:
+            return False
+        return self._as_noun[base] >= max(2 if self._documents >= 20 else 1, 0.2 * seen)
 
-    def things(self, texts: Iterable[str]) -> Counter[str]:
-        """Nouns, and pairs of words ending in one ("noise gate"), by base form, counted once per text."""
-        counts: Counter[str] = Counter()
-        for text in texts:
-            found = set()
-            words = tokens(text)
-            for before, word in zip(["", *words], words, strict=False):
-                if is_content(word) and self.is_noun(word) and self.is_known(word):
-                    found.add(base_form(word))
-                    if before.isalpha() and is_content(before) and self.is_noun(before) and before != word:
-                        found.add(f"{base_form(before)} {base_form(word)}")
-            counts.update(found)
-        return counts
+    def is_owned(self, thing: str) -> bool:
+        """Whether people have one of their own: at least a quarter of the mentions of its last word follow "my"."""
+        base = base_form(thing.split()[-1])
+        return self._owned[base] * 4 >= max(self._seen[base], 1)
+
+    def things(self, words: Sequence[str]) -> frozenset[str]:
+        """Nouns among lower-case tokens, and pairs of them ("noise gate"), by base form."""
+        found = set()
+        nouns = [is_content(word) and self.is_known(word) and self.is_noun(word) for word in words]
+        for i, word in enumerate(words):
+            if nouns[i]:
+                found.add(base_form(word))
+                if i and nouns[i - 1] and words[i - 1] != word:
+                    found.add(f"{base_form(words[i - 1])} {base_form(word)}")
+        return frozenset(found)
 
 
 def shown_form(thing: str, texts: Iterable[str]) -> str:
