@@ -66,6 +66,8 @@ class Writer:
             with_intro, with_use = (True, False) if (roll := draw()) < 0.15 else (False, roll < 0.35)
         else:
             with_intro, with_use = draw() < 0.68, draw() < 0.55
+        if subject.rating <= 2 and with_intro + with_use >= count:  # a bad review says what is bad
+            with_intro, with_use = count > 1, False
         opening: list[str] = []
         if with_intro:
             opening.append(self._say("intro", subject, cell))

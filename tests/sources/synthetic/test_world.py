@@ -11,6 +11,7 @@ from persona_pipeline.errors import ConfigError
 from persona_pipeline.sources.synthetic import SyntheticConfig, SyntheticWorld, generate
 from persona_pipeline.sources.synthetic.config import MIN_REVIEWS
 from persona_pipeline.sources.synthetic.people import NO_DRIFT
+from persona_pipeline.sources.synthetic.phrases import Phrase
 from persona_pipeline.sources.synthetic.reviews import FIRST
 
 
@@ -120,6 +121,26 @@ def test_ratings_follow_the_match(world: SyntheticWorld) -> None:
     weight = world.shop.weights[reviews.item, reviews.persona]
     assert set(reviews.rating.tolist()) <= {1, 2, 3, 4, 5}
     assert reviews.rating[weight > 0].mean() > reviews.rating[weight == 0].mean() + 1
+
+
+def test_a_bad_review_says_what_is_bad() -> None:
+    silent = dict.fromkeys(("typo_share", "shorthand_share", "html_share"), 0.0)
+    world = generate(SyntheticConfig(n_users=200, n_items=160, n_reviews=1_000, impulse_share=0.6, **silent))  # type: ignore[arg-type]
+    shelf = {row["item_id"]: row["category"] for row in world.true_item_rows()}
+    personas = {persona.persona_id: persona for persona in world.vocabulary.personas}
+    checked = 0
+    for review, truth in zip(world.review_rows(), world.true_review_rows(), strict=True):
+        if truth["kind"] == "genuine" and review["rating"] <= 2:
+            checked += 1
+            cell = personas[truth["text_persona_id"]].cells[shelf[review["item_id"]]]
+            bad = "|".join(_pattern(reason.bad) for reason in cell.reasons)
+            assert re.search(bad, review["text"], re.IGNORECASE), review["text"]
+    assert checked > 100
+
+
+def _pattern(phrase: Phrase) -> str:
+    parts = [part if isinstance(part, tuple) else (part,) for part in phrase.parts]
+    return "".join("(?:" + "|".join(map(re.escape, part)) + ")" for part in parts)
 
 
 def test_popularity_has_a_long_tail(world: SyntheticWorld) -> None:
