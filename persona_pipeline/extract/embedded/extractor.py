@@ -1,4 +1,4 @@
-"""The extractor without an LLM: reviews and metadata become aspects, summaries and personas by embedding and clustering."""
+"""Reviews and metadata become aspects, summaries and personas by embedding and clustering, without an LLM."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,10 +7,11 @@ from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.embedded.aspects import aspects_of
 from persona_pipeline.extract.embedded.clusters import cluster_remarks
 from persona_pipeline.extract.embedded.provisional import provisional_persona
+from persona_pipeline.extract.embedded.reading import Reading
 from persona_pipeline.extract.embedded.remarks import Remark, read_remarks
 from persona_pipeline.extract.embedded.summaries import summarise
 from persona_pipeline.extract.embedded.vocabulary import load_vocabulary
-from persona_pipeline.extract.embedded.wording import item_words, word_personas
+from persona_pipeline.extract.embedded.wording import word_personas
 from persona_pipeline.extract.embedded.words import Background
 from persona_pipeline.extract.protocol import (
     Embed,
@@ -57,7 +58,8 @@ class EmbeddedExtractor:
             [item if not item.item.title and not item.item.description else _bare(item) for item in items]
         )
         return [
-            summarise(item.item, own, background, self._vocabulary) for item, own in zip(items, remarks, strict=True)
+            summarise(item.item, Reading(item.item.item_id, "", own, self._vocabulary, background))
+            for item, own in zip(items, remarks, strict=True)
         ]
 
     def personas(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[list[Persona], list[Refusal]]]:
@@ -75,9 +77,10 @@ class EmbeddedExtractor:
             return ([provisional], []) if provisional else ([], [refusal])
         usable = len({remark.review.review_id for remark in remarks})
         most = max(1, min(self._config.max_personas, usable // self._config.reviews_per_persona))
-        clusters = cluster_remarks(remarks, self._vocabulary, background, most)
-        words = item_words(item.item.item_id, item.item.title or "", remarks, background, self._vocabulary)
-        return word_personas(clusters, words, background, self._vocabulary), []
+        # In order of text, so that nothing depends on the order of the reviews.
+        remarks = sorted(remarks, key=lambda r: (r.quote, r.review.review_id, r.sentence.start))
+        reading = Reading(item.item.item_id, item.item.title or "", remarks, self._vocabulary, background)
+        return word_personas(cluster_remarks(reading, most), reading), []
 
     def _read(self, items: Sequence[ItemEvidence]) -> list[list[Remark]]:
         """Remarks of each item, all items in one embedding call."""

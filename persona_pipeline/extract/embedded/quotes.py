@@ -1,16 +1,17 @@
 """A cluster's remarks become its quotes: the few that speak best for it, the representative first."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 
 import numpy as np
 
-from persona_pipeline.extract.embedded.clusters import Cluster, reviewers
+from persona_pipeline.extract.embedded.clusters import Cluster
+from persona_pipeline.extract.embedded.reading import Reading, reviewers
 from persona_pipeline.extract.embedded.remarks import Remark
-from persona_pipeline.extract.embedded.vocabulary import Motive, Vocabulary
+from persona_pipeline.extract.embedded.vocabulary import Motive
 from persona_pipeline.extract.embedded.words import Background, is_content
 
-ALL = 5  # quotes of a persona at most
+MOST = 5  # quotes of a persona at most
+_HEDGES = frozenset("but although though however guess yet if would".split())
 _OTHERS = frozenset("other others another previous".split())
 # "It also..." and "However, ..." lean on a sentence that is not quoted.
 _LEANING = frozenset(
@@ -18,50 +19,51 @@ _LEANING = frozenset(
 )
 
 
-def own_quotes(cluster: Cluster, background: Background) -> list[Remark]:
-    """Up to ALL remarks, the most telling first: one per reviewer, no wording twice."""
+def choose_quotes(cluster: Cluster, item: Reading) -> tuple[list[Remark], list[tuple[Remark, Motive]]]:
+    """The cluster's own quotes, the most telling first, and what else the same people say; at most MOST in all."""
+    own = _own(cluster, item)
+    said = {remark.words for remark in own}
+    beside = [(remark, motive) for remark, motive in _beside(cluster, item) if remark.words not in said]
+    return own[: MOST - len(beside)], beside
+
+
+def _own(cluster: Cluster, item: Reading) -> list[Remark]:
+    """One quote per reviewer, no wording twice."""
     centroid = cluster.centroid
-    ranked = sorted(
-        cluster.remarks, key=lambda r: (-_telling(r, centroid, cluster, background), r.quote, r.review.review_id)
-    )
+    scores = {id(r): round(_telling(r, centroid, cluster, item.background), 4) for r in cluster.remarks}
     picked: list[Remark] = []
     heard: set[object] = set()
-    for remark in ranked:
+    for remark in sorted(
+        cluster.remarks, key=lambda r: (-scores[id(r)], r.quote, r.review.review_id, r.sentence.start)
+    ):
         if remark.review.user_id not in heard and remark.words not in heard:
             picked.append(remark)
             heard |= {remark.review.user_id, remark.words}
-    return picked[:ALL]
+    return picked
 
 
-def further_quotes(
-    cluster: Cluster, own: list[Remark], remarks: Sequence[Remark], vocabulary: Vocabulary
-) -> list[tuple[Remark, Motive]]:
-    """What the same reviewers also say: up to two things they value, or one sort of people who are among them.
-
-    Shortens `own` so that there are at most ALL quotes.
-    """
+def _beside(cluster: Cluster, item: Reading) -> list[tuple[Remark, Motive]]:
+    """For people, up to two things they value; for what people value, who they are, else what else they value."""
     if cluster.motive is None or cluster.critical:
         return []
+    motives = item.vocabulary.motives
     reviews = {remark.review.review_id for remark in cluster.remarks}
     inside = {id(remark) for remark in cluster.remarks}
     said: dict[int, list[Remark]] = defaultdict(list)
-    for remark in remarks:
-        if (
-            remark.review.review_id in reviews
-            and id(remark) not in inside
-            and remark.stance == "for"
-            and remark.fits.any()
-        ):
-            said[int((remark.fits * ~vocabulary.critical).argmax())].append(remark)
+    for remark in item.remarks:
+        beside = remark.review.review_id in reviews and id(remark) not in inside
+        if beside and remark.stance == "for" and remark.fits.any():
+            said[int(remark.fits.argmax())].append(remark)
     said.pop(cluster.motive.index, None)
     ranked = sorted(said, key=lambda j: (-reviewers(said[j]), j))
-    who = [j for j in ranked if vocabulary.motives[j].tells_who and reviewers(said[j]) > 1]
-    what = [j for j in ranked if not vocabulary.motives[j].tells_who]
+    who = [j for j in ranked if motives[j].tells_who and reviewers(said[j]) > 1]
+    what = [j for j in ranked if not motives[j].tells_who]
     found = []
     for j in who[:1] if who and not cluster.motive.tells_who else what[:2]:
-        best = max(said[j], key=lambda r: (float(r.fits[j]) + 0.05 * (r.tone > 0) - _length(r), r.quote))
-        found.append((best, vocabulary.motives[j]))
-    del own[ALL - len(found) :]
+        best = min(
+            said[j], key=lambda r: (_length(r) - float(r.fits[j]) - 0.05 * (r.tone > 0), r.quote, r.review.review_id)
+        )
+        found.append((best, motives[j]))
     return found
 
 
@@ -73,6 +75,7 @@ def _telling(remark: Remark, centroid: np.ndarray, cluster: Cluster, background:
     fit = float(remark.fits[cluster.motive.index] or 0.9 * remark.fits.max()) if cluster.motive else 0.0
     score = 0.7 * float(remark.vector @ centroid) + 0.8 * fit + 0.3 * density - 0.3 * max(0.0, remark.emptiness - 0.4)
     score += 0.06 * min(max(remark.tone * (-1 if cluster.critical else 1), -2), 2)
+    score -= 0.08 * bool(_HEDGES & set(remark.words)) * (not cluster.critical)
     score -= 0.1 * bool(_OTHERS & set(remark.words)) + 0.15 * (remark.words[0] in _LEANING) + _length(remark)
     score -= (
         0.3 * remark.quote.isupper()

@@ -21,6 +21,7 @@ from persona_pipeline.extract.protocol import Embed, ReviewText
 Stance = Literal["for", "against", "neither"]
 
 FIT = 0.65  # a sentence belongs to a motive from here on
+UNHAPPY_FIT = 0.45  # the same for a complaint in a review of one or two stars
 CUE_BONUS = 0.4
 EMPTY = 0.6  # cosine to bare praise from which a sentence without a motive is no evidence
 MAX_WORDS = 45
@@ -30,14 +31,14 @@ _UNFIT_TO_QUOTE = re.compile(
     re.IGNORECASE,
 )
 _ABOUT_OTHERS = re.compile(
-    r"\b(?:others?|previous|some|another|last|old|cheap(?:er)?|used to|tired of|unlike|than|if|afraid|worr\w+|skeptical)\b",
+    r"\b(?:others?|previous|some|another|last|old|cheap(?:er)?|used to|tired of|unlike|than|if|afraid|worr\w+)\b",
     re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Remark:
-    """One usable sentence of a review. `fits` has one value per motive of the vocabulary, 0 where it does not belong."""
+    """One usable sentence of a review. `fits` has one value per motive, 0 where the sentence does not belong to it."""
 
     review: ReviewText
     sentence: Sentence
@@ -47,6 +48,8 @@ class Remark:
     vector: np.ndarray  # (d,)
     fits: np.ndarray  # (motives,)
     stance: Stance
+    nearest: int  # index of the motive with the highest cosine, fitting or not
+    nearness: float  # that cosine
 
     @property
     def quote(self) -> str:
@@ -65,26 +68,29 @@ def read_remarks(reviews: Sequence[ReviewText], embed: Embed, vocabulary: Vocabu
     remarks: list[list[Remark]] = [[] for _ in reviews]
     if not sentences:
         return remarks
-    cosines = np.maximum.reduceat(vectors @ anchors.T, starts, axis=1)  # (sentences, motives + 1)
+    # Rounded: the last bits of a product depend on how many sentences are multiplied at once.
+    cosines = np.maximum.reduceat(np.round(vectors @ anchors.T, 4), starts, axis=1)  # (sentences, motives + 1)
     for i, (owner, sentence) in enumerate(zip(owners, sentences, strict=True)):
-        review = reviews[owner]
+        rating = reviews[owner].rating
         words = tuple(tokens(sentence.quote))
         mood = tone(words, vocabulary.liking, vocabulary.disliking)
-        fits = _fits(sentence.quote, review.rating, mood, cosines[i, :-1], vocabulary)
-        emptiness = float(cosines[i, -1])
-        if fits.any() or (emptiness < EMPTY and _has_content(words)):
-            remarks[owner].append(
-                Remark(
-                    review,
-                    sentence,
-                    words,
-                    mood,
-                    emptiness,
-                    vectors[i],
-                    fits,
-                    _stance(fits, review.rating, mood, vocabulary),
-                )
-            )
+        fits = _fits(sentence.quote, rating, mood, cosines[i], vocabulary)
+        if not fits.any() and (cosines[i, -1] >= EMPTY or not _has_content(words)):
+            continue
+        nearest = int(cosines[i, :-1].argmax())
+        remark = Remark(
+            review=reviews[owner],
+            sentence=sentence,
+            words=words,
+            tone=mood,
+            emptiness=float(cosines[i, -1]),
+            vector=vectors[i],
+            fits=fits,
+            stance=_stance(fits, rating, mood, vocabulary),
+            nearest=nearest,
+            nearness=float(cosines[i, nearest]),
+        )
+        remarks[owner].append(remark)
     return remarks
 
 
@@ -101,17 +107,18 @@ def _fits(text: str, rating: float, mood: int, cosines: np.ndarray, vocabulary: 
     """Cosine plus cue bonus where that reaches FIT and stars and words allow it."""
     fits = np.zeros(len(vocabulary.motives), dtype=np.float32)
     # A cue is only looked for where it could decide: regular expressions are the slow part.
-    for j in np.flatnonzero(cosines >= FIT - CUE_BONUS):
+    for j in np.flatnonzero(cosines[:-1] >= FIT - CUE_BONUS):
         motive = vocabulary.motives[j]
         cue = affirmed(motive.cue, text)
         score = float(cosines[j]) + (CUE_BONUS if cue else 0.0)
-        if (
-            motive.critical
-            and rating >= 3
-            and (not cue or mood > (0 if rating < 4 else -1) or _ABOUT_OTHERS.search(text[: cue.start()]))
-        ):
-            continue
-        if score >= FIT:
+        if motive.critical and rating >= 3:
+            # Four and five stars outweigh a doubtful complaint: it needs a cue about this item and a tone to match.
+            calm = mood > (0 if rating < 4 else -1)
+            if not cue or calm or _ABOUT_OTHERS.search(text[: cue.start()]):
+                continue
+        # Without a cue it must also be nearer to the motive than to bare praise.
+        enough = UNHAPPY_FIT if motive.critical and rating <= 2 else FIT
+        if score >= enough and (cue or cosines[j] > cosines[-1]):
             fits[j] = score
     return fits
 
@@ -119,4 +126,6 @@ def _fits(text: str, rating: float, mood: int, cosines: np.ndarray, vocabulary: 
 def _stance(fits: np.ndarray, rating: float, mood: int, vocabulary: Vocabulary) -> Stance:
     if fits[vocabulary.critical].any() or (rating <= 2 and mood < 0):
         return "against"
-    return "for" if rating >= 3 and mood >= 0 else "neither"
+    # What went wrong with an earlier thing may be told in the sentence that says who somebody is.
+    tells_who = bool(fits[vocabulary.tells_who].any())
+    return "for" if rating >= 3 and (mood >= 0 or (rating >= 4 and tells_who)) else "neither"

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from persona_pipeline.extract.embedded.reading import Reading
 from persona_pipeline.extract.embedded.remarks import Remark
 from persona_pipeline.extract.embedded.sentences import split_sentences
-from persona_pipeline.extract.embedded.vocabulary import Vocabulary
 from persona_pipeline.extract.embedded.wording import enumerate_phrases
-from persona_pipeline.extract.embedded.words import Background, base_form, is_content, shown_form
+from persona_pipeline.extract.embedded.words import base_form, is_content, shown_form, tokens
 from persona_pipeline.extract.protocol import ItemSummary, ItemText
 
 _POINTING = frozenset("this these".split())
@@ -18,12 +18,12 @@ _MARKUP = re.compile(r"<[^>]*>|https?://\S+|www\.\S+")
 MAX_WORDS = 40
 
 
-def summarise(item: ItemText, remarks: Sequence[Remark], background: Background, vocabulary: Vocabulary) -> ItemSummary:
+def summarise(item: ItemText, reading: Reading) -> ItemSummary:
     """What the item is: from title, categories and description, else from the item's remarks, else empty."""
     if (item.title or "").strip() or (item.description or "").strip():
         return ItemSummary(item.item_id, _from_metadata(item), "metadata")
-    if remarks:
-        return ItemSummary(item.item_id, _from_remarks(remarks, background, vocabulary), "reviews")
+    if reading.remarks:
+        return ItemSummary(item.item_id, _from_remarks(reading), "reviews")
     return ItemSummary(item.item_id, "", "none")
 
 
@@ -34,57 +34,58 @@ def _from_metadata(item: ItemText) -> str:
         s for s in pitch if 3 <= len(s.split()) <= MAX_WORDS and s.rstrip(".").lower() != title.rstrip(".").lower()
     ]
     categories = list(dict.fromkeys(_clean(category) for category in item.categories if category.strip()))
-    kind = [c for c in categories if c.lower() not in title.lower()][-1:]
+    kind = [category for category in categories if not _bases(category) <= _bases(title)][-1:]
     first = f"{title} ({', '.join(kind)})" if title and kind else title
     return " ".join(_closed(sentence) for sentence in [first, *pitch[: 2 if first else 3]] if sentence)
 
 
-def _from_remarks(remarks: Sequence[Remark], background: Background, vocabulary: Vocabulary) -> str:
-    """ "Patch cables, liked for the sound and the price. Reviewers mention the plugs. ..." and one typical remark."""
-    kind = _kind(remarks, background, vocabulary)
-    liked = [r for r in remarks if r.stance == "for" and r.fits.any()]
-    values = Counter(
-        motive.value
-        for motive, _ in {
-            (vocabulary.motives[int((r.fits * ~vocabulary.critical).argmax())], r.review.user_id) for r in liked
-        }
-        if not motive.tells_who and not motive.critical
-    )
-    valued = [value for value, count in sorted(values.items(), key=lambda e: (-e[1], e[0])) if count >= 2][:2]
-    first = kind + (f", liked for {' and '.join(valued)}" if valued and kind else "")
-    things = _things(remarks, kind, background)
-    mentioned = f"Reviewers mention {enumerate_phrases([f'the {t}' for t in things])}" if things else ""
-    sentences = [first, mentioned, _typical(remarks, kind)]
+def _from_remarks(reading: Reading) -> str:
+    """ "Patch cables, liked for sound and price. Reviewers mention the plugs. ..." and one typical remark."""
+    kind = _kind(reading)
+    liked = _values(reading)
+    first = kind + (f", liked for {enumerate_phrases(liked)}" if liked else "") if kind else ""
+    things = _things(reading, kind)
+    mentioned = f"Reviewers mention {enumerate_phrases([f'the {thing}' for thing in things])}" if things else ""
+    sentences = [first, mentioned, _typical(reading.remarks, kind)]
     return " ".join(_closed(s[:1].upper() + s[1:]) for s in sentences if s)
 
 
-def _things(remarks: Sequence[Remark], kind: str, background: Background) -> list[str]:
+def _values(reading: Reading) -> list[str]:
+    """Up to two things at least two reviewers praise it for."""
+    motives = reading.vocabulary.motives
+    praise = [remark for remark in reading.remarks if remark.stance == "for" and remark.fits.any()]
+    pairs = {(motives[int(remark.fits.argmax())], remark.review.user_id) for remark in praise}
+    counts = Counter(motive.value for motive, _ in pairs if not motive.tells_who)
+    return [value for value, count in sorted(counts.items(), key=lambda e: (-e[1], e[0])) if count >= 2][:2]
+
+
+def _things(reading: Reading, kind: str) -> list[str]:
     """Up to three nouns that at least two reviewers use and few other items do."""
-    pairs = {(r.review.user_id, thing) for r in remarks for thing in background.things(r.words)}
-    counts = Counter(thing for _, thing in pairs)
-    ranked = sorted(counts, key=lambda t: (-counts[t] * sum(min(background.rarity(w), 3.0) for w in t.split()), t))
-    seen = {base_form(word) for word in kind.split()}
+    counts, rarity = reading.mentioned, reading.background.rarity
+    ranked = sorted(counts, key=lambda t: (-counts[t] * sum(min(rarity(word), 3.0) for word in t.split()), t))
+    seen = _bases(kind)
     found: list[str] = []
     for thing in ranked:
         if counts[thing] >= 2 and not seen & set(thing.split()):
             seen |= set(thing.split())
-            found.append(shown_form(thing, [remark.quote for remark in remarks]))
+            found.append(shown_form(thing, [remark.quote for remark in reading.remarks]))
     return found[:3]
 
 
-def _kind(remarks: Sequence[Remark], background: Background, vocabulary: Vocabulary) -> str:
-    """What reviewers call the item: a noun many use, and after "this" or "these"; with the noun before it where they agree."""
-    pointed = {(r.review.user_id, base_form(noun)) for r in remarks for noun in _pointed_at(r.words)}
-    used = {(r.review.user_id, thing) for r in remarks for thing in background.things(r.words)}
-    points, uses = Counter(noun for _, noun in pointed), Counter(thing for _, thing in used)
-    values = {word for motive in vocabulary.motives for word in [*motive.value.split(), "tone"]}
-    heads = {noun: points[noun] * uses[noun] for noun in points if uses[noun] and noun not in values}
+def _kind(reading: Reading) -> str:
+    """What reviewers call the item: a noun many use, and after "this" or "these", with a noun they put before it."""
+    uses = reading.mentioned
+    points = Counter(
+        noun for _, noun in {(r.review.user_id, base_form(w)) for r in reading.remarks for w in _pointed_at(r.words)}
+    )
+    valued = {word for motive in reading.vocabulary.motives for word in motive.value.split()} | {"tone"}
+    heads = {noun: points[noun] * uses[noun] for noun in points if uses[noun] > 1 and noun not in valued}
     if not heads:
         return ""
     head = min(heads, key=lambda noun: (-heads[noun], noun))
-    pairs = {thing: count for thing, count in uses.items() if thing.endswith(f" {head}") and count * 5 >= uses[head]}
-    best = min(pairs, key=lambda thing: (-pairs[thing], thing), default="")
-    return shown_form(best if best and pairs[best] >= 2 else head, [remark.quote for remark in remarks])
+    pairs = {thing: n for thing, n in uses.items() if thing.endswith(f" {head}") and n > 1 and n * 5 >= uses[head]}
+    best = min(pairs, key=lambda thing: (-pairs[thing], thing), default=head)
+    return shown_form(best, [remark.quote for remark in reading.remarks])
 
 
 def _pointed_at(words: Sequence[str]) -> list[str]:
@@ -117,7 +118,11 @@ def _typical(remarks: Sequence[Remark], kind: str) -> str:
             - 0.3 * remark.quote.endswith(("?", "...", "…"))
         )
 
-    return max(remarks, key=lambda r: (typical(r), r.quote, r.review.review_id)).quote
+    return min(remarks, key=lambda r: (-round(typical(r), 4), r.quote)).quote
+
+
+def _bases(text: str) -> set[str]:
+    return {base_form(word) for word in tokens(text)}
 
 
 def _clean(text: str) -> str:

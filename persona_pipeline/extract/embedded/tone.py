@@ -1,7 +1,7 @@
 """A sentence becomes a sign: does it like, dislike, or neither?
 
-Only a count of words that like and dislike, turned around by a negation up to three words before. Stars speak for a whole
-review; this tells the one complaint in a good review from the praise around it.
+Only a count of words that like and dislike, turned around by a negation up to three words before. Stars speak for a
+whole review; this tells the one complaint in a good review from the praise around it.
 """
 
 import re
@@ -30,7 +30,7 @@ def tone(words: Sequence[str], liking: Set[str], disliking: Set[str]) -> int:
 
 
 def affirmed(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    """The first match of `pattern` in `text` that is not denied ("not very compact", "too bright") or said of others."""
+    """The first match of `pattern` that is not denied ("not very compact", "too bright") or said of others."""
     for found in pattern.finditer(text):
         before = tokens(text[: found.start()])[-3:]
         if not any(is_negation(word) or word in ("too", "less", "other", "others") for word in before):

@@ -1,4 +1,4 @@
-"""The packaged file `motives.yaml` becomes typed, compiled vocabulary: what people may like or dislike, and how to say it."""
+"""The packaged `motives.yaml` becomes typed vocabulary: what people may like or dislike, and how to say it."""
 
 import functools
 import hashlib
@@ -68,6 +68,11 @@ class Vocabulary:
     def critical(self) -> np.ndarray:
         """(motives,), whether each is a complaint."""
         return np.array([motive.critical for motive in self.motives])
+
+    @functools.cached_property
+    def tells_who(self) -> np.ndarray:
+        """(motives,), whether each says who somebody is."""
+        return np.array([motive.tells_who for motive in self.motives])
 
     @functools.cached_property
     def by_key(self) -> dict[str, Motive]:

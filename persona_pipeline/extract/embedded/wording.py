@@ -7,77 +7,47 @@ texts vary between items and never between runs.
 
 import re
 import zlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from persona_pipeline.extract.embedded.clusters import Cluster, reviewers
-from persona_pipeline.extract.embedded.quotes import further_quotes, own_quotes
-from persona_pipeline.extract.embedded.remarks import Remark
+from persona_pipeline.extract.embedded.clusters import Cluster
+from persona_pipeline.extract.embedded.quotes import choose_quotes
+from persona_pipeline.extract.embedded.reading import Reading
 from persona_pipeline.extract.embedded.tone import affirmed
-from persona_pipeline.extract.embedded.vocabulary import Motive, Vocabulary, Wording
-from persona_pipeline.extract.embedded.words import Background, base_form, shown_form, tokens
+from persona_pipeline.extract.embedded.vocabulary import Motive, Wording
+from persona_pipeline.extract.embedded.words import base_form, shown_form, tokens
 from persona_pipeline.extract.protocol import Persona, Quote
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ItemWords:
-    """What wording its personas takes from the whole item."""
-
-    item_id: str
-    title: str
-    remarks: Sequence[Remark]
-    things: Mapping[str, int]  # base form -> remarks that mention it
-    people: tuple[str, re.Pattern[str]] | None  # who most reviewers are ("guitarists") and the cue that tells
-
-
-def item_words(
-    item_id: str, title: str, remarks: Sequence[Remark], background: Background, vocabulary: Vocabulary
-) -> ItemWords:
-    """Count an item's things, and find whose item it is: people a third of its reviewers give away."""
-    things = Counter(thing for remark in remarks for thing in background.things(remark.words))
-    counts = [reviewers(r for r in remarks if cue.search(r.quote)) for _, cue in vocabulary.people]
-    most = max(counts)
-    people = vocabulary.people[counts.index(most)] if most * 3 >= reviewers(remarks) else None
-    return ItemWords(item_id, title, remarks, things, people)
-
-
-def word_personas(
-    clusters: Sequence[Cluster], item: ItemWords, background: Background, vocabulary: Vocabulary
-) -> list[Persona]:
+def word_personas(clusters: Sequence[Cluster], item: Reading) -> list[Persona]:
     """One persona per cluster, in order, no two with the same name."""
     personas: list[Persona] = []
     for cluster in clusters:
-        persona = _word(cluster, item, background, vocabulary, {persona.name for persona in personas})
+        persona = _word(cluster, item, {persona.name for persona in personas})
         if persona is not None:
             personas.append(persona)
     return personas
 
 
-def _word(
-    cluster: Cluster, item: ItemWords, background: Background, vocabulary: Vocabulary, taken: set[str]
-) -> Persona | None:
-    own = own_quotes(cluster, background)
-    beside = further_quotes(cluster, own, item.remarks, vocabulary)
+def _word(cluster: Cluster, item: Reading, taken: set[str]) -> Persona | None:
+    own, beside = choose_quotes(cluster, item)
     chosen = own + [remark for remark, _ in beside]
     quotes = [remark.quote for remark in chosen]
-    wording = _wording(cluster, background, vocabulary)
+    wording = _wording(cluster, item)
     slots = _slots(cluster, item, quotes)
     seed = f"{item.item_id}/{cluster.motive.key if cluster.motive else cluster.thing}"
     name = _name(wording.names, slots, seed, taken)
     if not name:
         return None
+    further = item.vocabulary.sentences
     sentences = [_vary(wording.describe, seed).format(**slots)]
     sentences += _details(cluster, quotes)
-    sentences += _beside(cluster, [motive for _, motive in beside], vocabulary, seed)
-    sentences += _mentioned(cluster, item, background, vocabulary, quotes, seed)
-    sentences += [
-        f"{_vary(vocabulary.sentences['writes'], seed)} {_quoted(quote)}"
-        for quote in quotes[1 : len(own)]
-        if 6 <= len(quote.split()) <= 25
-    ][:1]
+    sentences += _beside([motive for _, motive in beside], further, seed)
+    things = _things(cluster, item, quotes)
+    sentences += [_vary(further["things"], seed).format(things=enumerate_phrases(things))] if things else []
+    short = [quote for quote in quotes[1 : len(own)] if 6 <= len(quote.split()) <= 25]
+    sentences += [f"{_vary(further['writes'], seed)} {_quoted(short[0])}"] if short else []
     ratings = {remark.review.review_id: remark.review.rating for remark in cluster.remarks}
     return Persona(
         item_id=item.item_id,
@@ -91,15 +61,15 @@ def _word(
     )
 
 
-def _wording(cluster: Cluster, background: Background, vocabulary: Vocabulary) -> Motive | Wording:
+def _wording(cluster: Cluster, item: Reading) -> Motive | Wording:
     if cluster.motive is not None:
         return cluster.motive
     if cluster.thing:
-        return vocabulary.owners if background.is_owned(cluster.thing) else vocabulary.theme
-    return vocabulary.critical_general if cluster.critical else vocabulary.general
+        return item.vocabulary.owners if item.background.is_owned(cluster.thing) else item.vocabulary.theme
+    return item.vocabulary.critical_general if cluster.critical else item.vocabulary.general
 
 
-def _slots(cluster: Cluster, item: ItemWords, quotes: Sequence[str]) -> dict[str, str]:
+def _slots(cluster: Cluster, item: Reading, quotes: Sequence[str]) -> dict[str, str]:
     said = item.people is not None and any(item.people[1].search(text) for text in [item.title, *quotes])
     shown = shown_form(cluster.thing, quotes) if cluster.thing else ""
     return {
@@ -119,41 +89,39 @@ def _details(cluster: Cluster, quotes: Sequence[str]) -> list[str]:
     return [cluster.motive.detail.format(mentions=enumerate_phrases(phrases[:3]))] if phrases else []
 
 
-def _beside(cluster: Cluster, motives: Sequence[Motive], vocabulary: Vocabulary, seed: str) -> list[str]:
+def _beside(motives: Sequence[Motive], further: Mapping[str, Sequence[str]], seed: str) -> list[str]:
     """What else they value, or who is among them."""
     values = [motive.value for motive in motives if not motive.tells_who]
     names = [_inside(_plain_name(motive)) for motive in motives if motive.tells_who]
     if values:
-        return [_vary(vocabulary.sentences["values"], seed).format(values=enumerate_phrases(values))]
-    return [_vary(vocabulary.sentences["among"], seed).format(names=enumerate_phrases(names))] if names else []
+        return [_vary(further["values"], seed).format(values=enumerate_phrases(values))]
+    return [_vary(further["among"], seed).format(names=enumerate_phrases(names))] if names else []
 
 
-def _mentioned(
-    cluster: Cluster, item: ItemWords, background: Background, vocabulary: Vocabulary, quotes: Sequence[str], seed: str
-) -> list[str]:
+def _things(cluster: Cluster, item: Reading, quotes: Sequence[str]) -> list[str]:
     """Up to three nouns that set the cluster apart from the item's other remarks, as its quotes spell them."""
-    inside = Counter(thing for remark in cluster.remarks for thing in background.things(remark.words))
-    share = len(cluster.remarks) / len(item.remarks)
-    # What the wording says anyway, and what the whole item is about, is no news.
-    known = {base_form(word) for word in tokens(item.title)} | set(cluster.thing.split())
-    said = [cluster.motive.cue, *(pattern for pattern, _ in cluster.motive.mentions)] if cluster.motive else []
-    if cluster.motive:
-        known |= {base_form(word) for word in tokens(cluster.motive.value)}
+    inside = item.mentions(cluster.remarks)
     telling = [
         thing
         for thing, count in inside.items()
-        if count >= max(2, 0.15 * len(cluster.remarks))
-        and count > share * item.things[thing]
-        and item.things[thing] * 4 <= len(item.remarks) + 8
+        if count >= max(2, 0.15 * cluster.support)
+        and count * item.reviewers > cluster.support * item.mentioned[thing]
+        and item.mentioned[thing] * 4 <= item.reviewers + 8
     ]
-    telling.sort(key=lambda t: (-inside[t] * sum(background.rarity(word) for word in t.split()), t))
+    telling.sort(key=lambda t: (-inside[t] * sum(item.background.rarity(word) for word in t.split()), t))
+    # What the wording says anyway, and what the item is called, is no news.
+    known = item.title_words | set(cluster.thing.split())
+    said: list[re.Pattern[str]] = []
+    if cluster.motive:
+        known |= {base_form(word) for word in tokens(cluster.motive.value)}
+        said = [cluster.motive.cue, *(pattern for pattern, _ in cluster.motive.mentions)]
     found: list[str] = []
     for thing in telling:
         form = shown_form(thing, quotes)
         if form and not known & set(thing.split()) and not any(pattern.search(form) for pattern in said):
             known |= set(thing.split())
             found.append(f"the {form}")
-    return [_vary(vocabulary.sentences["things"], seed).format(things=enumerate_phrases(found[:3]))] if found else []
+    return found[:3]
 
 
 def _name(forms: Sequence[str], slots: Mapping[str, str], seed: str, taken: set[str]) -> str:

@@ -1,4 +1,4 @@
-"""Texts become words worth repeating: nouns several reviewers use, told from the rest by how the whole corpus uses them.
+"""Texts become words worth repeating: nouns several reviewers use, recognised by how the whole corpus uses them.
 
 There is no part-of-speech tagger here. A word counts as a noun when the corpus often puts it between an article or
 possessive and a function word or the end of the phrase ("the clamp is", "my pedalboard."). Inflections are merged, and
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 _TOKEN = re.compile(r"[A-Za-z]+(?:['’][a-z]+)?|[^\sA-Za-z]")
+SMALL = 20  # items; a smaller corpus cannot tell what is rare
 _DETERMINERS = frozenset("the a an my this these its their your his her our those any each every".split())
 STOP_WORDS = frozenset(
     """a about above after again all almost also although always am an and another any anyone anything are aren't as at
@@ -31,10 +32,12 @@ STOP_WORDS = frozenset(
 )
 _VAGUE = frozenset(
     """bit lot thing time year day week month way problem issue one person people review reviewer star product item
-    amazon fact part place reason end side job couple case money price kind sort stuff idea point world love hand bottom
-    top front back half order purchase need look use work deal rest piece fan guy minute hour morning night today life
-    word question answer difference choice company seller name number hit occasion chance try surprise touch sense rate
-    luck trick charm pleasure opinion experience favor type form matter line thought mind recipient receiver road
+    amazon fact part place reason end side job couple case money price kind sort stuff idea point world love
+    hand bottom top front back half order purchase need look use work deal rest piece fan guy minute hour
+    morning night today life word question answer difference choice company seller name number hit occasion
+    chance try surprise touch sense rate luck trick charm pleasure opinion experience favor type form matter
+    line thought mind recipient receiver road best worst greatest second third main usual original pro con
+    inside outside mid quality value total future past alone extra
     """.split()
 )
 
@@ -96,16 +99,17 @@ class Background:
         return math.log((1 + self._documents) / (1 + self._frequency[base_form(word)]))
 
     def is_known(self, word: str) -> bool:
-        """Whether more than one item uses this spelling, so that it is no slip of one reviewer's finger."""
-        return self._frequency[base_form(word)] >= min(2, self._documents)
+        """Whether more than one item uses this spelling, so that it is no slip; one will do in a corpus under 20."""
+        return self._frequency[base_form(word)] >= (2 if self._documents >= SMALL else 1)
 
     def is_noun(self, word: str) -> bool:
         """Whether the corpus uses it as a noun, no name, and it says something definite."""
         base = base_form(word)
         seen = self._seen[base]
-        if not seen or base in _VAGUE or word in _VAGUE or self._capital[base] * 2 > seen:
+        verb = word.endswith("ed") and not word.endswith("eed") or word.endswith("ly")
+        if not seen or verb or base in _VAGUE or word in _VAGUE or self._capital[base] * 2 > seen:
             return False
-        return self._as_noun[base] >= max(2 if self._documents >= 20 else 1, 0.2 * seen)
+        return self._as_noun[base] >= max(2 if self._documents >= SMALL else 1, 0.2 * seen)
 
     def is_owned(self, thing: str) -> bool:
         """Whether people have one of their own: at least a quarter of the mentions of its last word follow "my"."""
