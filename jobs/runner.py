@@ -18,7 +18,7 @@ from typing import Any
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.errors import ConfigError, PipelineError
 from persona_pipeline.publish.releases import Release, parent_of
-from persona_pipeline.warehouse import Warehouse, write_summary
+from persona_pipeline.warehouse import Warehouse, read_summaries, write_summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,13 @@ class Night:
     config: PipelineConfig
     warehouse: Warehouse
     parent: Release | None
+
+    def encoder_id(self) -> str:
+        """The encoder the `encoders` job settled on for this night. Raises PipelineError before it has run."""
+        summaries = read_summaries(self.warehouse.root, self.as_of)
+        if "encoders" not in summaries:
+            raise PipelineError(f"no encoder has been chosen for {self.as_of}; run the encoders task first")
+        return str(summaries["encoders"]["encoder_id"])
 
 
 Job = Callable[[Night, argparse.Namespace], dict[str, Any]]

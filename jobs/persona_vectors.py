@@ -1,0 +1,19 @@
+"""Current personas to `persona_vectors` by the night's encoder."""
+
+import argparse
+from typing import Any
+
+from jobs.runner import Night, run
+from persona_pipeline.encoder.vectors import persona_vectors, tonights_encoder
+
+
+def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+    """Encode what changed; drop vectors of other encoders."""
+    encoder = tonights_encoder(night.warehouse, night.encoder_id())
+    rows, encoded = persona_vectors(night.warehouse, encoder)
+    result = night.warehouse.replace("persona_vectors", rows)
+    return {"vectors": rows.num_rows, "encoded": encoded, "encoder_id": encoder.encoder_id, "written": [result.as_dict()]}
+
+
+if __name__ == "__main__":
+    run("persona_vectors", job)

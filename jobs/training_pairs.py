@@ -1,0 +1,34 @@
+"""Histories and personas to `training_pairs`: which persona of a liked item was this user?"""
+
+import argparse
+from typing import Any
+
+from jobs.runner import Night, run
+from persona_pipeline.text_embeddings import Embedder
+
+
+def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+    """Pair in Spark and write."""
+    from pyspark.sql import functions as F
+
+    from persona_pipeline.encoder.pairing import training_pairs
+    from persona_pipeline.spark import session
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    tables = SparkWarehouse(session(night.config.spark, "training_pairs"), night.warehouse)
+    base_model = Embedder(night.config.text_embeddings, night.warehouse).base_model
+    pairs = training_pairs(
+        tables.read("user_histories"),
+        tables.read("item_personas"),
+        tables.read("item_summaries").select("item_id", "summary"),
+        tables.read("review_aspects"),
+        tables.read("text_embeddings").where(F.col("base_model") == base_model),
+        night.config.training_pairs.min_liked_rating,
+    )
+    result = tables.replace("training_pairs", pairs)
+    labels = tables.read("training_pairs").groupBy("label_source").count().collect()
+    return {"labels": {row["label_source"]: row["count"] for row in labels}, "written": [result.as_dict()]}
+
+
+if __name__ == "__main__":
+    run("training_pairs", job)

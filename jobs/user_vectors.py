@@ -1,0 +1,20 @@
+"""Liked histories to `user_vectors` by the night's encoder."""
+
+import argparse
+from typing import Any
+
+from jobs.runner import Night, run
+from persona_pipeline.encoder.vectors import user_vectors, tonights_encoder
+
+
+def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+    """Encode what changed; drop vectors of other encoders."""
+    encoder = tonights_encoder(night.warehouse, night.encoder_id())
+    min_liked_rating = night.config.training_pairs.min_liked_rating
+    rows, encoded = user_vectors(night.warehouse, encoder, min_liked_rating)
+    result = night.warehouse.replace("user_vectors", rows)
+    return {"vectors": rows.num_rows, "encoded": encoded, "encoder_id": encoder.encoder_id, "written": [result.as_dict()]}
+
+
+if __name__ == "__main__":
+    run("user_vectors", job)

@@ -1,0 +1,53 @@
+"""The head: two bias-free linear maps over frozen embeddings, and the score they define.
+
+A user is u = norm(sum_i w_i A h_i) over the embeddings h_i of liked interactions, newest first, with
+w_i = 0.5 ** (i / half_life); a persona is norm(B p). An item scores
+tau * (logsumexp_j(u . B p_j / tau) - log n) over its n personas (`softmax`), or the largest u . B p_j (`max`, the paper's).
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class Head(nn.Module):
+    """Maps A (interactions) and B (personas), each d x d, starting as the identity."""
+
+    def __init__(self, dimensions: int) -> None:
+        super().__init__()
+        self.interaction_map = nn.Parameter(torch.eye(dimensions))
+        self.persona_map = nn.Parameter(torch.eye(dimensions))
+
+    def users(self, profiles: Tensor) -> Tensor:
+        """Weighted sums of interaction embeddings (n, d) to unit user vectors (n, d). A is linear, so the sum comes first."""
+        return nn.functional.normalize(profiles @ self.interaction_map.T, dim=-1)
+
+    def personas(self, embeddings: Tensor) -> Tensor:
+        """Persona embeddings (n, d) to unit persona vectors (n, d)."""
+        return nn.functional.normalize(embeddings @ self.persona_map.T, dim=-1)
+
+
+def recency_weights(count: int, half_life: float) -> np.ndarray:
+    """Weights of a history's interactions, newest first, (count,), summing to one."""
+    weights = 0.5 ** (np.arange(count) / half_life)
+    normalised: np.ndarray = weights / weights.sum()
+    return normalised
+
+
+def aggregate(similarities: Tensor, visible: Tensor, temperature: float, how: str) -> Tensor:
+    """Item scores from persona similarities.
+
+    Args:
+        similarities: (..., items, slots), u . persona.
+        visible: boolean, broadcastable to it; padding and masked personas are False. Every item needs one True.
+        temperature: tau of the soft maximum.
+        how: `softmax` or `max`.
+
+    Returns:
+        (..., items)
+    """
+    hidden = similarities.masked_fill(~visible, -torch.inf)
+    if how == "max":
+        return hidden.amax(-1)
+    count = visible.sum(-1).to(similarities.dtype)
+    return temperature * (torch.logsumexp(hidden / temperature, -1) - torch.log(count))

@@ -1,0 +1,93 @@
+"""`training_pairs` and cached embeddings to the tensors the head is trained on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from persona_pipeline.encoder.head import recency_weights
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Personas by item, padded to the largest number of slots.
+
+    Attributes:
+        item_ids: (items,)
+        embeddings: (personas, d) base embeddings, rows in the order of `persona_ids`.
+        slots: (items, slots) row of each persona, 0 where there is none.
+        filled: (items, slots) whether the slot holds a persona.
+    """
+
+    item_ids: np.ndarray
+    persona_ids: np.ndarray
+    embeddings: Tensor
+    slots: Tensor
+    filled: Tensor
+
+    @classmethod
+    def build(cls, persona_ids: np.ndarray, items: np.ndarray, embeddings: np.ndarray) -> "Catalogue":
+        """From one row per persona, in any order: ids (p,), items (p,), embeddings (p, d)."""
+        order = np.lexsort((persona_ids, items))
+        item_ids, first, counts = np.unique(items[order], return_index=True, return_counts=True)
+        width = int(counts.max(initial=1))
+        filled = np.arange(width) < counts[:, None]
+        slots = np.where(filled, first[:, None] + np.arange(width), 0)
+        return cls(
+            item_ids,
+            persona_ids[order],
+            torch.from_numpy(embeddings[order]),
+            torch.from_numpy(slots),
+            torch.from_numpy(filled),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """One row per training pair.
+
+    Attributes:
+        profiles: (n, d) recency-weighted sum of the history's interaction embeddings.
+        targets: (n,) row of the liked item in the catalogue.
+        labels: (n,) row of the labelled persona in the catalogue.
+        visible: (n, slots) personas of the target the pair may see.
+        users: (n,) user as a number, to mask a user's other positives.
+    """
+
+    profiles: Tensor
+    targets: Tensor
+    labels: Tensor
+    visible: Tensor
+    users: Tensor
+
+    @classmethod
+    def build(cls, pairs: pa.Table, catalogue: Catalogue, interactions: dict[str, np.ndarray], half_life: float) -> "Lessons":
+        """From rows of `training_pairs`; `interactions` holds the embedding of every history review by id."""
+        reviews = list(interactions)
+        matrix = np.stack([interactions[review] for review in reviews])
+        histories = pairs["history_review_ids"].combine_chunks()
+        members = pc.index_in(histories.flatten(), pa.array(reviews)).to_numpy(zero_copy_only=False)
+        lengths = pc.list_value_length(histories).to_numpy(zero_copy_only=False)
+        weights = np.concatenate([recency_weights(int(n), half_life) for n in lengths]).astype(np.float32)
+        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        profiles = np.add.reduceat(matrix[members] * weights[:, None], starts, axis=0)
+        targets = np.searchsorted(catalogue.item_ids, pairs["item_id"].to_numpy(zero_copy_only=False).astype(str))
+        masked = pairs["masked_persona_ids"].combine_chunks()
+        rows = pc.index_in(masked.flatten(), pa.array(catalogue.persona_ids)).to_numpy(zero_copy_only=False)
+        pair_of = np.repeat(np.arange(len(pairs)), pc.list_value_length(masked).to_numpy(zero_copy_only=False))
+        visible = catalogue.filled[targets].clone()
+        for pair, row in zip(pair_of, rows, strict=True):  # rare: personas that rest on one reviewer alone
+            visible[pair] &= catalogue.slots[targets[pair]] != int(row)
+        return cls(
+            torch.from_numpy(profiles),
+            torch.from_numpy(targets),
+            torch.from_numpy(pc.index_in(pairs["persona_id"], pa.array(catalogue.persona_ids)).to_numpy().astype(np.int64)),
+            visible,
+            torch.from_numpy(np.unique(pairs["user_id"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.targets)

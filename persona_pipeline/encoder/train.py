@@ -1,0 +1,69 @@
+"""Lessons to a trained head: AdamW, cosine decay, a fixed number of steps; seconds on a CPU."""
+
+import logging
+
+import torch
+
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.head import Head
+from persona_pipeline.encoder.lessons import Catalogue, Lessons
+from persona_pipeline.encoder.loss import in_batch_loss
+
+logger = logging.getLogger(__name__)
+
+
+def train_head(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig) -> tuple[Head, dict[str, float]]:
+    """The head and figures of its training. Deterministic for one machine and number of threads."""
+    torch.manual_seed(config.seed)
+    head = Head(catalogue.embeddings.shape[1])
+    optimiser = torch.optim.AdamW(head.parameters(), lr=config.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(config.steps, 1))
+    order = torch.Generator().manual_seed(config.seed)
+    log_q = torch.log(torch.bincount(lessons.targets, minlength=len(catalogue.item_ids)) / len(lessons))
+    known = _keys(lessons.users, lessons.targets, catalogue).sort().values
+    losses: list[float] = []
+    for step in range(config.steps):
+        rows = torch.randperm(len(lessons), generator=order)[: config.batch_size]
+        targets = lessons.targets[rows]
+        slots = catalogue.slots[targets]
+        pairs = _keys(lessons.users[rows][:, None], targets[None, :], catalogue)
+        loss = in_batch_loss(
+            head.users(lessons.profiles[rows]),
+            head.personas(catalogue.embeddings[slots]),
+            catalogue.filled[targets],
+            lessons.visible[rows],
+            log_q[targets],
+            torch.isin(pairs, known),
+            config.temperature,
+            config.aggregation,
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        losses.append(loss.item())
+        if step % 25 == 0:
+            logger.info("step %d of %d: loss %.3f", step, config.steps, losses[-1])
+    return head, {**_ends(losses), "label_agreement": _label_agreement(head, lessons, catalogue)}
+
+
+def _keys(users: torch.Tensor, items: torch.Tensor, catalogue: Catalogue) -> torch.Tensor:
+    """One number per (user, item)."""
+    return users * len(catalogue.item_ids) + items
+
+
+def _ends(losses: list[float]) -> dict[str, float]:
+    return {"first_loss": losses[0], "last_loss": losses[-1]} if losses else {}
+
+
+@torch.inference_mode()
+def _label_agreement(head: Head, lessons: Lessons, catalogue: Catalogue) -> float:
+    """Share of pairs whose nearest visible persona of the target is the labelled one."""
+    agreed = 0
+    for rows in torch.arange(len(lessons)).split(4096):
+        slots = catalogue.slots[lessons.targets[rows]]
+        users = head.users(lessons.profiles[rows])
+        similarities = torch.einsum("bd,bsd->bs", users, head.personas(catalogue.embeddings[slots]))
+        winner = similarities.masked_fill(~lessons.visible[rows], -torch.inf).argmax(1, keepdim=True)
+        agreed += int((slots.gather(1, winner).squeeze(1) == lessons.labels[rows]).sum())
+    return agreed / max(len(lessons), 1)

@@ -1,0 +1,102 @@
+"""Encoders applied: current personas to `persona_vectors`, liked histories to `user_vectors`."""
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.head import recency_weights
+from persona_pipeline.encoder.inputs import interaction_texts, persona_texts
+from persona_pipeline.encoder.retraining import with_vectors
+from persona_pipeline.text_embeddings import vectors_of
+from persona_pipeline.warehouse import Warehouse
+
+_USERS_AT_ONCE = 20_000
+
+
+def tonights_encoder(warehouse: Warehouse, encoder_id: str) -> Encoder:
+    """The encoder of that id, read from its artefact."""
+    artefact = warehouse.read("encoders", ["artefact"], where=f"encoder_id = '{encoder_id}'")["artefact"][0].as_py()
+    return Encoder.load(warehouse.root / artefact)
+
+
+def persona_vectors(warehouse: Warehouse, encoder: Encoder) -> tuple[pa.Table, int]:
+    """Rows of `persona_vectors`, and how many had to be encoded: a persona whose text is as before keeps its vector."""
+    texts = persona_texts(warehouse).drop_columns(["text"])
+    kept = warehouse.query(
+        "SELECT persona_vectors.* FROM persona_vectors SEMI JOIN texts USING (persona_id, item_id, text_hash) WHERE encoder_id = $id",
+        ["persona_vectors"],
+        {"id": encoder.encoder_id},
+        texts=texts,
+    )
+    new = texts.filter(pc.invert(pc.is_in(texts["persona_id"], kept["persona_id"])))
+    schema = load_contract("persona_vectors").arrow_schema()
+    if new.num_rows == 0:
+        return kept.cast(schema), 0
+    vectors = encoder.encode_personas(vectors_of(with_vectors(warehouse, new, encoder.base_model)["vector"]))
+    columns = {"encoder_id": pa.repeat(encoder.encoder_id, new.num_rows), **{c: new[c] for c in texts.column_names}}
+    encoded = pa.table({**columns, "vector": _lists(vectors)}).select(schema.names).cast(schema)
+    return pa.concat_tables([kept.cast(schema), encoded]), new.num_rows
+
+
+def user_vectors(warehouse: Warehouse, encoder: Encoder, min_liked_rating: float) -> tuple[pa.Table, int]:
+    """Rows of `user_vectors`, and how many had to be encoded: a user with the same inputs keeps the vector.
+
+    Memory: the rows, and the interaction embeddings of 20,000 users at a time.
+    """
+    texts = interaction_texts(warehouse).drop_columns(["text"])
+    liked = texts.filter(pc.greater_equal(texts["rating"], min_liked_rating))
+    users = liked.group_by("user_id", use_threads=False).aggregate([("review_id", "list"), ("text_hash", "list")])
+    hashes = [
+        hashlib.sha256(f"{encoder.encoder_id}\x1f{','.join(r)}\x1f{','.join(t)}".encode()).hexdigest()[:16]
+        for r, t in zip(users["review_id_list"].to_pylist(), users["text_hash_list"].to_pylist(), strict=True)
+    ]
+    inputs = pa.table({"user_id": users["user_id"], "inputs_hash": pa.array(hashes, pa.string())})
+    kept = warehouse.query(
+        "SELECT user_vectors.* FROM user_vectors SEMI JOIN inputs USING (user_id, inputs_hash) WHERE encoder_id = $id",
+        ["user_vectors"],
+        {"id": encoder.encoder_id},
+        inputs=inputs,
+    )
+    new = inputs.filter(pc.invert(pc.is_in(inputs["user_id"], kept["user_id"])))
+    schema = load_contract("user_vectors").arrow_schema()
+    parts = [kept.cast(schema)]
+    for start in range(0, new.num_rows, _USERS_AT_ONCE):
+        chunk = new.slice(start, _USERS_AT_ONCE)
+        mine = liked.filter(pc.is_in(liked["user_id"], chunk["user_id"]))
+        parts.append(_encode_users(warehouse, encoder, mine, chunk).cast(schema))
+    return pa.concat_tables(parts), new.num_rows
+
+
+def _encode_users(warehouse: Warehouse, encoder: Encoder, liked: pa.Table, inputs: pa.Table) -> pa.Table:
+    """Users encoded; `liked` is ordered by user and age, so each user's interactions lie together, newest first."""
+    encoded = encoder.encode_interactions(vectors_of(with_vectors(warehouse, liked, encoder.base_model)["vector"]))
+    user_of = liked["user_id"].to_numpy(zero_copy_only=False).astype(str)
+    user_ids, starts, counts = np.unique(user_of, return_index=True, return_counts=True)
+    by_count = {count: recency_weights(count, encoder.config.half_life) for count in set(counts.tolist())}
+    weights = np.concatenate([by_count[count] for count in counts.tolist()])
+    sums = np.add.reduceat(encoded * weights[:, None], starts, axis=0)
+    norms = np.linalg.norm(sums, axis=1)
+    structs = pa.StructArray.from_arrays(
+        [*(liked[c].combine_chunks() for c in ("review_id", "item_id", "text_hash")), pa.array(weights / np.repeat(norms, counts))],
+        ["review_id", "item_id", "text_hash", "weight"],
+    )
+    offsets = pa.array(np.append(starts, len(user_of)).astype(np.int32))
+    rows = pa.table(
+        {
+            "encoder_id": pa.repeat(encoder.encoder_id, len(user_ids)),
+            "user_id": pa.array(user_ids, pa.string()),
+            "interactions": pa.ListArray.from_arrays(offsets, structs),
+            "vector": _lists((sums / norms[:, None]).astype(np.float32)),
+        }
+    )
+    found = inputs.take(pc.index_in(rows["user_id"], inputs["user_id"]))
+    return rows.append_column("inputs_hash", found["inputs_hash"]).select(load_contract("user_vectors").names)
+
+
+def _lists(matrix: np.ndarray) -> pa.ListArray:
+    offsets = pa.array(np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1])
+    return pa.ListArray.from_arrays(offsets, pa.array(matrix.reshape(-1)))

@@ -1,0 +1,100 @@
+"""Stable persona ids: which persona of today is which of the parent release's, and which one is gone.
+
+Two personas of an item are as alike as the larger of the Jaccard index of their evidence reviews and the cosine of
+their texts. The assignment with the highest total likeness is taken (Hungarian), and of it the pairs over a threshold.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from persona_pipeline.extract.protocol import Embed, Persona
+
+Row = dict[str, Any]
+
+
+def rows_with_ids(
+    item_id: str,
+    personas: Sequence[Persona],
+    earlier: Sequence[Row],
+    extraction_key: str,
+    as_of: date,
+    embed: Embed,
+    threshold: float,
+) -> list[Row]:
+    """Rows of `item_personas` for one regenerated item: the new personas, and the earlier ones that end tonight as retired.
+
+    `earlier` are the item's rows of the parent release. Retired ones stay as they are; an id is never used again.
+    """
+    alive = [row for row in earlier if row["status"] == "current"]
+    kept = _matches(personas, alive, embed, threshold)
+    taken = {row["persona_id"] for row in earlier}
+    rows = []
+    for place, persona in enumerate(personas):
+        predecessor = alive[kept[place]] if place in kept else None
+        persona_id = predecessor["persona_id"] if predecessor else _new_id(item_id, persona, as_of, taken)
+        taken.add(persona_id)
+        rows.append(
+            {
+                "persona_id": persona_id,
+                "item_id": item_id,
+                "status": "current",
+                "position": place + 1,
+                "name": persona.name,
+                "description": persona.description,
+                "preference_rationale": persona.preference_rationale,
+                "evidence": [
+                    {"kind": q.kind, "ref": q.ref, "start": q.start, "end": q.end, "quote": q.quote} for q in persona.evidence
+                ],
+                "support": persona.support,
+                "mean_rating": persona.mean_rating,
+                "persona_source": persona.source,
+                "extraction_key": extraction_key,
+                "first_as_of": predecessor["first_as_of"] if predecessor else as_of,
+                "retired_as_of": None,
+            }
+        )
+    surviving = {row["persona_id"] for row in rows}
+    for row in earlier:
+        if row["persona_id"] not in surviving:
+            ended = {"status": "retired", "position": 0, "retired_as_of": as_of} if row["status"] == "current" else {}
+            rows.append({**row, **ended})
+    return rows
+
+
+def _matches(personas: Sequence[Persona], alive: Sequence[Row], embed: Embed, threshold: float) -> dict[int, int]:
+    """New persona to earlier row, both by place."""
+    if not personas or not alive:
+        return {}
+    texts = [_text(p.name, p.description) for p in personas] + [_text(r["name"], r["description"]) for r in alive]
+    vectors = embed(texts)
+    cosine = vectors[: len(personas)] @ vectors[len(personas) :].T
+    overlap = np.array(
+        [[_jaccard({q.ref for q in p.evidence}, {e["ref"] for e in row["evidence"]}) for row in alive] for p in personas]
+    )
+    likeness = np.maximum(cosine, overlap)
+    pairs = zip(*linear_sum_assignment(-likeness), strict=True)
+    return {int(new): int(old) for new, old in pairs if likeness[new, old] >= threshold}
+
+
+def _text(name: str, description: str) -> str:
+    return f"{name}. {description}"
+
+
+def _jaccard(left: set[str], right: set[str]) -> float:
+    return len(left & right) / len(left | right) if left | right else 0.0
+
+
+def _new_id(item_id: str, persona: Persona, as_of: date, taken: set[str]) -> str:
+    refs = ",".join(f"{q.ref}:{q.start}" for q in persona.evidence)
+    for attempt in itertools.count():
+        text = "\x1f".join((item_id, as_of.isoformat(), persona.name, refs, str(attempt)))
+        candidate = hashlib.sha256(text.encode()).hexdigest()[:16]
+        if candidate not in taken:
+            return candidate
+    raise AssertionError("unreachable")

@@ -1,0 +1,108 @@
+"""What is left to extract tonight: subjects whose extraction key is not answered yet.
+
+A key is the hash of the texts an answer rests on and of the extractor's version, so an answer is reused exactly as long
+as asking again could not change it.
+"""
+
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.warehouse import Warehouse
+
+_KEY = "substr(sha256(concat_ws(chr(31), $version, {parts})), 1, 32)"
+_EVIDENCE = "array_to_string(list_sort(list_transform(evidence, lambda e: e.review_id || sha256(e.text))), ',')"
+_METADATA = "coalesce(title, ''), coalesce(description, ''), array_to_string(categories, ',')"
+
+
+def reviews_to_read(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa.Table]:
+    """Reviews that need aspects (evidence, and the interactions in histories): rows of `review_aspects` still valid, and
+    reviews to extract as review_id, user_id, item_id, rating, text, extraction_key."""
+    wanted = f"""
+        WITH wanted AS (
+            SELECT unnest(evidence).review_id AS review_id FROM item_reviews
+            UNION SELECT unnest(interactions).review_id FROM user_histories
+        ), keyed AS (
+            SELECT review_id, user_id, item_id, rating, text, {_KEY.format(parts="text")} AS extraction_key
+            FROM reviews SEMI JOIN wanted USING (review_id)
+        )
+    """
+    return _split(warehouse, wanted, "review_aspects", ["review_id"], ["reviews", "item_reviews", "user_histories"], version)
+
+
+def items_to_summarise(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa.Table]:
+    """Rows of `item_summaries` still valid, and items to summarise with their metadata, evidence and extraction_key.
+
+    Reviews count only where there is no title: a summary from metadata does not change with them.
+    """
+    evidence = f"CASE WHEN title IS NULL THEN {_EVIDENCE} ELSE '' END"
+    keyed = f"""
+        WITH keyed AS (
+            SELECT item_id, title, description, categories, evidence,
+                   {_KEY.format(parts=f"{_METADATA}, {evidence}")} AS extraction_key
+            FROM items JOIN item_reviews USING (item_id)
+        )
+    """
+    return _split(warehouse, keyed, "item_summaries", ["item_id"], ["items", "item_reviews"], version)
+
+
+def items_to_profile(warehouse: Warehouse, version: str, parent: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Rows of the parent release's `item_personas` that stay as they are, and items to extract personas for.
+
+    The items come with metadata, summary, evidence and extraction_key. An item the catalogue no longer has is in neither.
+    """
+    keyed = f"""
+        WITH keyed AS (
+            SELECT item_id, title, description, categories, summary, evidence,
+                   {_KEY.format(parts=f"coalesce(summary, ''), {_METADATA}, {_EVIDENCE}")} AS extraction_key
+            FROM items JOIN item_reviews USING (item_id) LEFT JOIN item_summaries USING (item_id)
+        ), answered AS (
+            SELECT DISTINCT item_id FROM parent JOIN keyed USING (item_id, extraction_key) WHERE status = 'current'
+        )
+    """
+    tables = ["items", "item_reviews", "item_summaries"]
+    columns = ", ".join(load_contract("item_personas").names)
+    ask = f"{keyed} SELECT %s ORDER BY item_id"
+    unchanged = ask % f"{columns} FROM parent SEMI JOIN answered USING (item_id)"
+    changed = ask % "* FROM keyed ANTI JOIN answered USING (item_id)"
+    return (
+        warehouse.query(unchanged, tables, {"version": version}, parent=parent),
+        warehouse.query(changed, tables, {"version": version}, parent=parent),
+    )
+
+
+def vanished(warehouse: Warehouse, parent: pa.Table, as_of: date) -> pa.Table:
+    """The parent release's personas of items no longer in the catalogue, all retired."""
+    columns = ", ".join(load_contract("item_personas").names)
+    return warehouse.query(
+        f"SELECT {columns} FROM (SELECT * REPLACE ('retired' AS status, 0 AS position, "
+        "coalesce(retired_as_of, $as_of::DATE) AS retired_as_of) FROM parent ANTI JOIN items USING (item_id))",
+        ["items"],
+        {"as_of": as_of.isoformat()},
+        parent=parent,
+    )
+
+
+def evidence_texts(warehouse: Warehouse) -> list[tuple[str, str]]:
+    """(item_id, all evidence text) of every item, for word statistics."""
+    rows = warehouse.query(
+        "SELECT item_id, array_to_string(list_transform(evidence, lambda e: e.text), chr(10)) AS text FROM item_reviews ORDER BY 1",
+        ["item_reviews"],
+    )
+    return list(zip(rows["item_id"].to_pylist(), rows["text"].to_pylist(), strict=True))
+
+
+def _split(
+    warehouse: Warehouse, keyed: str, answers: str, key: list[str], tables: list[str], version: str
+) -> tuple[pa.Table, pa.Table]:
+    using = ", ".join((*key, "extraction_key"))
+    parameters: dict[str, Any] = {"version": version}
+    columns = ", ".join(load_contract(answers).names)
+    answered = f"{keyed} SELECT {columns} FROM {answers} SEMI JOIN keyed USING ({using}) ORDER BY {key[0]}"
+    open_ = f"{keyed} SELECT * FROM keyed ANTI JOIN {answers} USING ({using}) ORDER BY {key[0]}"
+    return (
+        warehouse.query(answered, [answers, *tables], parameters),
+        warehouse.query(open_, [answers, *tables], parameters),
+    )

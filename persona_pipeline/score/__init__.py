@@ -1,0 +1,1 @@
+"""Users against personas: exact top-k, what each score is made of, and why, in words."""

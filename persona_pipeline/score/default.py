@@ -1,0 +1,48 @@
+"""Recommendations for anyone without a usable history: what most people liked, with the persona most of them share."""
+
+from datetime import date
+
+import pyarrow as pa
+
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.warehouse import Warehouse
+
+
+def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, parent_version: int | None) -> pa.Table:
+    """Rows of `default_topk`; a row equal to the parent release's keeps its `changed_as_of`."""
+    counts = pa.table(
+        {"item_id": pa.array(list(encoder.liked_counts), pa.string()), "liked": list(encoder.liked_counts.values())}
+    )
+    before = warehouse.read("default_topk", version=parent_version) if parent_version is not None else None
+    schema = load_contract("default_topk").arrow_schema()
+    rows = warehouse.query(
+        """
+        WITH best AS (
+            SELECT *, row_number() OVER (ORDER BY liked DESC, item_id)::INTEGER AS rank
+            FROM counts JOIN item_personas USING (item_id) JOIN items USING (item_id)
+            LEFT JOIN (SELECT item_id, summary FROM item_summaries) USING (item_id)
+            WHERE status = 'current' AND item_personas.position = 1
+        )
+        SELECT rank, item_id, coalesce(title, nullif(split_part(summary, '. ', 1), '')) AS item_title,
+               round(ln(1 + liked), 9) AS score, persona_id, name AS persona_name,
+               name || ': ' || preference_rationale || ' ' || liked || ' reviewers liked it.' ||
+               CASE WHEN evidence[1].kind = 'review' THEN ' One wrote: “' || evidence[1].quote || '”' ELSE '' END AS explanation,
+               evidence[1:2] AS evidence, 'default' AS recommendation_source, $encoder_id AS encoder_id,
+               $as_of::DATE AS changed_as_of
+        FROM best WHERE rank <= $k ORDER BY rank
+        """,
+        ["item_personas", "items", "item_summaries"],
+        {"k": k, "encoder_id": encoder.encoder_id, "as_of": as_of.isoformat()},
+        counts=counts,
+    ).cast(schema)
+    if before is None:
+        return rows
+    same = " AND ".join(f"rows.{n} IS NOT DISTINCT FROM before.{n}" for n in schema.names if n != "changed_as_of")
+    return warehouse.query(
+        "SELECT rows.* REPLACE (coalesce(before.changed_as_of, rows.changed_as_of) AS changed_as_of) "
+        f"FROM rows LEFT JOIN before ON {same} ORDER BY rows.rank",
+        [],
+        rows=rows,
+        before=before,
+    ).cast(schema)

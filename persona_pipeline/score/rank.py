@@ -1,0 +1,104 @@
+"""One batch of users, as Arrow, to their ranked items with contributions, as Arrow: what a Spark task runs.
+
+Contributions (invariant 7): a user is sum_i w_i A h_i, so u . persona is a sum of one share per interaction; what other
+personas add and popularity are shares of their own. The score is defined as the sum of the rounded shares.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.score.kernel import Ranked, Shelf, top_items
+from persona_pipeline.text_embeddings import vectors_of
+
+RANKED_FIELDS = "user_id string, rank int, item_id string, persona_id string, score double, contributions array<struct<kind:string,review_id:string,item_id:string,share:double>>"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What every task needs; broadcast once."""
+
+    shelf: Shelf
+    persona_ids: np.ndarray
+    encoder: Encoder
+    k: int
+    block_bytes: int
+
+
+def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
+    """Ranked items of users.
+
+    Args:
+        ranking: items, encoder, k.
+        users: user_id, reviewed_item_ids (items to leave out), and interactions, a list of structs review_id, item_id,
+            weight and vector (base embedding), in any order.
+
+    Returns:
+        Columns of RANKED_FIELDS, fewer than k rows for a user with fewer items left.
+    """
+    lists = users["interactions"].combine_chunks()
+    flat = lists.flatten()
+    counts = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    owner = np.repeat(np.arange(len(lists)), counts)
+    encoded = ranking.encoder.encode_interactions(vectors_of(flat.field("vector")))
+    parts = encoded * flat.field("weight").to_numpy(zero_copy_only=False)[:, None]  # (interactions, d)
+    vectors = np.zeros((len(lists), parts.shape[1]))
+    np.add.at(vectors, owner, parts)
+    ranked = top_items(ranking.shelf, vectors, _seen(ranking.shelf, users), ranking.k, ranking.block_bytes)
+    return _rows(ranking, users["user_id"].combine_chunks(), ranked, parts, flat, owner)
+
+
+def _seen(shelf: Shelf, users: pa.Table) -> list[np.ndarray]:
+    lists = users["reviewed_item_ids"].combine_chunks()
+    index = pc.index_in(lists.flatten(), pa.array(shelf.item_ids, pa.string()))
+    ends = np.cumsum(pc.list_value_length(lists).to_numpy(zero_copy_only=False))[:-1]
+    found = pc.fill_null(index, -1).to_numpy(zero_copy_only=False)
+    return [part[part >= 0] for part in np.split(found, ends)]
+
+
+def _rows(
+    ranking: Ranking, user_ids: pa.Array, ranked: Ranked, parts: np.ndarray, flat: pa.StructArray, owner: np.ndarray
+) -> pa.Table:
+    user, place = np.nonzero(ranked.items >= 0)
+    items, personas = ranked.items[user, place], ranked.personas[user, place]
+    # Every (recommendation, interaction) combination of the same user, then two more shares per recommendation.
+    first = np.searchsorted(owner, np.arange(len(user_ids)))
+    count = np.bincount(owner, minlength=len(user_ids))
+    row = np.repeat(np.arange(len(user)), count[user])
+    member = np.arange(len(row)) - np.repeat(np.cumsum(count[user]) - count[user], count[user]) + first[user][row]
+    winning = ranking.shelf.vectors[personas].astype(np.float64)
+    shares = np.einsum("nd,nd->n", parts[member], winning[row])
+    rows = np.concatenate([row, np.arange(len(user)), np.arange(len(user))])
+    values = np.round(np.concatenate([shares, ranked.others[user, place], ranking.shelf.popularity[items]]), 9)
+    kinds = np.repeat(["interaction", "other_personas", "popularity"], [len(row), len(user), len(user)])
+    source = pa.array(np.concatenate([member, np.full(2 * len(user), -1)]))
+    source = pc.if_else(pc.less(source, 0), pa.scalar(None, pa.int64()), source)
+    order = np.lexsort((np.arange(len(rows)), -values, rows))
+    kept = order[(values[order] != 0) | (kinds[order] == "interaction")]
+    structs = pa.StructArray.from_arrays(
+        [
+            pa.array(kinds[kept], pa.string()),
+            flat.field("review_id").take(source.take(pa.array(kept))),
+            flat.field("item_id").take(source.take(pa.array(kept))),
+            pa.array(values[kept]),
+        ],
+        ["kind", "review_id", "item_id", "share"],
+    )
+    lengths = np.bincount(rows[kept], minlength=len(user))
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    scores = np.round(np.add.reduceat(values[kept], offsets[:-1]), 9) if len(user) else np.empty(0)
+    ranked_rows = pa.table(
+        {
+            "user_id": user_ids.take(pa.array(user)),
+            "item_id": pa.array(ranking.shelf.item_ids[items], pa.string()),
+            "persona_id": pa.array(ranking.persona_ids[personas], pa.string()),
+            "score": pa.array(scores),
+            "contributions": pa.ListArray.from_arrays(pa.array(offsets), structs),
+        }
+    )
+    # By the score that is stored, which rounding may have moved by a billionth; `place` within a user is unchanged.
+    by_score = ranked_rows.take(pa.array(np.lexsort((items, -scores, user))))
+    return by_score.add_column(1, "rank", pa.array((place + 1).astype(np.int32)))

@@ -1,0 +1,105 @@
+"""Vectors, personas and items to the rows of `user_item_topk` (Spark): users stream through tasks against a broadcast shelf.
+
+Memory per task: the shelf (4 bytes x personas x d) and one batch of users. Driver: the shelf once.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from persona_pipeline.score.rank import RANKED_FIELDS, Ranking, rank_users
+
+_QUOTES = 2  # spans of evidence a recommendation carries
+
+
+def ranked_users(users: DataFrame, histories: DataFrame, embeddings: DataFrame, ranking: Ranking) -> DataFrame:
+    """Columns of RANKED_FIELDS.
+
+    Args:
+        users: rows of `user_vectors` of one encoder.
+        histories: rows of `user_histories`; their reviewed items are left out. Pass empty lists to keep them.
+        embeddings: text_hash and vector of the encoder's base model.
+        ranking: what every task needs.
+    """
+    interactions = (
+        users.select("user_id", F.explode("interactions").alias("i"))
+        .select("user_id", "i.*")
+        .join(embeddings.select("text_hash", "vector"), "text_hash")
+        .groupBy("user_id")
+        # Sorted, so that sums over a user's interactions do not depend on how the shuffle delivered them.
+        .agg(F.array_sort(F.collect_list(F.struct("review_id", "item_id", "weight", "vector"))).alias("interactions"))
+    )
+    inputs = interactions.join(histories.select("user_id", "reviewed_item_ids"), "user_id")
+    shared = users.sparkSession.sparkContext.broadcast(ranking)
+
+    def rank(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if batch.num_rows:
+                yield from rank_users(shared.value, pa.Table.from_batches([batch])).to_batches()
+
+    return inputs.mapInArrow(rank, RANKED_FIELDS)
+
+
+def recommendations(
+    ranked: DataFrame, personas: DataFrame, titles: DataFrame, encoder_id: str, as_of: date, buckets: int
+) -> DataFrame:
+    """Rows of `user_item_topk`, all as if changed tonight; `titles` holds item_id and item_title."""
+    told = personas.select(
+        "persona_id",
+        F.col("name").alias("persona_name"),
+        "preference_rationale",
+        F.slice("evidence", 1, _QUOTES).alias("evidence"),
+    )
+    nearest = F.filter("contributions", lambda c: (c["kind"] == "interaction") & (c["share"] > 0))
+    liked = titles.select(F.col("item_id").alias("liked_id"), F.col("item_title").alias("liked_title"))
+    return (
+        ranked.withColumn("liked_id", F.get(nearest, F.lit(0))["item_id"])
+        .join(F.broadcast(told), "persona_id")
+        .join(F.broadcast(titles), "item_id", "left")
+        .join(F.broadcast(liked), "liked_id", "left")
+        .select(
+            "user_id",
+            "rank",
+            "item_id",
+            "item_title",
+            "score",
+            "persona_id",
+            "persona_name",
+            _explanation().alias("explanation"),
+            "evidence",
+            "contributions",
+            F.lit("persona").alias("recommendation_source"),
+            F.lit(encoder_id).alias("encoder_id"),
+            F.lit(as_of).alias("changed_as_of"),
+            F.pmod(F.crc32(F.encode("user_id", "utf-8")), F.lit(buckets)).cast("int").alias("user_bucket"),
+        )
+    )
+
+
+def keep_unchanged(rows: DataFrame, parent: DataFrame, key: list[str]) -> DataFrame:
+    """Rows with `changed_as_of` of the parent release where nothing else differs from it."""
+    content = [name for name in rows.columns if name != "changed_as_of"]
+    before = parent.select(
+        *key, F.struct(*content).alias("before"), F.col("changed_as_of").alias("changed_before")
+    )
+    unchanged = F.struct(*content).eqNullSafe(F.col("before"))
+    return rows.join(before, key, "left").select(
+        *content, F.when(unchanged, F.col("changed_before")).otherwise(F.col("changed_as_of")).alias("changed_as_of")
+    )
+
+
+def _explanation() -> Column:
+    """For whom, why, on account of which liked item, and one quote; parts that are missing are left out."""
+    quote = F.get("evidence", F.lit(0))
+    said = F.when(quote["kind"] == "review", F.lit("A reviewer")).otherwise(F.lit("The seller"))
+    # Items without a title go by words of their reviews, which make no readable object of "you liked".
+    because = F.concat(F.lit("You liked “"), F.col("liked_title"), F.lit("”."))
+    return F.concat_ws(
+        " ",
+        F.concat("persona_name", F.lit(":"), F.lit(" "), "preference_rationale"),
+        because,
+        F.concat(said, F.lit(" wrote: “"), quote["quote"], F.lit("”")),
+    )

@@ -1,0 +1,177 @@
+"""Texts to vectors by the frozen base model, through the `text_embeddings` cache: each distinct text is embedded once.
+
+Any stage may hold an `Embedder`; none knows the model. The model is loaded when the first unknown text turns up.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from persona_pipeline.config import TextEmbeddingsConfig
+from persona_pipeline.errors import ConfigError
+from persona_pipeline.warehouse import Warehouse
+
+logger = logging.getLogger(__name__)
+
+
+def text_hash(text: str) -> str:
+    """The text's key in `text_embeddings`: 32 hexadecimal digits. In Spark: `substring(sha2(text, 256), 1, 32)`."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Embedder:
+    """Callable from texts to L2-normalised float32 vectors (n, d), in the order given; new ones are committed to the cache.
+
+    A crash costs at most `commit_texts` embeddings. `embedded` counts what the model had to do.
+    """
+
+    def __init__(self, config: TextEmbeddingsConfig, warehouse: Warehouse) -> None:
+        self.config, self.warehouse = config, warehouse
+        self.embedded = 0
+        self.base_model = f"{config.base_model}@{_model_version(config.base_model)}:{config.max_tokens}"
+
+    def ensure(self, texts: Sequence[str]) -> None:
+        """Have every text in the cache, without reading the vectors back."""
+        distinct = {text_hash(text): text for text in texts}
+        known = set(self._stored(list(distinct), "text_hash")["text_hash"].to_pylist())
+        self._embed_and_commit({key: text for key, text in distinct.items() if key not in known})
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of the texts, (n, d)."""
+        hashes = [text_hash(text) for text in texts]
+        distinct = dict(zip(hashes, texts, strict=True))
+        known = self.lookup(list(distinct))
+        missing = {key: text for key, text in distinct.items() if key not in known}
+        known |= self._embed_and_commit(missing)
+        if not hashes:
+            return np.empty((0, self._model.dimensions), np.float32)
+        return np.stack([known[key] for key in hashes])
+
+    def lookup(self, hashes: Sequence[str]) -> dict[str, np.ndarray]:
+        """Cached vectors by text hash; unknown hashes are absent."""
+        rows = self._stored(hashes, "text_hash, vector")
+        if rows.num_rows == 0:
+            return {}
+        return dict(zip(rows["text_hash"].to_pylist(), vectors_of(rows["vector"]), strict=True))
+
+    def _stored(self, hashes: Sequence[str], columns: str) -> pa.Table:
+        return self.warehouse.query(
+            f"SELECT {columns} FROM text_embeddings SEMI JOIN wanted USING (text_hash) WHERE base_model = $base_model",
+            ["text_embeddings"],
+            {"base_model": self.base_model},
+            wanted=pa.table({"text_hash": pa.array(hashes, pa.string())}),
+        )
+
+    def _embed_and_commit(self, missing: dict[str, str]) -> dict[str, np.ndarray]:
+        # Longest first: batches hold texts of like length, and the first batch shows whether memory suffices.
+        order = sorted(missing, key=lambda key: (-len(missing[key]), key))
+        done: dict[str, np.ndarray] = {}
+        for start in range(0, len(order), self.config.commit_texts):
+            keys = order[start : start + self.config.commit_texts]
+            vectors = self._model.encode([missing[key] for key in keys])
+            self.warehouse.append(
+                "text_embeddings",
+                pa.table({"text_hash": keys, "base_model": [self.base_model] * len(keys), "vector": list(vectors)}),
+            )
+            done.update(zip(keys, vectors, strict=True))
+            self.embedded += len(keys)
+            logger.info("embedded %d of %d new texts", min(start + len(keys), len(order)), len(order))
+        return done
+
+    @cached_property
+    def _model(self) -> "_BaseModel":
+        return _BaseModel(self.config)
+
+
+class _BaseModel:
+    """The sentence-transformers model, run in batches of like length under bfloat16 where the CPU has it."""
+
+    def __init__(self, config: TextEmbeddingsConfig) -> None:
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        self.config = config
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model = SentenceTransformer(str(_model_folder(config.base_model)), device=device, local_files_only=True)
+        self._model.max_seq_length = min(config.max_tokens, self._model.max_seq_length or config.max_tokens)
+        self._autocast = torch.autocast(device, torch.bfloat16, enabled=_has_bfloat16(torch, device))
+
+    @property
+    def dimensions(self) -> int:
+        dimensions = self._model.get_embedding_dimension()
+        assert dimensions is not None
+        return dimensions
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        """Vectors of texts sorted by length, longest first, (n, d)."""
+        import torch
+
+        tokenizer = self._model.tokenizer
+        lengths = [min(len(ids), self._model.max_seq_length) for ids in tokenizer(texts, verbose=False)["input_ids"]]
+        vectors = []
+        with torch.inference_mode(), self._autocast:
+            for start, end in _batches(lengths, self.config.batch_tokens):
+                features = self._model.preprocess(texts[start:end])
+                features = {name: value.to(self._model.device) for name, value in features.items() if hasattr(value, "to")}
+                vectors.append(self._model(features)["sentence_embedding"].float().cpu().numpy())
+        matrix = np.concatenate(vectors)
+        normalised: np.ndarray = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+        return normalised
+
+
+def vectors_of(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
+    """A column of equally long float lists as one matrix, (rows, d), without a Python loop."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if len(array) == 0:
+        return np.empty((0, 0), np.float32)
+    return np.asarray(array.flatten()).reshape(len(array), -1)
+
+
+def _batches(lengths: list[int], budget: int) -> list[tuple[int, int]]:
+    """Consecutive ranges whose padded size, widest text times count, stays within the budget; at least one text each."""
+    ranges, start, widest = [], 0, 0
+    for i, length in enumerate(lengths):
+        widest = max(widest, length)
+        if i > start and widest * (i - start + 1) > budget:
+            ranges.append((start, i))
+            start, widest = i, length
+    if lengths:
+        ranges.append((start, len(lengths)))
+    return ranges
+
+
+def _has_bfloat16(torch: Any, device: str) -> bool:
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _model_folder(name: str) -> Path:
+    """A local folder, or the `model` folder of an installed package. Raises ConfigError when it is neither."""
+    if Path(name).is_dir():
+        return Path(name)
+    try:
+        package = import_module(name)
+    except ImportError:
+        raise ConfigError(
+            f"text_embeddings.base_model {name}: neither a folder nor an installed package; "
+            "nothing is downloaded at run time"
+        ) from None
+    folder = Path(str(package.__file__)).parent / "model"
+    if not folder.is_dir():
+        raise ConfigError(f"text_embeddings.base_model {name}: the package has no model folder")
+    return folder
+
+
+def _model_version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "local"
