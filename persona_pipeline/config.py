@@ -104,11 +104,10 @@ class UserItemTopkConfig(_Stage):
     block_bytes: int = Field(256 * 2**20, ge=2**20, description="memory bound of one block of scores")
 
 
-class ReleasesConfig(_Stage):
-    """What a night must reach to be published, beyond the suites in expectations/."""
+class ReportConfig(_Stage):
+    """The night's page."""
 
-    min_user_coverage: float = Field(0.95, ge=0, le=1, description="share of users with a vector who must have a full list")
-    report_users: int = Field(10, ge=1, description="users shown in the report")
+    users: int = Field(10, ge=1, description="users shown in the report")
 
 
 class PipelineConfig(_Stage):
@@ -123,7 +122,7 @@ class PipelineConfig(_Stage):
     training_pairs: TrainingPairsConfig = TrainingPairsConfig()
     encoders: EncodersConfig = EncodersConfig()
     user_item_topk: UserItemTopkConfig = UserItemTopkConfig()
-    releases: ReleasesConfig = ReleasesConfig()
+    report: ReportConfig = ReportConfig()
 
     def digest(self) -> str:
         """16 hexadecimal digits that change with anything but where Spark runs."""

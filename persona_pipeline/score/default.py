@@ -19,7 +19,8 @@ def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, pa
     rows = warehouse.query(
         """
         WITH best AS (
-            SELECT *, row_number() OVER (ORDER BY liked DESC, item_id)::INTEGER AS rank
+            SELECT *, list_filter(evidence, lambda e: e.kind = 'review'
+                AND NOT contains(preference_rationale, rtrim(e.quote, '.!?… ')))[1].quote AS said, row_number() OVER (ORDER BY liked DESC, item_id)::INTEGER AS rank
             FROM counts JOIN item_personas USING (item_id) JOIN items USING (item_id)
             LEFT JOIN (SELECT item_id, summary FROM item_summaries) USING (item_id)
             WHERE status = 'current' AND item_personas.position = 1
@@ -27,7 +28,7 @@ def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, pa
         SELECT rank, item_id, coalesce(title, nullif(split_part(summary, '. ', 1), '')) AS item_title,
                round(ln(1 + liked), 9) AS score, persona_id, name AS persona_name,
                name || ': ' || preference_rationale || ' ' || liked || ' reviewers liked it.' ||
-               CASE WHEN evidence[1].kind = 'review' THEN ' One wrote: “' || evidence[1].quote || '”' ELSE '' END AS explanation,
+               coalesce(' One wrote: “' || said || '”', '') AS explanation,
                evidence[1:2] AS evidence, 'default' AS recommendation_source, $encoder_id AS encoder_id,
                $as_of::DATE AS changed_as_of
         FROM best WHERE rank <= $k ORDER BY rank

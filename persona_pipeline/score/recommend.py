@@ -93,13 +93,13 @@ def keep_unchanged(rows: DataFrame, parent: DataFrame, key: list[str]) -> DataFr
 
 def _explanation() -> Column:
     """For whom, why, on account of which liked item, and one quote; parts that are missing are left out."""
-    quote = F.get("evidence", F.lit(0))
-    said = F.when(quote["kind"] == "review", F.lit("A reviewer")).otherwise(F.lit("The seller"))
-    # Items without a title go by words of their reviews, which make no readable object of "you liked".
-    because = F.concat(F.lit("You liked “"), F.col("liked_title"), F.lit("”."))
+    # The rationale often quotes the first span itself, and saying it twice convinces nobody.
+    fresh = F.filter("evidence", lambda e: ~F.contains(F.col("preference_rationale"), F.rtrim(e["quote"], F.lit(".!?… "))))
+    quote = F.get(fresh, F.lit(0))
+    said = F.when(quote["kind"] == "review", F.lit("A reviewer wrote: “")).otherwise(F.lit("The seller says: “"))
     return F.concat_ws(
         " ",
-        F.concat("persona_name", F.lit(":"), F.lit(" "), "preference_rationale"),
-        because,
-        F.concat(said, F.lit(" wrote: “"), quote["quote"], F.lit("”")),
+        F.concat("persona_name", F.lit(": "), "preference_rationale"),
+        F.concat(F.lit("You liked “"), F.col("liked_title"), F.lit("”.")),
+        F.concat(said, quote["quote"], F.lit("”")),
     )

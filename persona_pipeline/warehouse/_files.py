@@ -83,15 +83,18 @@ class Warehouse:
                 f"SELECT {', '.join(_quoted(names))} FROM stored WHERE {where or 'true'} ORDER BY {order}"
             ).to_arrow_table()
 
-    def query(self, sql: str, tables: Sequence[str], parameters: Mapping[str, Any] | None = None, **given: pa.Table) -> pa.Table:
-        """DuckDB SQL over tables of the warehouse (newest versions) and the given Arrow tables, by name.
+    def dataset(self, table: str) -> Any:
+        """The newest version as an Arrow dataset, which reads nothing yet; an empty table where it was never written."""
+        return self._open(table).to_pyarrow_dataset() if self.exists(table) else load_contract(table).arrow_schema().empty_table()
+
+    def query(self, sql: str, tables: Sequence[str], parameters: Mapping[str, Any] | None = None, **given: Any) -> pa.Table:
+        """DuckDB SQL over tables of the warehouse (newest versions) and the given Arrow tables or datasets, by name.
 
         A table never written is empty. `$name` in the query takes its value from `parameters`.
         """
         with duckdb.connect() as connection:
             for table in tables:
-                stored = self._open(table).to_pyarrow_dataset() if self.exists(table) else load_contract(table).arrow_schema().empty_table()
-                connection.register(table, stored)
+                connection.register(table, self.dataset(table))
             for name, rows in given.items():
                 connection.register(name, rows)
             return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()

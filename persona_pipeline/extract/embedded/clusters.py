@@ -17,6 +17,7 @@ from persona_pipeline.extract.embedded.themes import find_themes
 from persona_pipeline.extract.embedded.vocabulary import Motive, Vocabulary
 
 CLEAR = 0.7  # fit that at least one remark of a motive's cluster must have
+STILL_CRITICAL = 4.0  # mean stars from which a cluster of complaints is only quibbling
 DUPLICATE = 0.9  # cosine of two clusters' centroids from which they say the same
 MANY_REVIEWERS = 8  # from here on one reviewer alone is no persona
 
@@ -69,7 +70,7 @@ def _complaints(item: Reading, least: int) -> list[Cluster]:
     against = [remark for remark in item.remarks if remark.stance == "against"]
     unhappy = tuple(remark for remark in against if remark.review.rating <= 3)
     clusters, _ = _gather(against, item.vocabulary, least)
-    clusters = [c for c in clusters if c.support > 2 or min(r.review.rating for r in c.remarks) <= 3]
+    clusters = [c for c in clusters if np.mean([r.review.rating for r in c.remarks]) <= STILL_CRITICAL]
     return clusters or ([Cluster(None, "", True, unhappy)] if unhappy and reviewers(unhappy) >= least else [])
 
 

@@ -2,6 +2,7 @@
 
 from persona_pipeline.extract.embedded.sentences import split_sentences
 from persona_pipeline.extract.embedded.vocabulary import Vocabulary
+from persona_pipeline.extract.embedded.words import base_form
 from persona_pipeline.extract.protocol import ItemText, Persona, Quote
 
 
@@ -17,16 +18,17 @@ def provisional_persona(item: ItemText, vocabulary: Vocabulary) -> Persona | Non
     if not evidence:
         return None
     said = " ".join(quote.quote for quote in evidence)
-    fitting = [m for m in vocabulary.motives if not m.critical and m.tells_who and m.cue.search(said)]
-    names = [name for name in fitting[0].names if "{" not in name] if fitting else []
+    # Metadata may tell what a thing is bought for; who likes it and how they use it is for reviews to say.
+    purposes = [m for m in vocabulary.motives if m.aspect == "purchase_purpose" and m.cue.search(said)]
+    name = next((name for motive in purposes for name in motive.names if "{" not in name), _shoppers(item))
     subject = f"“{item.title.strip()}”" if item.title and item.title.strip() else "this item"
     sentences = [f"They are looking for {subject}."]
-    if names:
-        sentences.append(fitting[0].describe[0])
+    if purposes:
+        sentences.append(purposes[0].describe[0])
     sentences.append("Nobody has reviewed it usefully yet, so this rests on its own description.")
     return Persona(
         item_id=item.item_id,
-        name=names[0] if names else "Prospective buyers",
+        name=name,
         description=" ".join(sentences),
         preference_rationale=f"It is offered to them as: “{evidence[-1].quote.rstrip(' .')}”.",
         evidence=tuple(evidence),
@@ -34,3 +36,12 @@ def provisional_persona(item: ItemText, vocabulary: Vocabulary) -> Persona | Non
         mean_rating=None,
         source="metadata",
     )
+
+
+def _shoppers(item: ItemText) -> str:
+    """ "Gift card shoppers" of the narrowest category with one or two words, else "Prospective buyers"."""
+    for category in reversed(item.categories):
+        words = category.lower().split()
+        if len(words) <= 2 and all(word.isalpha() for word in words):
+            return " ".join([*words[:-1], base_form(words[-1]), "shoppers"]).capitalize()
+    return "Prospective buyers"

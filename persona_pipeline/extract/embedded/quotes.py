@@ -72,7 +72,7 @@ def _telling(remark: Remark, centroid: np.ndarray, cluster: Cluster, background:
     content = [word for word in remark.words if is_content(word)]
     known = [word for word in content if background.is_known(word)]
     density = sum(min(background.rarity(word), 3.0) for word in known) / (3.0 * max(len(remark.words), 1))
-    fit = float(remark.fits[cluster.motive.index] or 0.9 * remark.fits.max()) if cluster.motive else 0.0
+    fit = float(remark.fits[cluster.motive.index] or 0.75 * remark.fits.max()) if cluster.motive else 0.0
     score = 0.7 * float(remark.vector @ centroid) + 0.8 * fit + 0.3 * density - 0.3 * max(0.0, remark.emptiness - 0.4)
     score += 0.06 * min(max(remark.tone * (-1 if cluster.critical else 1), -2), 2)
     score -= 0.08 * bool(_HEDGES & set(remark.words)) * (not cluster.critical)

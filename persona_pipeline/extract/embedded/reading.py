@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from persona_pipeline.extract.embedded.remarks import Remark
 from persona_pipeline.extract.embedded.vocabulary import Vocabulary
-from persona_pipeline.extract.embedded.words import Background, base_form, tokens
+from persona_pipeline.extract.embedded.words import Background, base_form, pointed_at, tokens
 
 
 def reviewers(remarks: Iterable[Remark]) -> int:
@@ -38,6 +38,11 @@ class Reading:
     def mentioned(self) -> Counter[str]:
         """`mentions` of all remarks."""
         return self.mentions(self.remarks)
+
+    @functools.cached_property
+    def pointed_at(self) -> Counter[str]:
+        """What follows "this" and "these" (base forms), by the number of people: most often the item itself."""
+        return Counter(noun for _, noun in {(r.review.user_id, n) for r in self.remarks for n in pointed_at(r.words)})
 
     @functools.cached_property
     def reviewers(self) -> int:

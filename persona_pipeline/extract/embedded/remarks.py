@@ -21,7 +21,7 @@ from persona_pipeline.extract.protocol import Embed, ReviewText
 Stance = Literal["for", "against", "neither"]
 
 FIT = 0.65  # a sentence belongs to a motive from here on
-UNHAPPY_FIT = 0.45  # the same for a complaint in a review of one or two stars
+UNHAPPY_FIT = 0.5  # the same for a complaint in a review of one or two stars
 CUE_BONUS = 0.4
 EMPTY = 0.6  # cosine to bare praise from which a sentence without a motive is no evidence
 MAX_WORDS = 45
@@ -117,7 +117,7 @@ def _fits(text: str, rating: float, mood: int, cosines: np.ndarray, vocabulary: 
             if not cue or calm or _ABOUT_OTHERS.search(text[: cue.start()]):
                 continue
         # Without a cue it must also be nearer to the motive than to bare praise.
-        enough = UNHAPPY_FIT if motive.critical and rating <= 2 else FIT
+        enough = UNHAPPY_FIT if motive.critical and rating <= 2 and mood <= 0 else FIT
         if score >= enough and (cue or cosines[j] > cosines[-1]):
             fits[j] = score
     return fits

@@ -10,10 +10,9 @@ from persona_pipeline.extract.embedded.reading import Reading
 from persona_pipeline.extract.embedded.remarks import Remark
 from persona_pipeline.extract.embedded.sentences import split_sentences
 from persona_pipeline.extract.embedded.wording import enumerate_phrases
-from persona_pipeline.extract.embedded.words import base_form, is_content, shown_form, tokens
+from persona_pipeline.extract.embedded.words import base_form, shown_form, tokens
 from persona_pipeline.extract.protocol import ItemSummary, ItemText
 
-_POINTING = frozenset("this these".split())
 _MARKUP = re.compile(r"<[^>]*>|https?://\S+|www\.\S+")
 MAX_WORDS = 40
 
@@ -75,9 +74,7 @@ def _things(reading: Reading, kind: str) -> list[str]:
 def _kind(reading: Reading) -> str:
     """What reviewers call the item: a noun many use, and after "this" or "these", with a noun they put before it."""
     uses = reading.mentioned
-    points = Counter(
-        noun for _, noun in {(r.review.user_id, base_form(w)) for r in reading.remarks for w in _pointed_at(r.words)}
-    )
+    points = reading.pointed_at
     valued = {word for motive in reading.vocabulary.motives for word in motive.value.split()} | {"tone"}
     heads = {noun: points[noun] * uses[noun] for noun in points if uses[noun] > 1 and noun not in valued}
     if not heads:
@@ -86,20 +83,6 @@ def _kind(reading: Reading) -> str:
     pairs = {thing: n for thing, n in uses.items() if thing.endswith(f" {head}") and n > 1 and n * 5 >= uses[head]}
     best = min(pairs, key=lambda thing: (-pairs[thing], thing), default=head)
     return shown_form(best, [remark.quote for remark in reading.remarks])
-
-
-def _pointed_at(words: Sequence[str]) -> list[str]:
-    """Words in "this word is", "these word word."."""
-    found = []
-    for i, word in enumerate(words):
-        if word in _POINTING:
-            phrase = []
-            for following in words[i + 1 : i + 4]:
-                if not is_content(following):
-                    break
-                phrase.append(following)
-            found += phrase[-1:]
-    return found
 
 
 def _typical(remarks: Sequence[Remark], kind: str) -> str:

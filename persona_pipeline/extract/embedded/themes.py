@@ -39,6 +39,8 @@ def _sets_apart(thing: str, item: Reading) -> bool:
     """Not what the item is called or is, unless people have their own (a pedalboard), nor what they are (a guitar)."""
     if item.title_words & set(thing.split()) or any(cue.search(thing) for _, cue in item.vocabulary.people):
         return False
+    if any(item.pointed_at[word] > 1 for word in thing.split()):
+        return False
     users = max(item.mentioned[word] for word in [thing, *thing.split()])
     return users <= EVERYWHERE * item.reviewers or item.background.is_owned(thing)
 

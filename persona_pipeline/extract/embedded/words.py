@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 _TOKEN = re.compile(r"[A-Za-z]+(?:['’][a-z]+)?|[^\sA-Za-z]")
+# After "the pop filter" comes one of these; after "the clamp holds" does not, so verbs are not taken for nouns.
+_AUXILIARIES = frozenset("is are was were isn't has had does will can that which".split())
 SMALL = 20  # items; a smaller corpus cannot tell what is rare
 _DETERMINERS = frozenset("the a an my this these its their your his her our those any each every".split())
 STOP_WORDS = frozenset(
@@ -37,7 +39,9 @@ _VAGUE = frozenset(
     morning night today life word question answer difference choice company seller name number hit occasion
     chance try surprise touch sense rate luck trick charm pleasure opinion experience favor type form matter
     line thought mind recipient receiver road best worst greatest second third main usual original pro con
-    inside outside mid quality value total future past alone extra
+    inside outside mid quality value total future past alone extra mouth ear finger thumb shoulder eye foot
+    feet taste expectation fault friend wife husband son daughter kid family brother sister mother father
+    mistake preference collection favorite
     """.split()
 )
 
@@ -61,6 +65,19 @@ def base_form(word: str) -> str:
     if len(word) > 4 and word.endswith(("ches", "shes", "sses", "xes")):
         return word[:-2]
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+
+
+def pointed_at(words: Sequence[str]) -> set[str]:
+    """Base forms of the heads of "this ..." and "these ..." in lower-case tokens: what the writer holds in hand."""
+    found: set[str] = set()
+    for i, word in enumerate(words):
+        phrase: list[str] = []
+        for following in words[i + 1 : i + 4] if word in ("this", "these") else ():
+            if not is_content(following):
+                break
+            phrase.append(following)
+        found.update(base_form(head) for head in phrase[-1:])
+    return found
 
 
 class Background:
@@ -88,8 +105,8 @@ class Background:
             present.add(base)
             self._seen[base] += 1
             before = words[i - 1]
-            phrase = words[max(0, i - 2) : i] if is_content(before) else [before]  # "the clamp is", "the pop filter is"
-            self._as_noun[base] += not _DETERMINERS.isdisjoint(phrase) and not is_content(words[i + 1])
+            compound = is_content(before) and words[max(0, i - 2)] in _DETERMINERS and words[i + 1] in _AUXILIARIES
+            self._as_noun[base] += compound or (before in _DETERMINERS and not is_content(words[i + 1]))
             self._owned[base] += before == "my"
             self._capital[base] += cased[i][0].isupper() and before not in ("", ".", "!", "?", '"')
         return present
@@ -121,7 +138,7 @@ class Background:
         found = set()
         nouns = [is_content(word) and self.is_known(word) and self.is_noun(word) for word in words]
         for i, word in enumerate(words):
-            if nouns[i]:
+            if nouns[i] and not (i + 1 < len(words) and nouns[i + 1]):  # in "wire cutter" the thing is no wire
                 found.add(base_form(word))
                 if i and nouns[i - 1] and words[i - 1] != word:
                     found.add(f"{base_form(words[i - 1])} {base_form(word)}")

@@ -94,7 +94,7 @@ def test_bare_praise_is_no_evidence(extractor: EmbeddedExtractor, make_item: Mak
 
 
 def test_unreviewed_items_rest_on_their_metadata(extractor: EmbeddedExtractor, make_item: MakeItem) -> None:
-    title, pitch = "  Acme Music Stand", "Folds flat for travel. Comes in black."
+    title, pitch = "  Acme Music Stand", "A perfect gift for beginners. Comes in black."
     item = make_item("i1", (5.0, "Great!"), title=title, description=pitch)
     (((persona,), refusals),) = extractor.personas([item])
     assert (persona.source, persona.support, persona.mean_rating, refusals) == ("metadata", 0, None, [])
@@ -103,8 +103,15 @@ def test_unreviewed_items_rest_on_their_metadata(extractor: EmbeddedExtractor, m
     for quote in persona.evidence:
         assert quote.kind == "metadata"
         assert sources[quote.ref][quote.start : quote.end] == quote.quote
-    assert persona.evidence[1].quote == "Folds flat for travel."
-    assert persona.name in motive_names("trips")
+    assert persona.evidence[1].quote == "A perfect gift for beginners."
+    assert persona.name in motive_names("gift")
+
+
+def test_metadata_does_not_tell_who_likes_it(extractor: EmbeddedExtractor) -> None:
+    item = ItemText("i1", title="Acme stand for gigs and rehearsals", categories=("Music", "Guitar Stands", "A, B & C"))
+    (((persona,), _),) = extractor.personas([ItemEvidence(item, "", ())])
+    assert persona.name == "Guitar stand shoppers"
+    assert persona.description.startswith("They are looking for “Acme stand for gigs and rehearsals”.")
 
 
 def test_aspects_by_hand(extractor: EmbeddedExtractor) -> None:
@@ -168,7 +175,7 @@ def test_version_follows_what_decides_the_answers(embed: object) -> None:
 
 
 def test_import_loads_neither_torch_nor_scikit_learn() -> None:
-    code = "import sys, persona_pipeline.extract.embedded as e; sys.exit(any(m in sys.modules for m in ('torch', 'sklearn')))"
+    code = "import sys, persona_pipeline.extract.embedded; sys.exit(bool({'torch', 'sklearn'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

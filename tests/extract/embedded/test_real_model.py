@@ -67,7 +67,8 @@ def test_golden_strap(extractor: EmbeddedExtractor) -> None:
         ("Durability sceptics", 2, 1.5, "Broke in the middle of a song and my guitar hit the floor."),
     ]
     assert personas[0].description == (
-        "They rely on it when they play out. Their reviews mention gigs, the stage and the band. They also speak of comfort."
+        "They rely on it when they play out. Their reviews mention gigs, the stage and the band. "
+        "They also speak of comfort."
     )
     assert "a daughter, a son and lessons" in personas[1].description
 

@@ -1,0 +1,6 @@
+-- Measures of default_topk, one row; expectations/default_topk.json says what they must be.
+SELECT
+    count(*) AS rows,
+    count(*) FILTER ("rank" NOT BETWEEN 1 AND (SELECT count(*) FROM default_topk)) AS ranks_broken,
+    (SELECT count(*) FROM default_topk ANTI JOIN items USING (item_id)) AS unknown_items
+FROM default_topk

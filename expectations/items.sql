@@ -1,0 +1,5 @@
+-- Measures of items, one row; expectations/items.json says what they must be.
+SELECT
+    count(*) AS rows,
+    (SELECT count(DISTINCT item_id) FROM reviews ANTI JOIN items USING (item_id)) AS reviewed_but_missing
+FROM items

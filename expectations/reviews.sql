@@ -1,0 +1,8 @@
+-- Measures of reviews, one row; expectations/reviews.json says what they must be.
+SELECT
+    count(*) AS rows,
+    count(*) FILTER (reviewed_at >= $as_of::DATE) AS not_before_as_of,
+    count(*) FILTER (NOT rating BETWEEN 1 AND 5) AS ratings_out_of_range,
+    count(*) - count(DISTINCT (user_id, item_id)) AS repeated_by_user_and_item,
+    count(*) FILTER (regexp_matches(text, '[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z]{2,}')) AS unmasked_addresses
+FROM reviews

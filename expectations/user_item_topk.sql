@@ -1,0 +1,25 @@
+-- Measures of user_item_topk, one row; expectations/user_item_topk.json says what they must be.
+WITH by_user AS (
+    SELECT user_id, list("rank" ORDER BY "rank") AS ranks, list(score ORDER BY "rank") AS scores,
+        count(*) - count(DISTINCT item_id) AS repeated
+    FROM user_item_topk GROUP BY user_id
+), quotes AS (
+    SELECT t.item_id, e.kind, e.ref, e."start" AS first, e."end" AS last, e.quote
+    FROM (SELECT DISTINCT item_id, persona_id, unnest(evidence) AS e FROM user_item_topk) t
+)
+SELECT
+    (SELECT count(*) FROM by_user) / (SELECT greatest(count(*), 1) FROM user_vectors) AS user_coverage,
+    (SELECT count(*) FROM by_user WHERE ranks <> range(1, len(ranks) + 1)) AS ranks_broken,
+    (SELECT count(*) FROM by_user WHERE scores <> list_reverse_sort(scores)) AS scores_rising,
+    (SELECT sum(repeated) FROM by_user) AS repeated_items,
+    (SELECT count(*) FROM by_user WHERE len(ranks) < least($k, (SELECT count(DISTINCT item_id) FROM persona_vectors)))
+        / (SELECT greatest(count(*), 1) FROM by_user) AS short_lists,
+    (SELECT count(*) FROM user_item_topk SEMI JOIN reviews USING (user_id, item_id)) * $exclude_reviewed::INTEGER AS already_reviewed,
+    (SELECT count(*) FROM user_item_topk
+        WHERE abs(score - list_sum(list_transform(contributions, lambda c: c.share))) > 1e-8) AS contributions_off,
+    (SELECT count(*) FROM user_item_topk ANTI JOIN (SELECT * FROM item_personas WHERE status = 'current') USING (persona_id, item_id))
+        AS unknown_personas,
+    (SELECT count(*) FROM user_item_topk ANTI JOIN items USING (item_id)) AS unknown_items,
+    (SELECT count(*) FROM quotes LEFT JOIN reviews ON review_id = ref
+        WHERE kind = 'review' AND substring(text, first + 1, last - first) IS DISTINCT FROM quote) AS evidence_not_found,
+    (SELECT count(*) FROM user_item_topk WHERE explanation = '') AS unexplained

@@ -1,0 +1,67 @@
+"""The night's one audit: measures of every table (`expectations/<table>.sql`) held against Great Expectations suites.
+
+The SQL finds the bad rows and counts them over the Delta tables; the suites, in GX's own JSON, say how many are allowed.
+So GX sees one row of numbers per table, whatever the table's size.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from persona_pipeline.contracts import table_names
+from persona_pipeline.publish.candidates import PUBLISHED, candidates
+from persona_pipeline.warehouse import Warehouse
+
+EXPECTATIONS = Path(__file__).resolve().parents[2] / "expectations"
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Every measure by `table.measure`, and the expectations that failed, in words."""
+
+    measures: dict[str, float]
+    failures: list[str]
+
+
+def audit(warehouse: Warehouse, parameters: Mapping[str, Any]) -> Audit:
+    """Audit the night's tables, candidates in place of the published ones.
+
+    `parameters` are the values that measures and suites refer to by `$name` and `$PARAMETER`.
+    """
+    waiting = {table: candidates(warehouse).dataset(table) for table in PUBLISHED}
+    stored = [table for table in table_names() if table not in PUBLISHED]
+    measured = {}
+    for table in table_names():
+        sql = (EXPECTATIONS / f"{table}.sql").read_text(encoding="utf-8")
+        used = {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", sql)}
+        row = warehouse.query(sql, stored, used, **waiting).to_pylist()[0]
+        measured[table] = {name: float(value or 0) for name, value in row.items()}
+    failures = _validate(measured, parameters)
+    return Audit({f"{t}.{name}": value for t, row in measured.items() for name, value in row.items()}, failures)
+
+
+def _validate(measured: dict[str, dict[str, float]], parameters: Mapping[str, Any]) -> list[str]:
+    import great_expectations as gx
+    import pandas as pd
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    source = context.data_sources.add_pandas("measures")
+    failures = []
+    for table, row in measured.items():
+        suite = gx.ExpectationSuite(**json.loads((EXPECTATIONS / f"{table}.json").read_text(encoding="utf-8")))
+        batch = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("night")
+        result = batch.get_batch({"dataframe": pd.DataFrame([row])}).validate(suite, expectation_parameters=dict(parameters))
+        failures += [_in_words(table, row, failed) for failed in result.results if not failed.success]
+    return failures
+
+
+def _in_words(table: str, row: dict[str, float], failed: Any) -> str:
+    config = failed.expectation_config
+    column = config.kwargs["column"]
+    limits = [f"at least {config.kwargs['min_value']}"] if config.kwargs.get("min_value") is not None else []
+    limits += [f"at most {config.kwargs['max_value']}"] if config.kwargs.get("max_value") is not None else []
+    return f"{table}.{column} is {row.get(column, float('nan')):g}, expected {' and '.join(limits)}: {config.meta['notes']}"
