@@ -11,11 +11,11 @@ from persona_pipeline.extract.embedded.vocabulary import Motive
 from persona_pipeline.extract.embedded.words import Background, is_content
 
 MOST = 5  # quotes of a persona at most
-_HEDGES = frozenset("but although though however guess yet if would".split())
-_OTHERS = frozenset("other others another previous".split())
+_HEDGES = frozenset(["but", "although", "though", "however", "guess", "yet", "if", "would"])
+_OTHERS = frozenset(["other", "others", "another", "previous"])
 # "It also..." and "However, ..." lean on a sentence that is not quoted.
 _LEANING = frozenset(
-    "and but so however also it they this that these those he she which because or then plus though".split()
+    ["and", "but", "so", "however", "also", "it", "they", "this", "that", "these", "those", "he", "she", "which", "because", "or", "then", "plus", "though"]
 )
 
 

@@ -22,7 +22,7 @@ Stance = Literal["for", "against", "neither"]
 
 FIT = 0.65  # a sentence belongs to a motive from here on
 UNHAPPY_FIT = 0.5  # the same for a complaint in a review of one or two stars
-CUE_BONUS = 0.4
+CUE_BONUS = 0.35
 EMPTY = 0.6  # cosine to bare praise from which a sentence without a motive is no evidence
 MAX_WORDS = 45
 _UNFIT_TO_QUOTE = re.compile(

@@ -12,24 +12,31 @@ from persona_pipeline.extract.embedded.reading import Reading, reviewers
 from persona_pipeline.extract.embedded.remarks import Remark
 
 MIN_SILHOUETTE = 0.03
+MOST_GROUPS = 4
 MIN_REVIEWERS = 3  # who must share a word to be a persona of their own
 EVERYWHERE = 0.3  # a word this share of an item's reviewers use is what the item is, not what sets anyone apart
 
 
 def find_themes(item: Reading, rest: Sequence[Remark], most: int) -> list[tuple[str, list[Remark]]]:
     """Things (base forms) and the remarks about them, from remarks outside all motives; at most `most`."""
+    worth = {
+        thing: sum(item.background.rarity(word) for word in thing.split())
+        for thing, count in item.mentions(rest).items()
+        if count >= MIN_REVIEWERS and _sets_apart(thing, item)
+    }
+    about = [remark for remark in rest if any(item.mentioning(thing, [remark]) for thing in worth)]
     themes: list[tuple[str, list[Remark]]] = []
-    for group in _split(rest, most):
+    for group in _split(about, most):
         taken = {word for thing, _ in themes for word in thing.split()}
         shared = {
-            thing: count * sum(item.background.rarity(word) for word in thing.split())
+            thing: count * worth[thing]
             for thing, count in item.mentions(group).items()
-            if count > 1 and _sets_apart(thing, item) and not taken & set(thing.split())
+            if count > 1 and thing in worth and not taken & set(thing.split())
         }
         if shared:
             thing = min(shared, key=lambda t: (-shared[t], t))
             owned = item.background.is_owned(thing)
-            praised = [remark for remark in item.mentioning(thing, rest) if remark.tone > 0 or owned]
+            praised = [remark for remark in item.mentioning(thing, about) if remark.tone > 0 or owned]
             if reviewers(praised) >= MIN_REVIEWERS:
                 themes.append((thing, praised))
     return themes
@@ -55,9 +62,14 @@ def _split(remarks: Sequence[Remark], most: int) -> list[list[Remark]]:
 
     vectors = np.stack([remark.vector for remark in remarks])  # (remarks, d)
     best, labels = MIN_SILHOUETTE, np.zeros(len(remarks), dtype=int)
-    for k in range(2, min(most, distinct // 3) + 1):
+    # Squared euclidean distance of unit vectors; measured once, for every k.
+    distances = np.maximum(2.0 - 2.0 * (vectors @ vectors.T), 0.0)  # (remarks, remarks)
+    np.fill_diagonal(distances, 0.0)
+    for k in range(2, min(most, MOST_GROUPS, distinct // 3) + 1):
         found = KMeans(n_clusters=k, n_init=1, random_state=0).fit_predict(vectors)
-        score = round(float(silhouette_score(vectors, found)), 4) if len(set(found)) > 1 else -1.0
+        score = (
+            round(float(silhouette_score(distances, found, metric="precomputed")), 4) if len(set(found)) > 1 else -1.0
+        )
         if score > best:
             best, labels = score, found
     groups = [[r for r, own in zip(remarks, labels, strict=True) if own == label] for label in sorted(set(labels))]

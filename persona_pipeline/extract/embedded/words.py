@@ -13,36 +13,14 @@ from collections.abc import Iterable, Sequence
 
 _TOKEN = re.compile(r"[A-Za-z]+(?:['’][a-z]+)?|[^\sA-Za-z]")
 # After "the pop filter" comes one of these; after "the clamp holds" does not, so verbs are not taken for nouns.
-_AUXILIARIES = frozenset("is are was were isn't has had does will can that which".split())
+_AUXILIARIES = frozenset(["is", "are", "was", "were", "isn't", "has", "had", "does", "will", "can", "that", "which"])
 SMALL = 20  # items; a smaller corpus cannot tell what is rare
-_DETERMINERS = frozenset("the a an my this these its their your his her our those any each every".split())
+_DETERMINERS = frozenset(["the", "a", "an", "my", "this", "these", "its", "their", "your", "his", "her", "our", "those", "any", "each", "every"])
 STOP_WORDS = frozenset(
-    """a about above after again all almost also although always am an and another any anyone anything are aren't as at
-    away back be became because been before being below better between big both bought but buy by came can can't
-    cannot come could couldn't did didn't do does doesn't doing don't done down each either else enough even
-    ever every few find first for found from get gets getting give given go goes going gone good got great had
-    has hasn't have haven't having he he's her here hers him his how however i i'd i'll i'm i've if in into is
-    isn't it it's its itself just keep know last least less let like little long look looks lot made make makes
-    many may maybe me might mine more most much must my myself need needed never new next nice no not nothing
-    now of off often old on once one ones only or other others our out over own perfect pretty purchase
-    purchased put quite rather really right said same see seem seems set several she should since so some
-    someone something still such sure take than that that's the their them then there these they they're they've
-    thing things think this those though thought through to too took try tried two under until up upon us use
-    used uses using very want wanted was wasn't way we we're well went were what when where which while who
-    whole why will with within without won't work worked works would wouldn't yes yet you you'll you're your
-    """.split()
+    ["a", "about", "above", "after", "again", "all", "almost", "also", "although", "always", "am", "an", "and", "another", "any", "anyone", "anything", "are", "aren't", "as", "at", "away", "back", "be", "became", "because", "been", "before", "being", "below", "better", "between", "big", "both", "bought", "but", "buy", "by", "came", "can", "can't", "cannot", "come", "could", "couldn't", "did", "didn't", "do", "does", "doesn't", "doing", "don't", "done", "down", "each", "either", "else", "enough", "even", "ever", "every", "few", "find", "first", "for", "found", "from", "get", "gets", "getting", "give", "given", "go", "goes", "going", "gone", "good", "got", "great", "had", "has", "hasn't", "have", "haven't", "having", "he", "he's", "her", "here", "hers", "him", "his", "how", "however", "i", "i'd", "i'll", "i'm", "i've", "if", "in", "into", "is", "isn't", "it", "it's", "its", "itself", "just", "keep", "know", "last", "least", "less", "let", "like", "little", "long", "look", "looks", "lot", "made", "make", "makes", "many", "may", "maybe", "me", "might", "mine", "more", "most", "much", "must", "my", "myself", "need", "needed", "never", "new", "next", "nice", "no", "not", "nothing", "now", "of", "off", "often", "old", "on", "once", "one", "ones", "only", "or", "other", "others", "our", "out", "over", "own", "perfect", "pretty", "purchase", "purchased", "put", "quite", "rather", "really", "right", "said", "same", "see", "seem", "seems", "set", "several", "she", "should", "since", "so", "some", "someone", "something", "still", "such", "sure", "take", "than", "that", "that's", "the", "their", "them", "then", "there", "these", "they", "they're", "they've", "thing", "things", "think", "this", "those", "though", "thought", "through", "to", "too", "took", "try", "tried", "two", "under", "until", "up", "upon", "us", "use", "used", "uses", "using", "very", "want", "wanted", "was", "wasn't", "way", "we", "we're", "well", "went", "were", "what", "when", "where", "which", "while", "who", "whole", "why", "will", "with", "within", "without", "won't", "work", "worked", "works", "would", "wouldn't", "yes", "yet", "you", "you'll", "you're", "your"]
 )
 _VAGUE = frozenset(
-    """bit lot thing time year day week month way problem issue one person people review reviewer star product item
-    amazon fact part place reason end side job couple case money price kind sort stuff idea point world love
-    hand bottom top front back half order purchase need look use work deal rest piece fan guy minute hour
-    morning night today life word question answer difference choice company seller name number hit occasion
-    chance try surprise touch sense rate luck trick charm pleasure opinion experience favor type form matter
-    line thought mind recipient receiver road best worst greatest second third main usual original pro con
-    inside outside mid quality value total future past alone extra mouth ear finger thumb shoulder eye foot
-    feet taste expectation fault friend wife husband son daughter kid family brother sister mother father
-    mistake preference collection favorite
-    """.split()
+    ["bit", "lot", "thing", "time", "year", "day", "week", "month", "way", "problem", "issue", "one", "person", "people", "review", "reviewer", "star", "product", "item", "amazon", "fact", "part", "place", "reason", "end", "side", "job", "couple", "case", "money", "price", "kind", "sort", "stuff", "idea", "point", "world", "love", "hand", "bottom", "top", "front", "back", "half", "order", "purchase", "need", "look", "use", "work", "deal", "rest", "piece", "fan", "guy", "minute", "hour", "morning", "night", "today", "life", "word", "question", "answer", "difference", "choice", "company", "seller", "name", "number", "hit", "occasion", "chance", "try", "surprise", "touch", "sense", "rate", "luck", "trick", "charm", "pleasure", "opinion", "experience", "favor", "type", "form", "matter", "line", "thought", "mind", "recipient", "receiver", "road", "best", "worst", "greatest", "second", "third", "main", "usual", "original", "pro", "con", "inside", "outside", "mid", "quality", "value", "total", "future", "past", "alone", "extra", "mouth", "ear", "finger", "thumb", "shoulder", "eye", "foot", "feet", "taste", "expectation", "fault", "friend", "wife", "husband", "son", "daughter", "kid", "family", "brother", "sister", "mother", "father", "mistake", "preference", "collection", "favorite"]
 )
 
 
@@ -123,7 +101,7 @@ class Background:
         """Whether the corpus uses it as a noun, no name, and it says something definite."""
         base = base_form(word)
         seen = self._seen[base]
-        verb = word.endswith("ed") and not word.endswith("eed") or word.endswith("ly")
+        verb = (word.endswith("ed") and not word.endswith("eed")) or word.endswith("ly")
         if not seen or verb or base in _VAGUE or word in _VAGUE or self._capital[base] * 2 > seen:
             return False
         return self._as_noun[base] >= max(2 if self._documents >= SMALL else 1, 0.2 * seen)
