@@ -1,1 +1,1 @@
-
+"""One entry point per stage: `python -m jobs.<table>`."""

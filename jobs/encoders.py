@@ -27,7 +27,11 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     versions = {table: night.warehouse.version(table) or 0 for table in retraining.TRAINED_ON}
     encoder_id = retraining.encoder_id(night.as_of, base_model, night.config, versions)
     if night.warehouse.read("encoders", ["encoder_id"], where=f"encoder_id = '{encoder_id}'").num_rows:
-        return {"trained": False, "encoder_id": encoder_id, "reason": "already trained by an earlier attempt at this night"}
+        return {
+            "trained": False,
+            "encoder_id": encoder_id,
+            "reason": "already trained by an earlier attempt at this night",
+        }
     data = retraining.training_data(night.warehouse, base_model, night.config.training_pairs.min_liked_rating)
     if data.pairs.num_rows < 2:
         raise PipelineError(
@@ -49,7 +53,9 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         "data_versions": [{"table": t, "version": v} for t, v in sorted(versions.items())],
         "metrics": [{"name": n, "value": v} for n, v in sorted(metrics.items())],
     }
-    result = night.warehouse.upsert("encoders", pa.Table.from_pylist([row], schema=load_contract("encoders").arrow_schema()))
+    result = night.warehouse.upsert(
+        "encoders", pa.Table.from_pylist([row], schema=load_contract("encoders").arrow_schema())
+    )
     return {"trained": True, "encoder_id": encoder_id, "reason": reason, **metrics, "written": [result.as_dict()]}
 
 
@@ -61,7 +67,9 @@ def _served(night: Night) -> retraining.Served | None:
     return retraining.Served(**rows[0]) if rows else None
 
 
-def _train(night: Night, encoder_id: str, base_model: str, data: retraining.TrainingData) -> tuple[Encoder, dict[str, float]]:
+def _train(
+    night: Night, encoder_id: str, base_model: str, data: retraining.TrainingData
+) -> tuple[Encoder, dict[str, float]]:
     from persona_pipeline.encoder.lessons import Catalogue, Lessons
     from persona_pipeline.encoder.train import train_head
 
@@ -69,8 +77,10 @@ def _train(night: Night, encoder_id: str, base_model: str, data: retraining.Trai
     catalogue = Catalogue.build(data.persona_ids, data.persona_items, data.persona_embeddings)
     lessons = Lessons.build(data.pairs, catalogue, data.interactions, config.half_life)
     head, metrics = train_head(lessons, catalogue, config)
-    maps = (m.detach().numpy() for m in (head.interaction_map, head.persona_map))
-    return Encoder(encoder_id, base_model, TEXT_VERSION, *maps, data.liked_counts, config), metrics
+    interaction_map, persona_map = head.interaction_map.detach().numpy(), head.persona_map.detach().numpy()
+    return Encoder(
+        encoder_id, base_model, TEXT_VERSION, interaction_map, persona_map, data.liked_counts, config
+    ), metrics
 
 
 if __name__ == "__main__":

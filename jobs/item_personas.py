@@ -34,14 +34,22 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         item, key = row["item_id"], row["extraction_key"]
         rows += rows_with_ids(item, personas, earlier.get(item, []), key, night.as_of, embedder, config.match_threshold)
         refused += [
-            {"stage": "item_personas", "subject_id": r.item_id, "reason": r.reason, "detail": r.detail, "extraction_key": key}
+            {
+                "stage": "item_personas",
+                "subject_id": r.item_id,
+                "reason": r.reason,
+                "detail": r.detail,
+                "extraction_key": key,
+            }
             for r in refusals
         ]
     new = pa.Table.from_pylist(rows, schema=schema)
     gone = vanished(warehouse, parent, night.as_of)
     written = [
         warehouse.replace("item_personas", pa.concat_tables([unchanged.cast(schema), new, gone.cast(schema)])),
-        warehouse.replace("quarantine", pa.Table.from_pylist(refused, schema=load_contract("quarantine").arrow_schema())),
+        warehouse.replace(
+            "quarantine", pa.Table.from_pylist(refused, schema=load_contract("quarantine").arrow_schema())
+        ),
     ]
     return {
         "items": len(asked) + len(set(unchanged["item_id"].to_pylist())),

@@ -12,7 +12,12 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     encoder = tonights_encoder(night.warehouse, night.encoder_id())
     rows, encoded = persona_vectors(night.warehouse, encoder)
     result = night.warehouse.replace("persona_vectors", rows)
-    return {"vectors": rows.num_rows, "encoded": encoded, "encoder_id": encoder.encoder_id, "written": [result.as_dict()]}
+    return {
+        "vectors": rows.num_rows,
+        "encoded": encoded,
+        "encoder_id": encoder.encoder_id,
+        "written": [result.as_dict()],
+    }
 
 
 if __name__ == "__main__":

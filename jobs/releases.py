@@ -37,7 +37,12 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         raise ReleaseError(
             f"release {row['release_id']} refused; readers keep the one before.\n  " + "\n  ".join(found.failures)
         )
-    return {"release_id": row["release_id"], "verdict": row["verdict"], "measures": len(found.measures), "written": written}
+    return {
+        "release_id": row["release_id"],
+        "verdict": row["verdict"],
+        "measures": len(found.measures),
+        "written": written,
+    }
 
 
 if __name__ == "__main__":

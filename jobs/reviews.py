@@ -34,7 +34,9 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
     rejected = parsed[0].rejected
     for more in parsed[1:]:
         rejected = rejected.unionByName(more.rejected)
-    counts = {(row["input"], row["reason"]): row["count"] for row in rejected.groupBy("input", "reason").count().collect()}
+    counts = {
+        (row["input"], row["reason"]): row["count"] for row in rejected.groupBy("input", "reason").count().collect()
+    }
     written = [tables.replace("rejected_reviews", rejected)]
     for kind, lines in zip(("reviews", "items"), parsed, strict=False):
         reasons = {reason: n for (of, reason), n in counts.items() if of == kind}

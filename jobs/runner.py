@@ -1,7 +1,7 @@
 """What every job does around its own work: arguments, the night it belongs to, errors, the summary.
 
 The last line of stdout is the job's JSON summary (Airflow keeps it as the task's XCom), and so is the first, a line
-that says it started. A PipelineError is printed without a traceback and ends the job with exit code 1.
+that says it started. A PipelineError is printed without a traceback and ends the job with exit code 65.
 """
 
 import argparse
@@ -38,6 +38,8 @@ class Night:
         return str(summaries["encoders"]["encoder_id"])
 
 
+FAULT = 65  # EX_DATAERR: Airflow does not retry a job that ends with it
+
 Job = Callable[[Night, argparse.Namespace], dict[str, Any]]
 
 
@@ -61,7 +63,7 @@ def run(name: str, job: Job, options: Callable[[argparse.ArgumentParser], None] 
     except PipelineError as error:
         print(json.dumps({"job": name, "event": "failed", "error": str(error)}), flush=True)
         print(f"{name}: {error}", file=sys.stderr, flush=True)
-        sys.exit(1)
+        sys.exit(FAULT)
     print(json.dumps(summary), flush=True)
     sys.stdout.flush()
     # Interpreter shutdown waits for the JVM and for idle thread pools; everything is on disk.

@@ -10,7 +10,11 @@ from persona_pipeline.text_embeddings import Embedder
 
 def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Render every text the encoder will read tonight and embed the new ones."""
-    texts = {text for rendered in (persona_texts, interaction_texts) for text in rendered(night.warehouse)["text"].to_pylist()}
+    texts = {
+        text
+        for rendered in (persona_texts, interaction_texts)
+        for text in rendered(night.warehouse)["text"].to_pylist()
+    }
     embedder = Embedder(night.config.text_embeddings, night.warehouse)
     embedder.ensure(sorted(texts))
     return {"texts": len(texts), "embedded": embedder.embedded}

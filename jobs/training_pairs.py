@@ -1,4 +1,4 @@
-"""Histories and personas to `training_pairs`: which persona of a liked item was this user?"""
+"""Histories and personas to `training_pairs`: which persona of a liked item the user was."""
 
 import argparse
 from typing import Any

@@ -50,7 +50,9 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         ranked, tables.read("item_personas"), titles, encoder.encoder_id, night.as_of, config.user_buckets
     )
     if night.parent:
-        rows = keep_unchanged(rows, tables.read("user_item_topk", night.parent.versions["user_item_topk"]), ["user_id", "rank"])
+        rows = keep_unchanged(
+            rows, tables.read("user_item_topk", night.parent.versions["user_item_topk"]), ["user_id", "rank"]
+        )
     result = SparkWarehouse(spark, candidates(night.warehouse)).replace("user_item_topk", rows)
     return {"items": len(shelf.item_ids), "personas": len(persona_ids), "candidate": result.as_dict()}
 

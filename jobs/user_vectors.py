@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from jobs.runner import Night, run
-from persona_pipeline.encoder.vectors import user_vectors, tonights_encoder
+from persona_pipeline.encoder.vectors import tonights_encoder, user_vectors
 
 
 def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
@@ -13,7 +13,12 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     min_liked_rating = night.config.training_pairs.min_liked_rating
     rows, encoded = user_vectors(night.warehouse, encoder, min_liked_rating)
     result = night.warehouse.replace("user_vectors", rows)
-    return {"vectors": rows.num_rows, "encoded": encoded, "encoder_id": encoder.encoder_id, "written": [result.as_dict()]}
+    return {
+        "vectors": rows.num_rows,
+        "encoded": encoded,
+        "encoder_id": encoder.encoder_id,
+        "written": [result.as_dict()],
+    }
 
 
 if __name__ == "__main__":

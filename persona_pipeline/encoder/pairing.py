@@ -1,4 +1,4 @@
-"""Histories and personas to `training_pairs` (Spark): which persona of a liked item was this user?
+"""Histories and personas to `training_pairs` (Spark): a label for who the user was when they liked an item.
 
 The persona whose evidence quotes the user's review, else the one whose text is nearest to the interaction's. A persona
 that rests on this one review would give the answer away and is masked; a pair left without any persona is no lesson.
@@ -7,7 +7,7 @@ that rests on this one review would give the answer away and is masked; a pair l
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.functions import arrow_udf
+from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import DoubleType, StringType
 
 from persona_pipeline.encoder.texts import ASPECT_COLUMNS, render_interactions, render_personas

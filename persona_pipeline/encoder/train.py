@@ -38,7 +38,7 @@ def train_head(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig) -
             config.aggregation,
         )
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         losses.append(loss.item())
@@ -60,7 +60,7 @@ def _ends(losses: list[float]) -> dict[str, float]:
 def _label_agreement(head: Head, lessons: Lessons, catalogue: Catalogue) -> float:
     """Share of pairs whose nearest visible persona of the target is the labelled one."""
     agreed = 0
-    for rows in torch.arange(len(lessons)).split(4096):
+    for rows in torch.split(torch.arange(len(lessons)), 4096):
         slots = catalogue.slots[lessons.targets[rows]]
         users = head.users(lessons.profiles[rows])
         similarities = torch.einsum("bd,bsd->bs", users, head.personas(catalogue.embeddings[slots]))

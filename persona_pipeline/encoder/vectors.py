@@ -81,7 +81,10 @@ def _encode_users(warehouse: Warehouse, encoder: Encoder, liked: pa.Table, input
     sums = np.add.reduceat(encoded * weights[:, None], starts, axis=0)
     norms = np.linalg.norm(sums, axis=1)
     structs = pa.StructArray.from_arrays(
-        [*(liked[c].combine_chunks() for c in ("review_id", "item_id", "text_hash")), pa.array(weights / np.repeat(norms, counts))],
+        [
+            *(liked[c].combine_chunks() for c in ("review_id", "item_id", "text_hash")),
+            pa.array(weights / np.repeat(norms, counts)),
+        ],
         ["review_id", "item_id", "text_hash", "weight"],
     )
     offsets = pa.array(np.append(starts, len(user_of)).astype(np.int32))

@@ -8,13 +8,17 @@ from persona_pipeline.errors import ConfigError
 from persona_pipeline.extract.protocol import Embed, ItemEvidence, ItemText, PersonaExtractor, ReviewText
 
 
-def make_extractor(config: ExtractionConfig, embed: Embed, background: Iterable[tuple[str, str]] = ()) -> PersonaExtractor:
+def make_extractor(
+    config: ExtractionConfig, embed: Embed, background: Iterable[tuple[str, str]] = ()
+) -> PersonaExtractor:
     """The extractor of `config.extractor`; `background` gives (item_id, evidence text) of the whole catalogue.
 
     Raises ConfigError for one that is not built yet.
     """
     if config.extractor != "embedded":
-        raise ConfigError(f"extraction.extractor {config.extractor}: only embedded is built so far; use EXTRACTOR=embedded")
+        raise ConfigError(
+            f"extraction.extractor {config.extractor}: only embedded is built so far; use EXTRACTOR=embedded"
+        )
     from persona_pipeline.extract.embedded import EmbeddedExtractor
 
     extractor = EmbeddedExtractor(config, embed)

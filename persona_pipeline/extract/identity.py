@@ -49,7 +49,8 @@ def rows_with_ids(
                 "description": persona.description,
                 "preference_rationale": persona.preference_rationale,
                 "evidence": [
-                    {"kind": q.kind, "ref": q.ref, "start": q.start, "end": q.end, "quote": q.quote} for q in persona.evidence
+                    {"kind": q.kind, "ref": q.ref, "start": q.start, "end": q.end, "quote": q.quote}
+                    for q in persona.evidence
                 ],
                 "support": persona.support,
                 "mean_rating": persona.mean_rating,
@@ -75,7 +76,10 @@ def _matches(personas: Sequence[Persona], alive: Sequence[Row], embed: Embed, th
     vectors = embed(texts)
     cosine = vectors[: len(personas)] @ vectors[len(personas) :].T
     overlap = np.array(
-        [[_jaccard({q.ref for q in p.evidence}, {e["ref"] for e in row["evidence"]}) for row in alive] for p in personas]
+        [
+            [_jaccard({q.ref for q in p.evidence}, {e["ref"] for e in row["evidence"]}) for row in alive]
+            for p in personas
+        ]
     )
     likeness = np.maximum(cosine, overlap)
     pairs = zip(*linear_sum_assignment(-likeness), strict=True)

@@ -18,8 +18,11 @@ _METADATA = "coalesce(title, ''), coalesce(description, ''), array_to_string(cat
 
 
 def reviews_to_read(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa.Table]:
-    """Reviews that need aspects (evidence, and the interactions in histories): rows of `review_aspects` still valid, and
-    reviews to extract as review_id, user_id, item_id, rating, text, extraction_key."""
+    """Reviews that need aspects: those in evidence, and the interactions in histories.
+
+    Returns rows of `review_aspects` still valid, and reviews to extract as review_id, user_id, item_id, rating, text,
+    extraction_key.
+    """
     wanted = f"""
         WITH wanted AS (
             SELECT unnest(evidence).review_id AS review_id FROM item_reviews
@@ -29,7 +32,9 @@ def reviews_to_read(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa.Ta
             FROM reviews SEMI JOIN wanted USING (review_id)
         )
     """
-    return _split(warehouse, wanted, "review_aspects", ["review_id"], ["reviews", "item_reviews", "user_histories"], version)
+    return _split(
+        warehouse, wanted, "review_aspects", ["review_id"], ["reviews", "item_reviews", "user_histories"], version
+    )
 
 
 def items_to_summarise(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa.Table]:

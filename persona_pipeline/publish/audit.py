@@ -46,15 +46,18 @@ def audit(warehouse: Warehouse, parameters: Mapping[str, Any]) -> Audit:
 def _validate(measured: dict[str, dict[str, float]], parameters: Mapping[str, Any]) -> list[str]:
     import great_expectations as gx
     import pandas as pd
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     source = context.data_sources.add_pandas("measures")
     failures = []
     for table, row in measured.items():
         suite = gx.ExpectationSuite(**json.loads((EXPECTATIONS / f"{table}.json").read_text(encoding="utf-8")))
         batch = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("night")
-        result = batch.get_batch({"dataframe": pd.DataFrame([row])}).validate(suite, expectation_parameters=dict(parameters))
+        result = batch.get_batch({"dataframe": pd.DataFrame([row])}).validate(
+            suite, expectation_parameters=dict(parameters)
+        )
         failures += [_in_words(table, row, failed) for failed in result.results if not failed.success]
     return failures
 

@@ -56,12 +56,14 @@ def parent_of(warehouse: Warehouse, as_of: date) -> Release | None:
     return earlier[-1] if earlier else None
 
 
-def read_released(warehouse: Warehouse, table: str, release: Release | None = None) -> pa.Table:
-    """A table as readers see it, at the version of the release (the served one by default).
+def read_released(
+    warehouse: Warehouse, table: str, release: Release | None = None, where: str | None = None
+) -> pa.Table:
+    """A table as readers see it, at the version of the release (the served one by default); `where` is a SQL condition.
 
     Raises PipelineError where nothing has been published yet.
     """
     release = release or served(warehouse)
     if release is None:
         raise PipelineError(f"nothing has been published in {warehouse.root} yet; `make nightly` runs a night")
-    return warehouse.read(table, version=release.versions[table])
+    return warehouse.read(table, version=release.versions[table], where=where)

@@ -82,9 +82,7 @@ def recommendations(
 def keep_unchanged(rows: DataFrame, parent: DataFrame, key: list[str]) -> DataFrame:
     """Rows with `changed_as_of` of the parent release where nothing else differs from it."""
     content = [name for name in rows.columns if name != "changed_as_of"]
-    before = parent.select(
-        *key, F.struct(*content).alias("before"), F.col("changed_as_of").alias("changed_before")
-    )
+    before = parent.select(*key, F.struct(*content).alias("before"), F.col("changed_as_of").alias("changed_before"))
     unchanged = F.struct(*content).eqNullSafe(F.col("before"))
     return rows.join(before, key, "left").select(
         *content, F.when(unchanged, F.col("changed_before")).otherwise(F.col("changed_as_of")).alias("changed_as_of")
@@ -94,7 +92,9 @@ def keep_unchanged(rows: DataFrame, parent: DataFrame, key: list[str]) -> DataFr
 def _explanation() -> Column:
     """For whom, why, on account of which liked item, and one quote; parts that are missing are left out."""
     # The rationale often quotes the first span itself, and saying it twice convinces nobody.
-    fresh = F.filter("evidence", lambda e: ~F.contains(F.col("preference_rationale"), F.rtrim(e["quote"], F.lit(".!?… "))))
+    fresh = F.filter(
+        "evidence", lambda e: ~F.contains(F.col("preference_rationale"), F.rtrim(e["quote"], F.lit(".!?… ")))
+    )
     quote = F.get(fresh, F.lit(0))
     said = F.when(quote["kind"] == "review", F.lit("A reviewer wrote: “")).otherwise(F.lit("The seller says: “"))
     return F.concat_ws(

@@ -100,7 +100,9 @@ def _lines(file: Path) -> Iterator[bytes]:
 
 
 def _broken(file: Path, lines: int, error: Exception) -> SourceError:
-    return SourceError(f"{file}: gzip file is truncated or damaged after line {lines:,} ({error}). Fetch it again; nothing was read from it.")
+    return SourceError(
+        f"{file}: gzip file is truncated or damaged after line {lines:,} ({error}). Fetch it again; nothing was read from it."
+    )
 
 
 def _check_gzip(file: Path) -> None:
@@ -129,11 +131,15 @@ def _check_keys(file: Path, kind: InputKind, adapter: Adapter) -> None:
     if not sampled:
         raise SourceError(f"{file}: the file is empty; expected one JSON object a line")
     if not seen:
-        raise SourceError(f"{file}: none of the first {sampled} lines is a JSON object; expected JSON lines, plain or gzip")
+        raise SourceError(
+            f"{file}: none of the first {sampled} lines is a JSON object; expected JSON lines, plain or gzip"
+        )
     missing = [key for key in adapter.required(kind) if key not in seen]
     if missing:
         fitting = [a.name for a in ADAPTERS.values() if a.name != "synthetic" and set(a.required(kind)) <= set(seen)]
-        hint = f"These are the keys of SOURCE={fitting[0]}." if fitting else "Rename the keys, or choose another SOURCE."
+        hint = (
+            f"These are the keys of SOURCE={fitting[0]}." if fitting else "Rename the keys, or choose another SOURCE."
+        )
         raise SourceError(
             f"{file}: {kind} of source {adapter.name} need the key{'s' if len(missing) > 1 else ''} {', '.join(missing)}, "
             f"absent from the first {sampled} lines, which have {', '.join(seen)}. {hint}"

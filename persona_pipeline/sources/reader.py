@@ -112,9 +112,13 @@ def parse_items(lines: DataFrame, adapter: Adapter, config: ReviewsConfig) -> Pa
         clean_text(_field(adapter.items, "title"), 300).alias("title"),
         clean_text(_field(adapter.items, "creator"), 300).alias("creator"),
         F.transform(_texts(_field(adapter.items, "categories")), lambda c: clean_text(c, 300)).alias("categories"),
-        clean_text(F.concat_ws(" ", _texts(_field(adapter.items, "description"))), config.max_characters).alias("description"),
+        clean_text(F.concat_ws(" ", _texts(_field(adapter.items, "description"))), config.max_characters).alias(
+            "description"
+        ),
     )
-    newest = Window.partitionBy("item_id", F.col("reason").isNull()).orderBy(F.desc("source_file"), F.desc("source_line"))
+    newest = Window.partitionBy("item_id", F.col("reason").isNull()).orderBy(
+        F.desc("source_file"), F.desc("source_line")
+    )
     repeated = F.when(F.row_number().over(newest) > 1, F.lit("repeated"))
     deduplicated = judged.withColumn("reason", F.coalesce("reason", repeated)).persist()
     rows = deduplicated.where("reason IS NULL").select(

@@ -89,7 +89,7 @@ class SparkWarehouse:
         counts = {row["_op"]: row["count"] for row in changes.groupBy("_op").count().collect()}
         if counts:
             matches = reduce(SparkColumn.__and__, (F.col(f"stored.{c}") == F.col(f"changed.{c}") for c in contract.key))
-            assignments = {name: F.col(f"changed.{name}") for name in contract.names}
+            assignments: dict[str, str | SparkColumn] = {name: F.col(f"changed.{name}") for name in contract.names}
             (
                 DeltaTable.forPath(self.spark, self.files.path(contract.table))
                 .alias("stored")

@@ -7,6 +7,7 @@ import numpy as np
 from persona_pipeline.extract.embedded.clusters import Cluster
 from persona_pipeline.extract.embedded.reading import Reading, reviewers
 from persona_pipeline.extract.embedded.remarks import Remark
+from persona_pipeline.extract.embedded.tone import is_negation
 from persona_pipeline.extract.embedded.vocabulary import Motive
 from persona_pipeline.extract.embedded.words import Background, is_content
 
@@ -15,7 +16,27 @@ _HEDGES = frozenset(["but", "although", "though", "however", "guess", "yet", "if
 _OTHERS = frozenset(["other", "others", "another", "previous"])
 # "It also..." and "However, ..." lean on a sentence that is not quoted.
 _LEANING = frozenset(
-    ["and", "but", "so", "however", "also", "it", "they", "this", "that", "these", "those", "he", "she", "which", "because", "or", "then", "plus", "though"]
+    [
+        "and",
+        "but",
+        "so",
+        "however",
+        "also",
+        "it",
+        "they",
+        "this",
+        "that",
+        "these",
+        "those",
+        "he",
+        "she",
+        "which",
+        "because",
+        "or",
+        "then",
+        "plus",
+        "though",
+    ]
 )
 
 
@@ -74,7 +95,9 @@ def _telling(remark: Remark, centroid: np.ndarray, cluster: Cluster, background:
     density = sum(min(background.rarity(word), 3.0) for word in known) / (3.0 * max(len(remark.words), 1))
     fit = float(remark.fits[cluster.motive.index] or 0.75 * remark.fits.max()) if cluster.motive else 0.0
     score = 0.7 * float(remark.vector @ centroid) + 0.8 * fit + 0.3 * density - 0.3 * max(0.0, remark.emptiness - 0.4)
-    score += 0.06 * min(max(remark.tone * (-1 if cluster.critical else 1), -2), 2)
+    score += 0.08 * min(max(remark.tone * (-1 if cluster.critical else 1), -2), 2)
+    if not cluster.critical and remark.tone <= 0:  # "I never considered a cheaper one" praises nothing
+        score -= 0.12 * any(map(is_negation, remark.words))
     score -= 0.08 * bool(_HEDGES & set(remark.words)) * (not cluster.critical)
     score -= 0.1 * bool(_OTHERS & set(remark.words)) + 0.15 * (remark.words[0] in _LEANING) + _length(remark)
     score -= (

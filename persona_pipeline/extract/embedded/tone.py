@@ -10,7 +10,27 @@ from collections.abc import Sequence, Set
 from persona_pipeline.extract.embedded.words import tokens
 
 _NEGATIONS = frozenset(
-    ["no", "not", "never", "without", "nor", "cannot", "nothing", "hardly", "barely", "isnt", "dont", "doesnt", "didnt", "wont", "wasnt", "cant", "couldnt", "shouldnt", "wouldnt"]
+    [
+        "no",
+        "not",
+        "never",
+        "without",
+        "nor",
+        "cannot",
+        "nothing",
+        "hardly",
+        "barely",
+        "isnt",
+        "dont",
+        "doesnt",
+        "didnt",
+        "wont",
+        "wasnt",
+        "cant",
+        "couldnt",
+        "shouldnt",
+        "wouldnt",
+    ]
 )
 
 

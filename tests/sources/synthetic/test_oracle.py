@@ -77,7 +77,7 @@ def test_the_oracle_beats_popularity_by_a_factor_of_three_and_is_no_prophet(tmp_
     found = oracle_and_popularity(tmp_path / "world", k=10)
     assert found["users"] > 1_000
     assert found["oracle"] > 3 * found["popularity"]
-    assert 0.03 < found["popularity"]
+    assert found["popularity"] > 0.03
     assert 0.2 < found["oracle"] < 0.45
 
 

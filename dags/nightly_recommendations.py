@@ -1,0 +1,143 @@
+"""Nightly recommendations.
+
+Reviews to recommendations with reasons: aggregation (Spark), persona extraction, encoder, scoring, audit, release.
+A task is named after the table it makes and runs `python -m jobs.<table>`; every job may be run again at any time.
+
+**Owner:** data engineering. **Schedule:** 02:00 UTC, for the reviews before that day's midnight (`as_of`).
+
+**When it is red**
+
+* The failed task's log ends with one line that says what is wrong, where, and what to do.
+* `reviews`: the input. Refused lines are in the table `rejected_reviews` with file, line and reason.
+* `releases`: the night was refused by the audit. Readers still see the release before; the failed checks are in the log,
+  in `releases.reasons` and in the report. Fix the cause, then clear the task it lies in and everything after it.
+* Anything else: clear the task. Finished tasks leave no trace when they run again.
+"""
+
+import json
+import os
+import shlex
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG, Asset, Context, Param, chain
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.timetables.interval import CronDataIntervalTimetable
+
+PYTHON = os.environ.get("PERSONA_PYTHON", sys.executable)
+FAULT = 65  # exit code of a job that found its input or configuration wrong: trying again will not help
+
+AS_OF = "{{ params.as_of or (data_interval_end | default(dag_run.run_after) | ds) }}"
+COMMON = (
+    "--warehouse {{ params.warehouse | quote }} --as-of " + AS_OF + " --config {{ params.config | quote }}"
+    "{% if params.extractor %} --extractor {{ params.extractor | quote }}{% endif %}"
+)
+INPUT = (
+    " --source {{ params.source | quote }} --reviews {{ params.reviews | quote }}"
+    "{% if params['items'] %} --items {{ params['items'] | quote }}{% endif %}"
+)
+
+
+class JobOperator(BashOperator):
+    """Runs one job; its JSON summary, the last line it prints, becomes the XCom. A fault is not retried."""
+
+    def __init__(self, *, task_id: str, arguments: str = "", **options: Any) -> None:
+        # exec: Airflow's signals reach the job itself, not a shell in between.
+        command = f"exec {shlex.quote(PYTHON)} -m jobs.{task_id} {COMMON}{arguments}"
+        super().__init__(task_id=task_id, bash_command=command, output_processor=json.loads, **options)
+
+    def execute(self, context: Context) -> Any:
+        """Run the job."""
+        try:
+            return super().execute(context)
+        except AirflowException as error:
+            if str(error).rstrip(".").endswith(f"exit code {FAULT}"):
+                raise AirflowFailException(
+                    f"{self.task_id} found a fault that a retry cannot mend; see the line above"
+                ) from error
+            raise
+
+
+with DAG(
+    dag_id="nightly_recommendations",
+    schedule=CronDataIntervalTimetable("0 2 * * *", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    doc_md=__doc__,
+    tags=["recommendations"],
+    user_defined_filters={"quote": shlex.quote},
+    render_template_as_native_obj=False,
+    default_args={
+        "owner": "data-engineering",
+        "retries": 2,
+        "retry_delay": timedelta(seconds=float(os.environ.get("PERSONA_RETRY_SECONDS", "60"))),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=15),
+        "execution_timeout": timedelta(hours=2),
+    },
+    params={
+        "as_of": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            description="UTC date; reviews before it count. Default: end of the data interval",
+        ),
+        "warehouse": Param(
+            os.environ.get("PERSONA_WAREHOUSE", "warehouse"), type="string", description="Folder of the Delta tables"
+        ),
+        "config": Param(
+            os.environ.get("PERSONA_CONFIG", "local"), type="string", description="Profile (local, gpu) or YAML file"
+        ),
+        "extractor": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, "embedded", "vllm", "openai"],
+            description="Overrides extraction.extractor",
+        ),
+        "source": Param(
+            os.environ.get("PERSONA_SOURCE", "jsonl"),
+            type="string",
+            description="Adapter: amazon2018, jsonl or synthetic",
+        ),
+        "reviews": Param(
+            os.environ.get("PERSONA_REVIEWS", "reviews.jsonl.gz"),
+            type="string",
+            description="File or folder of reviews",
+        ),
+        "items": Param(
+            os.environ.get("PERSONA_ITEMS"), type=["null", "string"], description="File or folder of item metadata"
+        ),
+    },
+) as dag:
+    reviews = JobOperator(task_id="reviews", arguments=INPUT, pool="spark")
+    item_reviews = JobOperator(task_id="item_reviews", pool="spark")
+    user_histories = JobOperator(task_id="user_histories", pool="spark")
+    review_aspects = JobOperator(task_id="review_aspects", pool="gpu", execution_timeout=timedelta(hours=12))
+    item_summaries = JobOperator(task_id="item_summaries", pool="gpu", execution_timeout=timedelta(hours=12))
+    item_personas = JobOperator(task_id="item_personas", pool="gpu", execution_timeout=timedelta(hours=12))
+    text_embeddings = JobOperator(task_id="text_embeddings", pool="gpu", execution_timeout=timedelta(hours=6))
+    training_pairs = JobOperator(task_id="training_pairs", pool="spark")
+    encoders = JobOperator(task_id="encoders", pool="gpu")
+    persona_vectors = JobOperator(task_id="persona_vectors", pool="gpu")
+    user_vectors = JobOperator(task_id="user_vectors", pool="gpu")
+    user_item_topk = JobOperator(task_id="user_item_topk", pool="spark", execution_timeout=timedelta(hours=6))
+    default_topk = JobOperator(task_id="default_topk")
+    releases = JobOperator(
+        task_id="releases",
+        pool="spark",
+        outlets=[
+            Asset("persona4rec://user_item_topk"),
+            Asset("persona4rec://default_topk"),
+            Asset("persona4rec://releases"),
+        ],
+    )
+    # A teardown runs after a refused night too, and leaves the run's state to `releases`.
+    report = JobOperator(task_id="report", retries=0).as_teardown()
+
+    chain(reviews, [item_reviews, user_histories], review_aspects, item_summaries, item_personas, text_embeddings)
+    chain(text_embeddings, training_pairs, encoders, [persona_vectors, user_vectors], user_item_topk)
+    chain([user_item_topk, default_topk], releases, report)
+    encoders >> default_topk

@@ -1,0 +1,189 @@
+"""`make nightly`: one run of the DAG, by Airflow itself, shown task by task, and what came of it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from persona_pipeline.config import load_config
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.publish.readers import show_top
+from persona_pipeline.publish.releases import read_released, served
+from persona_pipeline.sources.adapters import adapter
+from persona_pipeline.sources.files import check_files, night_after_newest
+from persona_pipeline.warehouse import Warehouse
+
+ROOT = Path(__file__).resolve().parents[1]
+_SHOWN_USERS = 3
+_SHOWN_ITEMS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for on the command line; None means the default."""
+
+    warehouse: Path
+    source: str
+    reviews: Path | None
+    items: Path | None
+    as_of: str | None
+    config: str
+    extractor: str | None
+
+
+def run_night(request: Request, console: Console) -> None:
+    """Check the request, run the DAG, show tables and recommendations. Raises PipelineError when the night failed."""
+    started = time.monotonic()
+    warehouse = request.warehouse.resolve()
+    params = _params(request, warehouse)
+    console.print(f"[bold]Night of {params['as_of']}[/] into {warehouse}", soft_wrap=True)
+    console.print(f"reviews {params['reviews']} ({params['source']})\n", soft_wrap=True)
+    log = warehouse / "_logs" / f"{params['as_of']}.log"
+    error = _follow(_airflow(params), log, console)
+    if error is not None:
+        raise PipelineError(f"{error}\nThe whole log is in {log}")
+    _show_results(warehouse, time.monotonic() - started, console)
+
+
+def _params(request: Request, warehouse: Path) -> dict[str, Any]:
+    """The DAG's parameters, everything checked that can be checked in a second."""
+    load_config(request.config)
+    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
+        raise PipelineError(
+            "Spark needs Java 17, and there is no `java` on the PATH. Debian: apt-get install openjdk-17-jre-headless"
+        )
+    source = adapter(request.source)
+    reviews, items = request.reviews, request.items
+    if reviews is None:
+        if source.name != "synthetic":
+            raise PipelineError(f"SOURCE={source.name} needs REVIEWS=, a file or folder of reviews")
+        reviews, items = _demo(warehouse)
+    check_files(reviews, "reviews", source)
+    if items:
+        check_files(items, "items", source)
+    config = Path(request.config)
+    return {
+        "warehouse": str(warehouse),
+        "as_of": request.as_of or night_after_newest(reviews, source).isoformat(),
+        "source": source.name,
+        "reviews": str(reviews.resolve()),
+        "items": str(items.resolve()) if items else None,
+        "config": str(config.resolve()) if config.is_file() else request.config,
+        "extractor": request.extractor,
+    }
+
+
+def _demo(warehouse: Path) -> tuple[Path, Path]:
+    """Reviews and items of the bundled demo, generated once."""
+    from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
+
+    folder = warehouse / "_demo"
+    if not (folder / "truth" / "config.json").is_file():
+        write(generate(SyntheticConfig()), folder)
+    return folder / "reviews.jsonl.gz", folder / "items.jsonl.gz"
+
+
+def _airflow(params: dict[str, Any]) -> subprocess.Popen[str]:
+    command = [
+        str(Path(sys.executable).parent / "airflow"),
+        "dags",
+        "test",
+        "nightly_recommendations",
+        "--conf",
+        json.dumps(params),
+    ]
+    environment = {
+        "AIRFLOW_HOME": str(ROOT / ".airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # Here a person waits: a task that fails is tried again at once, not minutes later.
+        "PERSONA_RETRY_SECONDS": "1",
+        **os.environ,
+    }
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment
+    )
+
+
+def _follow(airflow: subprocess.Popen[str], log: Path, console: Console) -> str | None:
+    """Show tasks as they go, keep everything in the log; returns what went wrong, if anything did."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    error: str | None = None
+    finished: set[str] = set()
+    assert airflow.stdout is not None
+    with log.open("w", encoding="utf-8") as kept, console.status("starting Airflow") as status:
+        for event in _events(airflow.stdout, kept):
+            job = event["job"]
+            if event["event"] == "started":
+                status.update(f"{job} ...")
+            elif event["event"] == "finished":
+                finished.add(job)
+                console.print(
+                    f"  [green]✓[/] {job:<16} {event['seconds']:>6.1f} s  [dim]{escape(_brief(event))}[/]",
+                    soft_wrap=True,
+                )
+            else:
+                error = error or f"{job}: {event['error']}"
+                console.print(f"  [red]✗[/] {job}", soft_wrap=True)
+    if airflow.wait() != 0 or "releases" not in finished:
+        return error or "the night did not end in a release"
+    return None
+
+
+def _events(lines: Iterator[str] | Any, kept: Any) -> Iterator[dict[str, Any]]:
+    """The jobs' own JSON lines, wherever in Airflow's log lines they stand."""
+    decoder = json.JSONDecoder()
+    for line in lines:
+        kept.write(line)
+        kept.flush()
+        start = line.find('{"job": ')
+        if start < 0:
+            continue
+        try:
+            event, _ = decoder.raw_decode(line[start:])
+        except ValueError:
+            continue
+        if "event" in event:
+            yield event
+
+
+def _brief(event: dict[str, Any]) -> str:
+    """A job's summary in a few words."""
+    parts = []
+    for result in [*event.get("written", []), *([event["candidate"]] if "candidate" in event else [])]:
+        changes = [
+            f"{mark}{result[kind]:,}"
+            for mark, kind in (("+", "inserted"), ("~", "updated"), ("-", "deleted"))
+            if result[kind]
+        ]
+        parts.append(f"{result['table']} {' '.join(changes) or 'unchanged'}")
+    counts = {k: v for k, v in event.items() if isinstance(v, int) and not isinstance(v, bool) and k != "seconds"}
+    parts += [f"{name.replace('_', ' ')} {value:,}" for name, value in counts.items()]
+    parts += [str(event[key]) for key in ("verdict", "report") if key in event]
+    return ", ".join(parts)
+
+
+def _show_results(root: Path, seconds: float, console: Console) -> None:
+    warehouse = Warehouse(root)
+    release = served(warehouse)
+    assert release is not None
+    console.print(f"\n[bold green]Published {release.release_id}[/] in {seconds:.0f} s")
+    console.print(f"tables  {root}", soft_wrap=True)
+    console.print(f"report  {root / '_reports' / f'{release.as_of}.html'}\n", soft_wrap=True)
+    users = read_released(warehouse, "user_item_topk", release, where="rank = 1")
+    # Spread over the table, so that the three are not neighbours in the source.
+    chosen = sorted(users["user_id"].to_pylist())[:: max(1, users.num_rows // _SHOWN_USERS)][:_SHOWN_USERS]
+    for user_id in chosen:
+        console.print(f"[bold cyan]{escape(user_id)}[/]")
+        show_top(warehouse, user_id, _SHOWN_ITEMS, console)
+        console.print()
+    console.print("More: [bold]persona-pipeline top USER[/]")

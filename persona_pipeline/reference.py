@@ -1,0 +1,35 @@
+"""Contracts to docs/tables.md."""
+
+from persona_pipeline.contracts import Column, load_contract
+
+
+def tables_reference(tables: list[str]) -> str:
+    """Markdown with one section per table: what a row is, key, partitions, columns."""
+    sections = [_section(table) for table in tables]
+    head = "# Tables\n\nMade from `schemas/*.yaml` by `make docs`; change those, not this page.\n"
+    return "\n".join([head, *sections])
+
+
+def _section(table: str) -> str:
+    contract = load_contract(table)
+    lines = [
+        f"## {table}\n",
+        f"{contract.description}\n",
+        f"Made by `jobs/{contract.made_by}.py`, written with {contract.engine}. Key: {', '.join(contract.key)}."
+        + (f" Partitioned by {', '.join(contract.partition_by)}." if contract.partition_by else "")
+        + "\n",
+        "| column | type | null | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for column in contract.columns:
+        lines.append(
+            f"| {column.name} | {_type(column)} | {'yes' if column.nullable else 'no'} | {column.description} |"
+        )
+        lines += [f"| {column.name}[].{f.name} | {f.type} | yes | {f.description} |" for f in column.fields]
+    return "\n".join(lines) + "\n"
+
+
+def _type(column: Column) -> str:
+    if column.type != "list":
+        return column.type
+    return f"list of {column.items or 'structs'}"

@@ -1,0 +1,65 @@
+"""`rejected_reviews`, `quarantine` and the `reviews` summary to what was set aside tonight and why, with examples."""
+
+from dataclasses import dataclass
+from itertools import groupby
+
+from persona_pipeline.report.flow import Summaries
+from persona_pipeline.report.tables import NightTables, Row
+
+_EXAMPLES = 3
+_CHARACTERS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason, how often, and a few of the cases: (where, what)."""
+
+    subject: str
+    reason: str
+    count: int
+    fault: bool
+    examples: list[tuple[str, str]]
+
+
+def refused_input(tables: NightTables) -> list[Refusal]:
+    """Input lines set aside, by input and reason, faults before mere repeats; examples as the table has them: masked."""
+    rows = tables.rows(
+        f"""
+        SELECT input AS subject, reason, count(*) OVER (PARTITION BY input, reason) AS n,
+               source_file || ', line ' || source_line AS place,
+               CASE WHEN length(text) > {_CHARACTERS} THEN left(text, {_CHARACTERS}) || '…' ELSE text END AS told
+        FROM rejected_reviews
+        QUALIFY row_number() OVER (PARTITION BY input, reason ORDER BY source_file, source_line) <= {_EXAMPLES}
+        ORDER BY reason = 'repeated', n DESC, input, reason, source_file, source_line
+        """,
+        ["rejected_reviews"],
+    )
+    return _by_reason(rows)
+
+
+def quarantined(tables: NightTables) -> list[Refusal]:
+    """Extraction outputs refused, by stage and reason."""
+    rows = tables.rows(
+        f"""
+        SELECT stage AS subject, reason, count(*) OVER (PARTITION BY stage, reason) AS n, subject_id AS place,
+               CASE WHEN length(detail) > {_CHARACTERS} THEN left(detail, {_CHARACTERS}) || '…' ELSE detail END AS told
+        FROM quarantine
+        QUALIFY row_number() OVER (PARTITION BY stage, reason ORDER BY subject_id) <= {_EXAMPLES}
+        ORDER BY n DESC, stage, reason, subject_id
+        """,
+        ["quarantine"],
+    )
+    return _by_reason(rows)
+
+
+def not_yet(summaries: Summaries) -> int | None:
+    """Reviews left for later nights; None where the reviews task did not report."""
+    return summaries.get("reviews", {}).get("not_yet")
+
+
+def _by_reason(rows: list[Row]) -> list[Refusal]:
+    found = []
+    for (subject, reason, count), cases in groupby(rows, key=lambda row: (row["subject"], row["reason"], row["n"])):
+        examples = [(case["place"], case["told"]) for case in cases]
+        found.append(Refusal(subject, reason, count, reason != "repeated", examples))
+    return found

@@ -1,0 +1,72 @@
+"""`releases` to the tables of one night: each at the version its release row names, candidates where it was refused."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from deltalake import DeltaTable
+
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.publish.candidates import PUBLISHED, candidates
+from persona_pipeline.warehouse import Warehouse
+
+Row = dict[str, Any]
+
+TITLE = "coalesce(items.title, nullif(split_part(item_summaries.summary, '. ', 1), ''), items.item_id)"
+"""SQL for what an item is called, over `items` and `item_summaries` joined: as `user_item_topk` calls it."""
+
+
+class NightTables(Warehouse):
+    """The warehouse as a night left it, for reading.
+
+    Tables open at the versions of the release row, so a page rendered again after later nights shows the same rows.
+    Where the night was not published, `user_item_topk` and `default_topk` are its candidates: readers never saw them.
+    """
+
+    def __init__(self, warehouse: Warehouse, release_row: Mapping[str, Any]) -> None:
+        super().__init__(warehouse.root, warehouse.commit)
+        refused = release_row["verdict"] == "refused"
+        self._candidates = candidates(warehouse) if refused else None
+        self._opened: dict[str, Any] = {}
+        self._versions: dict[str, int] = {
+            entry["table"]: entry["version"]
+            for entry in release_row["table_versions"]
+            if not (refused and entry["table"] in PUBLISHED)
+        }
+
+    def path(self, table: str) -> str:
+        """Folder of a table, or of its candidate."""
+        if self._candidates is not None and table in PUBLISHED:
+            return self._candidates.path(table)
+        return super().path(table)
+
+    def rows(self, sql: str, tables: Sequence[str], parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """Rows of a query. Only for aggregates and samples: the answer is held in Python."""
+        found: list[Row] = self.query(sql, tables, parameters).to_pylist()
+        return found
+
+    def dataset(self, table: str) -> Any:
+        """One snapshot for all queries of the page."""
+        if table not in self._opened:
+            self._opened[table] = super().dataset(table)
+        return self._opened[table]
+
+    def _open(self, table: str, version: int | None = None) -> DeltaTable:
+        return super()._open(table, self._versions.get(table) if version is None else version)
+
+
+def newest_row(warehouse: Warehouse, as_of: date, config_digest: str) -> Row:
+    """The release row of the night's last attempt. Raises PipelineError where the night has none.
+
+    Attempts carry no time. Table versions only grow, so the attempt made from the highest ones is the last; among
+    attempts made from the same tables it is the one with this configuration.
+    """
+    rows: list[Row] = warehouse.read("releases", where=f"as_of = DATE '{as_of}'").to_pylist()
+    if not rows:
+        raise PipelineError(f"no release on record for {as_of} in {warehouse.root}; run the releases task first")
+
+    def age(row: Row) -> tuple[bool, int, bool, str]:
+        made_from = sum(e["version"] for e in row["table_versions"] if e["table"] not in (*PUBLISHED, "releases"))
+        return row["verdict"] != "superseded", made_from, row["config_digest"] == config_digest, row["release_id"]
+
+    return max(rows, key=age)

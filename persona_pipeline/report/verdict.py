@@ -1,0 +1,83 @@
+"""A `releases` row to the verdict: what was decided, why in words, what readers see, what the audit measured."""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+from persona_pipeline.publish.releases import published
+from persona_pipeline.report.tables import NightTables, Row
+from persona_pipeline.warehouse import Warehouse
+
+# As the audit words a failure: what was found, what was expected, and the rule it stands for.
+_FAILURE = re.compile(r"(?P<measure>[\w.]+) is (?P<found>\S+), expected (?P<expected>[^:]+): (?P<rule>.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One failed check; without a measure where it is worded differently from the audit's failures."""
+
+    text: str
+    measure: str = ""
+    found: str = ""
+    expected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One figure of the audit."""
+
+    name: str
+    value: float
+    failed: bool
+
+
+def reasons(release_row: Row) -> list[Reason]:
+    """Failed checks, the rule before the numbers."""
+    found = []
+    for reason in release_row["reasons"]:
+        match = _FAILURE.fullmatch(reason)
+        found.append(
+            Reason(match["rule"], match["measure"], match["found"], match["expected"]) if match else Reason(reason)
+        )
+    return found
+
+
+def measures(release_row: Row) -> list[tuple[str, list[Measure]]]:
+    """The audit's figures by table, tables with a failure first."""
+    failed = {reason.measure for reason in reasons(release_row)}
+    by_table = []
+    for table, metrics in groupby(
+        sorted(release_row["metrics"], key=lambda m: str(m["name"])), key=lambda m: str(m["name"]).split(".")[0]
+    ):
+        by_table.append((table, [_measure(metric, failed) for metric in metrics]))
+    return sorted(by_table, key=lambda entry: not any(measure.failed for measure in entry[1]))
+
+
+def still_served(warehouse: Warehouse, as_of: date) -> Row | None:
+    """What readers saw once this night was over: the newest release published up to it."""
+    releases = [release for release in published(warehouse) if release.as_of <= as_of]
+    return {"release_id": releases[-1].release_id, "as_of": releases[-1].as_of} if releases else None
+
+
+def encoder(tables: NightTables, encoder_id: str | None) -> Row | None:
+    """The encoder's row, None where there is none on record."""
+    columns = [
+        "encoder_id",
+        "as_of",
+        "base_model",
+        "text_version",
+        "dimensions",
+        "pair_count",
+        "metrics",
+        "data_versions",
+    ]
+    selected = f"SELECT {', '.join(columns)} FROM encoders WHERE encoder_id = $encoder"
+    found = tables.rows(selected, ["encoders"], {"encoder": encoder_id})
+    return found[0] if found else None
+
+
+def _measure(metric: dict[str, Any], failed: set[str]) -> Measure:
+    name = str(metric["name"])
+    return Measure(name.partition(".")[2] or name, metric["value"], name in failed)

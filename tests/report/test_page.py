@@ -1,0 +1,121 @@
+"""The page as a whole: a good and a refused night, text of reviewers that stays text, the same bytes again."""
+
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pytest
+from report.shop import AS_OF, HOSTILE, put, recommendation, release
+
+from persona_pipeline.config import PipelineConfig
+from persona_pipeline.publish.candidates import candidates
+from persona_pipeline.report import render_report, write_report
+from persona_pipeline.report.tables import NightTables
+from persona_pipeline.warehouse import Warehouse, write_summary
+
+CONFIG = PipelineConfig()
+FAILURE = "user_item_topk.user_coverage is 0.5, expected at least 0.95 and at most 1: users with a vector have lists"
+VOID = {"meta", "br", "rect", "line"}
+
+
+class Outline(HTMLParser):
+    """Tags opened, and whether each was closed in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "action")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.fixture
+def published(warehouse: Warehouse) -> Warehouse:
+    """The same night, its candidates published."""
+    for table in ("user_item_topk", "default_topk"):
+        put(warehouse, table, candidates(warehouse).read(table).to_pylist())
+    put(warehouse, "releases", [release("published", [], warehouse.versions())])
+    return warehouse
+
+
+def page(warehouse: Warehouse, row: dict[str, object]) -> str:
+    return render_report(warehouse, AS_OF, row, CONFIG)
+
+
+def row_of(warehouse: Warehouse) -> dict[str, object]:
+    return warehouse.read("releases").to_pylist()[0]
+
+
+def test_text_of_reviewers_stays_text(published: Warehouse) -> None:
+    text = page(published, row_of(published))
+    assert HOSTILE not in text
+    assert text.count("&lt;script&gt;") > 5
+    outline = Outline(text)
+    assert outline.open == []
+    assert "script" not in outline.tags
+    assert all(address.startswith("#") for address in outline.addresses)
+
+
+def test_a_published_night(published: Warehouse) -> None:
+    text = page(published, row_of(published))
+    assert "✓ Published" in text
+    assert "Best card" in text
+    assert "4 reviews</td>" in text  # aspects redone
+    assert "6 reviews</td>" in text  # and reused
+    assert "3 reviews lie on or after 2024-06-30" in text
+    assert "1 min 1 s" in text
+    assert "11 stages have no summary" in text  # two left one, and the release row speaks for releases
+
+
+def test_a_refused_night_says_why_and_what_readers_keep(warehouse: Warehouse) -> None:
+    earlier = {**release("published", [], {}, "2024-06-29-bbbb"), "as_of": AS_OF - timedelta(days=1)}
+    row = release("refused", [FAILURE, f"odd {HOSTILE}"], warehouse.versions())
+    put(warehouse, "releases", [earlier, row])
+    text = page(warehouse, row)
+    assert "✗ Refused: 2 checks failed" in text
+    assert "users with a vector have lists" in text
+    assert "expected at least 0.95 and at most 1" in text
+    assert "Readers keep release <code>2024-06-29-bbbb</code> of 2024-06-29" in text
+    assert "candidate, not published" in text
+    assert "user coverage (failed)" in text
+    assert "odd &lt;script&gt;" in text
+
+
+def test_a_refused_first_night_leaves_readers_with_nothing(warehouse: Warehouse) -> None:
+    assert "readers have no recommendations yet" in page(warehouse, release("refused", ["x"], {}))
+
+
+def test_a_night_without_candidates_still_has_a_page(tmp_path_factory: pytest.TempPathFactory) -> None:
+    empty = Warehouse(tmp_path_factory.mktemp("empty"))
+    text = page(empty, {**release("refused", ["x"], {}), "encoder_id": None})
+    assert "No user has a list" in text
+    assert Outline(text).open == []
+
+
+def test_a_page_shows_its_own_night_after_later_ones(published: Warehouse) -> None:
+    row = row_of(published)
+    before = page(published, row)
+    put(published, "user_item_topk", [recommendation("u1", 1, "Later card")])
+    later = {**release("published", [], published.versions(), "2024-07-01-cccc"), "as_of": AS_OF + timedelta(days=1)}
+    put(published, "releases", [row, later])
+    assert NightTables(published, later).read("user_item_topk")["item_title"].to_pylist() == ["Later card"]
+    assert page(published, row) == before
+
+
+def test_a_rerun_writes_the_same_bytes(published: Warehouse) -> None:
+    path = write_report(published, AS_OF, row_of(published), CONFIG)
+    first = path.read_bytes()
+    write_summary(published.root, AS_OF, "report", {"seconds": 9.9})
+    assert write_report(published, AS_OF, row_of(published), CONFIG).read_bytes() == first
+    assert path.relative_to(published.root).as_posix() == "_reports/2024-06-30.html"
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert str(published.root) not in first.decode()

@@ -1,0 +1,80 @@
+"""What each section is made from: the night's attempt, the flow, refusals, the users chosen."""
+
+from collections import Counter
+
+import pytest
+from report.shop import AS_OF, SCORE, put, recommendation, release
+
+from persona_pipeline.config import PipelineConfig
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.publish.candidates import candidates
+from persona_pipeline.report import newest_row, sampled_users
+from persona_pipeline.report.flow import STAGES, count_rows, flow, tonights
+from persona_pipeline.report.refusals import refused_input
+from persona_pipeline.report.tables import NightTables
+from persona_pipeline.report.users import users
+from persona_pipeline.report.verdict import reasons
+from persona_pipeline.warehouse import Warehouse, read_summaries
+
+DIGEST = PipelineConfig().digest()
+
+
+def test_without_a_release_the_error_says_what_to_run(warehouse: Warehouse) -> None:
+    with pytest.raises(PipelineError, match="run the releases task first"):
+        newest_row(warehouse, AS_OF, DIGEST)
+
+
+def test_the_newest_attempt_is_the_one_made_from_the_newest_tables(warehouse: Warehouse) -> None:
+    first = release("published", [], {"reviews": 1, "user_item_topk": 9}, "2024-06-30-ffff")
+    second = release("refused", ["x"], {"reviews": 2}, "2024-06-30-0000")
+    put(warehouse, "releases", [first, second])
+    assert newest_row(warehouse, AS_OF, DIGEST)["release_id"] == second["release_id"]
+    other = {**second, "config_digest": "other", "release_id": "2024-06-30-9999"}
+    put(warehouse, "releases", [other, first, second])
+    assert newest_row(warehouse, AS_OF, DIGEST)["release_id"] == second["release_id"]
+
+
+def test_flow_tells_reused_from_redone_and_names_what_did_not_run(warehouse: Warehouse) -> None:
+    row = release("refused", ["x"], {})
+    tables = NightTables(warehouse, row)
+    lines = {line.stage: line for line in flow(read_summaries(warehouse.root, AS_OF), count_rows(tables), row)}
+    assert list(lines) == [stage.name for stage in STAGES]
+    aspects = lines["review_aspects"]
+    assert (aspects.redone, aspects.reused, aspects.inserted, aspects.seconds) == ("4 reviews", "6 reviews", 4, 61.0)
+    assert lines["reviews"].rows_in == [("review lines", 11)]
+    assert lines["user_item_topk"].rows_out == [("user_item_topk", 5)]  # the candidate's
+    assert (lines["releases"].ran, lines["releases"].redone, lines["encoders"].ran) == (True, "refused", False)
+
+
+def test_the_summary_of_another_attempt_and_the_reports_own_are_left_out() -> None:
+    summaries = {"reviews": {}, "report": {}, "releases": {"release_id": "another"}}
+    row = release("refused", ["x"], {})
+    assert list(tonights(summaries, row)) == ["reviews"]
+    assert list(tonights({**summaries, "releases": {"release_id": row["release_id"]}}, row)) == ["reviews", "releases"]
+
+
+def test_three_examples_of_each_refusal(warehouse: Warehouse) -> None:
+    (refusal,) = refused_input(NightTables(warehouse, release("refused", [], {})))
+    assert (refusal.subject, refusal.reason, refusal.count, refusal.fault) == ("reviews", "not_json", 5, True)
+    assert [place for place, _ in refusal.examples] == ["f, line 1", "f, line 2", "f, line 3"]
+
+
+def test_users_with_most_and_fewest_interactions_are_among_the_chosen(warehouse: Warehouse) -> None:
+    row = release("refused", [], {})
+    chosen = sampled_users(warehouse, row, 3)
+    assert (chosen[0], chosen[-1]) == ("u4", "u0")  # u5 has the longest history, but no list
+    assert max(Counter(sampled_users(warehouse, row, 10)).values()) == 1
+    assert sorted(sampled_users(warehouse, row, 10)) == ["u0", "u1", "u2", "u3", "u4"]
+
+
+def test_a_user_carries_history_and_scores(warehouse: Warehouse) -> None:
+    put(candidates(warehouse), "user_item_topk", [recommendation("u1", rank) for rank in range(1, 8)])
+    (user,) = users(NightTables(warehouse, release("refused", [], {})), ["u1"], 4.0)
+    assert [past["liked"] for past in user["history"]] == [False, True]
+    assert [pick["rank"] for pick in user["recommendations"]] == [1, 2, 3, 4, 5]
+    assert sum(part.share for part in user["recommendations"][0]["segments"]) == pytest.approx(SCORE)
+
+
+def test_a_reason_worded_otherwise_is_told_as_it_is() -> None:
+    (reason,) = reasons(release("refused", ["the audit did not run"], {}))
+    assert (reason.text, reason.measure) == ("the audit did not run", "")
