@@ -57,8 +57,8 @@ def _split(remarks: Sequence[Remark], most: int) -> list[list[Remark]]:
     distinct = len({remark.quote for remark in remarks})
     if distinct < 6:
         return [list(remarks)] if remarks else []
-    from sklearn.cluster import KMeans  # type: ignore[import-untyped]
-    from sklearn.metrics import silhouette_score  # type: ignore[import-untyped]
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
 
     vectors = np.stack([remark.vector for remark in remarks])  # (remarks, d)
     best, labels = MIN_SILHOUETTE, np.zeros(len(remarks), dtype=int)
