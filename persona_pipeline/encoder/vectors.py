@@ -27,7 +27,8 @@ def persona_vectors(warehouse: Warehouse, encoder: Encoder) -> tuple[pa.Table, i
     """Rows of `persona_vectors`, and how many had to be encoded: a persona whose text is as before keeps its vector."""
     texts = persona_texts(warehouse).drop_columns(["text"])
     kept = warehouse.query(
-        "SELECT persona_vectors.* FROM persona_vectors SEMI JOIN texts USING (persona_id, item_id, text_hash) WHERE encoder_id = $id",
+        "SELECT persona_vectors.* FROM persona_vectors SEMI JOIN texts USING (persona_id, item_id, text_hash) "
+        "WHERE encoder_id = $id",
         ["persona_vectors"],
         {"id": encoder.encoder_id},
         texts=texts,

@@ -1,4 +1,4 @@
-"""Job summaries and row counts to the flow of a night: per stage what went in, came out and was redone, and the time."""
+"""Job summaries and row counts to the flow of a night: per stage what went in, came out, was redone, and the time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ class Refusal:
 
 
 def refused_input(tables: NightTables) -> list[Refusal]:
-    """Input lines set aside, by input and reason, faults before mere repeats; examples as the table has them: masked."""
+    """Input lines set aside, by input and reason, faults before mere repeats; examples are masked."""
     rows = tables.rows(
         f"""
         SELECT input AS subject, reason, count(*) OVER (PARTITION BY input, reason) AS n,

@@ -20,7 +20,8 @@ def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, pa
         """
         WITH best AS (
             SELECT *, list_filter(evidence, lambda e: e.kind = 'review'
-                AND NOT contains(preference_rationale, rtrim(e.quote, '.!?… ')))[1].quote AS said, row_number() OVER (ORDER BY liked DESC, item_id)::INTEGER AS rank
+                AND NOT contains(preference_rationale, rtrim(e.quote, '.!?… ')))[1].quote AS said,
+                row_number() OVER (ORDER BY liked DESC, item_id)::INTEGER AS rank
             FROM counts JOIN item_personas USING (item_id) JOIN items USING (item_id)
             LEFT JOIN (SELECT item_id, summary FROM item_summaries) USING (item_id)
             WHERE status = 'current' AND item_personas.position = 1

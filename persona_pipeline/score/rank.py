@@ -14,7 +14,10 @@ from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.score.kernel import Ranked, Shelf, top_items
 from persona_pipeline.text_embeddings import vectors_of
 
-RANKED_FIELDS = "user_id string, rank int, item_id string, persona_id string, score double, contributions array<struct<kind:string,review_id:string,item_id:string,share:double>>"
+RANKED_FIELDS = (
+    "user_id string, rank int, item_id string, persona_id string, score double, "
+    "contributions array<struct<kind:string,review_id:string,item_id:string,share:double>>"
+)
 
 
 @dataclass(frozen=True, slots=True)

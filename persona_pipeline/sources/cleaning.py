@@ -5,7 +5,10 @@ from pyspark.sql import functions as F
 
 # E-mail and phone patterns err on the side of masking: a lost model number costs less than a leaked phone number.
 EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
-PHONE = r"(?<![\w.$#/-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])|(?<!\w)\+\d{1,3}(?:[ .-]?\d{2,4}){3,4}(?!\w)"
+PHONE = (
+    r"(?<![\w.$#/-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])"
+    r"|(?<!\w)\+\d{1,3}(?:[ .-]?\d{2,4}){3,4}(?!\w)"
+)
 
 _ENTITIES = {
     "&nbsp;": " ",
@@ -43,6 +46,6 @@ def clean_text(text: Column, max_characters: int) -> Column:
 
 def _cut(text: Column, limit: int) -> Column:
     # The greedy match ends before the last white space within the limit; a text without any is cut hard.
-    at_word = F.regexp_extract(text, r"^(.{1,%d})\s" % limit, 1)
+    at_word = F.regexp_extract(text, rf"^(.{{1,{limit}}})\s", 1)
     cut = F.when(at_word != "", at_word).otherwise(F.substring(text, 1, limit))
     return F.when(F.length(text) <= limit, text).otherwise(cut)

@@ -87,9 +87,12 @@ def parse_timestamp(value: object) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+def _open(file: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(file, "rb")) if file.suffix == ".gz" else file.open("rb")
+
+
 def _lines(file: Path) -> Iterator[bytes]:
-    opened = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
-    with cast(IO[bytes], opened) as stream:
+    with _open(file) as stream:
         number = 0
         try:
             for line in stream:

@@ -38,7 +38,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     put(found, "item_personas", [
         {"persona_id": f"p{n}", "item_id": item, "status": "current", "position": 1, "name": f"Givers {HOSTILE}",
-         "description": "d", "preference_rationale": "r", "evidence": [SPAN], "support": 1, "mean_rating": 5.0, "persona_source": source,
+         "description": "d", "preference_rationale": "r", "evidence": [SPAN], "support": 1, "mean_rating": 5.0,
+         "persona_source": source,
          "extraction_key": "k", "first_as_of": AS_OF, "retired_as_of": None}
         for n, (item, source) in enumerate([("tin", "embedded"), ("card", "metadata")])
     ])  # fmt: skip
@@ -60,8 +61,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     default = {**recommendation("", 1, "Best card"), "recommendation_source": "default"}
     put(beside, "default_topk", [{name: default[name] for name in load_contract("default_topk").names}])
     write = {"table": "review_aspects", "inserted": 4, "updated": 0, "deleted": 0, "version": 1}
-    write_summary(
-        tmp_path, AS_OF, "review_aspects", {"reviews": 10, "extracted": 4, "written": [write], "seconds": 61.0}
-    )
+    write_summary(root, AS_OF, "review_aspects", {"reviews": 10, "extracted": 4, "written": [write], "seconds": 61.0})
     write_summary(root, AS_OF, "reviews", {"lines": 11, "not_yet": 3, "written": [], "seconds": 2.0})
     return root
