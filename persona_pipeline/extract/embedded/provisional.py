@@ -39,7 +39,7 @@ def provisional_persona(item: ItemText, vocabulary: Vocabulary) -> Persona | Non
 
 
 def _shoppers(item: ItemText) -> str:
-    """ "Gift card shoppers" of the narrowest category with one or two words, else "Prospective buyers"."""
+    """Name "Gift card shoppers" after the narrowest category with one or two words, else "Prospective buyers"."""
     for category in reversed(item.categories):
         words = category.lower().split()
         if len(words) <= 2 and all(word.isalpha() for word in words):

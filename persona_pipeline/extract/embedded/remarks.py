@@ -53,6 +53,7 @@ class Remark:
 
     @property
     def quote(self) -> str:
+        """The sentence, verbatim."""
         return self.sentence.quote
 
 

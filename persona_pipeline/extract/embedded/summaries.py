@@ -39,7 +39,7 @@ def _from_metadata(item: ItemText) -> str:
 
 
 def _from_remarks(reading: Reading) -> str:
-    """ "Patch cables, liked for sound and price. Reviewers mention the plugs. ..." and one typical remark."""
+    """Say "Patch cables, liked for sound and price. Reviewers mention the plugs." and quote one typical remark."""
     kind = _kind(reading)
     liked = _values(reading)
     first = kind + (f", liked for {enumerate_phrases(liked)}" if liked else "") if kind else ""

@@ -1,4 +1,4 @@
-"""A sentence becomes a sign: does it like, dislike, or neither?
+"""A sentence becomes a sign, of liking, of disliking or of neither.
 
 Only a count of words that like and dislike, turned around by a negation up to three words before. Stars speak for a
 whole review; this tells the one complaint in a good review from the praise around it.
@@ -35,6 +35,7 @@ _NEGATIONS = frozenset(
 
 
 def is_negation(word: str) -> bool:
+    """Whether a lower-case token denies what follows it."""
     return word in _NEGATIONS or word.endswith("n't")
 
 

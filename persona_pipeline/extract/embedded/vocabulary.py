@@ -76,6 +76,7 @@ class Vocabulary:
 
     @functools.cached_property
     def by_key(self) -> dict[str, Motive]:
+        """Motives by their key in the file."""
         return {motive.key: motive for motive in self.motives}
 
     @functools.cached_property

@@ -146,7 +146,7 @@ def _vary(forms: Sequence[str], seed: str) -> str:
 
 
 def enumerate_phrases(phrases: Sequence[str]) -> str:
-    """ "a, b and c" from at least one phrase."""
+    """Join at least one phrase to "a, b and c"."""
     return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"
 
 

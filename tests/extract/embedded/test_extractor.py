@@ -198,7 +198,8 @@ def assert_lawful(item: ItemEvidence, personas: Sequence[Persona]) -> None:
     for persona in personas:
         assert 1 <= len(persona.evidence) <= 5
         assert persona.item_id == item.item.item_id
-        assert persona.mean_rating is not None and 1 <= persona.mean_rating <= 5
+        assert persona.mean_rating is not None
+        assert 1 <= persona.mean_rating <= 5
         assert 1 <= persona.support <= len(texts)
         assert 2 <= len(persona.name.split()) <= 3
         for quote in persona.evidence:
