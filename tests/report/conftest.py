@@ -3,6 +3,7 @@
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from report.shop import AS_OF, HOSTILE, SPAN, put, recommendation
@@ -25,7 +26,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = Warehouse(root)
     at = datetime(2024, 6, 1, tzinfo=UTC)
     past = [{"review_id": f"r{n}", "item_id": "tin", "rating": 5.0 if n else 2.0, "reviewed_at": at} for n in range(2)]
-    item = {"creator": None, "categories": [], "description": None, "has_metadata": True}
+    item: dict[str, Any] = {"creator": None, "categories": [], "description": None, "has_metadata": True}
     put(
         found,
         "items",

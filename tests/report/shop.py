@@ -13,12 +13,12 @@ from persona_pipeline.warehouse import Warehouse
 AS_OF = date(2024, 6, 30)
 HOSTILE = "<script>alert('x')</script>"
 SPAN = {"kind": "review", "ref": "r1", "start": 0, "end": 4, "quote": f"nice {HOSTILE}"}
-CONTRIBUTIONS = [
+CONTRIBUTIONS: list[dict[str, Any]] = [
     {"kind": "popularity", "review_id": None, "item_id": None, "share": 0.2004},
     *({"kind": "interaction", "review_id": f"r{n}", "item_id": "tin", "share": 0.1004} for n in range(5)),
     {"kind": "other_personas", "review_id": None, "item_id": None, "share": -0.0504},
 ]
-SCORE = sum(c["share"] for c in CONTRIBUTIONS)
+SCORE: float = sum(c["share"] for c in CONTRIBUTIONS)
 
 
 def put(warehouse: Warehouse, table: str, rows: list[dict[str, Any]]) -> None:

@@ -1,5 +1,7 @@
 """Segments and bars of a score: whatever the shares, what is shown adds up."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from persona_pipeline.report.contributions import NAMED, bars, segments
 shares = st.floats(-0.5, 0.5).map(lambda x: round(x, 9))
 
 
-def contribution(kind: str, share: float, n: int = 0) -> dict[str, object]:
+def contribution(kind: str, share: float, n: int = 0) -> dict[str, Any]:
     return {"kind": kind, "review_id": f"r{n}", "item_id": f"i{n}", "share": share}
 
 

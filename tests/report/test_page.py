@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from report.shop import AS_OF, HOSTILE, put, recommendation, release
@@ -47,12 +48,13 @@ def published(warehouse: Warehouse) -> Warehouse:
     return warehouse
 
 
-def page(warehouse: Warehouse, row: dict[str, object]) -> str:
+def page(warehouse: Warehouse, row: dict[str, Any]) -> str:
     return render_report(warehouse, AS_OF, row, CONFIG)
 
 
-def row_of(warehouse: Warehouse) -> dict[str, object]:
-    return warehouse.read("releases").to_pylist()[0]
+def row_of(warehouse: Warehouse) -> dict[str, Any]:
+    (row,) = warehouse.read("releases").to_pylist()
+    return dict(row)
 
 
 def test_text_of_reviewers_stays_text(published: Warehouse) -> None:
