@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from random import Random
 
 import numpy as np
 import pytest
@@ -209,7 +210,9 @@ def assert_lawful(item: ItemEvidence, personas: Sequence[Persona]) -> None:
 
 @QUICK
 @given(REVIEWS)
-def test_quotes_are_verbatim_for_any_text(extractor: EmbeddedExtractor, make_item: MakeItem, reviews: list) -> None:  # type: ignore[type-arg]
+def test_quotes_are_verbatim_for_any_text(
+    extractor: EmbeddedExtractor, make_item: MakeItem, reviews: list[tuple[float, str]]
+) -> None:
     item = make_item("i1", *reviews)
     ((personas, refusals),) = extractor.personas([item])
     assert_lawful(item, personas)
@@ -226,18 +229,18 @@ def test_quotes_are_verbatim_for_any_text(extractor: EmbeddedExtractor, make_ite
 def test_order_of_items_and_reviews_does_not_matter(
     extractor: EmbeddedExtractor,
     make_item: MakeItem,
-    reviews_by_item: list,
-    random: object,  # type: ignore[type-arg]
+    reviews_by_item: list[list[tuple[float, str]]],
+    random: Random,
 ) -> None:
     items = [make_item(f"i{n}", *reviews) for n, reviews in enumerate(reviews_by_item)]
     expected = {
         item.item.item_id: personas for item, personas in zip(items, personas_of(extractor, *items), strict=True)
     }
-    random.shuffle(items)  # type: ignore[attr-defined]
+    random.shuffle(items)
     mixed = []
     for item in items:
         reviews = list(item.reviews)
-        random.shuffle(reviews)  # type: ignore[attr-defined]
+        random.shuffle(reviews)
         mixed.append(dataclasses.replace(item, reviews=tuple(reviews)))
     again = {item.item.item_id: personas for item, personas in zip(mixed, personas_of(extractor, *mixed), strict=True)}
     assert again == expected

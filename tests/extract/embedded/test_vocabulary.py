@@ -2,9 +2,7 @@
 
 import re
 
-from persona_pipeline.extract.embedded.vocabulary import load_vocabulary
-
-PROFANE_OR_PERSONAL = re.compile(r"https?:|<|>|@")
+from persona_pipeline.extract.embedded.vocabulary import Motive, Wording, load_vocabulary
 
 
 def test_names_are_two_or_three_words_once_filled() -> None:
