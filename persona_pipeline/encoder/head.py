@@ -5,7 +5,6 @@ w_i = 0.5 ** (i / half_life); a persona is norm(B p). An item scores
 tau * (logsumexp_j(u . B p_j / tau) - log n) over its n personas (`softmax`), or the largest u . B p_j (`max`, the paper's).
 """
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,13 +24,6 @@ class Head(nn.Module):
     def personas(self, embeddings: Tensor) -> Tensor:
         """Persona embeddings (n, d) to unit persona vectors (n, d)."""
         return nn.functional.normalize(embeddings @ self.persona_map.T, dim=-1)
-
-
-def recency_weights(count: int, half_life: float) -> np.ndarray:
-    """Weights of a history's interactions, newest first, (count,), summing to one."""
-    weights = 0.5 ** (np.arange(count) / half_life)
-    normalised: np.ndarray = weights / weights.sum()
-    return normalised
 
 
 def aggregate(similarities: Tensor, visible: Tensor, temperature: float, how: str) -> Tensor:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from persona_pipeline.encoder.head import recency_weights
+from persona_pipeline.encoder.recency import recency_weights
 
 
 @dataclass(frozen=True, slots=True)

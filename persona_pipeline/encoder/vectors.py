@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.head import recency_weights
 from persona_pipeline.encoder.inputs import interaction_texts, persona_texts
+from persona_pipeline.encoder.recency import recency_weights
 from persona_pipeline.encoder.retraining import with_vectors
 from persona_pipeline.text_embeddings import vectors_of
 from persona_pipeline.warehouse import Warehouse

@@ -32,12 +32,13 @@ def audit(warehouse: Warehouse, parameters: Mapping[str, Any]) -> Audit:
     `parameters` are the values that measures and suites refer to by `$name` and `$PARAMETER`.
     """
     waiting = {table: candidates(warehouse).dataset(table) for table in PUBLISHED}
-    stored = [table for table in table_names() if table not in PUBLISHED]
     measured = {}
     for table in table_names():
         sql = (EXPECTATIONS / f"{table}.sql").read_text(encoding="utf-8")
         used = {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", sql)}
-        row = warehouse.query(sql, stored, used, **waiting).to_pylist()[0]
+        read = {name for name in table_names() if re.search(rf"\b{name}\b", sql)}
+        stored = [name for name in sorted(read) if name not in PUBLISHED]
+        row = warehouse.query(sql, stored, used, **{name: waiting[name] for name in PUBLISHED if name in read}).to_pylist()[0]
         measured[table] = {name: float(value or 0) for name, value in row.items()}
     failures = _validate(measured, parameters)
     return Audit({f"{t}.{name}": value for t, row in measured.items() for name, value in row.items()}, failures)

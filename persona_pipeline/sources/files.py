@@ -112,7 +112,7 @@ def _check_gzip(file: Path) -> None:
     lines = 0
     with gzip.open(file, "rb") as stream:
         try:
-            while chunk := stream.read(_CHUNK):
+            while chunk := stream.read1(_CHUNK):  # read() would drop what precedes the break
                 lines += chunk.count(b"\n")
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise _broken(file, lines, error) from error

@@ -65,10 +65,12 @@ def _things(reading: Reading, kind: str) -> list[str]:
     seen = _bases(kind)
     found: list[str] = []
     for thing in ranked:
+        if len(found) == 3:
+            break
         if counts[thing] >= 2 and not seen & set(thing.split()):
             seen |= set(thing.split())
             found.append(shown_form(thing, [remark.quote for remark in reading.remarks]))
-    return found[:3]
+    return found
 
 
 def _kind(reading: Reading) -> str:

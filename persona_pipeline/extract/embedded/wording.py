@@ -117,11 +117,13 @@ def _things(cluster: Cluster, item: Reading, quotes: Sequence[str]) -> list[str]
         said = [cluster.motive.cue, *(pattern for pattern, _ in cluster.motive.mentions)]
     found: list[str] = []
     for thing in telling:
+        if len(found) == 3:
+            break
         form = shown_form(thing, quotes)
         if form and not known & set(thing.split()) and not any(pattern.search(form) for pattern in said):
             known |= set(thing.split())
             found.append(f"the {form}")
-    return found[:3]
+    return found
 
 
 def _name(forms: Sequence[str], slots: Mapping[str, str], seed: str, taken: set[str]) -> str:

@@ -1,0 +1,175 @@
+import gzip
+import json
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from persona_pipeline.config import ReviewsConfig
+from persona_pipeline.errors import SourceError
+from persona_pipeline.sources.adapters import adapter
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+AS_OF = date(2024, 6, 30)
+GOOD = {"user_id": "u1", "item_id": "i1", "rating": 4, "text": "Warm tone.", "timestamp": 1_718_000_000}
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+def parse(spark: "SparkSession", path: Path, lines: list[Any], as_of: date = AS_OF) -> Any:
+    from persona_pipeline.sources import reader
+
+    text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
+    path.write_text(text, encoding="utf-8")
+    return reader.parse_reviews(reader.read_lines(spark, [path]).persist(), adapter("jsonl"), ReviewsConfig(), as_of)
+
+
+def test_every_fault_has_its_reason_and_line(spark: "SparkSession", tmp_path: Path) -> None:
+    lines: list[Any] = [
+        GOOD,
+        "{broken",
+        {**GOOD, "user_id": " "},
+        {**GOOD, "item_id": None},
+        {k: v for k, v in GOOD.items() if k != "rating"},
+        {**GOOD, "rating": "five"},
+        {**GOOD, "rating": 0},
+        {**GOOD, "rating": 6},
+        {**GOOD, "timestamp": ""},
+        {**GOOD, "timestamp": "soon"},
+        "",
+        {**GOOD, "user_id": "u2", "review_id": "same"},
+        {**GOOD, "user_id": "u3", "review_id": "same"},
+        {**GOOD, "user_id": "u4", "timestamp": "2024-06-30"},
+        "[1, 2]",
+    ]
+    parsed = parse(spark, tmp_path / "r.jsonl", lines)
+    found = {row["source_line"]: row["reason"] for row in parsed.rejected.collect()}
+    assert found == {
+        2: "not_json",
+        3: "missing_user_id",
+        4: "missing_item_id",
+        5: "missing_rating",
+        6: "bad_rating",
+        7: "bad_rating",
+        8: "bad_rating",
+        9: "missing_timestamp",
+        10: "bad_timestamp",
+        13: "duplicate_id",
+        15: "not_json",
+    }
+    kept = {(row["user_id"], row["source_line"]) for row in parsed.rows.collect()}
+    assert kept == {("u1", 1), ("u2", 12)}
+    assert (parsed.lines, parsed.not_yet) == (14, 1)  # the blank line is no line, the one on as_of not due
+
+
+def test_a_users_newest_review_of_an_item_stays(spark: "SparkSession", tmp_path: Path) -> None:
+    older, newer = {**GOOD, "text": "old"}, {**GOOD, "text": "new", "timestamp": GOOD["timestamp"] + 1}  # type: ignore[operator]
+    parsed = parse(spark, tmp_path / "r.jsonl", [newer, older, {**GOOD, "text": "same time, later line"}])
+    assert [row["text"] for row in parsed.rows.collect()] == ["new"]
+    assert {(row["source_line"], row["reason"]) for row in parsed.rejected.collect()} == {
+        (2, "repeated"),
+        (3, "repeated"),
+    }
+
+
+def test_a_review_not_yet_due_does_not_replace_an_older_one(spark: "SparkSession", tmp_path: Path) -> None:
+    future = {**GOOD, "text": "from the future", "timestamp": "2024-07-01"}
+    parsed = parse(spark, tmp_path / "r.jsonl", [GOOD, future])
+    assert [row["text"] for row in parsed.rows.collect()] == ["Warm tone."]
+    assert parsed.rejected.count() == 0
+
+
+def test_derived_ids_are_stable_and_differ_by_content(spark: "SparkSession", tmp_path: Path) -> None:
+    lines = [GOOD, {**GOOD, "user_id": "u2"}, {**GOOD, "item_id": "i2"}]
+    first = {
+        (r["user_id"], r["item_id"]): r["review_id"] for r in parse(spark, tmp_path / "a.jsonl", lines).rows.collect()
+    }
+    again = {
+        (r["user_id"], r["item_id"]): r["review_id"]
+        for r in parse(spark, tmp_path / "b.jsonl", lines[::-1]).rows.collect()
+    }
+    assert first == again
+    assert len(set(first.values())) == 3
+
+
+def test_timestamps_as_in_python(spark: "SparkSession") -> None:
+    from pyspark.sql import functions as F
+    from timestamp_cases import TIMESTAMPS
+
+    from persona_pipeline.sources.reader import timestamp_column
+
+    rows = [(i, None if value is None else str(value)) for i, (value, _) in enumerate(TIMESTAMPS)]
+    found = spark.createDataFrame(rows, "i int, value string").select(
+        "i", F.unix_millis(timestamp_column(F.col("value"))).alias("ms")
+    )
+    expected = {
+        i: None if moment is None else int(moment.timestamp() * 1000) for i, (_, moment) in enumerate(TIMESTAMPS)
+    }
+    assert {row["i"]: row["ms"] for row in found.collect()} == expected
+
+
+def test_lines_of_a_file_read_in_blocks_are_numbered_as_in_the_file(spark: "SparkSession", tmp_path: Path) -> None:
+    from persona_pipeline.sources import reader
+
+    file = tmp_path / "r.jsonl"
+    file.write_text("".join(f"{i:07d}\n" for i in range(1, 5001)))
+    before = spark.conf.get("spark.sql.files.maxPartitionBytes")
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "4096")
+    try:
+        numbered = reader.read_lines(spark, [file])
+        wrong = numbered.where("CAST(line AS BIGINT) <> source_line").count()
+        total = numbered.count()
+    finally:
+        spark.conf.set("spark.sql.files.maxPartitionBytes", str(before))
+    assert (wrong, total) == (0, 5000)
+
+
+def test_items_take_lists_and_texts(spark: "SparkSession", tmp_path: Path) -> None:
+    from persona_pipeline.sources import reader
+
+    file = tmp_path / "i.jsonl.gz"
+    lines = [
+        {"item_id": "a", "title": "Old", "categories": ["Audio"], "description": "x"},
+        {
+            "item_id": "a",
+            "title": "Strings &amp; Picks",
+            "categories": [["Audio", "Guitar"], ["Audio"]],
+            "description": ["One.", "Two."],
+        },
+        {"item_id": "b", "title": "", "categories": "Audio"},
+        {"title": "nobody"},
+    ]
+    file.write_bytes(gzip.compress("".join(json.dumps(line) + "\n" for line in lines).encode()))
+    parsed = reader.parse_items(reader.read_lines(spark, [file]).persist(), adapter("jsonl"), ReviewsConfig())
+    rows = {row["item_id"]: row.asDict() for row in parsed.rows.collect()}
+    assert rows["a"]["title"] == "Strings & Picks"
+    assert rows["a"]["categories"] == ["Audio", "Guitar"]
+    assert rows["a"]["description"] == "One. Two."
+    assert (rows["b"]["title"], rows["b"]["categories"]) == (None, ["Audio"])
+    assert {(r["source_line"], r["reason"]) for r in parsed.rejected.collect()} == {
+        (1, "repeated"),
+        (4, "missing_item_id"),
+    }
+
+
+def test_too_many_refusals_name_the_top_reasons() -> None:
+    from persona_pipeline.sources.reader import require_few_rejections
+
+    require_few_rejections("reviews", 100, {"bad_rating": 5, "repeated": 90}, 0.05)
+    with pytest.raises(SourceError, match=r"6 of 100 lines refused \(6\.0%.*bad_rating 4, not_json 2"):
+        require_few_rejections("reviews", 100, {"not_json": 2, "bad_rating": 4}, 0.05)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="real reviews are not there")
+def test_real_reviews_are_all_accounted_for(spark: "SparkSession") -> None:
+    from persona_pipeline.sources import reader
+
+    file = REAL / "amazon_gift_cards" / "Gift_Cards_5.json.gz"
+    parsed = reader.parse_reviews(
+        reader.read_lines(spark, [file]).persist(), adapter("amazon2018"), ReviewsConfig(), date(2018, 10, 1)
+    )
+    kept, refused = parsed.rows.count(), parsed.rejected.count()
+    assert (parsed.lines, parsed.not_yet) == (2972, 0)
+    assert (kept, refused) == (2965, 7)

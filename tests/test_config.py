@@ -1,0 +1,134 @@
+"""Profiles, overrides, refusals that name file and key, and the digest."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persona_pipeline.config import PipelineConfig, load_config
+from persona_pipeline.errors import ConfigError
+
+# For every stage but spark, one setting of each field that differs from its default.
+OTHER: dict[str, dict[str, Any]] = {
+    "reviews": {"max_rejected_share": 0.1, "max_characters": 4000},
+    "item_reviews": {"max_reviews": 30},
+    "user_histories": {"length": 10},
+    "extraction": {"extractor": "vllm", "max_personas": 5, "reviews_per_persona": 2, "match_threshold": 0.7},
+    "text_embeddings": {"base_model": "/models/bge-m3", "max_tokens": 512, "batch_tokens": 4096, "commit_texts": 100},
+    "training_pairs": {"min_liked_rating": 3.0},
+    "encoders": {
+        "half_life": 2.0, "steps": 10, "batch_size": 64, "learning_rate": 1e-3, "temperature": 0.05,
+        "aggregation": "max", "popularity_weight": 0.0, "retrain_every_days": 1, "seed": 7,
+    },
+    "user_item_topk": {"k": 5, "exclude_reviewed": False, "user_buckets": 2, "block_bytes": 2**24},
+    "report": {"users": 3},
+}  # fmt: skip
+SETTINGS = [(stage, key) for stage, settings in OTHER.items() for key in settings]
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "shop.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("profile", ["local", "gpu"])
+def test_profiles_load(profile: str) -> None:
+    assert load_config(profile).extraction.max_personas == 7
+
+
+def test_profiles_differ_where_they_say() -> None:
+    local, gpu = load_config("local"), load_config("gpu")
+    assert gpu.spark.driver_memory == "32g"
+    assert gpu.text_embeddings.batch_tokens > local.text_embeddings.batch_tokens
+    assert gpu.encoders == local.encoders
+
+
+def test_default_is_the_local_profile() -> None:
+    assert load_config() == load_config("local")
+
+
+def test_file_is_read(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "user_item_topk: {k: 5}\nencoders:\n  aggregation: max\n"))
+    assert (config.user_item_topk.k, config.encoders.aggregation) == (5, "max")
+    assert config.user_item_topk.exclude_reviewed is True
+
+
+def test_empty_file_means_defaults(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "# nothing yet\n")) == PipelineConfig()
+
+
+def test_overrides_win_and_keep_the_rest_of_the_stage(tmp_path: Path) -> None:
+    path = write(tmp_path, "extraction: {extractor: vllm, max_personas: 4}\n")
+    config = load_config(path, {"extraction": {"extractor": "embedded"}})
+    assert (config.extraction.extractor, config.extraction.max_personas) == ("embedded", 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("encoders: {temprature: 0.2}", "unknown key encoders.temprature; did you mean temperature?"),
+        ("encoder: {steps: 5}", "unknown key encoder; did you mean encoders?"),
+        ("report: {zzz: 1}", "unknown key report.zzz; known keys: users"),
+        ("user_item_topk: {k: many}", "user_item_topk.k: Input should be a valid integer"),
+        ("extraction: {extractor: oracle}", "extraction.extractor: Input should be 'embedded', 'vllm' or 'openai'"),
+        ("extraction: {max_personas: 8}", "extraction.max_personas: Input should be less than or equal to 7 (found 8)"),
+        ("extraction: embedded", "extraction: Input should be a valid dictionary"),
+        ("- encoders", "expected a mapping of stages to settings, found list"),
+        ("encoders: {steps: 5", "not valid YAML"),
+    ],
+)
+def test_faults_name_the_file_and_the_key(tmp_path: Path, text: str, said: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as raised:
+        load_config(path)
+    assert str(raised.value).startswith(f"config {path}: ")
+    assert said in str(raised.value)
+
+
+def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_config(write(tmp_path, "report: {users: 0}\nencoders: {steps: -1}\n"))
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_override_of_a_malformed_stage_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="extraction: Input should be a valid dictionary"):
+        load_config(write(tmp_path, "extraction: embedded"), {"extraction": {"extractor": "embedded"}})
+
+
+def test_override_is_checked_too() -> None:
+    with pytest.raises(ConfigError, match="unknown key extraction.extracter; did you mean extractor"):
+        load_config("local", {"extraction": {"extracter": "vllm"}})
+
+
+def test_missing_file_names_the_profiles() -> None:
+    with pytest.raises(ConfigError, match=r"config nightly\.yaml: no such file, .*there are: local, gpu"):
+        load_config("nightly.yaml")
+
+
+def test_config_is_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        PipelineConfig().encoders.steps = 5  # type: ignore[misc]
+
+
+def test_digest_ignores_where_spark_runs() -> None:
+    elsewhere = {
+        "master": "yarn",
+        "driver_memory": "64g",
+        "shuffle_partitions": 200,
+        "conf": {"spark.ui.enabled": "false"},
+    }
+    assert load_config("local", {"spark": elsewhere}).digest() == PipelineConfig().digest()
+
+
+def test_other_settings_cover_the_whole_configuration() -> None:
+    stages = {name: field.annotation for name, field in PipelineConfig.model_fields.items() if name != "spark"}
+    assert {stage: set(settings) for stage, settings in OTHER.items()} == {
+        name: set(stage.model_fields) for name, stage in stages.items() if stage is not None
+    }
+
+
+def test_digest_changes_with_every_other_setting() -> None:
+    digests = [load_config("local", {stage: {key: OTHER[stage][key]}}).digest() for stage, key in SETTINGS]
+    assert len({PipelineConfig().digest(), *digests}) == len(SETTINGS) + 1

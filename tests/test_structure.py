@@ -1,0 +1,84 @@
+"""One noun per stage, thin jobs, and packages that load nothing heavy."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from persona_pipeline.contracts import load_contract, table_names
+
+ROOT = Path(__file__).resolve().parents[1]
+JOBS = sorted(path.stem for path in (ROOT / "jobs").glob("*.py") if path.stem not in ("__init__", "runner"))
+NOT_TABLES = {"report"}  # a page, not a table
+
+
+def task_ids() -> set[str]:
+    tree = ast.parse((ROOT / "dags" / "nightly_recommendations.py").read_text(encoding="utf-8"))
+    calls = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "JobOperator"
+    ]
+    return {str(ast.literal_eval(k.value)) for call in calls for k in call.keywords if k.arg == "task_id"}
+
+
+def test_a_task_for_every_job_and_a_job_for_every_task() -> None:
+    assert task_ids() == set(JOBS)
+
+
+def test_every_job_makes_the_table_of_its_name() -> None:
+    assert set(JOBS) - NOT_TABLES <= set(table_names())
+
+
+@pytest.mark.parametrize("table", table_names())
+def test_every_table_has_a_maker_and_expectations(table: str) -> None:
+    assert load_contract(table).made_by in JOBS
+    suite = json.loads((ROOT / "expectations" / f"{table}.json").read_text(encoding="utf-8"))
+    assert suite["name"] == table
+    sql = (ROOT / "expectations" / f"{table}.sql").read_text(encoding="utf-8")
+    for expectation in suite["expectations"]:
+        assert f" {expectation['kwargs']['column']}" in sql
+        assert expectation["meta"]["notes"]
+
+
+def test_no_expectations_without_a_table() -> None:
+    assert {path.stem for path in (ROOT / "expectations").iterdir()} == set(table_names())
+
+
+@pytest.mark.parametrize("job", [*JOBS, "runner"])
+def test_jobs_stay_short(job: str) -> None:
+    assert len((ROOT / "jobs" / f"{job}.py").read_text(encoding="utf-8").splitlines()) <= 100
+
+
+def test_tables_reference_is_current() -> None:
+    from persona_pipeline.reference import tables_reference
+
+    assert (ROOT / "docs" / "tables.md").read_text(encoding="utf-8") == tables_reference(table_names()), (
+        "run `make docs`"
+    )
+
+
+HEAVY = ("airflow", "great_expectations", "pyspark", "sentence_transformers", "torch", "vllm")
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "persona_pipeline",
+        "persona_pipeline.cli",
+        "persona_pipeline.config",
+        "persona_pipeline.contracts",
+        "persona_pipeline.extract.protocol",
+        "persona_pipeline.nightly",
+        "persona_pipeline.publish.audit",
+        "persona_pipeline.report",
+        "persona_pipeline.text_embeddings",
+        "persona_pipeline.warehouse",
+        *(f"jobs.{job}" for job in JOBS),
+    ],
+)
+def test_import_loads_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

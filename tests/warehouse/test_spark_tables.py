@@ -1,0 +1,112 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from deltalake import DeltaTable
+
+from persona_pipeline.contracts import load_contract, table_names
+from persona_pipeline.errors import ContractError
+from persona_pipeline.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@pytest.fixture
+def histories(spark: "SparkSession") -> "Callable[[dict[str, int]], DataFrame]":
+    """Rows of `user_histories` from interaction counts by user."""
+    return lambda counts: spark.createDataFrame(
+        [(user, n, [], ["i"]) for user, n in counts.items()],
+        "user_id string, interaction_count long, "
+        "interactions array<struct<review_id:string,item_id:string,rating:double,reviewed_at:timestamp>>, "
+        "reviewed_item_ids array<string>",
+    )
+
+
+def test_replace_commits_what_differs_and_nothing_else(spark: "SparkSession", tmp_path: Path, histories: Any) -> None:
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    warehouse = Warehouse(tmp_path, {"job": "test"})
+    tables = SparkWarehouse(spark, warehouse)
+    first = tables.replace("user_histories", histories({"a": 1, "b": 2, "c": 3}))
+    assert (first.inserted, first.updated, first.deleted) == (3, 0, 0)
+    same = tables.replace("user_histories", histories({"c": 3, "a": 1, "b": 2}))
+    assert not same.changed
+    assert same.version == first.version
+    changed = tables.replace("user_histories", histories({"a": 1, "b": 7, "d": 4}))
+    assert (changed.inserted, changed.updated, changed.deleted) == (1, 1, 1)
+    assert changed.version == first.version + 1
+    rows = warehouse.read("user_histories", ["user_id", "interaction_count"]).to_pylist()
+    assert {row["user_id"]: row["interaction_count"] for row in rows} == {"a": 1, "b": 7, "d": 4}
+    assert warehouse.read("user_histories", version=first.version).num_rows == 3
+    emptied = tables.replace("user_histories", histories({"a": 1}).where("false"))
+    assert emptied.deleted == 3
+    assert tables.read("user_histories").count() == 0
+
+
+def test_three_engines_open_what_spark_and_delta_rs_write(spark: "SparkSession", tmp_path: Path, histories: Any) -> None:
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    warehouse = Warehouse(tmp_path, {"job": "test", "as_of": "2024-01-01"})
+    tables = SparkWarehouse(spark, warehouse)
+    tables.replace("user_histories", histories({"a": 1, "b": 2}))
+    tables.replace("user_histories", histories({"a": 1, "b": 3, "c": 5}))
+    schema = load_contract("item_summaries").arrow_schema()
+    for summary in ("old", "new"):  # two commits, the second a merge
+        row = {"item_id": "i", "summary": summary, "summary_source": "metadata", "extraction_key": "k"}
+        warehouse.replace("item_summaries", schema.empty_table().from_pylist([row], schema=schema))
+    for table, expected in (("user_histories", 3), ("item_summaries", 1)):
+        dataset = DeltaTable(warehouse.path(table)).to_pyarrow_dataset()
+        assert dataset.count_rows() == expected
+        assert duckdb.sql("SELECT count(*) FROM dataset").fetchall() == [(expected,)]
+        assert tables.read(table).count() == expected
+
+
+@pytest.mark.parametrize("table", table_names())
+def test_spark_schema_has_the_contract_in_it(table: str) -> None:
+    from persona_pipeline.warehouse.spark_tables import spark_schema
+
+    contract = load_contract(table)
+    schema = spark_schema(contract)
+    assert schema.names == contract.names
+    for column, field in zip(contract.columns, schema.fields, strict=True):
+        assert field.nullable == column.nullable
+        assert field.metadata["comment"] == column.description
+
+
+def test_descriptions_are_column_comments_in_delta(spark: "SparkSession", tmp_path: Path, histories: Any) -> None:
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    SparkWarehouse(spark, Warehouse(tmp_path)).replace("user_histories", histories({"a": 1}))
+    field = DeltaTable(str(tmp_path / "user_histories")).schema().fields[0]
+    assert field.metadata["comment"] == load_contract("user_histories").columns[0].description
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda df: df.union(df), r"user_histories: 2 repeated values of the key \(user_id\)"),
+        (lambda df: df.drop("interaction_count"), r"missing \['interaction_count'\]"),
+        (lambda df: df.selectExpr("*", "1 AS extra"), r"unknown \['extra'\]"),
+        (lambda df: df.selectExpr("nullif(user_id, 'a') AS user_id", *df.columns[1:]), "user_id holds 1 nulls"),
+    ],
+)
+def test_broken_rows_are_refused_before_anything_is_written(
+    spark: "SparkSession", tmp_path: Path, histories: Any, change: Any, message: str
+) -> None:
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    warehouse = Warehouse(tmp_path)
+    with pytest.raises(ContractError, match=message):
+        SparkWarehouse(spark, warehouse).replace("user_histories", change(histories({"a": 1, "b": 2})))
+    assert not warehouse.exists("user_histories")
+
+
+def test_a_table_of_the_other_engine_is_refused(spark: "SparkSession", tmp_path: Path) -> None:
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    tables = SparkWarehouse(spark, Warehouse(tmp_path))
+    with pytest.raises(ContractError, match="written by delta-rs"):
+        tables.replace("item_summaries", tables.empty("item_summaries"))
