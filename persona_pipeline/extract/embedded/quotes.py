@@ -9,34 +9,14 @@ from persona_pipeline.extract.embedded.reading import Reading, reviewers
 from persona_pipeline.extract.embedded.remarks import Remark
 from persona_pipeline.extract.embedded.tone import is_negation
 from persona_pipeline.extract.embedded.vocabulary import Motive
-from persona_pipeline.extract.embedded.words import Background, is_content
+from persona_pipeline.extract.embedded.words import Background, is_content, word_set
 
 MOST = 5  # quotes of a persona at most
-_HEDGES = frozenset(["but", "although", "though", "however", "guess", "yet", "if", "would"])
-_OTHERS = frozenset(["other", "others", "another", "previous"])
+_HEDGES = word_set("but although though however guess yet if would")
+_OTHERS = word_set("other others another previous")
 # "It also..." and "However, ..." lean on a sentence that is not quoted.
-_LEANING = frozenset(
-    [
-        "and",
-        "but",
-        "so",
-        "however",
-        "also",
-        "it",
-        "they",
-        "this",
-        "that",
-        "these",
-        "those",
-        "he",
-        "she",
-        "which",
-        "because",
-        "or",
-        "then",
-        "plus",
-        "though",
-    ]
+_LEANING = word_set(
+    """and but so however also it they this that these those he she which because or then plus though"""
 )
 
 

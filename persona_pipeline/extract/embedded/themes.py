@@ -26,7 +26,7 @@ def find_themes(item: Reading, rest: Sequence[Remark], most: int) -> list[tuple[
     }
     about = [remark for remark in rest if any(item.mentioning(thing, [remark]) for thing in worth)]
     themes: list[tuple[str, list[Remark]]] = []
-    for group in _split(about, most):
+    for group in _split(about, min(most, len(worth))):
         taken = {word for thing, _ in themes for word in thing.split()}
         shared = {
             thing: count * worth[thing]
@@ -53,9 +53,9 @@ def _sets_apart(thing: str, item: Reading) -> bool:
 
 
 def _split(remarks: Sequence[Remark], most: int) -> list[list[Remark]]:
-    """K-means groups, most reviewers first; the silhouette chooses their number, one if it favours none."""
+    """K-means groups, most reviewers first; the silhouette chooses their number up to `most`, one if it favours none."""
     distinct = len({remark.quote for remark in remarks})
-    if distinct < 6:
+    if distinct < 6 or most < 2:
         return [list(remarks)] if remarks else []
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score

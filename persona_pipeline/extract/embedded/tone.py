@@ -7,30 +7,11 @@ whole review; this tells the one complaint in a good review from the praise arou
 import re
 from collections.abc import Sequence, Set
 
-from persona_pipeline.extract.embedded.words import tokens
+from persona_pipeline.extract.embedded.words import tokens, word_set
 
-_NEGATIONS = frozenset(
-    [
-        "no",
-        "not",
-        "never",
-        "without",
-        "nor",
-        "cannot",
-        "nothing",
-        "hardly",
-        "barely",
-        "isnt",
-        "dont",
-        "doesnt",
-        "didnt",
-        "wont",
-        "wasnt",
-        "cant",
-        "couldnt",
-        "shouldnt",
-        "wouldnt",
-    ]
+_NEGATIONS = word_set(
+    """no not never without nor cannot nothing hardly barely isnt dont doesnt didnt wont wasnt cant couldnt shouldnt
+    wouldnt"""
 )
 
 
