@@ -173,7 +173,9 @@ def load_config(source: str | Path | None = None, overrides: Mapping[str, Any] |
     if not isinstance(values, dict):
         raise ConfigError(f"config {shown}: expected a mapping of stages to settings, found {type(values).__name__}")
     for stage, settings in (overrides or {}).items():
-        values[stage] = {**(values.get(stage) or {}), **settings}
+        given = values.get(stage) or {}
+        if isinstance(given, dict):  # anything else is refused below
+            values[stage] = {**given, **settings}
     try:
         return PipelineConfig.model_validate(values)
     except ValidationError as error:

@@ -102,6 +102,7 @@ class Contract(_Model):
             )
         arrays = []
         for field in self.arrow_schema():
+            self._check_struct(field, rows.schema.field(field.name).type)
             try:
                 array = rows.column(field.name).cast(field.type)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -114,6 +115,18 @@ class Contract(_Model):
         conformed = pa.Table.from_arrays(arrays, schema=self.arrow_schema())
         self._check_key(conformed)
         return conformed
+
+    def _check_struct(self, field: pa.Field, found: pa.DataType) -> None:
+        """Arrow casts a struct without a field to one where it is null, and drops fields it does not know."""
+        kinds = (found, field.type)
+        if not all(pa.types.is_list(kind) and pa.types.is_struct(kind.value_type) for kind in kinds):
+            return
+        names, wanted = ({part.name for part in kind.value_type} for kind in kinds)
+        if names != wanted:
+            raise ContractError(
+                f"table {self.table}: column {field.name} is not {field.type}: "
+                f"fields missing {sorted(wanted - names) or 'none'}, unknown {sorted(names - wanted) or 'none'}"
+            )
 
     def _check_key(self, rows: pa.Table) -> None:
         grouped = rows.select(self.key).group_by(list(self.key)).aggregate([([], "count_all")])

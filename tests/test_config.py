@@ -98,7 +98,7 @@ def test_override_of_a_malformed_stage_is_a_config_error(tmp_path: Path) -> None
 
 
 def test_override_is_checked_too() -> None:
-    with pytest.raises(ConfigError, match="unknown key extraction.extracter; did you mean extractor"):
+    with pytest.raises(ConfigError, match=r"unknown key extraction\.extracter; did you mean extractor"):
         load_config("local", {"extraction": {"extracter": "vllm"}})
 
 

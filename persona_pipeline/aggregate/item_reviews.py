@@ -21,7 +21,8 @@ def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int) -> Data
         .withColumn("newer", F.ntile(2).over(item.orderBy("reviewed_at", "review_id")))
         .withColumn("words", F.least(F.size(F.split("text", " ")), F.lit(_TALKATIVE)))
         .withColumn("place", F.row_number().over(stratum.orderBy(F.desc("words"), F.desc("reviewed_at"), "review_id")))
-        .withColumn("turn", F.col("place") / F.sqrt(F.count("*").over(stratum)))
+        # Half a place off, as in Sainte-Laguë's method of seats: a stratum of one is not last in the queue.
+        .withColumn("turn", (F.col("place") - 0.5) / F.sqrt(F.count("*").over(stratum)))
         .withColumn("usefulness", F.row_number().over(item.orderBy("turn", F.desc("words"), "review_id")))
         .where(F.col("usefulness") <= max_reviews)
     )

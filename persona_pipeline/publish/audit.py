@@ -31,17 +31,20 @@ def audit(warehouse: Warehouse, parameters: Mapping[str, Any]) -> Audit:
 
     `parameters` are the values that measures and suites refer to by `$name` and `$PARAMETER`.
     """
-    waiting = {table: candidates(warehouse).dataset(table) for table in PUBLISHED}
-    measured = {}
-    for table in table_names():
-        sql = (EXPECTATIONS / f"{table}.sql").read_text(encoding="utf-8")
-        used = {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", sql)}
-        read = {name for name in table_names() if re.search(rf"\b{name}\b", sql)}
-        stored = [name for name in sorted(read) if name not in PUBLISHED]
-        row = warehouse.query(sql, stored, used, **{name: waiting[name] for name in PUBLISHED if name in read}).to_pylist()[0]
-        measured[table] = {name: float(value or 0) for name, value in row.items()}
+    measured = {table: measure(warehouse, table, parameters) for table in table_names()}
     failures = _validate(measured, parameters)
     return Audit({f"{t}.{name}": value for t, row in measured.items() for name, value in row.items()}, failures)
+
+
+def measure(warehouse: Warehouse, table: str, parameters: Mapping[str, Any]) -> dict[str, float]:
+    """What `expectations/<table>.sql` counts; it reads the tables it names, of published ones their candidates."""
+    sql = (EXPECTATIONS / f"{table}.sql").read_text(encoding="utf-8")
+    used = {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", sql)}
+    named = [name for name in table_names() if re.search(rf"\b{name}\b", sql)]
+    waiting = {name: candidates(warehouse).dataset(name) for name in named if name in PUBLISHED}
+    stored = [name for name in named if name not in PUBLISHED]
+    row = warehouse.query(sql, stored, used, **waiting).to_pylist()[0]
+    return {name: float(value or 0) for name, value in row.items()}
 
 
 def _validate(measured: dict[str, dict[str, float]], parameters: Mapping[str, Any]) -> list[str]:
@@ -66,6 +69,6 @@ def _validate(measured: dict[str, dict[str, float]], parameters: Mapping[str, An
 def _in_words(table: str, row: dict[str, float], failed: Any) -> str:
     config = failed.expectation_config
     column = config.kwargs["column"]
-    limits = [f"at least {config.kwargs['min_value']}"] if config.kwargs.get("min_value") is not None else []
-    limits += [f"at most {config.kwargs['max_value']}"] if config.kwargs.get("max_value") is not None else []
+    limits = [f"at least {config.kwargs['min_value']:g}"] if config.kwargs.get("min_value") is not None else []
+    limits += [f"at most {config.kwargs['max_value']:g}"] if config.kwargs.get("max_value") is not None else []
     return f"{table}.{column} is {row.get(column, float('nan')):g}, expected {' and '.join(limits)}: {config.meta['notes']}"

@@ -46,7 +46,9 @@ def test_replace_commits_what_differs_and_nothing_else(spark: "SparkSession", tm
     assert tables.read("user_histories").count() == 0
 
 
-def test_three_engines_open_what_spark_and_delta_rs_write(spark: "SparkSession", tmp_path: Path, histories: Any) -> None:
+def test_three_engines_open_what_spark_and_delta_rs_write(
+    spark: "SparkSession", tmp_path: Path, histories: Any
+) -> None:
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     warehouse = Warehouse(tmp_path, {"job": "test", "as_of": "2024-01-01"})

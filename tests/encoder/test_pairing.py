@@ -1,0 +1,89 @@
+"""Who a user was when they liked an item: evidence first, else nearest text, never what only they said."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+
+from persona_pipeline.encoder.texts import render_interactions, render_personas
+from persona_pipeline.text_embeddings import text_hash
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+ASPECTS = "review_id string, category_preference string, purchase_purpose string, quality_criteria string, usage_context string"
+
+
+def persona(persona_id: str, item: str, position: int, *reviews: str) -> tuple[Any, ...]:
+    evidence = [("review", review, 0, 3, "abc") for review in reviews]
+    return (persona_id, item, "current", position, f"name {persona_id}", "d", "r", evidence)
+
+
+@pytest.fixture
+def pairs(spark: "SparkSession") -> dict[tuple[str, str], Any]:
+    from persona_pipeline.encoder.pairing import training_pairs
+
+    histories = spark.createDataFrame(
+        [
+            # newest first; ua's disliked review of i9 is neither history nor target
+            (
+                "ua",
+                [
+                    ("a3", "i3", 5.0, START + timedelta(days=3)),
+                    ("a9", "i9", 1.0, START),
+                    ("a2", "i2", 4.0, START),
+                    ("a1", "i1", 5.0, START),
+                ],
+            ),
+            ("ub", [("b3", "i3", 5.0, START), ("b1", "i1", 5.0, START)]),
+            ("uc", [("c4", "i4", 5.0, START), ("c1", "i1", 5.0, START)]),
+            ("lonely", [("l1", "i1", 5.0, START)]),
+        ],
+        "user_id string, interactions array<struct<review_id:string,item_id:string,rating:double,reviewed_at:timestamp>>",
+    )
+    personas = spark.createDataFrame(
+        [
+            persona("p1", "i1", 1, "a1", "b1"),
+            persona("p2", "i2", 1, "x", "y"),
+            persona("p3a", "i3", 1, "x"),
+            persona("p3b", "i3", 2, "a3", "x"),  # quotes ua's review
+            persona("p3c", "i3", 3, "b3"),  # rests on ub's review alone
+            persona("p4", "i4", 1, "c4"),  # uc's target has no other persona
+        ],
+        "persona_id string, item_id string, status string, position int, name string, description string, "
+        "preference_rationale string, evidence array<struct<kind:string,ref:string,start:int,end:int,quote:string>>",
+    )
+    summaries = spark.createDataFrame(
+        [(f"i{n}", f"item {n}") for n in (1, 2, 3, 4, 9)], "item_id string, summary string"
+    )
+    aspects = spark.createDataFrame([("b3", None, "for gigs", None, None)], ASPECTS)
+    vectors = {}
+    for row in personas.collect():
+        text = render_personas(*(pa.array([v]) for v in (row["name"], "d", f"item {row['item_id'][1:]}", "r")))[
+            0
+        ].as_py()
+        vectors[text_hash(text)] = [1.0, 0.0] if row["persona_id"] == "p3b" else [0.0, 1.0]
+    for item in (1, 2, 3, 4, 9):
+        for purpose in (None, "for gigs"):
+            columns = [pa.array([v], pa.string()) for v in (f"item {item}", None, purpose, None, None)]
+            vectors[text_hash(render_interactions(*columns)[0].as_py())] = [1.0, 0.0] if purpose else [0.0, 1.0]
+    embeddings = spark.createDataFrame(list(vectors.items()), "text_hash string, vector array<float>")
+    found = training_pairs(histories, personas, summaries, aspects, embeddings, 4.0)
+    return {(row["user_id"], row["item_id"]): row for row in found.collect()}
+
+
+def test_pairs(pairs: dict[tuple[str, str], Any]) -> None:
+    assert set(pairs) == {
+        ("ua", "i3"),
+        ("ua", "i2"),
+        ("ub", "i3"),
+    }  # uc's only persona of i4 would give the answer away
+    assert (pairs["ua", "i3"]["persona_id"], pairs["ua", "i3"]["label_source"]) == ("p3b", "evidence")
+    assert pairs["ua", "i3"]["history_review_ids"] == ["a2", "a1"]
+    assert pairs["ua", "i3"]["history_cutoff"].replace(tzinfo=UTC) == START + timedelta(days=3)
+    # ub's text is nearest to p3b; p3c quotes the review, but nobody else's
+    assert (pairs["ub", "i3"]["persona_id"], pairs["ub", "i3"]["label_source"]) == ("p3b", "similarity")
+    assert pairs["ub", "i3"]["masked_persona_ids"] == ["p3c"]
+    assert pairs["ua", "i2"]["history_review_ids"] == ["a1"]

@@ -1,0 +1,202 @@
+"""The audit passes a sound night, and names exactly the measure that a planted fault spoils."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from helpers import AS_OF, Row, one_hot, put_all, shop
+
+from persona_pipeline.contracts import table_names
+from persona_pipeline.publish import audit as module
+from persona_pipeline.publish.audit import EXPECTATIONS, Audit, audit, measure
+from persona_pipeline.warehouse import Warehouse
+
+PARAMETERS = {"as_of": AS_OF.isoformat(), "k": 2, "exclude_reviewed": True, "max_personas": 7, "max_reviews": 60}
+Tables = dict[str, list[Row]]
+
+
+@pytest.fixture(scope="module")
+def sound(built: Path) -> Audit:
+    """The audit of the night as it should be."""
+    return audit(Warehouse(built), PARAMETERS)
+
+
+def failures(warehouse: Warehouse, spoilt: Tables, sound: Audit) -> list[str]:
+    """Write what was spoilt and audit it; tables whose measures are those of the sound night are not judged again."""
+    tables = shop()
+    changed = {table for table, rows in spoilt.items() if rows != tables[table]}
+    put_all(warehouse, {table: spoilt[table] for table in changed})
+    judged: dict[str, dict[str, float]] = {}
+    for table in table_names():
+        if changed & set(re.findall(r"\w+", (EXPECTATIONS / f"{table}.sql").read_text(encoding="utf-8"))):
+            measured = measure(warehouse, table, PARAMETERS)
+            if any(sound.measures[f"{table}.{name}"] != value for name, value in measured.items()):
+                judged[table] = measured
+    return module._validate(judged, PARAMETERS)
+
+
+def test_sound_night_passes(sound: Audit) -> None:
+    assert sound.failures == []
+    assert sound.measures["reviews.rows"] == 10
+    assert sound.measures["item_personas.item_coverage"] == 1
+    assert sound.measures["user_item_topk.user_coverage"] == 1
+    assert sound.measures["user_item_topk.short_lists"] == 0
+
+
+def _set(table: str, row: int, **values: object) -> Callable[[Tables], None]:
+    return lambda tables: tables[table][row].update(values)
+
+
+def _more(table: str, row: int, **values: object) -> Callable[[Tables], None]:
+    return lambda tables: tables[table].append({**tables[table][row], **values})
+
+
+def _requote(tables: Tables) -> None:
+    quote = tables["item_personas"][0]["evidence"][0]
+    tables["item_personas"][0]["evidence"] = [{**quote, "quote": "my shoulder is fine now"}]
+
+
+def _quote_of_another_item(tables: Tables) -> None:
+    tables["item_personas"][0]["evidence"] = tables["item_personas"][2]["evidence"]
+
+
+def _eighth_persona(tables: Tables) -> None:
+    first = tables["item_personas"][2]
+    for place in range(2, 9):
+        more = {"persona_id": f"tuner-more-{place}", "position": place, "name": f"Kind {place}"}
+        tables["item_personas"].append({**first, **more})
+        tables["persona_vectors"].append({**tables["persona_vectors"][2], "persona_id": more["persona_id"]})
+
+
+def _overlapping(tables: Tables) -> None:
+    for row in tables["user_item_topk"]:
+        if row["user_id"] == "ana" and row["rank"] == 2:
+            row["item_id"], row["persona_id"] = "capo", "capo-4"
+
+
+def _reread_history(tables: Tables) -> None:
+    tables["user_histories"][0]["interactions"].reverse()
+
+
+def _forget(table: str, row: int) -> Callable[[Tables], None]:
+    return lambda tables: tables[table].remove(tables[table][row])
+
+
+def _list_of(user: str, *items: str) -> Callable[[Tables], None]:
+    def change(tables: Tables) -> None:
+        personas = {row["item_id"]: row["persona_id"] for row in tables["item_personas"]}
+        mine = [row for row in tables["user_item_topk"] if row["user_id"] == user]
+        for row, item in zip(mine, items, strict=True):
+            row.update(item_id=item, persona_id=personas[item])
+
+    return change
+
+
+def _off_by_a_little(tables: Tables) -> None:
+    row = tables["user_item_topk"][0]
+    row["contributions"] = [{**c, "share": c["share"] + 1e-7} for c in row["contributions"]]
+
+
+FAULTS: dict[str, tuple[Callable[[Tables], None], str]] = {
+    "evidence reworded": (_requote, "item_personas.evidence_not_found"),
+    "evidence from a review of another item": (_quote_of_another_item, "item_personas.evidence_not_found"),
+    "no evidence": (_set("item_personas", 0, evidence=[]), "item_personas.without_evidence"),
+    "persona over the cap": (_eighth_persona, "item_personas.most_per_item"),
+    "two personas of one name": (
+        _set("item_personas", 1, name="Gigging players"),
+        "item_personas.names_repeated_in_item",
+    ),
+    "a position left out": (_set("item_personas", 1, position=3), "item_personas.positions_broken"),
+    "review from the future": (
+        _set("reviews", 2, reviewed_at=datetime(2024, 6, 30, tzinfo=UTC)),
+        "reviews.not_before_as_of",
+    ),
+    "six stars": (_set("reviews", 2, rating=6.0), "reviews.ratings_out_of_range"),
+    "the same user and item twice": (_more("reviews", 0, review_id="again"), "reviews.repeated_by_user_and_item"),
+    "e-mail in a refused line": (
+        _set("rejected_reviews", 0, text="mail me at ana.lopez@example.org"),
+        "rejected_reviews.unmasked_addresses",
+    ),
+    "unheard-of reason": (_set("rejected_reviews", 0, reason="mystery"), "rejected_reviews.unknown_reasons"),
+    "user vector too long": (
+        _set("user_vectors", 0, vector=[1.002, *one_hot(9)[1:]]),
+        "user_vectors.not_unit_length",
+    ),
+    "persona vector too short": (
+        _set("persona_vectors", 0, vector=[0.99, *one_hot(9)[1:]]),
+        "persona_vectors.not_unit_length",
+    ),
+    "persona without a vector": (_forget("persona_vectors", 1), "persona_vectors.missing_personas"),
+    "vectors of two encoders": (_set("user_vectors", 0, encoder_id="enc0"), "user_vectors.encoders"),
+    "a text embedded twice": (_more("text_embeddings", 0), "text_embeddings.embedded_twice"),
+    "history out of order": (_reread_history, "user_histories.out_of_order"),
+    "target in its own history": (
+        _set("training_pairs", 0, history_review_ids=["ana-strap", "ana-tuner"]),
+        "training_pairs.target_in_history",
+    ),
+    "history after the cut-off": (
+        _set("training_pairs", 0, history_review_ids=["ana-strings"]),
+        "training_pairs.history_after_cutoff",
+    ),
+    "label hidden from its pair": (
+        _set("training_pairs", 0, masked_persona_ids=["tuner-3"]),
+        "training_pairs.masked_labels",
+    ),
+    "gap in the ranks": (_set("user_item_topk", 1, rank=3), "user_item_topk.ranks_broken"),
+    "rising scores": (
+        _set("user_item_topk", 1, score=0.9, contributions=[{"kind": "popularity", "share": 0.9}]),
+        "user_item_topk.scores_rising",
+    ),
+    "one item twice": (_overlapping, "user_item_topk.repeated_items"),
+    "reviewed item recommended": (_list_of("ana", "capo", "tuner"), "user_item_topk.already_reviewed"),
+    "shares that do not add up": (_off_by_a_little, "user_item_topk.contributions_off"),
+    "retired persona recommended": (
+        _set("user_item_topk", 0, persona_id="capo-gone"),
+        "user_item_topk.unknown_personas",
+    ),
+    "half a list": (_forget("user_item_topk", 1), "user_item_topk.short_lists"),
+    "nothing said": (_set("user_item_topk", 0, explanation=""), "user_item_topk.unexplained"),
+    "default without its first place": (_forget("default_topk", 0), "default_topk.ranks_broken"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "named"), FAULTS.values(), ids=FAULTS.keys())
+def test_a_fault_is_named(spoil: Callable[[Tables], None], named: str, warehouse: Warehouse, sound: Audit) -> None:
+    spoilt = shop()
+    spoil(spoilt)
+    assert [failure.split(" is ")[0] for failure in failures(warehouse, spoilt, sound)] == [named]
+
+
+def test_unmasked_address_is_told_in_words(warehouse: Warehouse, sound: Audit) -> None:
+    spoilt = shop()
+    spoilt["reviews"][8]["text"] += " Questions? dan@example.com"  # the quoted evidence stays where it is
+    (copy,) = (e for row in spoilt["item_reviews"] for e in row["evidence"] if e["review_id"] == "dan-picks")
+    copy["text"] = spoilt["reviews"][8]["text"]
+    expected = "reviews.unmasked_addresses is 1, expected at most 0: e-mail addresses are masked"
+    assert failures(warehouse, spoilt, sound) == [expected]
+
+
+def test_reviewed_items_are_allowed_where_configured(warehouse: Warehouse) -> None:
+    spoilt = shop()
+    _list_of("ana", "capo", "tuner")(spoilt)
+    put_all(warehouse, {"user_item_topk": spoilt["user_item_topk"]})
+    assert measure(warehouse, "user_item_topk", PARAMETERS)["already_reviewed"] == 1
+    assert measure(warehouse, "user_item_topk", {**PARAMETERS, "exclude_reviewed": False})["already_reviewed"] == 0
+
+
+def test_limits_come_from_the_configuration(warehouse: Warehouse) -> None:
+    measured = {table: measure(warehouse, table, PARAMETERS) for table in ("item_personas", "item_reviews")}
+    assert module._validate(measured, PARAMETERS) == []
+    stricter = module._validate(measured, {**PARAMETERS, "max_personas": 1, "max_reviews": 1})
+    assert [failure.split(":")[0] for failure in stricter] == [
+        "item_personas.most_per_item is 2, expected at most 1",
+        "item_reviews.most_evidence is 2, expected at most 1",
+    ]
+
+
+def test_audit_of_an_empty_warehouse_fails_in_words(tmp_path: Path) -> None:
+    found = audit(Warehouse(tmp_path), PARAMETERS)
+    named = {failure.split(" is ")[0] for failure in found.failures}
+    assert {"reviews.rows", "items.rows", "encoders.rows", "default_topk.rows", "user_vectors.rows"} <= named

@@ -1,0 +1,69 @@
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+EVIDENCE = "array<struct<kind:string,ref:string,start:int,end:int,quote:string>>"
+RANKED = "user_id string, rank int, item_id string, persona_id string, score double, "
+RANKED += "contributions array<struct<kind:string,review_id:string,item_id:string,share:double>>"
+
+
+def recommend(spark: "SparkSession") -> dict[int, Any]:
+    from persona_pipeline.score.recommend import recommendations
+
+    liked = [("popularity", None, None, 0.5), ("interaction", "r1", "i9", 0.3), ("interaction", "r2", "i8", -0.1)]
+    ranked = spark.createDataFrame(
+        [("u", 1, "i1", "p1", 0.7, liked), ("u", 2, "i2", "p2", 0.2, [("interaction", "r2", "i8", -0.1)])], RANKED
+    )
+    personas = spark.createDataFrame(
+        [
+            (
+                "p1",
+                "Gigging players",
+                "It holds its tune: “never slips”.",
+                [("review", "r", 0, 11, "never slips"), ("review", "q", 0, 5, "solid")],
+            ),
+            ("p2", "Gift givers", "It looks the part.", [("metadata", "title", 0, 4, "Gift")]),
+        ],
+        f"persona_id string, name string, preference_rationale string, evidence {EVIDENCE}",
+    )
+    titles = spark.createDataFrame(
+        [("i1", "Tuner"), ("i2", None), ("i9", "Strap"), ("i8", "Pick")], "item_id string, item_title string"
+    )
+    rows = recommendations(ranked, personas, titles, "e1", date(2024, 1, 1), 8)
+    return {row["rank"]: row for row in rows.collect()}
+
+
+def test_explanations_say_for_whom_why_and_quote_once(spark: "SparkSession") -> None:
+    rows = recommend(spark)
+    assert rows[1]["explanation"] == (
+        "Gigging players: It holds its tune: “never slips”. You liked “Strap”. A reviewer wrote: “solid”"
+    )
+    # no liked item spoke for it, and its evidence is the seller's
+    assert rows[2]["explanation"] == "Gift givers: It looks the part. The seller says: “Gift”"
+    assert rows[1]["item_title"] == "Tuner"
+    assert rows[2]["item_title"] is None
+
+
+def test_bucket_is_crc32_of_the_user(spark: "SparkSession") -> None:
+    import zlib
+
+    assert recommend(spark)[1]["user_bucket"] == zlib.crc32(b"u") % 8
+
+
+def test_a_row_as_before_keeps_its_date(spark: "SparkSession") -> None:
+    from persona_pipeline.score.recommend import keep_unchanged
+
+    columns = "user_id string, rank int, score double, contributions array<struct<share:double>>, changed_as_of date"
+    old, new = date(2024, 1, 1), date(2024, 1, 2)
+    parent = spark.createDataFrame([("u", 1, 0.5, [(0.5,)], old), ("u", 2, 0.4, [(0.4,)], old)], columns)
+    tonight = spark.createDataFrame(
+        [("u", 1, 0.5, [(0.5,)], new), ("u", 2, 0.4, [(0.3,)], new), ("v", 1, 0.1, [(0.1,)], new)], columns
+    )
+    rows = keep_unchanged(tonight, parent, ["user_id", "rank"]).collect()
+    assert {(r["user_id"], r["rank"]): r["changed_as_of"] for r in rows} == {
+        ("u", 1): old,
+        ("u", 2): new,
+        ("v", 1): new,
+    }
