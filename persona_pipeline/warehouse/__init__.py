@@ -1,7 +1,7 @@
 """Reading and writing Delta tables by contract, from delta-rs (`Warehouse`) and from Spark (`SparkWarehouse`).
 
-A write states the whole content a table should have; only rows that differ are committed, and when none does there is
-no commit at all. So a rerun of a job leaves data, versions and files as they are.
+A write states the whole content a table should have; it is compared with what is stored, and when no row differs there
+is no commit at all. So a rerun of a job leaves data, versions and files as they are.
 """
 
 from persona_pipeline.warehouse._files import Warehouse, WriteResult

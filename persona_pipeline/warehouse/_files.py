@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, Schema, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from persona_pipeline.contracts import Contract, load_contract
 from persona_pipeline.errors import ContractError, PipelineError
@@ -73,7 +73,9 @@ class Warehouse:
         names = list(columns or contract.names)
         if not self.exists(table):
             if version is not None:
-                raise PipelineError(f"table {table}: version {version} asked for, but there is no table at {self.path(table)}")
+                raise PipelineError(
+                    f"table {table}: version {version} asked for, but there is no table at {self.path(table)}"
+                )
             return pa.schema([contract.arrow_schema().field(name) for name in names]).empty_table()
         stored = self._open(table, version).to_pyarrow_dataset()
         order = ", ".join(_quoted(contract.key))
@@ -85,9 +87,15 @@ class Warehouse:
 
     def dataset(self, table: str) -> Any:
         """The newest version as an Arrow dataset, which reads nothing yet; an empty table where it was never written."""
-        return self._open(table).to_pyarrow_dataset() if self.exists(table) else load_contract(table).arrow_schema().empty_table()
+        return (
+            self._open(table).to_pyarrow_dataset()
+            if self.exists(table)
+            else load_contract(table).arrow_schema().empty_table()
+        )
 
-    def query(self, sql: str, tables: Sequence[str], parameters: Mapping[str, Any] | None = None, **given: Any) -> pa.Table:
+    def query(
+        self, sql: str, tables: Sequence[str], parameters: Mapping[str, Any] | None = None, **given: Any
+    ) -> pa.Table:
         """DuckDB SQL over tables of the warehouse (newest versions) and the given Arrow tables or datasets, by name.
 
         A table never written is empty. `$name` in the query takes its value from `parameters`.
@@ -102,7 +110,9 @@ class Warehouse:
     def append(self, table: str, rows: pa.Table) -> None:
         """Add rows whose keys the caller knows to be new; one commit, and no look at what is stored."""
         contract = self._writable(table)
-        write_deltalake(self._created(contract), contract.conform(rows), mode="append", commit_properties=self._properties())
+        write_deltalake(
+            self._created(contract), contract.conform(rows), mode="append", commit_properties=self._properties()
+        )
 
     def replace(self, table: str, rows: pa.Table) -> WriteResult:
         """Make the table hold exactly these rows, committing only what differs."""
@@ -117,6 +127,12 @@ class Warehouse:
             return DeltaTable(self.path(table), version=version)
         except TableNotFoundError as error:
             raise PipelineError(f"table {table}: nothing at {self.path(table)}") from error
+        except DeltaError as error:
+            if version is None:
+                raise
+            raise PipelineError(
+                f"table {table}: version {version} cannot be opened at {self.path(table)}: {error}"
+            ) from error
 
     def _write(self, table: str, rows: pa.Table, *, delete_others: bool) -> WriteResult:
         contract = self._writable(table)
@@ -125,17 +141,19 @@ class Warehouse:
         changes = _differences(contract, rows, target.to_pyarrow_dataset(), delete_others=delete_others)
         counts = {op: changes.column("_op").to_pylist().count(op) for op in ("insert", "update", "delete")}
         if counts["update"] or counts["delete"]:
-            matches = " AND ".join(f'stored."{column}" = changed."{column}"' for column in contract.key)
-            (
-                target.merge(changes, matches, source_alias="changed", target_alias="stored", commit_properties=self._properties())
-                .when_matched_delete("changed._op = 'delete'")
-                .when_matched_update_all("changed._op = 'update'", except_cols=["_op"])
-                .when_not_matched_insert_all(except_cols=["_op"])
-                .execute()
-            )
+            # Not delta-rs' merge: the files it writes hold string views, on which Arrow cannot filter, so that neither
+            # DuckDB over an Arrow dataset nor `to_pyarrow_table(filters=...)` could read the table any more.
+            content = rows if delete_others else pa.concat_tables([self._others(contract, rows), rows])
+            write_deltalake(target, content, mode="overwrite", commit_properties=self._properties())
         elif counts["insert"]:
             write_deltalake(target, changes.drop_columns(["_op"]), mode="append", commit_properties=self._properties())
         return WriteResult(table, self._open(table).version(), counts["insert"], counts["update"], counts["delete"])
+
+    def _others(self, contract: Contract, rows: pa.Table) -> pa.Table:
+        """Stored rows with none of these keys."""
+        columns, using = (", ".join(_quoted(names)) for names in (contract.names, contract.key))
+        sql = f"SELECT {columns} FROM {contract.table} ANTI JOIN wanted USING ({using})"
+        return self.query(sql, [contract.table], wanted=rows).cast(contract.arrow_schema())
 
     def _writable(self, table: str) -> Contract:
         contract = load_contract(table)

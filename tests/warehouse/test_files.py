@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
 from helpers import AS_OF, Row, arrow, put, reviews, shop
@@ -130,7 +131,7 @@ def test_read_at_a_version(warehouse: Warehouse) -> None:
 
 def test_read_of_a_version_that_never_was(warehouse: Warehouse) -> None:
     replace(warehouse, summary("capo"))
-    with pytest.raises(PipelineError, match="table item_summaries: .*version 99"):
+    with pytest.raises(PipelineError, match=r"table item_summaries: version 99 cannot be opened at .*item_summaries"):
         warehouse.read("item_summaries", version=99)
 
 
@@ -223,6 +224,20 @@ def test_duckdb_opens_what_delta_rs_wrote(warehouse: Warehouse) -> None:
         connection.register("personas", dataset)
         found = connection.sql("SELECT persona_id, evidence[1].quote FROM personas ORDER BY 1").fetchall()
     assert found == sorted((row["persona_id"], row["evidence"][0]["quote"]) for row in _personas()[1:])
+
+
+def test_any_reader_can_filter_strings_after_an_update(warehouse: Warehouse) -> None:
+    """Files written by delta-rs' own merge hold string views, on which Arrow cannot filter."""
+    _write_personas(warehouse, _personas())
+    changed = _personas()
+    changed[2].update(status="retired", position=0, retired_as_of=AS_OF)
+    _write_personas(warehouse, changed)
+    warehouse.upsert("item_personas", arrow("item_personas", [{**changed[0], "support": 3}]))
+    dataset = DeltaTable(warehouse.path("item_personas")).to_pyarrow_dataset()
+    assert dataset.to_table(filter=ds.field("status") == "retired")["persona_id"].to_pylist() == ["tuner-3"]
+    assert dataset.to_table(filter=ds.field("support") == 3)["persona_id"].to_pylist() == ["strap-1"]
+    found = warehouse.query("SELECT count(*) AS n FROM item_personas WHERE name >= 'H'", ["item_personas"])
+    assert found.to_pylist() == [{"n": 4}]
 
 
 def test_versions_list_the_warehouse_but_not_what_lies_beside(warehouse: Warehouse) -> None:
