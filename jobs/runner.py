@@ -6,6 +6,7 @@ that says it started. A PipelineError is printed without a traceback and ends th
 
 import argparse
 import json
+import logging
 import os
 import sys
 import time
@@ -15,8 +16,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from persona_pipeline.config import PipelineConfig, load_config
-from persona_pipeline.errors import ConfigError, PipelineError
+from persona_pipeline.config import PipelineConfig, load_config, parse_as_of
+from persona_pipeline.errors import PipelineError
 from persona_pipeline.publish.releases import Release, parent_of
 from persona_pipeline.warehouse import Warehouse, read_summaries, write_summary
 
@@ -53,29 +54,33 @@ def run(name: str, job: Job, options: Callable[[argparse.ArgumentParser], None] 
     if options:
         options(parser)
     arguments = parser.parse_args()
-    started = time.monotonic()
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("persona_pipeline").setLevel(logging.INFO)
     print(json.dumps({"job": name, "event": "started"}), flush=True)
     try:
-        night = _night(name, arguments)
-        summary = {"job": name, "event": "finished", **job(night, arguments)}
-        summary["seconds"] = round(time.monotonic() - started, 1)
-        write_summary(night.warehouse.root, night.as_of, name, summary)
+        summary = execute(name, job, arguments)
     except PipelineError as error:
         print(json.dumps({"job": name, "event": "failed", "error": str(error)}), flush=True)
         print(f"{name}: {error}", file=sys.stderr, flush=True)
         sys.exit(FAULT)
     print(json.dumps(summary), flush=True)
-    sys.stdout.flush()
-    # Interpreter shutdown waits for the JVM and for idle thread pools; everything is on disk.
     sys.stderr.flush()
+    # Interpreter shutdown waits for the JVM and for idle thread pools; everything is on disk.
     os._exit(0)
 
 
+def execute(name: str, job: Job, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Do a job's work and keep its summary. Raises PipelineError for what a person has to mend."""
+    started = time.monotonic()
+    night = _night(name, arguments)
+    summary = {"job": name, "event": "finished", **job(night, arguments)}
+    summary["seconds"] = round(time.monotonic() - started, 1)
+    write_summary(night.warehouse.root, night.as_of, name, summary)
+    return summary
+
+
 def _night(name: str, arguments: argparse.Namespace) -> Night:
-    try:
-        as_of = date.fromisoformat(arguments.as_of[:10])
-    except ValueError:
-        raise ConfigError(f"--as-of {arguments.as_of}: expected a date such as 2024-06-30") from None
+    as_of = parse_as_of(arguments.as_of)
     overrides = {"extraction": {"extractor": arguments.extractor}} if arguments.extractor else None
     config = load_config(arguments.config, overrides)
     warehouse = Warehouse(arguments.warehouse.resolve(), {"job": name, "as_of": as_of.isoformat()})

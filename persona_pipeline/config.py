@@ -8,6 +8,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import date
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -148,6 +149,14 @@ class PipelineConfig(_Stage):
         """16 hexadecimal digits that change with anything but where Spark runs."""
         canonical = json.dumps(self.model_dump(mode="json", exclude={"spark"}), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def parse_as_of(text: str) -> date:
+    """The night `text` names, a date or the beginning of an ISO timestamp. Raises ConfigError."""
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        raise ConfigError(f"--as-of {text}: expected a date such as 2024-06-30") from None
 
 
 def load_config(source: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> PipelineConfig:

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from persona_pipeline.config import load_config
+from persona_pipeline.config import load_config, parse_as_of
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.publish.readers import show_top
 from persona_pipeline.publish.releases import read_released, served
@@ -57,6 +57,7 @@ def run_night(request: Request, console: Console) -> None:
 def _params(request: Request, warehouse: Path) -> dict[str, Any]:
     """The DAG's parameters, everything checked that can be checked in a second."""
     load_config(request.config)
+    as_of = parse_as_of(request.as_of) if request.as_of else None
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
         raise PipelineError(
             "Spark needs Java 17, and there is no `java` on the PATH. Debian: apt-get install openjdk-17-jre-headless"
@@ -73,7 +74,7 @@ def _params(request: Request, warehouse: Path) -> dict[str, Any]:
     config = Path(request.config)
     return {
         "warehouse": str(warehouse),
-        "as_of": request.as_of or night_after_newest(reviews, source).isoformat(),
+        "as_of": (as_of or night_after_newest(reviews, source)).isoformat(),
         "source": source.name,
         "reviews": str(reviews.resolve()),
         "items": str(items.resolve()) if items else None,

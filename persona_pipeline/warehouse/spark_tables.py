@@ -38,7 +38,10 @@ def spark_schema(contract: Contract) -> T.StructType:
         return T.ArrayType(_SCALARS[items] if items else struct(fields), True)
 
     return T.StructType(
-        [T.StructField(c.name, kind(c.type, c.items, c.fields), c.nullable, {"comment": c.description}) for c in contract.columns]
+        [
+            T.StructField(c.name, kind(c.type, c.items, c.fields), c.nullable, {"comment": c.description})
+            for c in contract.columns
+        ]
     )
 
 

@@ -1,0 +1,95 @@
+"""Recommendations for anyone: popular items, their most supported persona, and rows that change only when they must."""
+
+import math
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import AS_OF, BASE_MODEL, put, shop
+
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.score.default import default_topk
+from persona_pipeline.warehouse import Warehouse
+
+TONIGHT = date(2024, 7, 1)
+COUNTS = {"capo": 2, "picks": 1, "strap": 9, "strings": 2, "tuner": 2, "discontinued": 50}
+
+
+def encoder(counts: dict[str, int]) -> Encoder:
+    return Encoder("enc1", BASE_MODEL, "1", np.eye(2), np.eye(2), counts, EncodersConfig())
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    found = Warehouse(tmp_path)
+    for table in ("items", "item_personas", "item_summaries"):
+        put(found, table, shop()[table])
+    return found
+
+
+def test_popular_first_and_ties_by_item(warehouse: Warehouse) -> None:
+    rows = default_topk(warehouse, encoder(COUNTS), 4, AS_OF, None).to_pylist()
+    assert [(row["rank"], row["item_id"]) for row in rows] == [(1, "strap"), (2, "capo"), (3, "strings"), (4, "tuner")]
+    assert [row["score"] for row in rows] == [round(math.log(1 + COUNTS[row["item_id"]]), 9) for row in rows]
+    assert {row["recommendation_source"] for row in rows} == {"default"}
+
+
+def test_rows_tell_the_first_persona_and_quote_it(warehouse: Warehouse) -> None:
+    first = default_topk(warehouse, encoder(COUNTS), 1, AS_OF, None).to_pylist()[0]
+    assert first["persona_id"] == "strap-1"
+    assert first["explanation"] == (
+        "Gigging players: It suits gigging players. 9 reviewers liked it. One wrote: “my shoulder does not hurt”"
+    )
+    assert first["evidence"] == shop()["item_personas"][0]["evidence"]
+
+
+def test_a_quote_the_rationale_holds_is_not_repeated(warehouse: Warehouse) -> None:
+    personas = shop()["item_personas"]
+    personas[0]["preference_rationale"] = "With this one, “my shoulder does not hurt”."
+    put(warehouse, "item_personas", personas)
+    first = default_topk(warehouse, encoder(COUNTS), 1, AS_OF, None).to_pylist()[0]
+    assert first["explanation"].endswith("“my shoulder does not hurt”. 9 reviewers liked it.")
+
+
+def test_title_falls_back_to_the_summary(warehouse: Warehouse) -> None:
+    titles = {
+        row["item_id"]: row["item_title"]
+        for row in default_topk(warehouse, encoder(COUNTS), 9, AS_OF, None).to_pylist()
+    }
+    assert titles == {
+        "strap": "Padded guitar strap",
+        "capo": "Spring capo",
+        "strings": "Bronze strings",
+        "tuner": "Clip-on tuner",
+        "picks": "Nylon picks, pack of 12",
+    }
+
+
+def test_items_without_a_current_persona_are_left_out(warehouse: Warehouse) -> None:
+    personas = shop()["item_personas"]
+    for row in personas[:2]:
+        row.update(status="retired", position=0, retired_as_of=AS_OF)
+    put(warehouse, "item_personas", personas)
+    rows = default_topk(warehouse, encoder(COUNTS), 9, AS_OF, None).to_pylist()
+    assert [row["item_id"] for row in rows] == ["capo", "strings", "tuner", "picks"]
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4]
+
+
+def test_rows_conform_to_the_contract(warehouse: Warehouse) -> None:
+    load_contract("default_topk").conform(default_topk(warehouse, encoder(COUNTS), 3, AS_OF, None))
+
+
+def test_only_rows_that_differ_from_the_parents_change(warehouse: Warehouse) -> None:
+    warehouse.replace("default_topk", default_topk(warehouse, encoder(COUNTS), 3, AS_OF, None))
+    parent = warehouse.version("default_topk")
+    same = default_topk(warehouse, encoder(COUNTS), 3, TONIGHT, parent).to_pylist()
+    assert {row["changed_as_of"] for row in same} == {AS_OF}
+
+    more = default_topk(warehouse, encoder({**COUNTS, "capo": 3}), 3, TONIGHT, parent).to_pylist()
+    assert [row["changed_as_of"] for row in more] == [AS_OF, TONIGHT, AS_OF]
+
+    longer = default_topk(warehouse, encoder(COUNTS), 4, TONIGHT, parent).to_pylist()
+    assert [row["changed_as_of"] for row in longer] == [AS_OF, AS_OF, AS_OF, TONIGHT]

@@ -1,0 +1,149 @@
+"""A batch of users to ranked rows: contributions add up, ties go by item, and batches do not matter."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from helpers import BASE_MODEL, Row, toward
+
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.score.kernel import Shelf
+from persona_pipeline.score.rank import Ranking, rank_users
+
+D = 16
+ITEMS = sorted(["capo", "picks", "slide", "strap", "strings", "tuner"])
+PERSONAS = [f"{item}-{n}" for item in ITEMS for n in range(1 + len(item) % 3)]
+INTERACTION = pa.struct(
+    [("review_id", pa.string()), ("item_id", pa.string()), ("weight", pa.float64()), ("vector", pa.list_(pa.float32()))]
+)
+USERS = pa.schema(
+    [("user_id", pa.string()), ("interactions", pa.list_(INTERACTION)), ("reviewed_item_ids", pa.list_(pa.string()))]
+)
+
+
+def make_ranking(aggregation: str = "softmax", k: int = 4) -> Ranking:
+    config = EncodersConfig(aggregation=aggregation)  # type: ignore[arg-type]
+    rng = np.random.default_rng(3)
+    maps = [np.eye(D) + 0.3 * rng.standard_normal((D, D)) for _ in range(2)]
+    counts = {"capo": 40, "picks": 3, "strap": 12, "tuner": 1}
+    encoder = Encoder("enc1", BASE_MODEL, "1", maps[0].astype(np.float32), maps[1].astype(np.float32), counts, config)
+    popularity = dict(zip(ITEMS, encoder.popularity_shares(ITEMS).tolist(), strict=True))
+    items = np.array([persona.split("-")[0] for persona in PERSONAS])
+    shelf = Shelf.build(items, encoder.encode_personas(toward(*PERSONAS, dimensions=D)), popularity, 0.1, aggregation)
+    return Ranking(shelf, np.array(PERSONAS), encoder, k, 2**30)
+
+
+def make_user(ranking: Ranking, user: str, *liked: str) -> Row:
+    """A user with the weights `user_vectors` would hold."""
+    reviews = [f"{user}-{item}" for item in liked]
+    vectors = toward(*reviews, dimensions=D)
+    raw = 0.5 ** (np.arange(len(liked)) / 5)
+    weights = raw / np.linalg.norm((ranking.encoder.encode_interactions(vectors) * raw[:, None]).sum(0))
+    rows = zip(reviews, liked, weights.tolist(), vectors.tolist(), strict=True)
+    interactions = [{"review_id": r, "item_id": i, "weight": w, "vector": v} for r, i, w, v in rows]
+    return {"user_id": user, "interactions": interactions, "reviewed_item_ids": sorted({*liked, "discontinued"})}
+
+
+def people(ranking: Ranking) -> pa.Table:
+    rows = [
+        make_user(ranking, "ana", "strap", "tuner", "strings"),
+        make_user(ranking, "ben", "picks"),
+        make_user(ranking, "cleo", *ITEMS),
+        make_user(ranking, "dan", "capo", "slide", "strap", "picks"),
+    ]
+    return pa.Table.from_pylist(rows, schema=USERS)
+
+
+@pytest.mark.parametrize("aggregation", ["softmax", "max"])
+def test_scores_are_the_sum_of_their_contributions(aggregation: str) -> None:
+    ranking = make_ranking(aggregation)
+    users = people(ranking)
+    vectors = {
+        row["user_id"]: sum(
+            i["weight"] * ranking.encoder.encode_interactions(np.array([i["vector"]], np.float32))[0]
+            for i in row["interactions"]
+        )
+        for row in users.to_pylist()
+    }
+    rows = rank_users(ranking, users).to_pylist()
+    assert len(rows) == 3 + 4 + 0 + 2
+    for row in rows:
+        shares = [c["share"] for c in row["contributions"]]
+        assert abs(row["score"] - sum(shares)) < 1e-12
+        item = ITEMS.index(row["item_id"])
+        similar = ranking.shelf.vectors[ranking.shelf.slots[item][ranking.shelf.filled[item]]] @ vectors[row["user_id"]]
+        expected = similar.max()
+        if aggregation == "softmax":
+            expected = 0.1 * (np.log(np.exp(similar / 0.1).sum()) - np.log(len(similar)))
+        exact = expected + ranking.shelf.popularity[item]
+        assert abs(row["score"] - exact) < 1e-8
+        of_interactions = sum(c["share"] for c in row["contributions"] if c["kind"] == "interaction")
+        assert abs(of_interactions - similar.max()) < 1e-8
+        assert row["persona_id"] == f"{row['item_id']}-{similar.argmax()}"
+
+
+def test_contributions_say_where_they_come_from() -> None:
+    ranking = make_ranking()
+    rows = [row for row in rank_users(ranking, people(ranking)).to_pylist() if row["user_id"] == "ana"]
+    for row in rows:
+        parts = row["contributions"]
+        assert [c["share"] for c in parts] == sorted((c["share"] for c in parts), reverse=True)
+        interactions = {(c["review_id"], c["item_id"]) for c in parts if c["kind"] == "interaction"}
+        assert interactions == {(f"ana-{item}", item) for item in ("strap", "tuner", "strings")}
+        others = [c for c in parts if c["kind"] != "interaction"]
+        assert all(c["review_id"] is None and c["item_id"] is None for c in others)
+        kinds = {c["kind"] for c in others}
+        assert ("popularity" in kinds) == (row["item_id"] in ranking.encoder.liked_counts)
+        assert ("other_personas" in kinds) == (len([p for p in PERSONAS if p.startswith(f"{row['item_id']}-")]) > 1)
+
+
+def test_ranks_run_from_one_and_leave_out_what_was_reviewed() -> None:
+    ranking = make_ranking()
+    rows = rank_users(ranking, people(ranking)).to_pylist()
+    lists: dict[str, list[Row]] = {}
+    for row in rows:
+        lists.setdefault(row["user_id"], []).append(row)
+    assert set(lists) == {"ana", "ben", "dan"}  # cleo has reviewed everything
+    for user, mine in lists.items():
+        assert [row["rank"] for row in mine] == list(range(1, len(mine) + 1))
+        assert [row["score"] for row in mine] == sorted((row["score"] for row in mine), reverse=True)
+        reviewed = next(r for r in people(ranking).to_pylist() if r["user_id"] == user)["reviewed_item_ids"]
+        assert not {row["item_id"] for row in mine} & set(reviewed)
+
+
+def test_ties_go_by_item_id() -> None:
+    ranking = make_ranking(k=6)
+    same = np.tile(toward("any", dimensions=D), (len(ITEMS), 1))
+    shelf = Shelf.build(np.array(ITEMS), same, dict.fromkeys(ITEMS, 0.0), 0.1, "softmax")
+    tied = replace(ranking, shelf=shelf, persona_ids=np.array(ITEMS))
+    rows = rank_users(tied, people(ranking).slice(1, 1)).to_pylist()
+    assert [row["item_id"] for row in rows] == [item for item in ITEMS if item != "picks"]
+    assert len({row["score"] for row in rows}) == 1
+
+
+def test_batches_do_not_matter() -> None:
+    ranking = make_ranking()
+    users = people(ranking)
+    whole = rank_users(ranking, users)
+    for cut in (1, 2, 3):
+        parts = [rank_users(ranking, users.slice(0, cut)), rank_users(ranking, users.slice(cut))]
+        assert pa.concat_tables(parts).equals(whole)
+    bounded = rank_users(replace(ranking, block_bytes=1), users)
+    assert bounded.equals(whole)
+
+
+def test_order_of_a_users_interactions_does_not_matter_to_the_score() -> None:
+    ranking = make_ranking()
+    user = people(ranking).to_pylist()[0]
+    turned = {**user, "interactions": user["interactions"][::-1]}
+    before, after = (rank_users(ranking, pa.Table.from_pylist([row], schema=USERS)) for row in (user, turned))
+    assert before.select(["item_id", "rank", "persona_id"]).equals(after.select(["item_id", "rank", "persona_id"]))
+    np.testing.assert_allclose(before["score"].to_numpy(), after["score"].to_numpy(), atol=1e-8)
+
+
+def test_fewer_items_than_places() -> None:
+    ranking = make_ranking(k=50)
+    rows = rank_users(ranking, people(ranking)).to_pylist()
+    assert sum(row["user_id"] == "ben" for row in rows) == len(ITEMS) - 1

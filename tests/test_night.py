@@ -1,0 +1,211 @@
+"""Whole nights on a small synthetic world: by Airflow, again, the next one, refused, and killed in the middle."""
+
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from deltalake import DeltaTable
+from nights import JOBS, run_night
+
+from persona_pipeline.contracts import table_names
+from persona_pipeline.errors import ReleaseError
+from persona_pipeline.publish.releases import published, read_released, served
+from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
+from persona_pipeline.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[1]
+WORLD = SyntheticConfig(n_users=60, n_items=40, n_reviews=420, n_latent_personas=8)
+END = datetime.fromtimestamp(WORLD.end_timestamp, UTC).date()
+FIRST, SECOND = END - timedelta(days=14), END - timedelta(days=11)
+CONFIG = """
+encoders: {steps: 5, batch_size: 64}
+user_item_topk: {k: 5, user_buckets: 2}
+spark: {driver_memory: 2g, shuffle_partitions: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with input, configuration and the first night, run by Airflow as `make nightly` does."""
+    home = tmp_path_factory.mktemp("night")
+    write(generate(WORLD), home / "world")
+    (home / "small.yaml").write_text(CONFIG)
+    command = [
+        *(str(Path(sys.executable).parent / "persona-pipeline"), "nightly", "--warehouse", str(home / "warehouse")),
+        *("--source", "jsonl", "--reviews", str(home / "world" / "reviews.jsonl.gz")),
+        *("--items", str(home / "world" / "items.jsonl.gz")),
+        *("--as-of", FIRST.isoformat(), "--config", str(home / "small.yaml")),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=home)
+    (home / "output.txt").write_text(done.stdout + done.stderr)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return home
+
+
+def again(home: Path, as_of: date, jobs: tuple[str, ...] = JOBS) -> dict[str, dict[str, Any]]:
+    world = home / "world"
+    return run_night(
+        home / "warehouse", as_of, world / "reviews.jsonl.gz", world / "items.jsonl.gz", home / "small.yaml", jobs
+    )
+
+
+def test_airflow_runs_the_night_and_shows_it(home: Path) -> None:
+    output = (home / "output.txt").read_text()
+    for job in JOBS:
+        assert re.search(rf"✓ {job} ", output), output
+    assert "Published" in output
+    assert "A reviewer wrote: “" in output or "You liked “" in output
+    report = home / "warehouse" / "_reports" / f"{FIRST}.html"
+    assert str(report) in output.replace("\n", "")
+    assert "</html>" in report.read_text(encoding="utf-8")
+
+
+def test_every_line_is_accounted_for(home: Path) -> None:
+    warehouse = Warehouse(home / "warehouse")
+    summary = json.loads((home / "warehouse" / "_summaries" / str(FIRST) / "reviews.json").read_text())
+    with gzip.open(home / "world" / "reviews.jsonl.gz") as lines:
+        total = sum(1 for _ in lines)
+    refused = warehouse.read("rejected_reviews", where="input = 'reviews'").num_rows
+    assert summary["not_yet"] > 0
+    assert total == summary["lines"] == warehouse.read("reviews").num_rows + refused + summary["not_yet"]
+
+
+def test_three_engines_open_every_table_with_equal_counts(home: Path, spark: "SparkSession") -> None:
+    warehouse = Warehouse(home / "warehouse")
+    for table in table_names():
+        stored = DeltaTable(warehouse.path(table))
+        connection = duckdb.connect()
+        connection.register("stored", stored.to_pyarrow_dataset())
+        counts = {
+            "delta-rs": stored.count(),
+            "duckdb": connection.sql("SELECT count(*) FROM stored").fetchall()[0][0],
+            "spark": spark.read.format("delta").load(warehouse.path(table)).count(),
+        }
+        assert len(set(counts.values())) == 1, (table, counts)
+
+
+def test_scores_explain_themselves(home: Path) -> None:
+    rows = read_released(Warehouse(home / "warehouse"), "user_item_topk").to_pylist()
+    assert rows
+    for row in rows:
+        assert sum(c["share"] for c in row["contributions"]) == pytest.approx(row["score"], abs=1e-9)
+        assert row["persona_name"] in row["explanation"]
+
+
+def test_a_rerun_leaves_every_table_at_its_version_and_embeds_nothing(home: Path, spark: "SparkSession") -> None:
+    warehouse = Warehouse(home / "warehouse")
+    before, release = warehouse.versions(), served(warehouse)
+    report = (home / "warehouse" / "_reports" / f"{FIRST}.html").read_bytes()
+    summaries = again(home, FIRST)
+    assert warehouse.versions() == before
+    assert served(warehouse) == release
+    assert sum(summary.get("embedded", 0) for summary in summaries.values()) == 0
+    assert summaries["review_aspects"]["extracted"] == summaries["item_summaries"]["extracted"] == 0
+    assert summaries["encoders"]["trained"] is False
+    assert summaries["user_vectors"]["encoded"] == summaries["persona_vectors"]["encoded"] == 0
+    assert len(report) > 0
+
+
+def test_an_earlier_night_is_refused(home: Path, spark: "SparkSession") -> None:
+    with pytest.raises(ReleaseError, match=r"lies before the served release .* another WAREHOUSE"):
+        again(home, FIRST - timedelta(days=1), ("reviews",))
+
+
+def test_killed_publications_leave_the_whole_old_or_the_whole_new_night(home: Path, spark: "SparkSession") -> None:
+    """The next night, its `releases` task killed at several moments; then it completes, doing only what changed."""
+    warehouse = Warehouse(home / "warehouse")
+    first = served(warehouse)
+    assert first is not None
+    old = read_released(warehouse, "user_item_topk")
+    summaries = again(home, SECOND, JOBS[: JOBS.index("releases")])
+    new_reviews = summaries["reviews"]["written"][1]["inserted"]
+    assert new_reviews > 0
+    assert summaries["review_aspects"]["extracted"] == new_reviews
+    assert 0 < summaries["item_personas"]["extracted"] < summaries["item_personas"]["items"]
+    assert summaries["encoders"]["trained"] is False  # the served encoder is young enough
+    assert 0 < summaries["user_vectors"]["encoded"] <= new_reviews
+    command = [sys.executable, "-m", "jobs.releases", "--warehouse", str(warehouse.root), "--as-of", SECOND.isoformat()]
+    command += ["--config", str(home / "small.yaml")]
+    for wait in (4.0, 9.0, 14.0):
+        killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(wait)
+        os.killpg(killed.pid, signal.SIGKILL)
+        killed.wait()
+        if served(warehouse) == first:
+            assert read_released(warehouse, "user_item_topk").equals(old)
+    finished = again(home, SECOND, ("releases", "report"))
+    assert finished["releases"]["verdict"] == "published"
+    second = served(warehouse)
+    assert second is not None
+    assert second.as_of == SECOND
+    assert second.encoder_id == first.encoder_id
+    assert len(published(warehouse)) == 2
+    rows = read_released(warehouse, "user_item_topk").to_pylist()
+    kept = [row for row in rows if row["changed_as_of"] == FIRST]
+    before = {(row["user_id"], row["rank"]): row for row in old.to_pylist()}
+    assert kept
+    assert len(kept) < len(rows)
+    assert all(before[row["user_id"], row["rank"]] == row for row in kept)
+    assert read_released(warehouse, "user_item_topk", first).equals(old)
+
+
+def test_persona_ids_survive_the_night(home: Path) -> None:
+    warehouse = Warehouse(home / "warehouse")
+    first, second = published(warehouse)
+    ids = [
+        set(read_released(warehouse, "item_personas", r, where="status = 'current'")["persona_id"].to_pylist())
+        for r in (first, second)
+    ]
+    assert len(ids[0] & ids[1]) >= 0.8 * len(ids[0])
+    retired = read_released(warehouse, "item_personas", second, where="status = 'retired'").to_pylist()
+    assert ids[0] - ids[1] == {row["persona_id"] for row in retired}
+    assert all(row["retired_as_of"] == SECOND for row in retired)
+
+
+def test_a_refused_night_changes_nothing_readers_see(
+    home: Path, spark: "SparkSession", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from persona_pipeline.publish import audit
+
+    warehouse = Warehouse(home / "warehouse")
+    before, release = warehouse.versions(), served(warehouse)
+    strict = {"name": "reviews", "expectations": [{
+        "type": "expect_column_values_to_be_between", "kwargs": {"column": "rows", "min_value": 10**9},
+        "meta": {"notes": "a limit no night can reach"},
+    }]}  # fmt: skip
+    folder = home / "expectations"
+    folder.mkdir()
+    for file in audit.EXPECTATIONS.iterdir():
+        (folder / file.name).write_text(file.read_text())
+    (folder / "reviews.json").write_text(json.dumps(strict))
+    monkeypatch.setattr(audit, "EXPECTATIONS", folder)
+    with pytest.raises(
+        ReleaseError, match=r"reviews\.rows is \d+, expected at least 1000000000: a limit no night can reach"
+    ):
+        again(home, SECOND + timedelta(days=1))
+    after = warehouse.versions()
+    assert {t: after[t] for t in ("user_item_topk", "default_topk")} == {
+        t: before[t] for t in ("user_item_topk", "default_topk")
+    }
+    assert served(warehouse) == release
+    refused = warehouse.read("releases", where="verdict = 'refused'").to_pylist()
+    assert len(refused) == 1
+    again(home, SECOND + timedelta(days=1), ("report",))
+    assert (
+        "a limit no night can reach" in (warehouse.root / "_reports" / f"{SECOND + timedelta(days=1)}.html").read_text()
+    )
