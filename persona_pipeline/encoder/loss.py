@@ -1,7 +1,8 @@
 """In-batch softmax with popularity correction: the target's item against the items of the other pairs.
 
 Source: Yi et al. 2019, "Sampling-bias-corrected neural modeling for large corpus item recommendations" (logQ), applied
-to item scores aggregated over personas.
+to item scores aggregated over personas. An item that several pairs of the batch share is scored once and weighs as many
+times: the same loss as over pairs, at the cost of distinct items.
 """
 
 import torch
@@ -14,6 +15,7 @@ def in_batch_loss(
     users: Tensor,
     personas: Tensor,
     visible: Tensor,
+    targets: Tensor,
     own_visible: Tensor,
     log_q: Tensor,
     positives: Tensor,
@@ -24,17 +26,19 @@ def in_batch_loss(
 
     Args:
         users: (batch, d) unit vectors.
-        personas: (batch, slots, d) unit vectors of each pair's target item.
-        visible: (batch, slots) filled slots of each target, as the other pairs see it.
-        own_visible: (batch, slots) the same without the personas hidden from the pair itself.
-        log_q: (batch,) log of the share of pairs that have this target.
-        positives: (batch, batch) True where column's item is another known positive of row's user, or its own target again.
+        personas: (items, slots, d) unit vectors of the batch's distinct target items.
+        visible: (items, slots) filled slots.
+        targets: (batch,) row of each pair's item in `personas`.
+        own_visible: (batch, slots) filled slots of the own item, without the personas hidden from the pair.
+        log_q: (items,) log of the share of all pairs that have this target.
+        positives: (batch, items) True where the item is a known positive of the pair's user; the own one may be among them.
         temperature: tau, of the aggregation and of the softmax.
         how: aggregation, `softmax` or `max`.
     """
     similarities = torch.einsum("bd,isd->bis", users, personas)  # (batch, items, slots)
-    own = torch.eye(len(users), dtype=torch.bool)
-    seen = torch.where(own[:, :, None], own_visible[None], visible[None])
-    logits = aggregate(similarities, seen, temperature, how) / temperature - log_q
-    logits = logits.masked_fill(positives & ~own, -torch.inf)
-    return torch.nn.functional.cross_entropy(logits, torch.arange(len(users)))
+    times = torch.bincount(targets, minlength=len(personas))
+    logits = aggregate(similarities, visible, temperature, how) / temperature - log_q + torch.log(times)
+    own = similarities[torch.arange(len(users)), targets]  # (batch, slots)
+    own_logits = aggregate(own, own_visible, temperature, how) / temperature - log_q[targets]
+    logits = logits.masked_fill(positives, -torch.inf).scatter(1, targets[:, None], own_logits[:, None])
+    return torch.nn.functional.cross_entropy(logits, targets)

@@ -24,15 +24,15 @@ def train_head(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig) -
     losses: list[float] = []
     for step in range(config.steps):
         rows = torch.randperm(len(lessons), generator=order)[: config.batch_size]
-        targets = lessons.targets[rows]
-        slots = catalogue.slots[targets]
-        pairs = _keys(lessons.users[rows][:, None], targets[None, :], catalogue)
+        items, targets = torch.unique(lessons.targets[rows], return_inverse=True)
+        pairs = _keys(lessons.users[rows][:, None], items[None, :], catalogue)
         loss = in_batch_loss(
             head.users(lessons.profiles[rows]),
-            head.personas(catalogue.embeddings[slots]),
-            catalogue.filled[targets],
+            head.personas(catalogue.embeddings[catalogue.slots[items]]),
+            catalogue.filled[items],
+            targets,
             lessons.visible[rows],
-            log_q[targets],
+            log_q[items],
             torch.isin(pairs, known),
             config.temperature,
             config.aggregation,
