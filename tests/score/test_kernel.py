@@ -36,8 +36,9 @@ def make_case(kind: str, seed: int, users: int, items: int, k: int, aggregation:
     rng = np.random.default_rng(seed)
     d = 24
     counts = rng.integers(1, 5, items)
-    personas, people = rng.standard_normal((counts.sum(), d)), rng.standard_normal((users, d))
-    popularity = rng.random(items) * 0.3
+    personas: np.ndarray = rng.standard_normal((counts.sum(), d))
+    people: np.ndarray = rng.standard_normal((users, d))
+    popularity: np.ndarray = rng.random(items) * 0.3
     if kind == "clustered":  # scores apart by less than float32 can tell
         personas = _unit(rng.standard_normal((1, d))) + 1e-7 * personas
         popularity = popularity * 1e-7

@@ -24,7 +24,7 @@ USERS = pa.schema(
 
 
 def make_ranking(aggregation: str = "softmax", k: int = 4) -> Ranking:
-    config = EncodersConfig(aggregation=aggregation)  # type: ignore[arg-type]
+    config = EncodersConfig(aggregation=aggregation)
     rng = np.random.default_rng(3)
     maps = [np.eye(D) + 0.3 * rng.standard_normal((D, D)) for _ in range(2)]
     counts = {"capo": 40, "picks": 3, "strap": 12, "tuner": 1}
