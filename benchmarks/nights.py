@@ -31,7 +31,17 @@ def run_night(
     """Summaries by job. Stops at the first job that fails, with what it printed."""
     summaries = {}
     for job in JOBS:
-        command = [sys.executable, "-m", f"jobs.{job}", "--warehouse", str(warehouse), "--as-of", as_of, "--config", config]
+        command = [
+            sys.executable,
+            "-m",
+            f"jobs.{job}",
+            "--warehouse",
+            str(warehouse),
+            "--as-of",
+            as_of,
+            "--config",
+            config,
+        ]
         if job == "reviews":
             command += ["--source", source, "--reviews", str(reviews), *(["--items", str(items)] if items else [])]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -44,7 +44,9 @@ def _recovered(warehouse: Warehouse, world: Path, as_of: str) -> dict[str, float
     rows = warehouse.read("item_personas", where="status = 'current' AND persona_source = 'embedded'").to_pylist()
     extracted: dict[str, list[str]] = {}
     for row in rows:
-        extracted.setdefault(row["item_id"], []).append(f"{row['name']}. {row['description']} {row['preference_rationale']}")
+        extracted.setdefault(row["item_id"], []).append(
+            f"{row['name']}. {row['description']} {row['preference_rationale']}"
+        )
     embed = Embedder(load_config().text_embeddings, warehouse)
     threshold = chance_threshold(latent.absent, extracted, embed)
     items = sorted(extracted)

@@ -59,7 +59,7 @@ def night_after_newest(path: Path, adapter: Adapter) -> date:
     """The day after the newest review: the first `as_of` that leaves nothing out. Reads every line."""
     key, newest = adapter.reviews["timestamp"], None
     for file in input_files(path, "reviews"):
-        for line in _lines(file):
+        for line in read_lines(file):
             try:
                 moment = parse_timestamp(json.loads(line).get(key))
             except (ValueError, AttributeError):
@@ -91,7 +91,8 @@ def _open(file: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(file, "rb")) if file.suffix == ".gz" else file.open("rb")
 
 
-def _lines(file: Path) -> Iterator[bytes]:
+def read_lines(file: Path) -> Iterator[bytes]:
+    """Lines of a plain or gzip file. Raises SourceError where a gzip file breaks off."""
     with _open(file) as stream:
         number = 0
         try:
@@ -121,7 +122,7 @@ def _check_gzip(file: Path) -> None:
 def _check_keys(file: Path, kind: InputKind, adapter: Adapter) -> None:
     seen: dict[str, None] = {}
     sampled = 0
-    for line in _lines(file):
+    for line in read_lines(file):
         if sampled == _SAMPLED_LINES:
             break
         sampled += 1

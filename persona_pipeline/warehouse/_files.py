@@ -139,7 +139,8 @@ class Warehouse:
         rows = contract.conform(rows)
         target = self._created(contract)
         changes = _differences(contract, rows, target.to_pyarrow_dataset(), delete_others=delete_others)
-        counts = {op: changes.column("_op").to_pylist().count(op) for op in ("insert", "update", "delete")}
+        counted = {c["values"]: c["counts"] for c in changes["_op"].value_counts().to_pylist()}
+        counts = {op: counted.get(op, 0) for op in ("insert", "update", "delete")}
         if counts["update"] or counts["delete"]:
             # Not delta-rs' merge: the files it writes hold string views, on which Arrow cannot filter, so that neither
             # DuckDB over an Arrow dataset nor `to_pyarrow_table(filters=...)` could read the table any more.

@@ -77,8 +77,8 @@ class SyntheticConfig(BaseModel):
             )
         if first_reviews > self.n_users * self.max_reviews_per_user / 2:
             raise ValueError(
-                f"n_reviews={self.n_reviews} is too many for n_users={self.n_users}, n_items={self.n_items}: nobody reviews an item "
-                f"twice, and a user writes at most {self.max_reviews_per_user}; half of that on average is possible"
+                f"n_reviews={self.n_reviews} is too many for n_users={self.n_users}, n_items={self.n_items}: nobody reviews an "
+                f"item twice, and a user writes at most {self.max_reviews_per_user}; half of that on average is possible"
             )
         if self.off_topic_share + self.contradictory_share > 1:
             raise ValueError("off_topic_share and contradictory_share exceed 1 together")
@@ -98,18 +98,22 @@ class SyntheticConfig(BaseModel):
 
     @property
     def n_cold_users(self) -> int:
+        """Users with one or two reviews."""
         return round(self.cold_user_share * self.n_users)
 
     @property
     def n_repeats(self) -> int:
+        """Reviews that repeat an earlier one by the same user of the same item."""
         return round(self.repeat_share * self.n_reviews)
 
     @property
     def n_unreviewed_items(self) -> int:
+        """Items nobody reviews."""
         return round(self.unreviewed_item_share * self.n_items)
 
     @property
     def n_new_items(self) -> int:
+        """Items whose first review falls in the last weeks."""
         return round(self.new_item_share * self.n_items)
 
     @property

@@ -73,8 +73,8 @@ def recovered_share(
 ) -> float:
     """Share of (item, latent persona) pairs that some extracted persona of the item is similar to, one to one.
 
-    A pair counts when the cosine reaches `threshold`. An extracted persona recovers one latent persona at most: the matching with the
-    most pairs is taken (Hungarian method). Items without extracted personas recover nothing. Raises ValueError without any pair.
+    A pair counts when the cosine reaches `threshold`. An extracted persona recovers one latent persona at most: the
+    matching with the most pairs is taken (Hungarian method). Items without extracted personas recover nothing. Raises ValueError without any pair.
     """
     total = sum(map(len, latent_texts_by_item.values()))
     if not total:
@@ -93,8 +93,8 @@ def chance_threshold(
 ) -> float:
     """The cosine at which only a share `chance` of latent personas that are not there would count as recovered.
 
-    That is a quantile, over (item, absent latent persona) pairs, of the similarity to the nearest extracted persona of the item: the
-    maximum, because an item with more personas has more chances to be near by luck. Raises ValueError without any pair.
+    That is a quantile, over (item, absent latent persona) pairs, of the similarity to the nearest extracted persona of the
+    item: the maximum, because an item with more personas has more chances to be near by luck. Raises ValueError without any pair.
     """
     nearest = [
         similarity.max(axis=1) for similarity in _similarities(absent_texts_by_item, persona_texts_by_item, embed)
@@ -107,7 +107,7 @@ def chance_threshold(
 def ndcg_at_k(
     scores: npt.NDArray[np.floating[Any]], target: npt.NDArray[np.integer[Any]], k: int = 10
 ) -> npt.NDArray[np.float64]:
-    """NDCG of one relevant item per user: 1 / log2(1 + rank) within the first k, else 0. (users,)
+    """NDCG of one relevant item per user: 1 / log2(1 + rank) within the first k, else 0; one value per user.
 
     `scores` (users, items), with -inf for items left out; `target` (users,) columns. Items tied with the target rank before it, so
     a constant score earns nothing by luck.

@@ -39,8 +39,8 @@ def make_shop(config: SyntheticConfig, vocabulary: Vocabulary) -> Shop:
     n_late = config.n_new_items + config.n_unreviewed_items
     if config.n_items - n_late < served_from_start:
         raise ConfigError(
-            f"synthetic: n_items={config.n_items} is too few for {len(vocabulary.personas)} latent personas and {n_late} late items; "
-            f"at least {served_from_start + n_late}"
+            f"synthetic: n_items={config.n_items} is too few for {len(vocabulary.personas)} latent personas and "
+            f"{n_late} late items; at least {served_from_start + n_late}"
         )
     position = rng.permutation(config.n_items)  # ids must not tell what follows from the position
     category = position % len(buyers)

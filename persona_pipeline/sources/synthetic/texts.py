@@ -91,10 +91,7 @@ class Writer:
             reason_index = next(index for index in (bad if complains else good) if index not in used)
             used.add(reason_index)
             reason = cell.reasons[reason_index]
-            if complains:
-                kind = "mild" if subject.rating >= 4 else "bad"
-            else:
-                kind = "good"
+            kind = ("mild" if subject.rating >= 4 else "bad") if complains else "good"
             if kind != "mild" and (follows or position) and self._draw() < 0.25:
                 kind += "_next"
             spoken.append(self._say(kind, subject, cell, reason))

@@ -1,0 +1,95 @@
+"""Known by construction: two tribes whose likes and personas are the same up to a rotation the head must find."""
+
+import numpy as np
+import pytest
+import torch
+
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.head import Head, aggregate
+from persona_pipeline.encoder.lessons import Catalogue, Lessons
+from persona_pipeline.encoder.train import train_head
+
+D, ITEMS, USERS = 8, 16, 120
+ROTATION = np.linalg.qr(np.random.default_rng(11).standard_normal((D, D)))[0]
+CONFIG = EncodersConfig(steps=60, batch_size=64, learning_rate=2e-2)
+
+
+def catalogue() -> Catalogue:
+    """Even items are for the first tribe, odd ones for the second; personas live in a rotated space."""
+    rng = np.random.default_rng(1)
+    axes = np.eye(D)[np.arange(ITEMS) % 2]
+    embeddings = np.repeat(axes @ ROTATION.T, 2, axis=0) + 0.02 * rng.standard_normal((2 * ITEMS, D))
+    items = np.repeat([f"item-{n:02d}" for n in range(ITEMS)], 2)
+    ids = np.array([f"{item}-{n % 2}" for n, item in enumerate(items)])
+    return Catalogue.build(ids, items, embeddings.astype(np.float32))
+
+
+def lessons() -> Lessons:
+    rng = np.random.default_rng(2)
+    tribe = np.arange(USERS) % 2
+    profiles = np.eye(D)[tribe] + 0.05 * rng.standard_normal((USERS, D))
+    targets = 2 * rng.integers(0, ITEMS // 2, USERS) + tribe
+    return Lessons(
+        torch.from_numpy(profiles.astype(np.float32)),
+        torch.from_numpy(targets),
+        torch.from_numpy(2 * targets),
+        torch.ones(USERS, 2, dtype=torch.bool),
+        torch.arange(USERS),
+    )
+
+
+@torch.no_grad()
+def share_of_right_items(head: Head) -> float:
+    """How often one of the tribe's items ranks first for a new user."""
+    tribe = torch.arange(40) % 2
+    users = head.users(torch.eye(D)[tribe])
+    shelf = catalogue()
+    similarities = torch.einsum("ud,isd->uis", users, head.personas(shelf.embeddings)[shelf.slots])
+    first = aggregate(similarities, shelf.filled, CONFIG.temperature, CONFIG.aggregation).argmax(1)
+    return float((first % 2 == tribe).double().mean())
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[Head, dict[str, float]]:
+    return train_head(lessons(), catalogue(), CONFIG)
+
+
+def test_training_finds_the_rotation(trained: tuple[Head, dict[str, float]]) -> None:
+    head, metrics = trained
+    assert share_of_right_items(head) == 1.0
+    assert share_of_right_items(Head(D)) <= 0.5  # nothing is right by itself
+    assert metrics["last_loss"] < metrics["first_loss"] - 0.3
+    # Within a tribe nothing can be told apart: no loss below log(items of the tribe), and the best comes near it.
+    assert metrics["last_loss"] < np.log(ITEMS / 2) + 0.3
+
+
+def test_training_is_deterministic(trained: tuple[Head, dict[str, float]]) -> None:
+    again, metrics = train_head(lessons(), catalogue(), CONFIG)
+    assert metrics == trained[1]
+    for ours, theirs in zip(again.parameters(), trained[0].parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_the_seed_decides_the_batches(trained: tuple[Head, dict[str, float]]) -> None:
+    other, _ = train_head(lessons(), catalogue(), CONFIG.model_copy(update={"seed": 1}))
+    assert not torch.equal(other.persona_map, trained[0].persona_map)
+
+
+def test_no_steps_leave_the_identity() -> None:
+    head, metrics = train_head(lessons(), catalogue(), CONFIG.model_copy(update={"steps": 0}))
+    assert torch.equal(head.interaction_map, torch.eye(D))
+    assert set(metrics) == {"label_agreement"}
+
+
+def test_label_agreement_counts_the_nearest_visible_persona() -> None:
+    axes = np.eye(2, dtype=np.float32)
+    shelf = Catalogue.build(np.array(["strap-a", "strap-b"]), np.array(["strap", "strap"]), axes)
+    taught = Lessons(
+        torch.from_numpy(axes[[0, 0, 1, 0]]),
+        torch.zeros(4, dtype=torch.long),
+        torch.tensor([0, 1, 1, 1]),
+        torch.tensor([[True, True], [True, True], [True, True], [False, True]]),
+        torch.arange(4),
+    )
+    _, metrics = train_head(taught, shelf, CONFIG.model_copy(update={"steps": 0}))
+    assert metrics["label_agreement"] == 0.75  # the second pair is nearer to the other persona
