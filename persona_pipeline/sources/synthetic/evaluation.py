@@ -74,7 +74,8 @@ def recovered_share(
     """Share of (item, latent persona) pairs that some extracted persona of the item is similar to, one to one.
 
     A pair counts when the cosine reaches `threshold`. An extracted persona recovers one latent persona at most: the
-    matching with the most pairs is taken (Hungarian method). Items without extracted personas recover nothing. Raises ValueError without any pair.
+    matching with the most pairs is taken (Hungarian method). Items without extracted personas recover nothing. Raises
+    ValueError without any pair.
     """
     total = sum(map(len, latent_texts_by_item.values()))
     if not total:
