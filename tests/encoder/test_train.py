@@ -1,5 +1,7 @@
 """Known by construction: two tribes whose likes and personas are the same up to a rotation the head must find."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -49,6 +51,15 @@ def share_of_right_items(head: Head) -> float:
     return float((first % 2 == tribe).double().mean())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Matrices this small only suffer from more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def trained() -> tuple[Head, dict[str, float]]:
     return train_head(lessons(), catalogue(), CONFIG)
@@ -59,8 +70,8 @@ def test_training_finds_the_rotation(trained: tuple[Head, dict[str, float]]) -> 
     assert share_of_right_items(head) == 1.0
     assert share_of_right_items(Head(D)) <= 0.5  # nothing is right by itself
     assert metrics["last_loss"] < metrics["first_loss"] - 0.3
-    # Within a tribe nothing can be told apart: no loss below log(items of the tribe), and the best comes near it.
-    assert metrics["last_loss"] < np.log(ITEMS / 2) + 0.3
+    # Within a tribe nothing can be told apart: at best, half the batch are targets as likely as one's own.
+    assert metrics["last_loss"] < np.log(1 + CONFIG.batch_size / 2) + 0.1
 
 
 def test_training_is_deterministic(trained: tuple[Head, dict[str, float]]) -> None:
