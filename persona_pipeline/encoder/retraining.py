@@ -15,7 +15,7 @@ from persona_pipeline.errors import PipelineError
 from persona_pipeline.text_embeddings import vectors_of
 from persona_pipeline.warehouse import Warehouse
 
-TRAINED_ON = ("training_pairs", "item_personas", "item_summaries", "review_aspects", "user_histories")
+TRAINED_ON = ("training_pairs", "item_personas", "item_summaries", "review_aspects", "user_histories", "reviews")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,184 @@
+"""Vectors of personas and users: what they are made of, and that only what changed is encoded again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import BASE_MODEL, Row, put, put_all, shop, toward
+
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder import vectors
+from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.inputs import interaction_texts, persona_texts
+from persona_pipeline.encoder.vectors import persona_vectors, tonights_encoder, user_vectors
+from persona_pipeline.text_embeddings import text_hash
+from persona_pipeline.warehouse import Warehouse
+
+D = 16
+LIKED = {
+    "ana": ["strings", "tuner", "strap"],
+    "ben": ["capo", "strap"],
+    "cleo": ["capo", "tuner"],
+    "dan": ["strings", "picks"],
+}
+
+
+def make_encoder(encoder_id: str = "enc1") -> Encoder:
+    rng = np.random.default_rng(8)
+    maps = [(np.eye(D) + 0.2 * rng.standard_normal((D, D))).astype(np.float32) for _ in range(2)]
+    return Encoder(encoder_id, BASE_MODEL, "1", maps[0], maps[1], {}, EncodersConfig(half_life=2.0))
+
+
+def embed(warehouse: Warehouse) -> None:
+    """What the text_embeddings task would do."""
+    texts = {t for found in (persona_texts, interaction_texts) for t in found(warehouse)["text"].to_pylist()}
+    rows = [
+        {"text_hash": text_hash(t), "base_model": BASE_MODEL, "vector": toward(t)[0].tolist()} for t in sorted(texts)
+    ]
+    put(warehouse, "text_embeddings", rows)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    found = Warehouse(tmp_path)
+    tables = shop()
+    made = ("item_personas", "item_summaries", "review_aspects", "user_histories", "encoders")
+    put_all(found, {table: tables[table] for table in made})
+    embed(found)
+    return found
+
+
+def change(warehouse: Warehouse, table: str, alter: Callable[[list[Row]], object]) -> None:
+    rows = shop()[table]
+    alter(rows)
+    put(warehouse, table, rows)
+    embed(warehouse)
+
+
+def run_users(warehouse: Warehouse, encoder: Encoder) -> tuple[dict[str, Row], int]:
+    rows, encoded = user_vectors(warehouse, encoder, 4.0)
+    warehouse.replace("user_vectors", rows)
+    return {row["user_id"]: row for row in rows.to_pylist()}, encoded
+
+
+def run_personas(warehouse: Warehouse, encoder: Encoder) -> tuple[dict[str, Row], int]:
+    rows, encoded = persona_vectors(warehouse, encoder)
+    warehouse.replace("persona_vectors", rows)
+    return {row["persona_id"]: row for row in rows.to_pylist()}, encoded
+
+
+def test_a_user_is_the_normalised_weighted_sum_of_liked_interactions(warehouse: Warehouse) -> None:
+    encoder = make_encoder()
+    users, encoded = run_users(warehouse, encoder)
+    assert encoded == 4
+    assert {user: [i["item_id"] for i in row["interactions"]] for user, row in users.items()} == LIKED
+    texts = {row["review_id"]: row["text"] for row in interaction_texts(warehouse).to_pylist()}
+    for user, items in LIKED.items():
+        total = sum(
+            0.5 ** (age / 2.0) * encoder.encode_interactions(toward(texts[f"{user}-{item}"]))[0]
+            for age, item in enumerate(items)
+        )
+        np.testing.assert_allclose(users[user]["vector"], total / np.linalg.norm(total), atol=1e-7)
+
+
+def test_weights_reproduce_the_vector_exactly(warehouse: Warehouse) -> None:
+    encoder = make_encoder()
+    users, _ = run_users(warehouse, encoder)
+    texts = {row["text_hash"]: row["text"] for row in interaction_texts(warehouse).to_pylist()}
+    for row in users.values():
+        total = sum(
+            i["weight"] * encoder.encode_interactions(toward(texts[i["text_hash"]]))[0] for i in row["interactions"]
+        )
+        assert abs(np.linalg.norm(total) - 1) < 1e-12
+        np.testing.assert_allclose(total, np.array(row["vector"]), rtol=0, atol=2**-24)
+
+
+def test_personas_are_encoded_texts(warehouse: Warehouse) -> None:
+    encoder = make_encoder()
+    found, encoded = run_personas(warehouse, encoder)
+    assert encoded == len(found) == 6
+    for row in persona_texts(warehouse).to_pylist():
+        expected = encoder.encode_personas(toward(row["text"]))[0]
+        np.testing.assert_allclose(found[row["persona_id"]]["vector"], expected, atol=1e-7)
+        assert found[row["persona_id"]]["item_id"] == row["item_id"]
+
+
+def test_nothing_changed_nothing_encoded_nothing_written(warehouse: Warehouse) -> None:
+    for run, table in ((run_users, "user_vectors"), (run_personas, "persona_vectors")):
+        before, _ = run(warehouse, make_encoder())
+        version = warehouse.version(table)
+        after, encoded = run(warehouse, make_encoder())
+        assert encoded == 0
+        assert after == before
+        assert warehouse.version(table) == version
+
+
+def test_only_a_changed_persona_is_encoded(warehouse: Warehouse) -> None:
+    before, _ = run_personas(warehouse, make_encoder())
+
+    def retell(rows: list[Row]) -> None:
+        rows[0]["description"] = "They stand on stage for hours."
+        rows[1]["support"] = 9  # not part of the text
+        rows[5].update(status="retired", position=0)
+
+    change(warehouse, "item_personas", retell)
+    after, encoded = run_personas(warehouse, make_encoder())
+    assert encoded == 1
+    assert after.keys() == before.keys() - {"strings-6"}
+    assert {key for key in after if after[key] != before[key]} == {"strap-1"}
+
+
+def test_only_changed_users_are_encoded(warehouse: Warehouse) -> None:
+    before, _ = run_users(warehouse, make_encoder())
+
+    def reword(rows: list[Row]) -> None:
+        rows[8]["quality_criteria"] = "warmth"  # dan's review of the picks
+        rows[4]["quality_criteria"] = "strength"  # ben's, which he did not like
+
+    change(warehouse, "review_aspects", reword)
+    after, encoded = run_users(warehouse, make_encoder())
+    assert encoded == 1
+    assert {user for user in after if after[user] != before[user]} == {"dan"}
+
+
+def test_a_new_interaction_changes_its_user(warehouse: Warehouse) -> None:
+    before, _ = run_users(warehouse, make_encoder())
+    change(warehouse, "user_histories", lambda rows: rows[1]["interactions"].pop(0))  # ben's newest
+    after, encoded = run_users(warehouse, make_encoder())
+    assert encoded == 1
+    assert {user for user in after if after[user] != before[user]} == {"ben"}
+
+
+def test_a_new_encoder_encodes_everything(warehouse: Warehouse) -> None:
+    run_users(warehouse, make_encoder())
+    run_personas(warehouse, make_encoder())
+    users, encoded_users = run_users(warehouse, make_encoder("enc2"))
+    personas, encoded_personas = run_personas(warehouse, make_encoder("enc2"))
+    assert (encoded_users, encoded_personas) == (4, 6)
+    assert {row["encoder_id"] for row in (*users.values(), *personas.values())} == {"enc2"}
+    assert warehouse.read("user_vectors").num_rows == 4
+
+
+def test_users_who_liked_nothing_have_no_vector(warehouse: Warehouse) -> None:
+    rows, _ = user_vectors(warehouse, make_encoder(), 5.0)
+    found = {row["user_id"]: [i["item_id"] for i in row["interactions"]] for row in rows.to_pylist()}
+    assert found == {"ana": ["strings", "strap"], "ben": ["capo", "strap"], "cleo": ["tuner"], "dan": ["strings"]}
+    assert user_vectors(warehouse, make_encoder(), 5.5)[0].num_rows == 0
+
+
+def test_chunks_of_users_do_not_matter(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = user_vectors(warehouse, make_encoder(), 4.0)[0].sort_by("user_id").to_pylist()
+    monkeypatch.setattr(vectors, "_USERS_AT_ONCE", 3)
+    chunks = user_vectors(warehouse, make_encoder(), 4.0)[0].sort_by("user_id").to_pylist()
+    for one, other in zip(whole, chunks, strict=True):
+        assert (one["user_id"], one["inputs_hash"]) == (other["user_id"], other["inputs_hash"])
+        # A matrix product may round its last bit another way for another number of rows.
+        weights = ([i["weight"] for i in row["interactions"]] for row in (one, other))
+        np.testing.assert_allclose(*weights, rtol=1e-14)
+        np.testing.assert_allclose(one["vector"], other["vector"], rtol=0, atol=2**-24)
+
+
+def test_tonights_encoder_is_read_from_its_artefact(warehouse: Warehouse) -> None:
+    make_encoder().save(warehouse.root / shop()["encoders"][0]["artefact"])
+    assert tonights_encoder(warehouse, "enc1").base_model == BASE_MODEL
