@@ -94,12 +94,13 @@ class _BaseModel:
     """The sentence-transformers model, run in batches of like length under bfloat16 where the CPU has it."""
 
     def __init__(self, config: TextEmbeddingsConfig) -> None:
+        folder = _model_folder(config.base_model)  # before imports that take seconds
         import torch
         from sentence_transformers import SentenceTransformer
 
         self.config = config
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = SentenceTransformer(str(_model_folder(config.base_model)), device=device, local_files_only=True)
+        self._model = SentenceTransformer(str(folder), device=device, local_files_only=True)
         self._model.max_seq_length = min(config.max_tokens, self._model.max_seq_length or config.max_tokens)
         self._autocast = torch.autocast(device, torch.bfloat16, enabled=_has_bfloat16(torch, device))
 

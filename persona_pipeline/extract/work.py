@@ -1,6 +1,6 @@
 """What is left to extract tonight: subjects whose extraction key is not answered yet.
 
-A key is the hash of the texts an answer rests on and of the extractor's version, so an answer is reused exactly as long
+A key is the hash of the texts and ratings an answer rests on and of the extractor's version, so an answer is reused exactly as long
 as asking again could not change it.
 """
 
@@ -13,7 +13,8 @@ from persona_pipeline.contracts import load_contract
 from persona_pipeline.warehouse import Warehouse
 
 _KEY = "substr(sha256(concat_ws(chr(31), $version, {parts})), 1, 32)"
-_EVIDENCE = "array_to_string(list_sort(list_transform(evidence, lambda e: e.review_id || sha256(e.text))), ',')"
+_REVIEW = "concat_ws(':', e.review_id, e.rating, sha256(e.text))"
+_EVIDENCE = f"array_to_string(list_sort(list_transform(evidence, lambda e: {_REVIEW})), ',')"
 _METADATA = "coalesce(title, ''), coalesce(description, ''), array_to_string(categories, ',')"
 
 

