@@ -11,7 +11,7 @@ import pyarrow as pa
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.publish.audit import Audit
-from persona_pipeline.publish.candidates import PUBLISHED
+from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.releases import Release
 from persona_pipeline.warehouse import Warehouse
 
@@ -31,7 +31,9 @@ def conclude(
     the release before: they open tables at the versions its row names. Returns the row.
     """
     made_of = {t: v for t, v in warehouse.versions().items() if t not in (*PUBLISHED, "releases")}
-    ingredients = (config.digest(), parent and parent.release_id, sorted(made_of.items()))
+    # With the candidates: judging others gives another release, and leaves the verdict on these as it was.
+    judged = made_of | {f"candidate {table}": v for table, v in candidates(warehouse).versions().items()}
+    ingredients = (config.digest(), parent and parent.release_id, sorted(judged.items()))
     release_id = f"{as_of}-{hashlib.sha256(json.dumps(ingredients).encode()).hexdigest()[:8]}"
     if not audit.failures:
         publish()

@@ -1,0 +1,171 @@
+"""The verdict on a night: published, refused, run again, superseded; and what readers see of each."""
+
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+from helpers import AS_OF, Row, put, shop
+
+from persona_pipeline.config import PipelineConfig, load_config
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.publish.audit import Audit
+from persona_pipeline.publish.candidates import PUBLISHED, candidates
+from persona_pipeline.publish.publication import conclude
+from persona_pipeline.publish.releases import parent_of, published, read_released, served
+from persona_pipeline.warehouse import Warehouse
+
+CONFIG = PipelineConfig()
+PASSED = Audit({"reviews.rows": 10.0, "user_item_topk.user_coverage": 1.0}, [])
+FAILED = Audit(
+    {"reviews.rows": 10.0}, ["user_item_topk.ranks_broken is 1, expected at most 0: ranks run from 1 without a gap"]
+)
+TONIGHT = date(2024, 7, 1)
+
+
+def publisher(warehouse: Warehouse) -> Callable[[], None]:
+    """Published tables made equal to their candidates; committed only where they differ, as Spark does it."""
+
+    def publish() -> None:
+        for table in PUBLISHED:
+            rows = candidates(warehouse).read(table)
+            if not warehouse.read(table).equals(rows):
+                put(warehouse, table, rows.to_pylist())
+
+    return publish
+
+
+def run(warehouse: Warehouse, as_of: date = AS_OF, audit: Audit = PASSED, config: PipelineConfig = CONFIG) -> Row:
+    parent = parent_of(warehouse, as_of)
+    return conclude(warehouse, as_of, config, parent, "enc1", audit, publisher(warehouse))
+
+
+def propose(warehouse: Warehouse, score: float) -> None:
+    """Another candidate, told by its first score."""
+    rows = shop()["user_item_topk"]
+    rows[0]["score"] = score
+    put(candidates(warehouse), "user_item_topk", rows)
+
+
+def first_score(warehouse: Warehouse) -> float:
+    found = read_released(warehouse, "user_item_topk", where="user_id = 'ana' AND rank = 1")
+    score: float = found["score"][0].as_py()
+    return score
+
+
+def releases(warehouse: Warehouse) -> dict[str, str]:
+    rows = warehouse.read("releases")
+    return dict(zip(rows["release_id"].to_pylist(), rows["verdict"].to_pylist(), strict=True))
+
+
+def test_a_passed_night_is_published(warehouse: Warehouse) -> None:
+    row = run(warehouse)
+    assert (row["verdict"], row["reasons"], row["parent_release_id"]) == ("published", [], None)
+    assert row["release_id"].startswith("2024-06-30-")
+    assert row["metrics"] == [{"name": name, "value": value} for name, value in sorted(PASSED.measures.items())]
+    for table in PUBLISHED:
+        assert warehouse.read(table).equals(candidates(warehouse).read(table))
+    versions = {entry["table"]: entry["version"] for entry in row["table_versions"]}
+    assert versions == {table: warehouse.version(table) for table in shop()}
+    load_contract("releases").conform(warehouse.read("releases"))
+    release = served(warehouse)
+    assert release is not None
+    assert (release.release_id, release.as_of, release.encoder_id) == (row["release_id"], AS_OF, "enc1")
+
+
+def test_configuration_is_on_record(warehouse: Warehouse) -> None:
+    row = run(warehouse, config=load_config("local", {"user_item_topk": {"k": 2}}))
+    config = PipelineConfig.model_validate_json(row["config"])
+    assert config.user_item_topk.k == 2
+    assert row["config_digest"] == config.digest()
+
+
+def test_a_refused_night_publishes_nothing(warehouse: Warehouse) -> None:
+    row = run(warehouse, audit=FAILED)
+    assert (row["verdict"], row["reasons"]) == ("refused", FAILED.failures)
+    assert served(warehouse) is None
+    assert not any(warehouse.exists(table) for table in PUBLISHED)
+    assert not {entry["table"] for entry in row["table_versions"]} & set(PUBLISHED)
+
+
+def test_a_refused_night_leaves_the_last_good_one(warehouse: Warehouse) -> None:
+    good = run(warehouse)
+    before = [warehouse.version(table) for table in PUBLISHED]
+    propose(warehouse, 9.0)
+    bad = run(warehouse, TONIGHT, FAILED)
+    assert releases(warehouse) == {good["release_id"]: "published", bad["release_id"]: "refused"}
+    assert [warehouse.version(table) for table in PUBLISHED] == before
+    assert first_score(warehouse) == pytest.approx(0.6)
+    assert bad["parent_release_id"] == good["release_id"]
+
+
+def test_a_rerun_gives_the_same_row_and_commits_nothing(warehouse: Warehouse) -> None:
+    first = run(warehouse)
+    version = warehouse.version("releases")
+    assert run(warehouse) == first
+    assert warehouse.version("releases") == version
+    assert len(releases(warehouse)) == 1
+
+
+def test_a_rerun_of_a_later_night_has_the_same_parent(warehouse: Warehouse) -> None:
+    first = run(warehouse)
+    propose(warehouse, 0.65)
+    second = run(warehouse, TONIGHT)
+    assert second["parent_release_id"] == first["release_id"]
+    version = warehouse.version("releases")
+    assert run(warehouse, TONIGHT) == second
+    assert warehouse.version("releases") == version
+
+
+def test_another_run_of_the_night_supersedes_the_first(warehouse: Warehouse) -> None:
+    first = run(warehouse)
+    propose(warehouse, 0.65)
+    second = run(warehouse, config=load_config("local", {"report": {"users": 3}}))
+    assert releases(warehouse) == {first["release_id"]: "superseded", second["release_id"]: "published"}
+    assert first_score(warehouse) == 0.65
+    assert second["parent_release_id"] is None
+
+
+def test_a_night_rerun_with_worse_candidates_does_not_take_the_good_ones_back(warehouse: Warehouse) -> None:
+    """The same inputs, and candidates a changed program made of them."""
+    good = run(warehouse)
+    propose(warehouse, -1.0)
+    bad = run(warehouse, audit=FAILED)
+    assert releases(warehouse) == {good["release_id"]: "published", bad["release_id"]: "refused"}
+    assert first_score(warehouse) == pytest.approx(0.6)
+
+
+def test_a_night_refused_and_mended_is_published(warehouse: Warehouse) -> None:
+    bad = run(warehouse, audit=FAILED)
+    propose(warehouse, 0.65)
+    good = run(warehouse)
+    assert releases(warehouse) == {bad["release_id"]: "refused", good["release_id"]: "published"}
+
+
+@pytest.mark.parametrize("ingredient", ["config", "reviews", "parent"])
+def test_the_id_changes_with_what_the_night_was_made_from(warehouse: Warehouse, ingredient: str) -> None:
+    first = run(warehouse)
+    if ingredient == "config":
+        second = run(warehouse, config=load_config("local", {"encoders": {"seed": 1}}))
+    elif ingredient == "reviews":
+        put(warehouse, "reviews", shop()["reviews"][1:])
+        second = run(warehouse)
+    else:
+        second = run(warehouse, TONIGHT)
+    assert second["release_id"].split("-")[-1] != first["release_id"].split("-")[-1]
+
+
+def test_a_crash_before_the_row_leaves_readers_with_the_release_before(warehouse: Warehouse) -> None:
+    run(warehouse)
+    propose(warehouse, 0.65)
+
+    def killed() -> None:
+        publisher(warehouse)()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        conclude(warehouse, TONIGHT, CONFIG, parent_of(warehouse, TONIGHT), "enc1", PASSED, killed)
+    assert warehouse.read("user_item_topk", where="user_id = 'ana' AND rank = 1")["score"][0].as_py() == 0.65
+    assert first_score(warehouse) == pytest.approx(0.6)
+    run(warehouse, TONIGHT)
+    assert first_score(warehouse) == 0.65
+    assert [release.as_of for release in published(warehouse)] == [AS_OF, TONIGHT]
