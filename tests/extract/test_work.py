@@ -1,5 +1,6 @@
 """What is asked again tonight, and what is not: keys change with everything an answer rests on, and with nothing else."""
 
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -23,15 +24,19 @@ INPUTS = ("reviews", "items", "item_reviews", "user_histories", "item_summaries"
 Tables = dict[str, list[Row]]
 
 
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Inputs of a night after one on which everything was answered."""
-    found = Warehouse(tmp_path)
-    tables = shop()
+    root = tmp_path_factory.mktemp("answered")
     for table in INPUTS:
-        put(found, table, tables[table])
-    answer(found)
-    return found
+        put(Warehouse(root), table, shop()[table])
+    answer(Warehouse(root))
+    return root
+
+
+@pytest.fixture
+def warehouse(built: Path, tmp_path: Path) -> Warehouse:
+    return Warehouse(shutil.copytree(built, tmp_path / "warehouse"))
 
 
 def answer(warehouse: Warehouse) -> None:
