@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from persona_pipeline.errors import ConfigError
 
+_PROFILES = resources.files("persona_pipeline") / "profiles"
+
 ExtractorName = Literal["embedded", "vllm", "openai"]
 
 
@@ -160,35 +162,52 @@ def parse_as_of(text: str) -> date:
 
 
 def load_config(source: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> PipelineConfig:
-    """Read a profile by name (`local`, `gpu`) or a YAML file; `overrides` win over both.
+    """Read a profile by name (`local`, `gpu`), or a YAML file over the profile it names under `profile` (local by default).
 
-    Raises ConfigError naming the file and the key.
+    `overrides` win over both. Raises ConfigError naming the file and the key.
     """
     name = str(source or "local")
-    packaged = resources.files("persona_pipeline") / "profiles" / f"{name}.yaml"
+    packaged = _PROFILES / f"{name}.yaml"
     if packaged.is_file():
-        text, shown = packaged.read_text(encoding="utf-8"), f"profile {name}"
+        shown, values = f"profile {name}", _read(packaged.read_text(encoding="utf-8"), f"profile {name}")
     else:
-        path = Path(name)
-        if not path.is_file():
+        if not Path(name).is_file():
             raise ConfigError(
                 f"config {name}: no such file, and no packaged profile of that name (there are: local, gpu)"
             )
-        text, shown = path.read_text(encoding="utf-8"), name
+        shown, values = name, _read(Path(name).read_text(encoding="utf-8"), name)
+        profile = values.pop("profile", "local")
+        base = _PROFILES / f"{profile}.yaml"
+        if not base.is_file():
+            raise ConfigError(f"config {shown}: profile: there is no profile {profile}; there are local and gpu")
+        values = _merged(_read(base.read_text(encoding="utf-8"), f"profile {profile}"), values)
+    values = _merged(values, overrides or {})
+    try:
+        return PipelineConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(shown, error)) from error
+
+
+def _read(text: str, shown: str) -> dict[str, Any]:
     try:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise ConfigError(f"config {shown}: not valid YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"config {shown}: expected a mapping of stages to settings, found {type(values).__name__}")
-    for stage, settings in (overrides or {}).items():
-        given = values.get(stage) or {}
-        if isinstance(given, dict):  # anything else is refused below
-            values[stage] = {**given, **settings}
-    try:
-        return PipelineConfig.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(_explain(shown, error)) from error
+    return values
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Setting by setting; where a stage is no mapping, it is left for the validation to refuse."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key, {}), Mapping)
+        if both:
+            merged[key] = _merged(merged.get(key, {}), value)
+        elif not (isinstance(value, Mapping) and key in merged):
+            merged[key] = value
+    return merged
 
 
 def _explain(shown: str, error: ValidationError) -> str:

@@ -54,8 +54,8 @@ def test_file_is_read(tmp_path: Path) -> None:
     assert config.user_item_topk.exclude_reviewed is True
 
 
-def test_empty_file_means_defaults(tmp_path: Path) -> None:
-    assert load_config(write(tmp_path, "# nothing yet\n")) == PipelineConfig()
+def test_empty_file_means_the_local_profile(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "# nothing yet\n")) == load_config("local")
 
 
 def test_overrides_win_and_keep_the_rest_of_the_stage(tmp_path: Path) -> None:
@@ -132,3 +132,16 @@ def test_other_settings_cover_the_whole_configuration() -> None:
 def test_digest_changes_with_every_other_setting() -> None:
     digests = [load_config("local", {stage: {key: OTHER[stage][key]}}).digest() for stage, key in SETTINGS]
     assert len({PipelineConfig().digest(), *digests}) == len(SETTINGS) + 1
+
+
+def test_a_file_is_read_over_the_profile_it_names(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("spark: {shuffle_partitions: 9}\n")
+    config = load_config(mine)
+    assert config.spark.shuffle_partitions == 9
+    assert config.spark.conf == load_config("local").spark.conf != {}
+    mine.write_text("profile: gpu\nspark: {shuffle_partitions: 9}\n")
+    assert load_config(mine).spark.driver_memory == load_config("gpu").spark.driver_memory
+    mine.write_text("profile: tpu\n")
+    with pytest.raises(ConfigError, match="there is no profile tpu"):
+        load_config(mine)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
-WORLD = SyntheticConfig(n_users=60, n_items=40, n_reviews=420, n_latent_personas=8)
+WORLD = SyntheticConfig(n_users=150, n_items=60, n_reviews=450, n_latent_personas=8)
 END = datetime.fromtimestamp(WORLD.end_timestamp, UTC).date()
 FIRST, SECOND = END - timedelta(days=14), END - timedelta(days=11)
 CONFIG = """
