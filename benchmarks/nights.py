@@ -6,23 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-JOBS = (
-    "reviews",
-    "item_reviews",
-    "user_histories",
-    "review_aspects",
-    "item_summaries",
-    "item_personas",
-    "text_embeddings",
-    "training_pairs",
-    "encoders",
-    "persona_vectors",
-    "user_vectors",
-    "user_item_topk",
-    "default_topk",
-    "releases",
-    "report",
-)
+from jobs import ORDER
 
 
 def run_night(
@@ -30,7 +14,7 @@ def run_night(
 ) -> dict[str, dict[str, Any]]:
     """Summaries by job. Stops at the first job that fails, with what it printed."""
     summaries = {}
-    for job in JOBS:
+    for job in ORDER:
         command = [
             sys.executable,
             "-m",

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 from deltalake import DeltaTable
-from nights import JOBS, run_night
+from night_jobs import run_night
 
+from jobs import ORDER
 from persona_pipeline.contracts import table_names
 from persona_pipeline.errors import ReleaseError
 from persona_pipeline.publish.releases import published, read_released, served
@@ -57,7 +58,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def again(home: Path, as_of: date, jobs: tuple[str, ...] = JOBS) -> dict[str, dict[str, Any]]:
+def again(home: Path, as_of: date, jobs: tuple[str, ...] = ORDER) -> dict[str, dict[str, Any]]:
     world = home / "world"
     return run_night(
         home / "warehouse", as_of, world / "reviews.jsonl.gz", world / "items.jsonl.gz", home / "small.yaml", jobs
@@ -66,7 +67,7 @@ def again(home: Path, as_of: date, jobs: tuple[str, ...] = JOBS) -> dict[str, di
 
 def test_airflow_runs_the_night_and_shows_it(home: Path) -> None:
     output = (home / "output.txt").read_text()
-    for job in JOBS:
+    for job in ORDER:
         assert re.search(rf"✓ {job} ", output), output
     assert "Published" in output
     assert "A reviewer wrote: “" in output or "You liked “" in output
@@ -132,7 +133,7 @@ def test_killed_publications_leave_the_whole_old_or_the_whole_new_night(home: Pa
     first = served(warehouse)
     assert first is not None
     old = read_released(warehouse, "user_item_topk")
-    summaries = again(home, SECOND, JOBS[: JOBS.index("releases")])
+    summaries = again(home, SECOND, ORDER[: ORDER.index("releases")])
     new_reviews = summaries["reviews"]["written"][1]["inserted"]
     assert new_reviews > 0
     assert summaries["review_aspects"]["extracted"] == new_reviews

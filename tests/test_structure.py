@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs import ORDER
 from persona_pipeline.contracts import load_contract, table_names
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,7 +25,7 @@ def task_ids() -> set[str]:
 
 
 def test_a_task_for_every_job_and_a_job_for_every_task() -> None:
-    assert task_ids() == set(JOBS)
+    assert task_ids() == set(JOBS) == set(ORDER)
 
 
 def test_every_job_makes_the_table_of_its_name() -> None:

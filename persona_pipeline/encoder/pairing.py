@@ -4,6 +4,8 @@ The persona whose evidence quotes the user's review, else the one whose text is 
 that rests on this one review would give the answer away and is masked; a pair left without any persona is no lesson.
 """
 
+from collections.abc import Callable
+
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -13,23 +15,26 @@ from pyspark.sql.types import DoubleType, StringType
 from persona_pipeline.encoder.texts import ASPECT_COLUMNS, render_interactions, render_personas
 
 
-@arrow_udf(StringType())
-def _persona_text(name: pa.Array, description: pa.Array, summary: pa.Array, rationale: pa.Array) -> pa.Array:
+def _render_personas(name: pa.Array, description: pa.Array, summary: pa.Array, rationale: pa.Array) -> pa.Array:
     return render_personas(name, description, summary, rationale)
 
 
-@arrow_udf(StringType())
-def _interaction_text(summary: pa.Array, a: pa.Array, b: pa.Array, c: pa.Array, d: pa.Array) -> pa.Array:
+def _render_interactions(summary: pa.Array, a: pa.Array, b: pa.Array, c: pa.Array, d: pa.Array) -> pa.Array:
     return render_interactions(summary, a, b, c, d)
 
 
-@arrow_udf(DoubleType())
-def _dot(left: pa.Array, right: pa.Array) -> pa.Array:
+def _row_dots(left: pa.Array, right: pa.Array) -> pa.Array:
     import numpy as np
 
     from persona_pipeline.text_embeddings import vectors_of
 
     return pa.array(np.einsum("nd,nd->n", vectors_of(left), vectors_of(right), dtype=np.float64))
+
+
+# pyspark's stubs ask for the evaluation type that pyspark infers from the hints above.
+_persona_text: Callable[..., Column] = arrow_udf(_render_personas, StringType())  # type: ignore[call-overload]
+_interaction_text: Callable[..., Column] = arrow_udf(_render_interactions, StringType())  # type: ignore[call-overload]
+_dot: Callable[..., Column] = arrow_udf(_row_dots, DoubleType())  # type: ignore[call-overload]
 
 
 def training_pairs(

@@ -60,9 +60,10 @@ def test_three_engines_open_what_spark_and_delta_rs_write(
         row = {"item_id": "i", "summary": summary, "summary_source": "metadata", "extraction_key": "k"}
         warehouse.replace("item_summaries", schema.empty_table().from_pylist([row], schema=schema))
     for table, expected in (("user_histories", 3), ("item_summaries", 1)):
-        dataset = DeltaTable(warehouse.path(table)).to_pyarrow_dataset()
-        assert dataset.count_rows() == expected
-        assert duckdb.sql("SELECT count(*) FROM dataset").fetchall() == [(expected,)]
+        connection = duckdb.connect()
+        connection.register("stored", DeltaTable(warehouse.path(table)).to_pyarrow_dataset())
+        assert DeltaTable(warehouse.path(table)).count() == expected
+        assert connection.sql("SELECT count(*) FROM stored").fetchall() == [(expected,)]
         assert tables.read(table).count() == expected
 
 

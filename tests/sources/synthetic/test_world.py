@@ -125,7 +125,7 @@ def test_ratings_follow_the_match(world: SyntheticWorld) -> None:
 
 def test_a_bad_review_says_what_is_bad() -> None:
     silent = dict.fromkeys(("typo_share", "shorthand_share", "html_share"), 0.0)
-    world = generate(SyntheticConfig(n_users=200, n_items=160, n_reviews=1_000, impulse_share=0.6, **silent))  # type: ignore[arg-type]
+    world = generate(SyntheticConfig(n_users=200, n_items=160, n_reviews=1_000, impulse_share=0.6, **silent))
     shelf = {row["item_id"]: row["category"] for row in world.true_item_rows()}
     personas = {persona.persona_id: persona for persona in world.vocabulary.personas}
     checked = 0
@@ -198,7 +198,7 @@ def test_noise_can_be_switched_off() -> None:
     silent = dict.fromkeys(
         ("typo_share", "shorthand_share", "emoji_share", "html_share", "contact_share", "off_topic_share"), 0.0
     )
-    world = generate(SyntheticConfig(n_users=100, n_items=80, n_reviews=500, contradictory_share=0, **silent))  # type: ignore[arg-type]
+    world = generate(SyntheticConfig(n_users=100, n_items=80, n_reviews=500, contradictory_share=0, **silent))
     assert {row["kind"] for row in world.true_review_rows()} == {"genuine"}
     assert all(
         re.fullmatch(r"[A-Z].*[.!?]", text) and "<" not in text and "@" not in text for text in world.reviews.texts
@@ -224,7 +224,7 @@ def test_a_smaller_cast_works(n_personas: int) -> None:
 )
 def test_impossible_configurations_are_refused(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        SyntheticConfig(**settings)  # type: ignore[arg-type]
+        SyntheticConfig(**settings)
 
 
 def test_a_catalogue_too_small_for_its_personas_is_refused() -> None:

@@ -6,29 +6,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from jobs import ORDER
 from jobs.runner import execute
-
-JOBS = (
-    "reviews",
-    "item_reviews",
-    "user_histories",
-    "review_aspects",
-    "item_summaries",
-    "item_personas",
-    "text_embeddings",
-    "training_pairs",
-    "encoders",
-    "persona_vectors",
-    "user_vectors",
-    "user_item_topk",
-    "default_topk",
-    "releases",
-    "report",
-)
 
 
 def run_night(
-    warehouse: Path, as_of: date, reviews: Path, items: Path | None, config: Path, jobs: tuple[str, ...] = JOBS
+    warehouse: Path, as_of: date, reviews: Path, items: Path | None, config: Path, jobs: tuple[str, ...] = ORDER
 ) -> dict[str, dict[str, Any]]:
     """Summaries by job."""
     summaries = {}
