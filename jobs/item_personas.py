@@ -22,8 +22,10 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     if night.parent:
         parent = warehouse.read("item_personas", version=night.parent.versions["item_personas"]).cast(schema)
     embedder = Embedder(night.config.text_embeddings, warehouse)
-    extractor = make_extractor(config, embedder, evidence_texts(warehouse))
+    extractor = make_extractor(config, embedder)
     unchanged, wanted = items_to_profile(warehouse, extractor.version, parent)
+    if wanted.num_rows:
+        extractor = make_extractor(config, embedder, evidence_texts(warehouse))
     earlier: dict[str, list[dict[str, Any]]] = {}
     for persona in parent.filter(pc.is_in(parent["item_id"], wanted["item_id"])).to_pylist():
         earlier.setdefault(persona["item_id"], []).append(persona)

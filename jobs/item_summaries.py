@@ -15,8 +15,10 @@ from persona_pipeline.text_embeddings import Embedder
 def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Summarise what has no answer yet; keep the rest."""
     embedder = Embedder(night.config.text_embeddings, night.warehouse)
-    extractor = make_extractor(night.config.extraction, embedder, evidence_texts(night.warehouse))
+    extractor = make_extractor(night.config.extraction, embedder)
     known, wanted = items_to_summarise(night.warehouse, extractor.version)
+    if wanted.num_rows:
+        extractor = make_extractor(night.config.extraction, embedder, evidence_texts(night.warehouse))
     rows = wanted.to_pylist()
     summaries = extractor.summaries([item_evidence(row) for row in rows])
     found = [

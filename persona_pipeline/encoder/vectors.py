@@ -11,6 +11,7 @@ from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.inputs import interaction_texts, persona_texts
 from persona_pipeline.encoder.recency import recency_weights
 from persona_pipeline.encoder.retraining import with_vectors
+from persona_pipeline.errors import PipelineError
 from persona_pipeline.text_embeddings import vectors_of
 from persona_pipeline.warehouse import Warehouse
 
@@ -18,9 +19,11 @@ _USERS_AT_ONCE = 20_000
 
 
 def tonights_encoder(warehouse: Warehouse, encoder_id: str) -> Encoder:
-    """The encoder of that id, read from its artefact."""
-    artefact = warehouse.read("encoders", ["artefact"], where=f"encoder_id = '{encoder_id}'")["artefact"][0].as_py()
-    return Encoder.load(warehouse.root / artefact)
+    """The encoder of that id, read from its artefact. Raises PipelineError where there is none."""
+    rows = warehouse.read("encoders", ["artefact"], where=f"encoder_id = '{encoder_id}'")
+    if rows.num_rows == 0:
+        raise PipelineError(f"there is no encoder {encoder_id} in the table encoders; run the encoders task first")
+    return Encoder.load(warehouse.root / rows["artefact"][0].as_py())
 
 
 def persona_vectors(warehouse: Warehouse, encoder: Encoder) -> tuple[pa.Table, int]:

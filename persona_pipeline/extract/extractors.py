@@ -9,7 +9,7 @@ from persona_pipeline.extract.protocol import Embed, ItemEvidence, ItemText, Per
 
 
 def make_extractor(
-    config: ExtractionConfig, embed: Embed, background: Iterable[tuple[str, str]] = ()
+    config: ExtractionConfig, embed: Embed, background: Iterable[tuple[str, str]] | None = None
 ) -> PersonaExtractor:
     """The extractor of `config.extractor`; `background` gives (item_id, evidence text) of the whole catalogue.
 
@@ -22,7 +22,8 @@ def make_extractor(
     from persona_pipeline.extract.embedded import EmbeddedExtractor
 
     extractor = EmbeddedExtractor(config, embed)
-    extractor.fit_background(background)
+    if background is not None:
+        extractor.fit_background(background)
     return extractor
 
 
