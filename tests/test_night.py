@@ -127,6 +127,7 @@ def test_an_earlier_night_is_refused(home: Path, spark: "SparkSession") -> None:
         again(home, FIRST - timedelta(days=1), ("reviews",))
 
 
+@pytest.mark.chaos
 def test_killed_publications_leave_the_whole_old_or_the_whole_new_night(home: Path, spark: "SparkSession") -> None:
     """The next night, its `releases` task killed at several moments; then it completes, doing only what changed."""
     warehouse = Warehouse(home / "warehouse")
