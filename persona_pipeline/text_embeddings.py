@@ -70,7 +70,7 @@ class Embedder:
         )
 
     def _embed_and_commit(self, missing: dict[str, str]) -> dict[str, np.ndarray]:
-        # Longest first: batches hold texts of like length, and the first batch shows whether memory suffices.
+        # Longest first: commits hold texts of like length, and the first batch shows whether memory suffices.
         order = sorted(missing, key=lambda key: (-len(missing[key]), key))
         done: dict[str, np.ndarray] = {}
         for start in range(0, len(order), self.config.commit_texts):
@@ -111,21 +111,22 @@ class _BaseModel:
         return dimensions
 
     def encode(self, texts: list[str]) -> np.ndarray:
-        """Vectors of texts sorted by length, longest first, (n, d)."""
+        """Vectors of texts, (n, d). Batches hold texts of like token count: padding is work for nothing."""
         import torch
 
         tokenizer = self._model.tokenizer
         longest = self._model.max_seq_length or self.config.max_tokens
-        lengths = [min(len(ids), longest) for ids in tokenizer(texts, verbose=False)["input_ids"]]
-        vectors = []
+        counts = np.array([min(len(ids), longest) for ids in tokenizer(texts, verbose=False)["input_ids"]])
+        order = np.argsort(-counts, kind="stable")
+        matrix = np.empty((len(texts), self.dimensions), np.float32)
         with torch.inference_mode(), self._autocast:
-            for start, end in _batches(lengths, self.config.batch_tokens):
-                features = self._model.preprocess(texts[start:end])
+            for start, end in _batches(counts[order].tolist(), self.config.batch_tokens):
+                rows = order[start:end]
+                features = self._model.preprocess([texts[i] for i in rows])
                 features = {
                     name: value.to(self._model.device) for name, value in features.items() if hasattr(value, "to")
                 }
-                vectors.append(self._model(features)["sentence_embedding"].float().cpu().numpy())
-        matrix = np.concatenate(vectors)
+                matrix[rows] = self._model(features)["sentence_embedding"].float().cpu().numpy()
         normalised: np.ndarray = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
         return normalised
 

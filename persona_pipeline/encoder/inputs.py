@@ -18,27 +18,29 @@ def persona_texts(warehouse: Warehouse) -> pa.Table:
     return _with_text(rows, ["persona_id", "item_id"], render_personas(*(rows[c].combine_chunks() for c in columns)))
 
 
-def interaction_texts(warehouse: Warehouse) -> pa.Table:
-    """Every interaction in `user_histories` as user_id, age (0 is the newest), rating, review_id, item_id, text, text_hash.
+def liked_interaction_texts(warehouse: Warehouse, min_liked_rating: float) -> pa.Table:
+    """The liked interactions in `user_histories` as user_id, review_id, item_id, text, text_hash.
 
-    Ordered by user and age.
+    Ordered by user, newest first. The others are neither learnt from nor part of a user's vector.
     """
     rows = warehouse.query(
         """
         WITH interactions AS (
             SELECT user_id, unnest(interactions) AS i, generate_subscripts(interactions, 1) - 1 AS age FROM user_histories
         )
-        SELECT interactions.user_id, age, i.rating AS rating, i.review_id AS review_id, i.item_id AS item_id,
+        SELECT interactions.user_id, i.review_id AS review_id, i.item_id AS item_id,
                summary, category_preference, purchase_purpose, quality_criteria, usage_context
         FROM interactions
         LEFT JOIN item_summaries ON item_summaries.item_id = i.item_id
         LEFT JOIN review_aspects ON review_aspects.review_id = i.review_id
+        WHERE i.rating >= $min_liked_rating
         ORDER BY interactions.user_id, age
         """,
         ["user_histories", "item_summaries", "review_aspects"],
+        {"min_liked_rating": min_liked_rating},
     )
     text = render_interactions(*(rows[c].combine_chunks() for c in ("summary", *ASPECT_COLUMNS)))
-    return _with_text(rows, ["user_id", "age", "rating", "review_id", "item_id"], text)
+    return _with_text(rows, ["user_id", "review_id", "item_id"], text)
 
 
 def _with_text(rows: pa.Table, kept: list[str], text: pa.Array) -> pa.Table:

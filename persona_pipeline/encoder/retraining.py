@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from persona_pipeline.config import PipelineConfig
-from persona_pipeline.encoder.inputs import interaction_texts, persona_texts
+from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.text_embeddings import vectors_of
@@ -63,7 +63,7 @@ class TrainingData:
     Attributes:
         pairs: rows of `training_pairs`.
         persona_ids, persona_items, persona_embeddings: current personas, (p,), (p,), (p, d).
-        interactions: embedding of each history interaction by review_id, (d,).
+        interactions: embedding of each liked interaction by review_id, (d,).
         liked_counts: liked interactions by item.
     """
 
@@ -79,7 +79,7 @@ def training_data(warehouse: Warehouse, base_model: str, min_liked_rating: float
     """Gather it. Raises PipelineError where the cache lacks a text (the text_embeddings task has not run)."""
     pairs = warehouse.read("training_pairs")
     personas = with_vectors(warehouse, persona_texts(warehouse), base_model)
-    interactions = with_vectors(warehouse, interaction_texts(warehouse), base_model)
+    interactions = with_vectors(warehouse, liked_interaction_texts(warehouse, min_liked_rating), base_model)
     liked = warehouse.query(
         "SELECT item_id, count(*) AS n FROM reviews WHERE rating >= $liked GROUP BY item_id ORDER BY item_id",
         ["reviews"],

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.inputs import interaction_texts, persona_texts
+from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.recency import recency_weights
 from persona_pipeline.encoder.retraining import with_vectors
 from persona_pipeline.errors import PipelineError
@@ -51,8 +51,7 @@ def user_vectors(warehouse: Warehouse, encoder: Encoder, min_liked_rating: float
 
     Memory: the rows, and the interaction embeddings of 20,000 users at a time.
     """
-    texts = interaction_texts(warehouse).drop_columns(["text"])
-    liked = texts.filter(pc.greater_equal(texts["rating"], min_liked_rating))
+    liked = liked_interaction_texts(warehouse, min_liked_rating).drop_columns(["text"])
     users = liked.group_by("user_id", use_threads=False).aggregate([("review_id", "list"), ("text_hash", "list")])
     hashes = [
         hashlib.sha256(f"{encoder.encoder_id}\x1f{','.join(r)}\x1f{','.join(t)}".encode()).hexdigest()[:16]

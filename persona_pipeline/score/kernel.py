@@ -5,9 +5,12 @@ decides. Cost: users x personas x d for the pass; users x finalists x slots x d 
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:  # imported where it computes: the driver only builds the shelf, and torch takes seconds
+    import torch
 
 # float32 dot products of unit vectors are off by less than d * 2**-24 (2.3e-5 for d = 384), in practice a tenth of it;
 # soft maximum and popularity add a few more roundings. Twice the bound, since two scores are compared.
@@ -103,6 +106,8 @@ def exact_scores(shelf: Shelf, users: np.ndarray, items: np.ndarray) -> Ranked:
 
 
 def _top_block(shelf: Shelf, users: np.ndarray, seen: list[np.ndarray], k: int) -> Ranked:
+    import torch
+
     rough = _rough_scores(shelf, users)
     owners = np.repeat(np.arange(len(users)), [len(s) for s in seen])
     if len(owners):
@@ -120,8 +125,10 @@ def _top_block(shelf: Shelf, users: np.ndarray, seen: list[np.ndarray], k: int) 
     return Ranked(*take)
 
 
-def _rough_scores(shelf: Shelf, users: np.ndarray) -> torch.Tensor:
+def _rough_scores(shelf: Shelf, users: np.ndarray) -> "torch.Tensor":
     """float32 scores, (users, items)."""
+    import torch
+
     vectors = torch.tensor(shelf.vectors)  # a copy: broadcast arrays are read-only, which torch does not support
     flat = torch.from_numpy(users.astype(np.float32)) @ vectors.T  # (users, personas)
     hidden = flat[:, torch.from_numpy(shelf.slots)].masked_fill_(~torch.from_numpy(shelf.filled), -torch.inf)
@@ -133,14 +140,14 @@ def _rough_scores(shelf: Shelf, users: np.ndarray) -> torch.Tensor:
     return scores + torch.from_numpy(shelf.popularity).float()
 
 
-def _finalists(rough: torch.Tensor, k: int) -> np.ndarray:
+def _finalists(rough: "torch.Tensor", k: int) -> np.ndarray:
     """Indices, (users, n >= k), of every item that may be among a user's top k."""
     wanted = min(k + 32, rough.shape[1])
     while True:
         values, indices = rough.topk(wanted, dim=1)
         doubtful = values[:, -1] > values[:, k - 1] - _MARGIN
         # All of one score down to the last place fetched: there may be more of them further down.
-        if wanted == rough.shape[1] or not bool((doubtful & (values[:, -1] > -torch.inf)).any()):
+        if wanted == rough.shape[1] or not bool((doubtful & (values[:, -1] > -np.inf)).any()):
             result: np.ndarray = indices.numpy()
             return result
         wanted = min(2 * wanted, rough.shape[1])

@@ -9,7 +9,7 @@ import pytest
 from helpers import AS_OF, BASE_MODEL, put_all, shop, toward
 
 from persona_pipeline.config import PipelineConfig, load_config
-from persona_pipeline.encoder.inputs import interaction_texts, persona_texts
+from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.retraining import (
     TRAINED_ON,
     Served,
@@ -98,7 +98,8 @@ def test_the_id_covers_every_table_the_training_reads(monkeypatch: pytest.Monkey
 def _fill(warehouse: Warehouse, leave_out: int = 0) -> None:
     tables = shop()
     put_all(warehouse, {table: rows for table, rows in tables.items() if table != "text_embeddings"})
-    texts = {t for found in (persona_texts, interaction_texts) for t in found(warehouse)["text"].to_pylist()}
+    rendered = (persona_texts(warehouse), liked_interaction_texts(warehouse, 4.0))
+    texts = {text for table in rendered for text in table["text"].to_pylist()}
     rows = [
         {"text_hash": text_hash(t), "base_model": BASE_MODEL, "vector": toward(t)[0].tolist()} for t in sorted(texts)
     ]
@@ -111,8 +112,10 @@ def test_training_data_comes_from_the_tables(tmp_path: Path) -> None:
     data = training_data(warehouse, BASE_MODEL, 4.0)
     assert data.persona_ids.tolist() == sorted(row["persona_id"] for row in shop()["item_personas"])
     assert data.persona_items.tolist() == [persona.split("-")[0] for persona in data.persona_ids]
-    assert set(data.interactions) == {row["review_id"] for row in shop()["reviews"]}
-    text = dict(zip(*(interaction_texts(warehouse)[c].to_pylist() for c in ("review_id", "text")), strict=True))
+    assert set(data.interactions) == {row["review_id"] for row in shop()["reviews"] if row["rating"] >= 4}
+    text = dict(
+        zip(*(liked_interaction_texts(warehouse, 4.0)[c].to_pylist() for c in ("review_id", "text")), strict=True)
+    )
     np.testing.assert_array_equal(data.interactions["ana-tuner"], toward(text["ana-tuner"])[0])
     assert data.liked_counts == {
         "capo": 2,

@@ -10,7 +10,7 @@ from helpers import BASE_MODEL, Row, put, put_all, shop, toward
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder import vectors
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.inputs import interaction_texts, persona_texts
+from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.vectors import persona_vectors, tonights_encoder, user_vectors
 from persona_pipeline.text_embeddings import text_hash
 from persona_pipeline.warehouse import Warehouse
@@ -32,7 +32,8 @@ def make_encoder(encoder_id: str = "enc1") -> Encoder:
 
 def embed(warehouse: Warehouse) -> None:
     """What the text_embeddings task would do."""
-    texts = {t for found in (persona_texts, interaction_texts) for t in found(warehouse)["text"].to_pylist()}
+    tables = (persona_texts(warehouse), liked_interaction_texts(warehouse, 4.0))
+    texts = {text for table in tables for text in table["text"].to_pylist()}
     rows = [
         {"text_hash": text_hash(t), "base_model": BASE_MODEL, "vector": toward(t)[0].tolist()} for t in sorted(texts)
     ]
@@ -73,7 +74,7 @@ def test_a_user_is_the_normalised_weighted_sum_of_liked_interactions(warehouse: 
     users, encoded = run_users(warehouse, encoder)
     assert encoded == 4
     assert {user: [i["item_id"] for i in row["interactions"]] for user, row in users.items()} == LIKED
-    texts = {row["review_id"]: row["text"] for row in interaction_texts(warehouse).to_pylist()}
+    texts = {row["review_id"]: row["text"] for row in liked_interaction_texts(warehouse, 4.0).to_pylist()}
     for user, items in LIKED.items():
         total = sum(
             0.5 ** (age / 2.0) * encoder.encode_interactions(toward(texts[f"{user}-{item}"]))[0]
@@ -85,7 +86,7 @@ def test_a_user_is_the_normalised_weighted_sum_of_liked_interactions(warehouse: 
 def test_weights_reproduce_the_vector_exactly(warehouse: Warehouse) -> None:
     encoder = make_encoder()
     users, _ = run_users(warehouse, encoder)
-    texts = {row["text_hash"]: row["text"] for row in interaction_texts(warehouse).to_pylist()}
+    texts = {row["text_hash"]: row["text"] for row in liked_interaction_texts(warehouse, 4.0).to_pylist()}
     for row in users.values():
         total = sum(
             i["weight"] * encoder.encode_interactions(toward(texts[i["text_hash"]]))[0] for i in row["interactions"]

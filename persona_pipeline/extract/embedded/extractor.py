@@ -23,7 +23,7 @@ from persona_pipeline.extract.protocol import (
     ReviewText,
 )
 
-CODE_VERSION = 1  # raise it whenever the same input would give other answers
+CODE_VERSION = 2  # raise it whenever the same input would give other answers
 
 
 class EmbeddedExtractor:

@@ -13,6 +13,9 @@ _NEGATIONS = word_set(
     """no not never without nor cannot nothing hardly barely isnt dont doesnt didnt wont wasnt cant couldnt shouldnt
     wouldnt"""
 )
+_BESIDE_THE_POINT = word_set("too less other others")
+_CLAUSE_END = re.compile(r"[,;:()–—]|\bbut\b|\bonly\b", re.IGNORECASE)
+_REACH = 5  # words of the same clause that a negation may stand before what it denies
 
 
 def is_negation(word: str) -> bool:
@@ -32,9 +35,10 @@ def tone(words: Sequence[str], liking: Set[str], disliking: Set[str]) -> int:
 
 
 def affirmed(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    """The first match of `pattern` that is not denied ("not very compact", "too bright") or said of others."""
+    """The first match of `pattern` that is not denied ("never had these strings break", "too bright") or said of others."""
     for found in pattern.finditer(text):
-        before = tokens(text[: found.start()])[-3:]
-        if not any(is_negation(word) or word in ("too", "less", "other", "others") for word in before):
+        clause = _CLAUSE_END.split(text[: found.start()])[-1]
+        before = tokens(clause)[-_REACH:]
+        if not any(is_negation(word) for word in before) and not _BESIDE_THE_POINT & set(before[-3:]):
             return found
     return None

@@ -1,0 +1,109 @@
+"""What `make setup` does once for Spark on this machine: Delta's jars, and an archive of the classes that Spark loads.
+
+A nightly Spark task on a small warehouse is mostly a JVM reading, verifying and linking 18,000 classes. The JVM can map
+them from an archive instead (class data sharing, in every OpenJDK), which nearly halves such a task. An archive that
+does not match the JVM or the jars is ignored by the JVM, so it can only help.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyspark
+from pyspark import SparkContext
+from pyspark.sql import SparkSession, Window
+from pyspark.sql import functions as F
+
+from persona_pipeline.config import load_config
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.spark import CLASS_ARCHIVE, DELTA_PACKAGE, JARS, JVM_OPTIONS, delta_on_classpath, session, start
+from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+_NEEDED = ("io.delta_*.jar", "io.unitycatalog_*.jar")  # the rest of the closure ships with Spark
+
+
+def fetch_delta_jars() -> None:
+    """Resolve Delta's jars and keep them in the virtual environment."""
+    spark = start("local[1]", "fetch-delta-jars", {"spark.jars.packages": DELTA_PACKAGE, "spark.ui.enabled": "false"})
+    resolved = [Path(name.removeprefix("file:")) for name in (spark.conf.get("spark.jars") or "").split(",")]
+    _stop(spark)
+    partial = JARS.with_name("partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for jar in resolved:
+        if any(jar.match(pattern) for pattern in _NEEDED):
+            shutil.copy(jar, partial)
+    partial.rename(JARS)
+
+
+def archive_classes() -> None:
+    """Record the classes a typical task loads, and have the JVM archive them. Raises PipelineError where it cannot."""
+    local = load_config("local").spark
+    options = local.conf.get(JVM_OPTIONS, "")
+    with tempfile.TemporaryDirectory() as folder:
+        classes, archive = Path(folder) / "classes.lst", Path(folder) / "classes.jsa"
+        recording = {**local.conf, JVM_OPTIONS: f"{options} -XX:DumpLoadedClassList={classes}"}
+        spark = session(local.model_copy(update={"conf": recording}), "record-classes")
+        _typical_task(spark, Path(folder) / "warehouse")
+        _stop(spark)
+        # The launcher builds the class path an archive must match; a JVM that dumps exits before it would run anything.
+        dumping = f"{options} -Xshare:dump -XX:SharedClassListFile={classes} -XX:SharedArchiveFile={archive}"
+        settings = {"spark.master": local.master, **delta_on_classpath(local.master), JVM_OPTIONS: dumping}
+        confs = [argument for key, value in settings.items() for argument in ("--conf", f"{key}={value}")]
+        submit = Path(pyspark.__file__).parent / "bin" / "spark-submit"
+        done = subprocess.run([submit, *confs, "pyspark-shell"], capture_output=True, text=True, check=False)
+        if not archive.is_file():
+            raise PipelineError(f"the JVM made no class archive:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+        # Moved only when whole: a JVM that finds half an archive refuses to start.
+        shutil.copy(archive, CLASS_ARCHIVE.with_suffix(".partial"))
+        CLASS_ARCHIVE.with_suffix(".partial").rename(CLASS_ARCHIVE)
+
+
+def _typical_task(spark: SparkSession, warehouse: Path) -> None:
+    """What the nightly tasks have in common: text in, windows, joins, Arrow functions, a table created and then merged."""
+    warehouse.mkdir()
+    (warehouse / "lines.txt").write_text("\n".join(f'{{"user_id": "{i}"}}' for i in range(1_000)))
+    lines = spark.read.text(str(warehouse / "lines.txt"))
+    users = lines.select(F.from_json("value", "user_id string").getField("user_id").alias("user_id"))
+    interaction = F.struct(
+        F.col("user_id").alias("review_id"),
+        F.col("user_id").alias("item_id"),
+        F.lit(4.0).alias("rating"),
+        F.current_timestamp().alias("reviewed_at"),
+    )
+    by_user = Window.partitionBy("user_id").orderBy("user_id")
+    histories = users.join(users.distinct(), "user_id").select(
+        "user_id",
+        F.row_number().over(by_user).cast("long").alias("interaction_count"),
+        F.array(interaction).alias("interactions"),
+        F.array("user_id").alias("reviewed_item_ids"),
+    )
+    tables = SparkWarehouse(spark, Warehouse(warehouse, {}))
+    tables.replace("user_histories", histories.mapInArrow(_unchanged, histories.schema))
+    tables.replace("user_histories", histories.where("user_id > '2'").withColumn("interaction_count", F.lit(2)))
+
+
+def _unchanged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    return batches
+
+
+def _stop(spark: SparkSession) -> None:
+    """End the session and its JVM, so that the next one starts with settings of its own."""
+    spark.stop()
+    gateway = SparkContext._gateway
+    assert gateway is not None
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait()
+    SparkContext._gateway = SparkContext._jvm = None
+
+
+if __name__ == "__main__":
+    if not JARS.is_dir():
+        fetch_delta_jars()
+    if not CLASS_ARCHIVE.is_file():
+        archive_classes()
