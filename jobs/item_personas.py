@@ -10,6 +10,7 @@ from jobs.runner import Night, run
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.extract.extractors import item_evidence, make_extractor
 from persona_pipeline.extract.identity import rows_with_ids
+from persona_pipeline.extract.quarantine import write_refusals
 from persona_pipeline.extract.work import evidence_texts, items_to_profile, vanished
 from persona_pipeline.text_embeddings import Embedder
 
@@ -22,10 +23,8 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     if night.parent:
         parent = warehouse.read("item_personas", version=night.parent.versions["item_personas"]).cast(schema)
     embedder = Embedder(night.config.text_embeddings, warehouse)
-    extractor = make_extractor(config, embedder)
-    unchanged, wanted = items_to_profile(warehouse, extractor.version, parent)
-    if wanted.num_rows:
-        extractor = make_extractor(config, embedder, evidence_texts(warehouse))
+    extractor = make_extractor(config, embedder, warehouse, night.as_of, lambda: evidence_texts(warehouse))
+    unchanged, wanted = items_to_profile(warehouse, extractor.version("item_personas"), parent)
     earlier: dict[str, list[dict[str, Any]]] = {}
     for persona in parent.filter(pc.is_in(parent["item_id"], wanted["item_id"])).to_pylist():
         earlier.setdefault(persona["item_id"], []).append(persona)
@@ -34,24 +33,20 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     outcomes = extractor.personas([item_evidence(row) for row in asked])
     for row, (personas, refusals) in zip(asked, outcomes, strict=True):
         item, key = row["item_id"], row["extraction_key"]
-        rows += rows_with_ids(item, personas, earlier.get(item, []), key, night.as_of, embedder, config.match_threshold)
-        refused += [
-            {
-                "stage": "item_personas",
-                "subject_id": r.item_id,
-                "reason": r.reason,
-                "detail": r.detail,
-                "extraction_key": key,
-            }
-            for r in refusals
-        ]
+        before = earlier.get(item, [])
+        # Without a single good persona the item keeps the last good ones.
+        rows += (
+            rows_with_ids(item, personas, before, key, night.as_of, embedder, config.match_threshold)
+            if personas
+            else before
+        )
+        refused += [(refusal, key) for refusal in refusals]
+    extractor.close()
     new = pa.Table.from_pylist(rows, schema=schema)
     gone = vanished(warehouse, parent, night.as_of)
     written = [
         warehouse.replace("item_personas", pa.concat_tables([unchanged.cast(schema), new, gone.cast(schema)])),
-        warehouse.replace(
-            "quarantine", pa.Table.from_pylist(refused, schema=load_contract("quarantine").arrow_schema())
-        ),
+        write_refusals(warehouse, "item_personas", [row["item_id"] for row in asked], refused),
     ]
     return {
         "items": len(asked) + len(set(unchanged["item_id"].to_pylist())),
@@ -60,6 +55,7 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         "retired": sum(row["retired_as_of"] == night.as_of for row in rows) + gone.num_rows,
         "refused": len(refused),
         "embedded": embedder.embedded,
+        **extractor.usage(),
         "written": [result.as_dict() for result in written],
     }
 

@@ -59,6 +59,51 @@ class UserHistoriesConfig(_Stage):
     length: int = Field(20, ge=1, description="most recent interactions kept per user")
 
 
+class LlmTokensConfig(_Stage):
+    """Most tokens of a reply, by prompt; one that is cut off is asked again with twice as many."""
+
+    aspects: int = Field(320, ge=16, description="aspects of a review")
+    summary: int = Field(160, ge=16, description="summary of an item")
+    personas: int = Field(1_400, ge=16, description="personas of an item")
+    judge: int = Field(160, ge=16, description="choice of a persona for a user")
+
+
+class LlmConfig(_Stage):
+    """The LLM, and how it is asked. The API key of a server comes from the environment: PERSONA_LLM_API_KEY."""
+
+    model: str = Field(
+        "",
+        description="vllm: a folder, or a name under models/ of the virtual environment; openai: the server's name for it",
+    )
+    revision: str = Field("", description="what tells two models of one name apart; vllm reads it off the files")
+    prompt_pack: str = Field("shopping", description="words of the domain: shopping, books or restaurants")
+    context_tokens: int = Field(8_192, ge=256, description="prompt and reply together")
+    max_tokens: LlmTokensConfig = LlmTokensConfig()
+    temperature: float = Field(0.0, ge=0, description="of the first attempt")
+    retry_temperature: float = Field(0.7, ge=0, description="at least this after a malformed reply, with another seed")
+    seed: int = Field(0, description="of the first attempt")
+    attempts: int = Field(3, ge=1, description="requests about one subject at most")
+    max_concurrent: int = Field(64, ge=1, description="requests an engine works on at once")
+    max_engine_errors: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="the task fails when the engine leaves a larger share of requests without an answer",
+    )
+    engine_restarts: int = Field(3, ge=0, description="engines that may die before the task fails")
+    in_process: bool = Field(
+        False, description="vllm: no process of its own for the engine; starts sooner, but its death is the task's"
+    )
+    engine_options: dict[str, Any] = Field(
+        default_factory=dict, description="passed to vLLM: tensor_parallel_size, quantization, dtype and the like"
+    )
+    base_url: str = Field("", description="openai: the server, for example http://llm:8000/v1")
+    tokenizer: str = Field("", description="openai: folder of the model's tokenizer, to count tokens exactly")
+    http_retries: int = Field(6, ge=0, description="openai: tries after 429, 5xx or a lost connection, backing off")
+    http_timeout: float = Field(300.0, gt=0, description="openai: seconds for one reply")
+    extra_body: dict[str, Any] = Field(default_factory=dict, description="openai: further fields of each request")
+
+
 class ExtractionConfig(_Stage):
     """Aspects, summaries and personas."""
 
@@ -67,14 +112,10 @@ class ExtractionConfig(_Stage):
     reviews_per_persona: int = Field(
         3, ge=1, description="an item gets at most one persona per this many usable reviews, and at least one"
     )
+    llm: LlmConfig = LlmConfig()
     match_threshold: float = Field(
         0.5, ge=0, le=1, description="likeness at which a regenerated persona keeps an earlier one's id"
     )
-
-    @property
-    def aspect_source(self) -> str:
-        """What `review_aspects.aspect_source` says."""
-        return "embedded" if self.extractor == "embedded" else "llm"
 
 
 class TextEmbeddingsConfig(_Stage):
@@ -222,9 +263,12 @@ def _explain(shown: str, error: ValidationError) -> str:
 
 
 def _suggest(location: tuple[int | str, ...]) -> str:
-    known: list[str] = list(PipelineConfig.model_fields)
-    if len(location) > 1:
-        stage = PipelineConfig.model_fields[str(location[0])].annotation
-        known = list(stage.model_fields) if isinstance(stage, type) and issubclass(stage, BaseModel) else []
+    model: type[BaseModel] = PipelineConfig
+    for part in location[:-1]:
+        inner = model.model_fields[str(part)].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    known = list(model.model_fields)
     near = difflib.get_close_matches(str(location[-1]), known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(known)}"

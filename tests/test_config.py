@@ -13,7 +13,8 @@ OTHER: dict[str, dict[str, Any]] = {
     "reviews": {"max_rejected_share": 0.1, "max_characters": 4000},
     "item_reviews": {"max_reviews": 30},
     "user_histories": {"length": 10},
-    "extraction": {"extractor": "vllm", "max_personas": 5, "reviews_per_persona": 2, "match_threshold": 0.7},
+    "extraction": {"extractor": "vllm", "max_personas": 5, "reviews_per_persona": 2, "match_threshold": 0.7,
+                   "llm": {"model": "qwen"}},
     "text_embeddings": {"base_model": "/models/bge-m3", "max_tokens": 512, "batch_tokens": 4096, "commit_texts": 100},
     "training_pairs": {"min_liked_rating": 3.0},
     "encoders": {
@@ -69,6 +70,8 @@ def test_overrides_win_and_keep_the_rest_of_the_stage(tmp_path: Path) -> None:
     [
         ("encoders: {temprature: 0.2}", "unknown key encoders.temprature; did you mean temperature?"),
         ("encoder: {steps: 5}", "unknown key encoder; did you mean encoders?"),
+        ("extraction: {llm: {modle: x}}", "unknown key extraction.llm.modle; did you mean model?"),
+        ("extraction: {llm: {max_tokens: {persona: 9}}}", "extraction.llm.max_tokens.persona; did you mean personas?"),
         ("report: {zzz: 1}", "unknown key report.zzz; known keys: users"),
         ("user_item_topk: {k: many}", "user_item_topk.k: Input should be a valid integer"),
         ("extraction: {extractor: oracle}", "extraction.extractor: Input should be 'embedded', 'vllm' or 'openai'"),
@@ -119,7 +122,7 @@ def test_digest_ignores_where_spark_runs() -> None:
         "shuffle_partitions": 200,
         "conf": {"spark.ui.enabled": "false"},
     }
-    assert load_config("local", {"spark": elsewhere}).digest() == PipelineConfig().digest()
+    assert load_config("local", {"spark": elsewhere}).digest() == load_config("local").digest()
 
 
 def test_other_settings_cover_the_whole_configuration() -> None:
@@ -131,7 +134,7 @@ def test_other_settings_cover_the_whole_configuration() -> None:
 
 def test_digest_changes_with_every_other_setting() -> None:
     digests = [load_config("local", {stage: {key: OTHER[stage][key]}}).digest() for stage, key in SETTINGS]
-    assert len({PipelineConfig().digest(), *digests}) == len(SETTINGS) + 1
+    assert len({load_config("local").digest(), *digests}) == len(SETTINGS) + 1
 
 
 def test_a_file_is_read_over_the_profile_it_names(tmp_path: Path) -> None:

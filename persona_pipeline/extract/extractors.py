@@ -1,36 +1,74 @@
 """The configured extractor, and tables to what it takes in."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 from persona_pipeline.config import ExtractionConfig
-from persona_pipeline.errors import ConfigError
-from persona_pipeline.extract.protocol import Embed, ItemEvidence, ItemText, PersonaExtractor, ReviewText
+from persona_pipeline.extract.protocol import (
+    ASPECT_NAMES,
+    AspectQuote,
+    Embed,
+    ItemEvidence,
+    ItemText,
+    PersonaExtractor,
+    ReviewAspects,
+    ReviewText,
+)
+from persona_pipeline.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from persona_pipeline.extract.llm.engine import Backend
 
 
 def make_extractor(
-    config: ExtractionConfig, embed: Embed, background: Iterable[tuple[str, str]] | None = None
+    config: ExtractionConfig,
+    embed: Embed,
+    warehouse: Warehouse,
+    as_of: date,
+    background: Callable[[], Iterable[tuple[str, str]]] | None = None,
 ) -> PersonaExtractor:
-    """The extractor of `config.extractor`; `background` gives (item_id, evidence text) of the whole catalogue.
+    """The extractor of `config.extractor`.
 
-    Raises ConfigError for one that is not built yet.
+    Args:
+        config: which one, and its settings.
+        embed: the base model.
+        warehouse, as_of: where and as of when an LLM's answers are kept.
+        background: gives (item_id, evidence text) of the whole catalogue, to an extractor that wants it.
     """
-    if config.extractor != "embedded":
-        raise ConfigError(
-            f"extraction.extractor {config.extractor}: only embedded is built so far; use EXTRACTOR=embedded"
-        )
-    from persona_pipeline.extract.embedded import EmbeddedExtractor
+    if config.extractor == "embedded":
+        from persona_pipeline.extract.embedded import EmbeddedExtractor
 
-    extractor = EmbeddedExtractor(config, embed)
-    if background is not None:
-        extractor.fit_background(background)
-    return extractor
+        return EmbeddedExtractor(config, embed, background)
+    from persona_pipeline.extract.llm.ask import Asker
+    from persona_pipeline.extract.llm.extractor import LlmExtractor
+    from persona_pipeline.extract.llm.ledger import Ledger
+
+    return LlmExtractor(config, Asker(_backend(config), Ledger(warehouse, as_of), config.llm), embed)
+
+
+def _backend(config: ExtractionConfig) -> "Backend":
+    if config.extractor == "vllm":
+        from persona_pipeline.extract.llm.vllm import VllmBackend
+
+        return VllmBackend(config.llm)
+    from persona_pipeline.extract.llm.openai import OpenAIBackend
+
+    return OpenAIBackend(config.llm)
 
 
 def item_evidence(row: dict[str, Any]) -> ItemEvidence:
-    """A row with item_id, title, description, categories, summary and evidence as extractor input."""
+    """A row with item_id, title, description, categories, evidence and possibly summary and aspects as extractor input."""
     reviews = tuple(
         ReviewText(e["review_id"], e["user_id"], row["item_id"], e["rating"], e["text"]) for e in row["evidence"]
     )
     item = ItemText(row["item_id"], row["title"], row["description"], tuple(row["categories"]))
-    return ItemEvidence(item, row.get("summary") or "", reviews)
+    aspects = tuple(
+        ReviewAspects(
+            a["review_id"],
+            {name: a[name] for name in ASPECT_NAMES if a[name]},
+            tuple(AspectQuote(q["aspect"], q["start"], q["end"], q["quote"]) for q in a["evidence"]),
+        )
+        for a in row.get("aspects") or ()
+    )
+    return ItemEvidence(item, row.get("summary") or "", reviews, aspects)

@@ -5,13 +5,16 @@ Spans count characters (Unicode code points) of the source text, end exclusive: 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 EvidenceKind = Literal["review", "metadata"]
 AspectName = Literal["category_preference", "purchase_purpose", "quality_criteria", "usage_context"]
 ASPECT_NAMES: tuple[AspectName, ...] = ("category_preference", "purchase_purpose", "quality_criteria", "usage_context")
+
+Stage = Literal["review_aspects", "item_summaries", "item_personas"]
+"""What an extractor is asked for, by the table it goes to."""
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Texts to L2-normalised float32 vectors, (n, d), in the same order. Cached: a text is embedded once, ever."""
@@ -84,6 +87,7 @@ class ItemEvidence:
     item: ItemText
     summary: str
     reviews: tuple[ReviewText, ...]
+    aspects: tuple[ReviewAspects, ...] = ()  # of the reviews, as far as they are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +106,41 @@ class Persona:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Something the extractor would not turn into a persona, with a typed reason."""
+    """Something the extractor would not believe, or could not get, with a typed reason. `subject` is the review or item."""
 
-    item_id: str
+    subject: str
     reason: str
     detail: str
 
 
 class PersonaExtractor(Protocol):
-    """Turns evidence into aspects, summaries and personas. `version` changes whenever the answers may."""
+    """Turns evidence into aspects, summaries and personas; what it refuses comes with them."""
 
-    version: str
+    source: Literal["llm", "embedded"]
 
-    def aspects(self, reviews: Sequence[ReviewText]) -> list[ReviewAspects]:
-        """One result per review, in the same order; a review without any aspect has empty `texts`."""
+    def version(self, stage: Stage) -> str:
+        """Changes whenever the answers of that stage may."""
         ...
 
-    def summaries(self, items: Sequence[ItemEvidence]) -> list[ItemSummary]:
-        """One result per item, in the same order. `ItemEvidence.summary` is empty here."""
+    def aspects(self, reviews: Sequence[ReviewText]) -> Iterator[tuple[ReviewAspects | None, list[Refusal]]]:
+        """One result per review, in the same order: empty `texts` where there is no aspect, None where there was no answer."""
+        ...
+
+    def summaries(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[ItemSummary | None, list[Refusal]]]:
+        """One result per item, in the same order, None where there was no answer. `ItemEvidence.summary` is empty here."""
         ...
 
     def personas(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[list[Persona], list[Refusal]]]:
-        """One result per item, in the same order, most supported persona first; 1 to `max_personas` of them."""
+        """One result per item, in the same order, most supported persona first; up to `max_personas` of them.
+
+        None at all, with a refusal: there is no answer, and the item keeps the personas it has.
+        """
+        ...
+
+    def usage(self) -> dict[str, Any]:
+        """What it has cost, for the job's summary."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds."""
         ...

@@ -57,7 +57,7 @@ def items_to_summarise(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa
 def items_to_profile(warehouse: Warehouse, version: str, parent: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Rows of the parent release's `item_personas` that stay as they are, and items to extract personas for.
 
-    The items come with metadata, summary, evidence and extraction_key. An item the catalogue no longer has is in neither.
+    The items come with metadata, summary, evidence, aspects and extraction_key. An item the catalogue no longer has is in neither.
     """
     keyed = f"""
         WITH keyed AS (
@@ -66,13 +66,18 @@ def items_to_profile(warehouse: Warehouse, version: str, parent: pa.Table) -> tu
             FROM items JOIN item_reviews USING (item_id) LEFT JOIN item_summaries USING (item_id)
         ), answered AS (
             SELECT DISTINCT item_id FROM parent JOIN keyed USING (item_id, extraction_key) WHERE status = 'current'
+        ), read AS (
+            SELECT item_id, list(review_aspects ORDER BY review_id) AS aspects FROM review_aspects GROUP BY item_id
         )
     """
-    tables = ["items", "item_reviews", "item_summaries"]
+    tables = ["items", "item_reviews", "item_summaries", "review_aspects"]
     columns = ", ".join(load_contract("item_personas").names)
     ask = f"{keyed} SELECT %s ORDER BY item_id"
     unchanged = ask % f"{columns} FROM parent SEMI JOIN answered USING (item_id)"
-    changed = ask % "* FROM keyed ANTI JOIN answered USING (item_id)"
+    changed = (
+        ask
+        % "keyed.*, aspects FROM (FROM keyed ANTI JOIN answered USING (item_id)) keyed LEFT JOIN read USING (item_id)"
+    )
     return (
         warehouse.query(unchanged, tables, {"version": version}, parent=parent),
         warehouse.query(changed, tables, {"version": version}, parent=parent),

@@ -1,7 +1,8 @@
 """Reviews and metadata become aspects, summaries and personas by embedding and clustering, without an LLM."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.embedded.aspects import aspects_of
@@ -21,6 +22,7 @@ from persona_pipeline.extract.protocol import (
     Refusal,
     ReviewAspects,
     ReviewText,
+    Stage,
 )
 
 CODE_VERSION = 2  # raise it whenever the same input would give other answers
@@ -29,44 +31,64 @@ CODE_VERSION = 2  # raise it whenever the same input would give other answers
 class EmbeddedExtractor:
     """`PersonaExtractor` on sentence embeddings alone; every text is built from the reviews' own words.
 
-    `fit_background` tells it how the whole corpus uses words. Without it, the items of each call are the corpus.
+    `corpus` gives (item id, all its evidence text), one pair per item, and is asked when something is to be extracted:
+    it tells how everybody uses words. Without it, the items of each call are the corpus.
     """
 
-    def __init__(self, config: ExtractionConfig, embed: Embed) -> None:
+    source: Literal["llm", "embedded"] = "embedded"
+
+    def __init__(
+        self,
+        config: ExtractionConfig,
+        embed: Embed,
+        corpus: Callable[[], Iterable[tuple[str, str]]] | None = None,
+    ) -> None:
         self._config = config
+        self._corpus = corpus
         self._embed = embed
         self._vocabulary = load_vocabulary()
         self._background: Background | None = None
         settings = f"{CODE_VERSION}/{self._vocabulary.digest}/{config.max_personas}/{config.reviews_per_persona}"
-        self.version = f"embedded-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
+        self._version = f"embedded-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
 
-    def fit_background(self, texts_by_item: Iterable[tuple[str, str]]) -> None:
-        """Learn word use from (item id, all its evidence text), one pair per item; order does not matter."""
-        self._background = Background(texts_by_item)
+    def version(self, stage: Stage) -> str:
+        """One for all stages: they share their vocabulary."""
+        return self._version
 
-    def aspects(self, reviews: Sequence[ReviewText]) -> list[ReviewAspects]:
+    def usage(self) -> dict[str, Any]:
+        """Nothing but embeddings, which the embedder counts."""
+        return {}
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+    def aspects(self, reviews: Sequence[ReviewText]) -> Iterator[tuple[ReviewAspects, list[Refusal]]]:
         """One result per review, in order."""
         remarks = read_remarks(reviews, self._embed, self._vocabulary)
-        return [
-            aspects_of(review.review_id, own, self._vocabulary) for review, own in zip(reviews, remarks, strict=True)
-        ]
+        for review, own in zip(reviews, remarks, strict=True):
+            yield aspects_of(review.review_id, own, self._vocabulary), []
 
-    def summaries(self, items: Sequence[ItemEvidence]) -> list[ItemSummary]:
+    def summaries(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[ItemSummary, list[Refusal]]]:
         """One result per item, in order: from metadata where there is any, else from the reviews."""
-        background = self._background or _background_of(items)
+        background = self._background_for(items)
         remarks = self._read(
             [item if not item.item.title and not item.item.description else _bare(item) for item in items]
         )
-        return [
-            summarise(item.item, Reading(item.item.item_id, "", own, self._vocabulary, background))
-            for item, own in zip(items, remarks, strict=True)
-        ]
+        for item, own in zip(items, remarks, strict=True):
+            yield summarise(item.item, Reading(item.item.item_id, "", own, self._vocabulary, background)), []
 
     def personas(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[list[Persona], list[Refusal]]]:
         """One result per item, in order, most supported persona first."""
-        background = self._background or _background_of(items)
+        background = self._background_for(items)
         for item, remarks in zip(items, self._read(items), strict=True):
             yield self._personas_of(item, remarks, background)
+
+    def _background_for(self, items: Sequence[ItemEvidence]) -> Background:
+        if self._corpus is None:
+            return _background_of(items)
+        if self._background is None:
+            self._background = Background(self._corpus())
+        return self._background
 
     def _personas_of(
         self, item: ItemEvidence, remarks: list[Remark], background: Background

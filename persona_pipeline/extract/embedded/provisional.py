@@ -1,13 +1,14 @@
 """An item nobody has usefully reviewed gets one provisional persona, read off its metadata."""
 
-from persona_pipeline.extract.embedded.sentences import split_sentences
-from persona_pipeline.extract.embedded.vocabulary import Vocabulary
+from persona_pipeline.extract.embedded.vocabulary import Vocabulary, load_vocabulary
 from persona_pipeline.extract.embedded.words import base_form
 from persona_pipeline.extract.protocol import ItemText, Persona, Quote
+from persona_pipeline.extract.sentences import split_sentences
 
 
-def provisional_persona(item: ItemText, vocabulary: Vocabulary) -> Persona | None:
+def provisional_persona(item: ItemText, vocabulary: Vocabulary | None = None) -> Persona | None:
     """A persona with support 0 that claims no more than title and description say; None without either."""
+    vocabulary = vocabulary or load_vocabulary()
     evidence = []
     if item.title and item.title.strip():
         title = item.title.strip()

@@ -12,11 +12,11 @@ from typing import Literal
 
 import numpy as np
 
-from persona_pipeline.extract.embedded.sentences import Sentence, split_sentences
 from persona_pipeline.extract.embedded.tone import affirmed, tone
 from persona_pipeline.extract.embedded.vocabulary import Vocabulary
 from persona_pipeline.extract.embedded.words import is_content, tokens
 from persona_pipeline.extract.protocol import Embed, ReviewText
+from persona_pipeline.extract.sentences import Sentence, split_sentences
 
 Stance = Literal["for", "against", "neither"]
 

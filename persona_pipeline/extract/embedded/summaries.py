@@ -8,10 +8,10 @@ import numpy as np
 
 from persona_pipeline.extract.embedded.reading import Reading
 from persona_pipeline.extract.embedded.remarks import Remark
-from persona_pipeline.extract.embedded.sentences import split_sentences
 from persona_pipeline.extract.embedded.wording import enumerate_phrases
 from persona_pipeline.extract.embedded.words import base_form, shown_form, tokens
 from persona_pipeline.extract.protocol import ItemSummary, ItemText
+from persona_pipeline.extract.sentences import split_sentences
 
 _MARKUP = re.compile(r"<[^>]*>|https?://\S+|www\.\S+")
 MAX_WORDS = 40

@@ -89,8 +89,8 @@ def test_bare_praise_is_no_evidence(extractor: EmbeddedExtractor, make_item: Mak
     item = make_item("i1", (5.0, text))
     ((personas, refusals),) = extractor.personas([item])
     assert personas == []
-    assert [(refusal.item_id, refusal.reason) for refusal in refusals] == [("i1", "no_evidence")]
-    (aspects,) = extractor.aspects(item.reviews)
+    assert [(refusal.subject, refusal.reason) for refusal in refusals] == [("i1", "no_evidence")]
+    ((aspects, _),) = extractor.aspects(item.reviews)
     assert (aspects.texts, aspects.evidence) == ({}, ())
 
 
@@ -119,7 +119,7 @@ def test_aspects_by_hand(extractor: EmbeddedExtractor) -> None:
     text = (
         "Hello there.I bought this as a gift for my daughter. It is sturdy and well built! I gig with it every weekend."
     )
-    (aspects,) = extractor.aspects([ReviewText("r1", "u1", "i1", 5.0, text)])
+    ((aspects, _),) = extractor.aspects([ReviewText("r1", "u1", "i1", 5.0, text)])
     assert aspects.texts == {
         "purchase_purpose": "I bought this as a gift for my daughter.",
         "quality_criteria": "It is sturdy and well built!",
@@ -145,7 +145,7 @@ def test_summaries_from_metadata_reviews_or_nothing(extractor: EmbeddedExtractor
         (4.0, "I would trust this clamp with any neck."),
     )
     empty = make_item("i3", (5.0, "Great!"))
-    first, second, third = extractor.summaries([categorised, reviewed, empty])
+    first, second, third = (summary for summary, _ in extractor.summaries([categorised, reviewed, empty]))
     assert first.summary == "Acme Stand (Stands and Racks). Holds a guitar safely."
     assert (first.source, second.source, third.source) == ("metadata", "reviews", "none")
     assert second.summary == "Clamp. Reviewers mention the neck. I would trust this clamp with any neck."
@@ -161,15 +161,15 @@ def test_one_embedding_call_however_many_items(
 
 def test_the_background_given_counts_and_not_the_call(embed: object, make_item: MakeItem) -> None:
     items = [make_item("i1", *[GIFT, STAGE] * 5), make_item("i2", *[STAGE_AGAIN, BROKEN] * 5)]
-    extractor = EmbeddedExtractor(ExtractionConfig(), embed)  # type: ignore[arg-type]
-    extractor.fit_background((i.item.item_id, " ".join(r.text for r in i.reviews)) for i in items)
+    corpus = [(i.item.item_id, " ".join(r.text for r in i.reviews)) for i in items]
+    extractor = EmbeddedExtractor(ExtractionConfig(), embed, lambda: corpus)  # type: ignore[arg-type]
     together = personas_of(extractor, *items)
     assert [personas_of(extractor, item)[0] for item in items] == together
 
 
 def test_version_follows_what_decides_the_answers(embed: object) -> None:
     def version(**changes: int) -> str:
-        return EmbeddedExtractor(ExtractionConfig(**changes), embed).version  # type: ignore[arg-type]
+        return EmbeddedExtractor(ExtractionConfig(**changes), embed).version("item_personas")  # type: ignore[arg-type]
 
     assert version() == version(match_threshold=1)
     assert len({version(), version(max_personas=3), version(reviews_per_persona=5)}) == 3
@@ -217,7 +217,7 @@ def test_quotes_are_verbatim_for_any_text(
     ((personas, refusals),) = extractor.personas([item])
     assert_lawful(item, personas)
     assert bool(personas) != bool(refusals)
-    for review, aspects in zip(item.reviews, extractor.aspects(item.reviews), strict=True):
+    for review, (aspects, _) in zip(item.reviews, extractor.aspects(item.reviews), strict=True):
         assert aspects.review_id == review.review_id
         assert set(aspects.texts) == {quote.aspect for quote in aspects.evidence}
         for quote in aspects.evidence:
@@ -263,4 +263,4 @@ def test_metadata_may_be_missing_or_blank(extractor: EmbeddedExtractor) -> None:
     blank = ItemEvidence(ItemText("i1", title="  ", description=" "), "", ())
     ((personas, refusals),) = extractor.personas([blank])
     assert (personas, [refusal.reason for refusal in refusals]) == ([], ["no_evidence"])
-    assert extractor.summaries([blank])[0].source == "none"
+    assert next(extractor.summaries([blank]))[0].source == "none"

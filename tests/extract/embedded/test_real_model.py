@@ -86,7 +86,7 @@ def test_golden_strap(extractor: EmbeddedExtractor) -> None:
 def test_bare_praise_is_no_evidence(extractor: EmbeddedExtractor, text: str) -> None:
     ((personas, refusals),) = extractor.personas([item("i1", [(5, text)])])
     assert (personas, [refusal.reason for refusal in refusals]) == ([], ["no_evidence"])
-    assert extractor.aspects([ReviewText("r", "u", "i", 5.0, text)])[0].texts == {}
+    assert next(extractor.aspects([ReviewText("r", "u", "i", 5.0, text)]))[0].texts == {}
 
 
 @pytest.mark.skipif(not REAL.exists(), reason=f"no real reviews at {REAL.name}")
@@ -105,4 +105,4 @@ def test_real_items_get_true_and_distinct_personas(extractor: EmbeddedExtractor)
         texts = {review.review_id: review.text for review in evidence.reviews}
         for persona in personas:
             assert all(texts[q.ref][q.start : q.end] == q.quote for q in persona.evidence)
-    assert all(summary.source == "reviews" for summary in extractor.summaries(items))
+    assert all(summary.source == "reviews" for summary, _ in extractor.summaries(items))

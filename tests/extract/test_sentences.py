@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persona_pipeline.extract.embedded.sentences import split_sentences
+from persona_pipeline.extract.sentences import split_sentences
 
 
 def quotes(text: str) -> list[str]:

@@ -1,0 +1,249 @@
+"""Questions to outcomes: known answers from the ledger, the others from an engine that is kept full until none is open.
+
+A reply that cannot be used is asked again within a bound: with more room where it was cut off, with another seed where
+it was malformed. Every attempt is a request of its own, so a rerun climbs the same ladder without asking anybody.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from persona_pipeline.config import LlmConfig
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.extract.llm.engine import Answer, Backend, Engine, EngineDiedError
+from persona_pipeline.extract.llm.ledger import Ledger
+from persona_pipeline.extract.llm.outcomes import ANSWERED, Outcome, OutcomeName, judge
+from persona_pipeline.extract.llm.requests import Request
+
+logger = logging.getLogger(__name__)
+
+LOG_SECONDS = 15.0
+
+Check = Callable[[BaseModel], str]
+"""What is wrong with a reply of the right shape, empty if nothing: it then contradicts itself (`label_conflict`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request, the model its reply must fit, and what the reply's validators need to know."""
+
+    request: Request
+    reply: type[BaseModel]
+    context: Mapping[str, Any] = field(default_factory=dict)
+    check: Check | None = None
+
+
+@dataclass(slots=True)
+class Usage:
+    """What asking has cost so far. `asked` are requests sent to an engine, retries included."""
+
+    asked: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    engine_restarts: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    question: Question
+    request: Request
+    number: int
+
+
+class Asker:
+    """Asks one backend on one ledger; an engine is only started when something is not on record."""
+
+    def __init__(self, backend: Backend, ledger: Ledger, config: LlmConfig) -> None:
+        self.backend, self.ledger = backend, ledger
+        self._config = config
+        self._engine: Engine | None = None
+        self._answered: set[str] = set()  # since this began; older answers are found before anything is fed
+        self.usage = Usage()
+
+    def ask(self, questions: Sequence[Question]) -> list[Outcome]:
+        """One outcome per question, in order. Raises PipelineError when the engine keeps dying or an answer is missing."""
+        outcomes: dict[int, Outcome] = {}
+        unknown = self._settle([(i, _Attempt(q, q.request, 1)) for i, q in enumerate(questions)], outcomes)
+        # Requests of one grammar, and of one beginning, lie together: the engine compiles the one and caches the other.
+        waiting = deque(
+            sorted(unknown, key=lambda w: (w[1].request.system, w[1].request.schema_key, w[1].request.user))
+        )
+        flying: dict[str, list[tuple[int, _Attempt]]] = {}
+        progress = _Progress(len(waiting), self.usage)
+        while waiting or flying:
+            try:
+                self._feed(waiting, flying, outcomes)
+                answers = self._running().poll()
+            except EngineDiedError as error:
+                self._restart(error)
+                waiting.extendleft(attempt for attempts in flying.values() for attempt in attempts)
+                flying.clear()
+                continue
+            for answer in answers:
+                asked = flying.pop(answer.key)
+                if answer.finish != "error":
+                    self._answered.add(answer.key)
+                self._count(asked[0][1], answer)
+                open_ = [again for one in asked if (again := self._conclude(one, answer, outcomes, cached=False))]
+                waiting.extendleft(self._settle(open_, outcomes))
+            progress.log(len(waiting) + len(flying))
+        self.ledger.flush()
+        missing = [q.request.subject for i, q in enumerate(questions) if i not in outcomes]
+        if missing:
+            raise PipelineError(f"{len(missing)} requests have no outcome, {missing[0]} among them")
+        failed = [outcome for outcome in outcomes.values() if outcome.name == "engine_error"]
+        if len(failed) > self._config.max_engine_errors * len(questions):
+            raise PipelineError(
+                f"{len(failed)} of {len(questions)} requests got no answer from the engine (extraction.llm.max_engine_errors "
+                f"is {self._config.max_engine_errors:g}); the last error: {failed[-1].detail}. Answers so far are kept."
+            )
+        for outcome in outcomes.values():
+            self.usage.outcomes[outcome.name] = self.usage.outcomes.get(outcome.name, 0) + 1
+        return [outcomes[i] for i in range(len(questions))]
+
+    def close(self) -> None:
+        """End the engine, if one was started, and commit what was answered."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+        self.ledger.commit()
+
+    def _settle(
+        self, attempts: Sequence[tuple[int, _Attempt]], outcomes: dict[int, Outcome]
+    ) -> list[tuple[int, _Attempt]]:
+        """Follow each as far as the record goes; returns those an engine must answer."""
+        unanswered: list[tuple[int, _Attempt]] = []
+        todo = list(attempts)
+        while todo:
+            known = self.ledger.lookup(attempt.request.key for _, attempt in todo)
+            onward = []
+            for one in todo:
+                answer = known.get(one[1].request.key)
+                if answer is None:
+                    unanswered.append(one)
+                    continue
+                self.usage.cached += 1
+                again = self._conclude(one, answer, outcomes, cached=True)
+                if again:
+                    onward.append(again)
+            todo = onward
+        return self._fitting(unanswered, outcomes)
+
+    def _fitting(
+        self, attempts: Sequence[tuple[int, _Attempt]], outcomes: dict[int, Outcome]
+    ) -> list[tuple[int, _Attempt]]:
+        """Those that fit the context; for the others that is the outcome. An engine would fail the whole batch."""
+        fitting = []
+        counts = self.backend.count_tokens([attempt.request for _, attempt in attempts])
+        for (i, attempt), prompt in zip(attempts, counts, strict=True):
+            need = prompt + attempt.request.sampling.max_tokens
+            if need <= self.backend.context_tokens:
+                fitting.append((i, attempt))
+            else:
+                room = self.backend.context_tokens - attempt.request.sampling.max_tokens
+                detail = f"{prompt} prompt tokens, room for {room}"
+                outcomes[i] = Outcome(attempt.question.request, "too_long", detail, attempts=attempt.number)
+        return fitting
+
+    def _feed(
+        self,
+        waiting: deque[tuple[int, _Attempt]],
+        flying: dict[str, list[tuple[int, _Attempt]]],
+        outcomes: dict[int, Outcome],
+    ) -> None:
+        engine = self._running()
+        while waiting and engine.room() > 0:
+            one = waiting.popleft()
+            key = one[1].request.key
+            # The same question about another subject: one answer serves both.
+            if key in flying:
+                flying[key].append(one)
+                continue
+            if key in self._answered:
+                waiting.extendleft(self._settle([one], outcomes))
+                continue
+            flying[key] = [one]
+            engine.submit(one[1].request)
+            self.usage.asked += 1
+
+    def _conclude(
+        self, one: tuple[int, _Attempt], answer: Answer, outcomes: dict[int, Outcome], *, cached: bool
+    ) -> tuple[int, _Attempt] | None:
+        """Settle the outcome, or return the next attempt."""
+        i, attempt = one
+        question = attempt.question
+        name, detail, value = judge(answer, question.reply, dict(question.context))
+        if value is not None and question.check and (fault := question.check(value)):
+            name, detail, value = "label_conflict", fault, None
+        if not cached and name in ANSWERED:
+            self.ledger.record(attempt.request, answer, name)
+        following = self._next(attempt, name, answer) if value is None else None
+        if following is not None:
+            return i, following
+        outcomes[i] = Outcome(question.request, name, detail, value, cached, attempt.number)
+        return None
+
+    def _next(self, attempt: _Attempt, name: OutcomeName, answer: Answer) -> _Attempt | None:
+        if attempt.number >= self._config.attempts or name == "too_long":
+            return None
+        sampling = attempt.request.sampling
+        if name == "truncated":
+            room = min(2 * sampling.max_tokens, self.backend.context_tokens - answer.prompt_tokens)
+            if room <= sampling.max_tokens:
+                return None
+            request = attempt.request.again(max_tokens=room)
+        elif name == "engine_error":
+            request = attempt.request
+        else:
+            # At temperature 0 another seed would draw the same reply.
+            request = attempt.request.again(
+                seed=sampling.seed + 1, temperature=max(sampling.temperature, self._config.retry_temperature)
+            )
+        return _Attempt(attempt.question, request, attempt.number + 1)
+
+    def _count(self, attempt: _Attempt, answer: Answer) -> None:
+        self.usage.prompt_tokens += answer.prompt_tokens
+        self.usage.completion_tokens += answer.completion_tokens
+
+    def _running(self) -> Engine:
+        if self._engine is None:
+            self._engine = self.backend.start()
+        return self._engine
+
+    def _restart(self, error: EngineDiedError) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+        self.ledger.flush()
+        if self.usage.engine_restarts >= self._config.engine_restarts:
+            raise PipelineError(
+                f"the engine died once more than extraction.llm.engine_restarts allows: {error}"
+            ) from error
+        self.usage.engine_restarts += 1
+        logger.warning("%s; starting engine %d", error, self.usage.engine_restarts + 1)
+
+
+class _Progress:
+    """One line now and then: requests, tokens a second, time left."""
+
+    def __init__(self, total: int, usage: Usage) -> None:
+        self._total, self._usage = total, usage
+        self._started = self._logged = time.monotonic()
+        self._tokens = usage.completion_tokens
+
+    def log(self, left: int) -> None:
+        now = time.monotonic()
+        if now - self._logged < LOG_SECONDS:
+            return
+        self._logged = now
+        done, seconds = max(self._total - left, 0), now - self._started
+        rate = (self._usage.completion_tokens - self._tokens) / seconds
+        eta = f"{left * seconds / done / 60:.0f} min left" if done else "no estimate yet"
+        logger.info("answered %d of %d requests, %.0f tokens/s, %s", done, self._total, rate, eta)

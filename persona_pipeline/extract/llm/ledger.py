@@ -1,0 +1,116 @@
+"""Answers are kept as they come, in `llm_calls`: whoever asks the same again, in whatever run, is answered from there.
+
+Answers first go into small files beside the table, each written whole or not at all, so that a crash costs at most the
+answers of one; `commit` merges them into the table. A file that was merged but not yet removed does no harm: its keys
+are known. Several writers may record at once; one commits.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.extract.llm.engine import Answer
+from persona_pipeline.extract.llm.outcomes import OutcomeName
+from persona_pipeline.extract.llm.requests import Request
+from persona_pipeline.warehouse import Warehouse
+
+TABLE = "llm_calls"
+BATCH = 32  # answers a file holds, and so the most a crash can cost
+SECONDS = 20.0  # after which a smaller batch is written too
+
+
+class Ledger:
+    """What has been answered."""
+
+    def __init__(self, warehouse: Warehouse, as_of: date) -> None:
+        self._warehouse, self._as_of = warehouse, as_of
+        self._folder = warehouse.root / "_llm_calls"
+        self._schema = load_contract(TABLE).arrow_schema()
+        self._rows: list[dict[str, object]] = []
+        self._written = time.monotonic()
+
+    def lookup(self, keys: Iterable[str]) -> dict[str, Answer]:
+        """Answers on record, by key; keys without one are absent."""
+        wanted = pa.table({"request_key": pa.array(sorted(set(keys)), pa.string())})
+        found = self._warehouse.query(
+            "SELECT * FROM llm_calls SEMI JOIN wanted USING (request_key) "
+            "UNION ALL SELECT * FROM pending SEMI JOIN wanted USING (request_key)",
+            [TABLE],
+            wanted=wanted,
+            pending=pa.concat_tables(
+                [self._pending(self._files()), pa.Table.from_pylist(self._rows, schema=self._schema)]
+            ),
+        )
+        return {
+            row["request_key"]: Answer(
+                row["request_key"], row["output"], row["finish"], row["prompt_tokens"], row["completion_tokens"]
+            )
+            for row in found.to_pylist()
+        }
+
+    def record(self, request: Request, answer: Answer, outcome: OutcomeName) -> None:
+        """Keep an answer; it is on disk once its batch is, at the latest after `flush`."""
+        self._rows.append(
+            {
+                "request_key": request.key,
+                "stage": request.stage,
+                "subject_id": request.subject,
+                "model": request.model,
+                "max_tokens": request.sampling.max_tokens,
+                "temperature": request.sampling.temperature,
+                "seed": request.sampling.seed,
+                "prompt_tokens": answer.prompt_tokens,
+                "completion_tokens": answer.completion_tokens,
+                "finish": answer.finish,
+                "outcome": outcome,
+                "output": answer.text,
+                "asked_as_of": self._as_of,
+            }
+        )
+        if len(self._rows) >= BATCH or time.monotonic() - self._written > SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is still in memory."""
+        self._written = time.monotonic()
+        if not self._rows:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        partial = self._folder / f"{uuid.uuid4().hex}.partial"
+        pq.write_table(pa.Table.from_pylist(self._rows, schema=self._schema), partial)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.rename(partial.with_suffix(".parquet"))
+        self._rows.clear()
+
+    def commit(self) -> int:
+        """Merge the files into the table; returns the number of answers that were new to it."""
+        self.flush()
+        files = self._files()
+        pending = self._pending(files)
+        new = self._warehouse.query(
+            "SELECT DISTINCT ON (request_key) pending.* FROM pending ANTI JOIN llm_calls USING (request_key) "
+            "ORDER BY request_key",
+            [TABLE],
+            pending=pending,
+        )
+        if new.num_rows or not self._warehouse.exists(TABLE):
+            self._warehouse.append(TABLE, new.cast(self._schema))
+        for file in files:
+            file.unlink(missing_ok=True)
+        return int(new.num_rows)
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("*.parquet"))
+
+    def _pending(self, files: Sequence[Path]) -> pa.Table:
+        return pa.concat_tables(
+            [self._schema.empty_table(), *(pq.read_table(file).cast(self._schema) for file in files)]
+        )

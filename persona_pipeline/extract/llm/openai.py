@@ -1,0 +1,151 @@
+"""Any OpenAI-compatible server, asked with bounded concurrency.
+
+The client library waits and tries again on 429, 5xx and lost connections (it honours Retry-After); what still fails then
+is an engine error of that one request. A refused key or an unknown model is a fault for a person, and raised at once.
+"""
+
+import asyncio
+import math
+import os
+import queue
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from persona_pipeline.config import LlmConfig
+from persona_pipeline.errors import ConfigError
+from persona_pipeline.extract.llm.engine import Answer
+from persona_pipeline.extract.llm.requests import Request
+
+KEY_VARIABLE = "PERSONA_LLM_API_KEY"
+_CHARACTERS_PER_TOKEN = 3  # English has four and more: an estimate that errs towards too many tokens
+_TEMPLATE_TOKENS = 40
+
+
+class OpenAIBackend:
+    """A model by the name its server knows it by."""
+
+    def __init__(self, config: LlmConfig) -> None:
+        if not config.base_url:
+            raise ConfigError(
+                "extraction.llm.base_url: the server's address is missing, for example http://llm:8000/v1"
+            )
+        if not config.model:
+            raise ConfigError("extraction.llm.model: name the model as its server does")
+        self._config = config
+        self.model = f"{config.model}@{config.revision or 'unversioned'}"
+        self.context_tokens = config.context_tokens
+
+    def count_tokens(self, requests: Sequence[Request]) -> list[int]:
+        """By the tokenizer in `extraction.llm.tokenizer`, else an estimate from the characters."""
+        if self._config.tokenizer:
+            return [
+                len(self._tokenizer.apply_chat_template(r.messages, add_generation_prompt=True, return_dict=False))
+                for r in requests
+            ]
+        return [math.ceil((len(r.system) + len(r.user)) / _CHARACTERS_PER_TOKEN) + _TEMPLATE_TOKENS for r in requests]
+
+    def start(self) -> "OpenAIEngine":
+        """Nothing is sent before the first request."""
+        return OpenAIEngine(self._config)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self._config.tokenizer, local_files_only=True)
+
+
+class OpenAIEngine:
+    """An event loop in a thread of its own, so that storing answers never holds up requests."""
+
+    def __init__(self, config: LlmConfig) -> None:
+        from openai import AsyncOpenAI
+
+        self._config = config
+        self._client = AsyncOpenAI(
+            base_url=config.base_url,
+            # Servers without keys accept any; the client insists on one.
+            api_key=os.environ.get(KEY_VARIABLE, "none"),
+            max_retries=config.http_retries,
+            timeout=config.http_timeout,
+        )
+        self._finished: queue.Queue[Answer | Exception] = queue.Queue()
+        self._open = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="openai", daemon=True)
+        self._thread.start()
+
+    def room(self) -> int:
+        """As many as may be on their way at once."""
+        return self._config.max_concurrent - self._open
+
+    def submit(self, request: Request) -> None:
+        """Send it."""
+        self._open += 1
+        asyncio.run_coroutine_threadsafe(self._ask(request), self._loop)
+
+    def poll(self) -> list[Answer]:
+        """What has come back; waits up to a second. Raises ConfigError where no request can succeed."""
+        found: list[Answer] = []
+        if not self._open:
+            return found
+        try:
+            item = self._finished.get(timeout=1.0)
+            while True:
+                self._open -= 1
+                if isinstance(item, Exception):
+                    raise item
+                found.append(item)
+                item = self._finished.get_nowait()
+        except queue.Empty:
+            return found
+
+    def close(self) -> None:
+        """Drop what is on its way and end the thread."""
+
+        async def stop() -> None:
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            await self._client.close()
+
+        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(timeout=30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=30)
+        self._loop.close()
+
+    async def _ask(self, request: Request) -> None:
+        import openai
+
+        sampling = request.sampling
+        messages: Any = request.messages  # plain dicts are what the TypedDicts describe
+        format_: Any = {
+            "type": "json_schema",
+            "json_schema": {"name": request.stage, "schema": dict(request.schema), "strict": True},
+        }
+        try:
+            reply = await self._client.chat.completions.create(
+                model=self._config.model,
+                messages=messages,
+                max_tokens=sampling.max_tokens,
+                temperature=sampling.temperature,
+                seed=sampling.seed,
+                response_format=format_,
+                extra_body=self._config.extra_body or None,
+            )
+        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
+            self._finished.put(ConfigError(f"{self._config.base_url} refuses model {self._config.model}: {error}"))
+        except openai.OpenAIError as error:
+            self._finished.put(Answer(request.key, "", "error", 0, 0, f"{type(error).__name__}: {error}"))
+        else:
+            choice, usage = reply.choices[0], reply.usage
+            self._finished.put(
+                Answer(
+                    request.key,
+                    choice.message.content or "",
+                    "length" if choice.finish_reason == "length" else "stop",
+                    usage.prompt_tokens if usage else 0,
+                    usage.completion_tokens if usage else 0,
+                )
+            )

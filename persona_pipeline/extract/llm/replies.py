@@ -1,0 +1,119 @@
+"""What a reply must look like: pydantic models that mirror `schemas/llm/<table>.json`, and those schemas with their bounds.
+
+An engine is given the schema and keeps to it if it can; the model is what decides, whoever answered.
+"""
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
+
+_NAME_WORDS = 4  # two or three are asked for; "The Do It Yourselfer" is still a name
+_SCHEMAS = Path(__file__).resolve().parents[3] / "schemas" / "llm"
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Cites(_Reply):
+    """Cites sentences by number; `sentences` of the validation context says how many there are."""
+
+    @field_validator("sentences", check_fields=False)
+    @classmethod
+    def _exist(cls, numbers: list[int], info: ValidationInfo) -> list[int]:
+        count = (info.context or {})["sentences"]
+        absent = [number for number in numbers if not 1 <= number <= count]
+        if absent:
+            raise ValueError(f"there is no sentence {absent[0]}; there are {count}")
+        return list(dict.fromkeys(numbers))
+
+
+class AspectReply(_Cites):
+    """One aspect and the sentences that show it."""
+
+    text: Annotated[str, StringConstraints(min_length=3, max_length=120, strip_whitespace=True)]
+    sentences: list[int] = Field(min_length=1, max_length=3)
+
+
+class AspectsReply(_Reply):
+    """Four aspects of one review."""
+
+    category_preference: AspectReply | None
+    purchase_purpose: AspectReply | None
+    quality_criteria: AspectReply | None
+    usage_context: AspectReply | None
+
+
+class SummaryReply(_Reply):
+    """What an item is."""
+
+    summary: Annotated[str, StringConstraints(min_length=10, max_length=500, strip_whitespace=True)]
+
+
+class PersonaReply(_Cites):
+    """One persona and the sentences that show it."""
+
+    name: Annotated[str, StringConstraints(min_length=3, max_length=40, strip_whitespace=True)]
+    description: Annotated[str, StringConstraints(min_length=20, max_length=500, strip_whitespace=True)]
+    preference_rationale: Annotated[str, StringConstraints(min_length=10, max_length=300, strip_whitespace=True)]
+    sentences: list[int] = Field(min_length=1, max_length=12)
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if len(name.split()) > _NAME_WORDS:
+            raise ValueError(f"a name has at most {_NAME_WORDS} words")
+        return name
+
+
+class PersonasReply(_Reply):
+    """Personas of one item; `least` and `most` of the validation context bound their number."""
+
+    personas: list[PersonaReply]
+
+    @model_validator(mode="after")
+    def _as_many_as_asked(self, info: ValidationInfo) -> "PersonasReply":
+        bounds = info.context or {}
+        if not bounds["least"] <= len(self.personas) <= bounds["most"]:
+            raise ValueError(f"{len(self.personas)} personas, asked for {bounds['least']} to {bounds['most']}")
+        return self
+
+
+class JudgeReply(_Reply):
+    """Which of an item's personas a user was."""
+
+    reasoning: Annotated[str, StringConstraints(min_length=10, max_length=400, strip_whitespace=True)]
+    persona: int
+
+    @field_validator("persona")
+    @classmethod
+    def _exists(cls, number: int, info: ValidationInfo) -> int:
+        count = (info.context or {})["personas"]
+        if not 1 <= number <= count:
+            raise ValueError(f"there is no persona {number}; there are {count}")
+        return number
+
+
+@functools.lru_cache(maxsize=1024)
+def _schema(table: str, bounds: tuple[tuple[str, int], ...]) -> dict[str, Any]:
+    raw = json.loads((_SCHEMAS / f"{table}.json").read_text(encoding="utf-8"))
+    values = {f"${name}": value for name, value in bounds}
+
+    def bound(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: node[key] if key == "$ref" else bound(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [bound(value) for value in node]
+        return values[node] if isinstance(node, str) and node.startswith("$") else node
+
+    schema: dict[str, Any] = bound(raw)
+    return schema
+
+
+def output_schema(table: str, bounds: Mapping[str, int]) -> dict[str, Any]:
+    """`schemas/llm/<table>.json` with its `$bounds` filled in; one object per set of bounds. Raises KeyError for one not given."""
+    return _schema(table, tuple(sorted(bounds.items())))

@@ -1,0 +1,169 @@
+"""vLLM, offline: the engine on a GPU worker, and on a CPU for trying it out.
+
+The engine is stepped by hand instead of calling `LLM.chat`: it stays full while answers are stored as they finish. A
+request goes in as token ids, so that what was counted is what is sent.
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from persona_pipeline.config import LlmConfig
+from persona_pipeline.errors import ConfigError
+from persona_pipeline.extract.llm.engine import Answer, EngineDiedError
+from persona_pipeline.extract.llm.requests import Request
+
+MODELS = Path(sys.prefix) / "models"
+"""Where `make setup` puts models that packages carry."""
+
+_WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
+
+
+class VllmBackend:
+    """A model in a local folder."""
+
+    def __init__(self, config: LlmConfig) -> None:
+        self._config = config
+        self._folder = _model_folder(config.model)
+        self.model = f"{config.model}@{config.revision or _revision(self._folder)}"
+        self.context_tokens = config.context_tokens
+
+    def count_tokens(self, requests: Sequence[Request]) -> list[int]:
+        """By the model's own tokenizer and chat template."""
+        return [len(self.tokens(request)) for request in requests]
+
+    def tokens(self, request: Request) -> list[int]:
+        """Prompt as token ids."""
+        found: list[int] = self._tokenizer.apply_chat_template(
+            request.messages, add_generation_prompt=True, tokenize=True, return_dict=False
+        )
+        return found
+
+    def start(self) -> "VllmEngine":
+        """Load the model; some ten seconds to minutes."""
+        return VllmEngine(self, self._folder, self._config)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
+
+
+class VllmEngine:
+    """One running vLLM engine."""
+
+    def __init__(self, backend: VllmBackend, folder: Path, config: LlmConfig) -> None:
+        # Read by vLLM at import.
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB; only the CPU build looks at it
+        if config.in_process:
+            os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        try:
+            from vllm import LLM
+        except ImportError as error:
+            raise ConfigError(
+                "extraction.extractor vllm: vLLM is not installed here. A GPU worker needs requirements-gpu.txt, "
+                f"a machine without a GPU requirements-vllm-cpu.txt ({error})"
+            ) from error
+        self._backend = backend
+        self._most = 2 * config.max_concurrent
+        self._keys: dict[str, str] = {}
+        self._submitted = 0
+        try:
+            self._engine = LLM(
+                model=str(folder),
+                max_model_len=config.context_tokens,
+                max_num_seqs=config.max_concurrent,
+                enable_prefix_caching=True,
+                # Per request the flag does nothing (0.32): without it here, a model may loop on white space until its
+                # tokens are spent.
+                structured_outputs_config={"backend": "xgrammar", "disable_any_whitespace": True},
+                **config.engine_options,
+            ).llm_engine
+        except Exception as error:  # vLLM raises many kinds, all of which mean that there is no engine
+            raise EngineDiedError(f"vLLM did not start with {folder}: {error}") from error
+
+    def room(self) -> int:
+        """Twice what it runs at once, so that its scheduler always has something waiting."""
+        return self._most - len(self._keys)
+
+    def submit(self, request: Request) -> None:
+        """Queue it."""
+        tokens = self._backend.tokens(request)
+        self._submitted += 1
+        request_id = str(self._submitted)
+        try:
+            self._engine.add_request(request_id, {"prompt_token_ids": tokens}, self._sampling(request))
+        except Exception as error:  # whatever breaks here, the engine did not take it
+            raise EngineDiedError(f"vLLM took no request: {error}") from error
+        self._keys[request_id] = request.key
+
+    def poll(self) -> list[Answer]:
+        """One step of the engine."""
+        if not self._keys:
+            return []
+        try:
+            outputs: Any = self._engine.step()
+        except Exception as error:  # whatever breaks a step breaks the engine
+            raise EngineDiedError(f"vLLM broke down: {type(error).__name__}: {error}") from error
+        answers = []
+        for output in outputs:
+            if output.finished:
+                done = output.outputs[0]
+                answers.append(
+                    Answer(
+                        self._keys.pop(output.request_id),
+                        done.text,
+                        "length" if done.finish_reason == "length" else "stop",
+                        len(output.prompt_token_ids or ()),
+                        len(done.token_ids),
+                    )
+                )
+        return answers
+
+    def close(self) -> None:
+        """End the engine's process."""
+        core = getattr(self._engine, "engine_core", None)
+        if core is not None:
+            core.shutdown()
+
+    def _sampling(self, request: Request) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import StructuredOutputsParams
+
+        s = request.sampling
+        return SamplingParams(
+            temperature=s.temperature,
+            max_tokens=s.max_tokens,
+            seed=s.seed,
+            structured_outputs=StructuredOutputsParams(json=dict(request.schema)),
+        )
+
+
+def _model_folder(name: str) -> Path:
+    if not name:
+        raise ConfigError("extraction.llm.model: name the folder of a model; nothing is downloaded at run time")
+    for folder in (Path(name), MODELS / name):
+        if (folder / "config.json").is_file():
+            return folder
+    raise ConfigError(
+        f"extraction.llm.model {name}: no model there, nor in {MODELS} (a folder with config.json is expected)"
+    )
+
+
+def _revision(folder: Path) -> str:
+    """What the folder holds, told from names and sizes of its weights and the content of its small files."""
+    seen = hashlib.sha256()
+    for path in sorted(folder.glob("*.json")):
+        seen.update(path.read_bytes())
+    for pattern in _WEIGHTS:
+        for path in sorted(folder.glob(pattern)):
+            seen.update(f"{path.name}:{path.stat().st_size}".encode())
+    return seen.hexdigest()[:12]

@@ -1,0 +1,29 @@
+"""A ledger on an empty warehouse, and who asks."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixture_engine import FixtureBackend
+
+from persona_pipeline.config import LlmConfig
+from persona_pipeline.extract.llm.ask import Asker
+from persona_pipeline.extract.llm.ledger import Ledger
+from persona_pipeline.warehouse import Warehouse
+
+AS_OF = date(2024, 1, 1)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(tmp_path / "wh")
+
+
+@pytest.fixture
+def asker(warehouse: Warehouse) -> Callable[..., Asker]:
+    def make(backend: FixtureBackend, **settings: Any) -> Asker:
+        return Asker(backend, Ledger(warehouse, AS_OF), LlmConfig(**settings))
+
+    return make

@@ -1,0 +1,181 @@
+"""Asking: one outcome each, every answer paid for once, whatever the engine does."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from fixture_engine import FixtureBackend
+from pydantic import BaseModel
+
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.extract.llm.ask import Asker, Question
+from persona_pipeline.extract.llm.engine import Answer
+from persona_pipeline.extract.llm.requests import Request, Sampling
+from persona_pipeline.warehouse import Warehouse
+
+MakeAsker = Callable[..., Asker]
+
+
+class Number(BaseModel):
+    number: int
+
+
+def question(subject: str, user: str | None = None, max_tokens: int = 20) -> Question:
+    request = Request(
+        "item_personas",
+        subject,
+        "say",
+        user or f"about {subject}",
+        {},
+        FixtureBackend.model,
+        Sampling(max_tokens, 0.0, 0),
+    )
+    return Question(request, Number)
+
+
+def number(request: Request) -> str:
+    return json.dumps({"number": len(request.user)})
+
+
+def test_every_question_has_its_own_outcome_in_order(asker: MakeAsker) -> None:
+    backend = FixtureBackend(number)
+    questions = [question("x" * n) for n in range(1, 24)]
+    outcomes = asker(backend).ask(questions)
+    assert [o.request.subject for o in outcomes] == [q.request.subject for q in questions]
+    assert [o.value.number for o in outcomes if isinstance(o.value, Number)] == [
+        len("about ") + n for n in range(1, 24)
+    ]
+    assert len(backend.engines) == 1
+
+
+def test_an_answered_key_is_never_asked_again(asker: MakeAsker) -> None:
+    backend = FixtureBackend(number)
+    questions = [question(str(n)) for n in range(40)]
+    first = asker(backend)
+    first.ask(questions)
+    first.close()
+    again = asker(FixtureBackend(number))
+    outcomes = again.ask([*questions, question("new one")])
+    assert [r.subject for r in again.backend.asked] == ["new one"]  # type: ignore[attr-defined]
+    assert [o.cached for o in outcomes] == [True] * 40 + [False]
+    assert (again.usage.asked, again.usage.cached) == (1, 40)
+
+
+def test_nothing_new_starts_no_engine(asker: MakeAsker) -> None:
+    asker(FixtureBackend(number)).ask([question("a")])
+    second = FixtureBackend(number)
+    asker(second).ask([question("a")])
+    assert second.engines == []
+
+
+def test_the_same_question_about_two_subjects_is_asked_once(asker: MakeAsker) -> None:
+    backend = FixtureBackend(number)
+    outcomes = asker(backend).ask([question("a", "same"), question("b", "same"), question("c", "same")])
+    assert len(backend.asked) == 1
+    assert [o.name for o in outcomes] == ["ok"] * 3
+
+
+def test_one_question_answered_long_before_its_twin_comes_up_is_not_asked_twice(asker: MakeAsker) -> None:
+    backend = FixtureBackend(lambda request: "no" if request.sampling.seed == 0 else number(request))
+    questions = [question("a", "same"), *(question(str(n)) for n in range(30)), question("z", "same")]
+    asker(backend).ask(questions)
+    assert len({r.key for r in backend.asked}) == len(backend.asked)
+
+
+def test_malformed_replies_are_asked_again_with_other_seeds_and_then_given_up(asker: MakeAsker) -> None:
+    backend = FixtureBackend(lambda request: "no" if request.sampling.seed < 2 else number(request))
+    (outcome,) = asker(backend, attempts=3).ask([question("a")])
+    assert (outcome.name, outcome.attempts) == ("ok", 3)
+    assert [(r.sampling.seed, r.sampling.temperature) for r in backend.asked] == [(0, 0.0), (1, 0.7), (2, 0.7)]
+    (outcome,) = asker(FixtureBackend(lambda _: "no"), attempts=2).ask([question("b")])
+    assert (outcome.name, outcome.attempts, outcome.value) == ("invalid_json", 2, None)
+
+
+def test_cut_off_replies_get_twice_the_room(asker: MakeAsker) -> None:
+    rambling = "so " * 30
+    backend = FixtureBackend(lambda request: rambling if request.sampling.max_tokens < 40 else number(request))
+    (outcome,) = asker(backend).ask([question("a")])
+    assert outcome.name == "ok"
+    assert [r.sampling.max_tokens for r in backend.asked] == [20, 40]
+
+
+def test_a_rerun_climbs_the_same_ladder_without_asking(asker: MakeAsker) -> None:
+    broken = asker(FixtureBackend(lambda _: "{"), attempts=3)
+    first = broken.ask([question("a")])
+    second = FixtureBackend(lambda _: "{")
+    again = asker(second, attempts=3).ask([question("a")])
+    assert second.asked == []
+    assert (again[0].name, again[0].detail) == (first[0].name, first[0].detail)
+
+
+def test_what_does_not_fit_is_too_long_and_never_submitted(asker: MakeAsker) -> None:
+    backend = FixtureBackend(number)
+    long = question("long", "word " * 3_000)
+    outcomes = asker(backend).ask([question("a"), long, question("b")])
+    assert [o.name for o in outcomes] == ["ok", "too_long", "ok"]
+    assert {r.subject for r in backend.asked} == {"a", "b"}
+
+
+def test_too_long_is_no_answer_on_record(asker: MakeAsker, warehouse: Warehouse) -> None:
+    one = asker(FixtureBackend(number))
+    one.ask([question("long", "word " * 3_000), question("a")])
+    one.close()
+    assert warehouse.read("llm_calls")["subject_id"].to_pylist() == ["a"]
+
+
+def test_an_engine_error_is_tried_again_and_stays_off_the_record(asker: MakeAsker, warehouse: Warehouse) -> None:
+    failing = FixtureBackend(lambda r: Answer(r.key, "", "error", 0, 0, "503"))
+    one = asker(failing, attempts=3, max_engine_errors=1.0)
+    (outcome,) = one.ask([question("a")])
+    one.close()
+    assert (outcome.name, outcome.detail, len(failing.asked)) == ("engine_error", "503", 3)
+    assert warehouse.read("llm_calls").num_rows == 0
+    (outcome,) = asker(FixtureBackend(number)).ask([question("a")])
+    assert (outcome.name, outcome.cached) == ("ok", False)
+
+
+def test_too_many_engine_errors_fail_the_task_and_keep_what_was_answered(asker: MakeAsker) -> None:
+    def every_other(request: Request) -> str | Answer:
+        return number(request) if int(request.subject) % 2 else Answer(request.key, "", "error", 0, 0, "503")
+
+    questions = [question(str(n)) for n in range(10)]
+    with pytest.raises(PipelineError, match=r"5 of 10 requests .* 503"):
+        asker(FixtureBackend(every_other), attempts=1).ask(questions)
+    after = FixtureBackend(number)
+    asker(after).ask(questions)
+    assert len(after.asked) == 5
+
+
+def test_a_dead_engine_is_replaced_and_only_open_requests_are_repeated(asker: MakeAsker) -> None:
+    backend = FixtureBackend(number, life=8)
+    outcomes = asker(backend, engine_restarts=9).ask([question(str(n)) for n in range(20)])
+    assert [o.name for o in outcomes] == ["ok"] * 20
+    assert len(backend.engines) > 1
+    assert all(engine.closed for engine in backend.engines[:-1])
+    repeated = len(backend.asked) - 20
+    assert 0 < repeated <= 5 * (len(backend.engines) - 1)  # at most what was under way
+
+
+def test_an_engine_that_keeps_dying_fails_the_task(asker: MakeAsker) -> None:
+    backend = FixtureBackend(number, life=0)
+    backend.lives = 0
+    with pytest.raises(PipelineError, match="engine_restarts"):
+        asker(backend, engine_restarts=2).ask([question("a")])
+    assert len(backend.engines) == 3
+
+
+def test_a_reply_that_contradicts_itself_is_a_label_conflict(asker: MakeAsker) -> None:
+    asked = replace(question("a"), check=lambda reply: "odd" if "3" in str(reply) else "")
+    (outcome,) = asker(FixtureBackend(lambda _: '{"number": 3}'), attempts=1).ask([asked])
+    assert (outcome.name, outcome.detail) == ("label_conflict", "odd")
+
+
+def test_requests_of_one_grammar_lie_together(asker: MakeAsker) -> None:
+    backend = FixtureBackend(number)
+    schemas = [{"n": n % 3} for n in range(12)]
+    asker(backend).ask(
+        [Question(replace(question(str(n)).request, schema=schema), Number) for n, schema in enumerate(schemas)]
+    )
+    order = [r.schema["n"] for r in backend.asked]
+    assert order == sorted(order)

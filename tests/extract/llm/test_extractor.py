@@ -1,0 +1,204 @@
+"""The LLM extractor on a fixture engine: spans are verbatim, refusals typed, and strangers' commands stay data."""
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from fixture_engine import FixtureBackend, embed
+
+from persona_pipeline.config import ExtractionConfig, LlmConfig
+from persona_pipeline.extract.llm.ask import Asker
+from persona_pipeline.extract.llm.extractor import LlmExtractor
+from persona_pipeline.extract.llm.requests import Request
+from persona_pipeline.extract.protocol import ItemEvidence, ItemText, ReviewText, Stage
+
+MakeAsker = Callable[..., Asker]
+
+TEXT = "The tone is bright. I play on stage every week! Shipping was fine."
+
+
+def numbered(request: Request) -> dict[int, str]:
+    return {int(n): text for n, text in re.findall(r"^\[(\d+)\] (.*)$", request.user, re.MULTILINE)}
+
+
+def honest(request: Request) -> str:
+    """A model that does as it is told, with the reviews' own words."""
+    sentences = numbered(request)
+    if request.stage == "review_aspects":
+        found = dict.fromkeys(request.schema["required"])
+        tone = [n for n, text in sentences.items() if "tone" in text]
+        stage = [n for n, text in sentences.items() if "stage" in text]
+        aspects = {
+            **found,
+            **({"quality_criteria": {"text": "a bright tone", "sentences": tone[:3]}} if tone else {}),
+            **({"usage_context": {"text": "play on stage", "sentences": stage[:3]}} if stage else {}),
+        }
+        return json.dumps(aspects)
+    if request.stage == "item_summaries":
+        return json.dumps({"summary": "Steel guitar strings with a bright tone."})
+    personas: list[dict[str, object]] = []
+    for name, word in (("Tone seekers", "tone"), ("Stage players", "stage"), ("Gift givers", "gift")):
+        cited = [n for n, text in sentences.items() if word in text]
+        if cited:
+            description = f"They care about the {word}: {sentences[cited[0]].rstrip('.!')}."
+            personas.append(
+                {
+                    "name": name,
+                    "description": description,
+                    "preference_rationale": f"The {word} suits them.",
+                    "sentences": cited[:12],
+                }
+            )
+    most = request.schema["properties"]["personas"]["maxItems"]
+    return json.dumps({"personas": personas[:most]})
+
+
+def reviews(*texts: str) -> tuple[ReviewText, ...]:
+    return tuple(ReviewText(f"r{i}", f"user{i}", "i1", 5.0 - i % 2, text) for i, text in enumerate(texts))
+
+
+def item(*texts: str, title: str | None = "Strings") -> ItemEvidence:
+    return ItemEvidence(ItemText("i1", title), "Steel strings.", reviews(*texts))
+
+
+@pytest.fixture
+def make(asker: MakeAsker) -> Callable[..., LlmExtractor]:
+    def build(reply: Callable[[Request], str] = honest, **llm: object) -> LlmExtractor:
+        backend = FixtureBackend(reply)
+        settings = ExtractionConfig(llm=LlmConfig.model_validate(llm))
+        return LlmExtractor(settings, asker(backend, **llm), embed)
+
+    return build
+
+
+def backend_of(extractor: LlmExtractor) -> FixtureBackend:
+    backend = extractor._asker.backend
+    assert isinstance(backend, FixtureBackend)
+    return backend
+
+
+def test_aspects_are_verbatim_spans(make: Callable[..., LlmExtractor]) -> None:
+    ((aspects, refusals), (none, _)) = make().aspects(reviews(TEXT, ""))
+    assert refusals == []
+    assert aspects is not None
+    assert none is not None
+    assert none.texts == {}
+    assert aspects.texts == {"quality_criteria": "a bright tone", "usage_context": "play on stage"}
+    assert [q.quote for q in aspects.evidence] == ["The tone is bright.", "I play on stage every week!"]
+    assert all(TEXT[q.start : q.end] == q.quote for q in aspects.evidence)
+
+
+def test_an_aspect_its_sentence_does_not_show_is_ungrounded(make: Callable[..., LlmExtractor]) -> None:
+    def wrong(_: Request) -> str:
+        none = {"category_preference": None, "quality_criteria": None, "usage_context": None}
+        return json.dumps({**none, "purchase_purpose": {"text": "birthday present for mother", "sentences": [1]}})
+
+    ((aspects, (refusal,)),) = make(wrong).aspects(reviews(TEXT))
+    assert aspects is not None
+    assert aspects.texts == {}
+    assert (refusal.subject, refusal.reason) == ("r0", "ungrounded")
+    assert "birthday present" in refusal.detail
+
+
+def test_no_usable_reply_is_no_answer_with_its_reason(make: Callable[..., LlmExtractor]) -> None:
+    extractor = make(lambda _: "nonsense", attempts=2)
+    ((aspects, (refusal,)),) = extractor.aspects(reviews(TEXT))
+    assert aspects is None
+    assert refusal.reason == "invalid_json"
+    ((personas, (refusal,)),) = extractor.personas([item(TEXT)])
+    assert personas == []
+    assert refusal.reason == "invalid_json"
+
+
+def test_personas_rest_on_verbatim_sentences(make: Callable[..., LlmExtractor]) -> None:
+    texts = [
+        "Bright tone here.",
+        "The tone is bright.",
+        "On stage every week.",
+        "A stage favourite.",
+        "A gift for my son.",
+        "Great gift.",
+    ]
+    ((personas, refusals),) = make().personas([item(*texts)])
+    assert refusals == []
+    assert [p.name for p in personas] == ["Tone seekers", "Stage players"]  # one per three reviews
+    for p in personas:
+        assert p.source == "llm"
+        assert p.support == len({q.ref for q in p.evidence})
+        for quote in p.evidence:
+            assert texts[int(quote.ref[1:])][quote.start : quote.end] == quote.quote
+
+
+def test_personas_are_asked_about_what_the_aspects_rest_on(make: Callable[..., LlmExtractor]) -> None:
+    extractor = make()
+    evidence = item(TEXT, "Loud. The tone is bright.")
+    found = tuple(aspects for aspects, _ in extractor.aspects(evidence.reviews) if aspects)
+    list(extractor.personas([ItemEvidence(evidence.item, "", evidence.reviews, found)]))
+    asked = backend_of(extractor).asked[-1]
+    assert list(numbered(asked).values()) == [
+        "The tone is bright.",
+        "I play on stage every week!",
+        "The tone is bright.",
+    ]
+    assert "Shipping" not in asked.user
+    assert "(usage context: play on stage)" in asked.user
+
+
+def test_an_item_without_words_gets_a_provisional_persona_and_no_request(make: Callable[..., LlmExtractor]) -> None:
+    extractor = make()
+    ((personas, refusals), (none, (refusal,))) = extractor.personas([item(), item(title=None)])
+    assert [(p.source, p.support) for p in personas] == [("metadata", 0)]
+    assert refusals == []
+    assert none == []
+    assert refusal.reason == "no_evidence"
+    assert backend_of(extractor).asked == []
+
+
+def test_what_does_not_fit_loses_its_last_reviews_whole(make: Callable[..., LlmExtractor]) -> None:
+    extractor = make(max_tokens={"personas": 1_500})
+    texts = [
+        f"The {('tone', 'stage')[n % 2]} of set {n} is bright and warm and full of life indeed." for n in range(60)
+    ]
+    ((personas, refusals),) = extractor.personas([item(*texts)])
+    assert personas
+    assert refusals == []
+    asked = backend_of(extractor).asked[-1]
+    shown = list(numbered(asked).values())
+    assert 1 < len(shown) < 60
+    assert shown == texts[: len(shown)]
+
+
+def test_the_schema_admits_only_sentences_that_exist(make: Callable[..., LlmExtractor]) -> None:
+    extractor = make()
+    list(extractor.aspects(reviews("One. Two words here. Three.", "Only one.", "Another one.")))
+    limits = {}
+    for request in backend_of(extractor).asked:
+        limits[request.subject] = request.schema["$defs"]["aspect"]["anyOf"][1]["properties"]["sentences"]["items"][
+            "maximum"
+        ]
+    assert limits == {"r0": 3, "r1": 1, "r2": 1}
+    assert len({request.schema_key for request in backend_of(extractor).asked}) == 2  # one grammar per count
+
+
+def test_versions_follow_what_each_stage_rests_on(make: Callable[..., LlmExtractor]) -> None:
+    plain, hot = make(), make(temperature=0.5)
+    stages: tuple[Stage, ...] = ("review_aspects", "item_summaries", "item_personas")
+    assert len({plain.version(stage) for stage in stages}) == 3
+    assert all(plain.version(stage) == make().version(stage) != hot.version(stage) for stage in stages)
+    longer = make(max_tokens={"personas": 900})
+    assert longer.version("review_aspects") == plain.version("review_aspects")
+    assert longer.version("item_personas") != plain.version("item_personas")
+
+
+def test_summaries(make: Callable[..., LlmExtractor]) -> None:
+    told = ItemEvidence(ItemText("i1", "Steel guitar strings", "A bright tone."), "", ())
+    empty = ItemEvidence(ItemText("i2"), "", ())
+    ((summary, _), (nothing, _)) = make().summaries([told, empty])
+    assert summary is not None
+    assert nothing is not None
+    assert (summary.source, nothing.source, nothing.summary) == ("metadata", "none", "")
+    invented = make(lambda _: json.dumps({"summary": "A fishing boat for two anglers."}), seed=1)
+    ((summary, (refusal,)),) = invented.summaries([told])
+    assert summary is None
+    assert refusal.reason == "ungrounded"
