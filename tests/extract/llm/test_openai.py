@@ -89,7 +89,8 @@ def config(server: Server, **settings: Any) -> LlmConfig:
 
 
 def ask(engine: OpenAIEngine, requests: list[Request]) -> dict[str, Answer]:
-    waiting, found = list(requests), {}
+    waiting = list(requests)
+    found: dict[str, Answer] = {}
     try:
         while waiting or len(found) < len(requests):
             while waiting and engine.room() > 0:

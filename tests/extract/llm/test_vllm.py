@@ -11,8 +11,8 @@ import pytest
 from persona_pipeline.config import LlmConfig, load_config
 from persona_pipeline.errors import ConfigError
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.small_model import FOLDER
 from persona_pipeline.extract.llm.vllm import VllmBackend
+from persona_pipeline.small_model import FOLDER
 from persona_pipeline.warehouse import Warehouse
 
 needs_model = pytest.mark.skipif(
