@@ -63,4 +63,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]))))
+    if len(sys.argv) > 1:
+        print(json.dumps(main(Path(sys.argv[1]))))
+    else:
+        print(json.dumps({"skipped": "give the folder of the published sample"}))
