@@ -9,9 +9,10 @@ import pyarrow.compute as pc
 from jobs.runner import Night, run
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.extract.extractors import item_evidence, make_extractor
-from persona_pipeline.extract.identity import rows_with_ids
+from persona_pipeline.extract.identity import kept_rows, label, rows_with_ids
 from persona_pipeline.extract.quarantine import write_refusals
-from persona_pipeline.extract.work import evidence_texts, items_to_profile, vanished
+from persona_pipeline.extract.remembering import remembering
+from persona_pipeline.extract.work import evidence_texts, items_to_profile, standing, vanished
 from persona_pipeline.text_embeddings import Embedder
 
 
@@ -30,22 +31,24 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         earlier.setdefault(persona["item_id"], []).append(persona)
     rows, refused = [], []
     asked = wanted.to_pylist()
-    outcomes = extractor.personas([item_evidence(row) for row in asked])
+    outcomes = list(extractor.personas([item_evidence(row) for row in asked]))
+    extractor.close()
+    new = [label(p.name, p.description) for personas, _ in outcomes for p in personas]
+    old = [label(row["name"], row["description"]) for before in earlier.values() for row in before]
+    embed = remembering(embedder, [*new, *old] if old else [])
+    stands = standing(warehouse, parent.filter(pc.is_in(parent["item_id"], wanted["item_id"])))
     for row, (personas, refusals) in zip(asked, outcomes, strict=True):
         item, key = row["item_id"], row["extraction_key"]
         before = earlier.get(item, [])
-        # Without a single good persona the item keeps the last good ones.
-        rows += (
-            rows_with_ids(item, personas, before, key, night.as_of, embedder, config.match_threshold)
-            if personas
-            else before
-        )
+        if personas:
+            rows += rows_with_ids(item, personas, before, key, night.as_of, embed, config.match_threshold)
+        else:
+            rows += kept_rows(before, stands, night.as_of)
         refused += [(refusal, key) for refusal in refusals]
-    extractor.close()
-    new = pa.Table.from_pylist(rows, schema=schema)
+    made = pa.Table.from_pylist(rows, schema=schema)
     gone = vanished(warehouse, parent, night.as_of)
     written = [
-        warehouse.replace("item_personas", pa.concat_tables([unchanged.cast(schema), new, gone.cast(schema)])),
+        warehouse.replace("item_personas", pa.concat_tables([unchanged.cast(schema), made, gone.cast(schema)])),
         write_refusals(warehouse, "item_personas", [row["item_id"] for row in asked], refused),
     ]
     return {

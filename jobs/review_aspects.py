@@ -29,9 +29,10 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         refused += [(refusal, row["extraction_key"]) for refusal in refusals]
     extractor.close()
     new = pa.Table.from_pylist(found, schema=load_contract("review_aspects").arrow_schema())
+    # Refusals first: killed in between, the rerun still counts these reviews as open, and writes both again.
     written = [
-        night.warehouse.replace("review_aspects", pa.concat_tables([known.cast(new.schema), new])),
         write_refusals(night.warehouse, "review_aspects", [row["review_id"] for row in rows], refused),
+        night.warehouse.replace("review_aspects", pa.concat_tables([known.cast(new.schema), new])),
     ]
     with_aspects = sum(bool(row["evidence"]) for row in found)
     return {

@@ -1,7 +1,8 @@
 """What every job does around its own work: arguments, the night it belongs to, errors, the summary.
 
 The last line of stdout is the job's JSON summary (Airflow keeps it as the task's XCom), and so is the first, a line
-that says it started. A PipelineError is printed without a traceback and ends the job with exit code 65.
+that says it started. A PipelineError is printed without a traceback and ends the job with exit code 65, or
+75 where trying again may help.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from persona_pipeline.config import PipelineConfig, load_config, parse_as_of
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.errors import PipelineError, TransientError
 from persona_pipeline.publish.releases import Release, parent_of
 from persona_pipeline.warehouse import Warehouse, read_summaries, write_summary
 
@@ -40,6 +41,7 @@ class Night:
 
 
 FAULT = 65  # EX_DATAERR: Airflow does not retry a job that ends with it
+TRY_AGAIN = 75  # EX_TEMPFAIL: it does
 
 Job = Callable[[Night, argparse.Namespace], dict[str, Any]]
 
@@ -62,7 +64,7 @@ def run(name: str, job: Job, options: Callable[[argparse.ArgumentParser], None] 
     except PipelineError as error:
         print(json.dumps({"job": name, "event": "failed", "error": str(error)}), flush=True)
         print(f"{name}: {error}", file=sys.stderr, flush=True)
-        sys.exit(FAULT)
+        sys.exit(TRY_AGAIN if isinstance(error, TransientError) else FAULT)
     print(json.dumps(summary), flush=True)
     sys.stderr.flush()
     # Interpreter shutdown waits for the JVM and for idle thread pools; everything is on disk.

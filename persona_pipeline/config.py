@@ -65,7 +65,6 @@ class LlmTokensConfig(_Stage):
     aspects: int = Field(320, ge=16, description="aspects of a review")
     summary: int = Field(160, ge=16, description="summary of an item")
     personas: int = Field(1_400, ge=16, description="personas of an item")
-    judge: int = Field(160, ge=16, description="choice of a persona for a user")
 
 
 class LlmConfig(_Stage):
@@ -91,6 +90,15 @@ class LlmConfig(_Stage):
         description="the task fails when the engine leaves a larger share of requests without an answer",
     )
     engine_restarts: int = Field(3, ge=0, description="engines that may die before the task fails")
+    token_ceiling: int = Field(
+        0,
+        ge=0,
+        description="a stage that would need more tokens, prompts and whole replies, fails before it asks; 0: none",
+    )
+    ledger: str = Field(
+        "",
+        description="warehouse whose llm_calls are used and added to, so that a backtest pays for nothing twice; empty: its own",
+    )
     in_process: bool = Field(
         False, description="vllm: no process of its own for the engine; starts sooner, but its death is the task's"
     )

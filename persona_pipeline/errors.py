@@ -5,6 +5,10 @@ class PipelineError(Exception):
     """A fault in input, configuration or environment. Shown without a traceback; exit code 1."""
 
 
+class TransientError(PipelineError):
+    """Something outside failed that may well work the next time; a retry is worth it."""
+
+
 class ConfigError(PipelineError):
     """A configuration file or option is wrong."""
 

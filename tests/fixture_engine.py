@@ -1,8 +1,10 @@
 """An engine whose answer depends on the request alone, and a word-count embedding."""
 
+import json
 import re
 import zlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -74,3 +76,72 @@ def embed(texts: Sequence[str]) -> np.ndarray:
             matrix[row, zlib.crc32(word.encode()) % 512] += 1
     normalised: np.ndarray = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
     return normalised
+
+
+def numbered(request: Request) -> dict[int, str]:
+    return {int(n): text for n, text in re.findall(r"^\[(\d+)\] (.*)$", request.user, re.MULTILINE)}
+
+
+def honest(request: Request) -> str:
+    """A model that does as it is told, with the reviews' own words."""
+    sentences = numbered(request)
+    if request.stage == "review_aspects":
+        found = dict.fromkeys(request.schema["required"])
+        tone = [n for n, text in sentences.items() if "tone" in text]
+        stage = [n for n, text in sentences.items() if "stage" in text]
+        aspects = {
+            **found,
+            **({"quality_criteria": {"text": "a bright tone", "sentences": tone[:3]}} if tone else {}),
+            **({"usage_context": {"text": "play on stage", "sentences": stage[:3]}} if stage else {}),
+        }
+        return json.dumps(aspects)
+    if request.stage == "item_summaries":
+        return json.dumps({"summary": "Steel guitar strings with a bright tone."})
+    personas: list[dict[str, object]] = []
+    for name, word in (("Tone seekers", "tone"), ("Stage players", "stage"), ("Gift givers", "gift")):
+        cited = [n for n, text in sentences.items() if word in text]
+        if cited:
+            description = f"They care about the {word}: {sentences[cited[0]].rstrip('.!')}."
+            personas.append(
+                {
+                    "name": name,
+                    "description": description,
+                    "preference_rationale": f"The {word} suits them.",
+                    "sentences": cited[:12],
+                }
+            )
+    most = request.schema["properties"]["personas"]["maxItems"]
+    return json.dumps({"personas": personas[:most]})
+
+
+def echo(request: Request) -> str:
+    """A model with nothing to say but what it reads: every claim is a sentence it cites."""
+    sentences = numbered(request)
+    if request.stage == "review_aspects":
+        aspect = {"text": sentences[1].rstrip(".!")[:120], "sentences": [1]}
+        return json.dumps({name: aspect if name == "quality_criteria" else None for name in request.schema["required"]})
+    if request.stage == "item_summaries":
+        return json.dumps({"summary": max(request.user.splitlines(), key=len).split(": ", 1)[1].ljust(10, ".")})
+    bounds = request.schema["properties"]["personas"]
+    personas = [
+        {
+            "name": f"Kind {n}",
+            "description": text.ljust(20, "."),
+            "preference_rationale": text.ljust(10, "."),
+            "sentences": [n],
+        }
+        for n, text in sentences.items()
+    ]
+    return json.dumps({"personas": personas[: bounds["maxItems"]]})
+
+
+class WordCounts:
+    """The base model of `embed`, where an `Embedder` looks for one."""
+
+    dimensions = 512
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        return embed(texts)

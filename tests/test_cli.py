@@ -1,13 +1,18 @@
 """What a person sees when something is wrong: one clear message, exit code 1, nothing left behind."""
 
+import argparse
 import gzip
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from jobs.runner import Night, run
+from persona_pipeline.errors import TransientError
 
 LINE = {"user_id": "u", "item_id": "i", "rating": 5, "text": "Good for travel.", "timestamp": 1_718_000_000}
 COMMAND = str(Path(sys.executable).parent / "persona-pipeline")
@@ -80,6 +85,16 @@ def test_top_before_any_release(tmp_path: Path) -> None:
     done = pipeline(tmp_path, "top", "u")
     assert done.returncode == 1
     assert "nothing has been published" in " ".join(done.stderr.split())
+
+
+def test_trouble_that_may_pass_ends_with_75(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unlucky(_night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+        raise TransientError("the server is busy")
+
+    monkeypatch.setattr(sys, "argv", ["unlucky", "--warehouse", str(tmp_path), "--as-of", "2024-01-01"])
+    with pytest.raises(SystemExit) as ended:
+        run("unlucky", unlucky)
+    assert ended.value.code == 75
 
 
 def test_job_faults_end_with_65(tmp_path: Path) -> None:

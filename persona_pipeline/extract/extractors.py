@@ -44,7 +44,8 @@ def make_extractor(
     from persona_pipeline.extract.llm.extractor import LlmExtractor
     from persona_pipeline.extract.llm.ledger import Ledger
 
-    return LlmExtractor(config, Asker(_backend(config), Ledger(warehouse, as_of), config.llm), embed)
+    kept = Warehouse(config.llm.ledger, warehouse.commit) if config.llm.ledger else warehouse
+    return LlmExtractor(config, Asker(_backend(config), Ledger(kept, as_of), config.llm), embed)
 
 
 def _backend(config: ExtractionConfig) -> "Backend":

@@ -7,6 +7,7 @@ their texts. The assignment with the highest total likeness is taken (Hungarian)
 import hashlib
 import itertools
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date
 from typing import Any
 
@@ -68,11 +69,25 @@ def rows_with_ids(
     return rows
 
 
+def kept_rows(earlier: Sequence[Row], standing: AbstractSet[str], as_of: date) -> list[Row]:
+    """An item's earlier rows where nothing new came of it: current ones stay as far as their quotes still stand."""
+    rows, place = [], 0
+    for row in sorted(earlier, key=lambda r: (r["position"], r["persona_id"])):
+        if row["status"] != "current":
+            rows.append(row)
+        elif row["persona_id"] in standing:
+            place += 1
+            rows.append({**row, "position": place})
+        else:
+            rows.append({**row, "status": "retired", "position": 0, "retired_as_of": as_of})
+    return rows
+
+
 def _matches(personas: Sequence[Persona], alive: Sequence[Row], embed: Embed, threshold: float) -> dict[int, int]:
     """New persona to earlier row, both by place."""
     if not personas or not alive:
         return {}
-    texts = [_text(p.name, p.description) for p in personas] + [_text(r["name"], r["description"]) for r in alive]
+    texts = [label(p.name, p.description) for p in personas] + [label(r["name"], r["description"]) for r in alive]
     vectors = embed(texts)
     cosine = vectors[: len(personas)] @ vectors[len(personas) :].T
     overlap = np.array(
@@ -86,7 +101,8 @@ def _matches(personas: Sequence[Persona], alive: Sequence[Row], embed: Embed, th
     return {int(new): int(old) for new, old in pairs if likeness[new, old] >= threshold}
 
 
-def _text(name: str, description: str) -> str:
+def label(name: str, description: str) -> str:
+    """Who a persona is, as it is embedded to tell it from others."""
     return f"{name}. {description}"
 
 

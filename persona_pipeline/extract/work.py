@@ -15,6 +15,9 @@ from persona_pipeline.warehouse import Warehouse
 _KEY = "substr(sha256(concat_ws(chr(31), $version, {parts})), 1, 32)"
 _REVIEW = "concat_ws(':', e.review_id, e.rating, sha256(e.text))"
 _EVIDENCE = f"array_to_string(list_sort(list_transform(evidence, lambda e: {_REVIEW})), ',')"
+_ASPECTS = """coalesce(sha256(list_transform(aspects, lambda a: {
+    'id': a.review_id, 'category': a.category_preference, 'purpose': a.purchase_purpose, 'quality': a.quality_criteria,
+    'context': a.usage_context, 'spans': a.evidence})::VARCHAR), '')"""
 _METADATA = "coalesce(title, ''), coalesce(description, ''), array_to_string(categories, ',')"
 
 
@@ -29,7 +32,7 @@ def reviews_to_read(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa.Ta
             SELECT unnest(evidence).review_id AS review_id FROM item_reviews
             UNION SELECT unnest(interactions).review_id FROM user_histories
         ), keyed AS (
-            SELECT review_id, user_id, item_id, rating, text, {_KEY.format(parts="text")} AS extraction_key
+            SELECT review_id, user_id, item_id, rating, text, {_KEY.format(parts="rating, text")} AS extraction_key
             FROM reviews SEMI JOIN wanted USING (review_id)
         )
     """
@@ -60,28 +63,47 @@ def items_to_profile(warehouse: Warehouse, version: str, parent: pa.Table) -> tu
     The items come with metadata, summary, evidence, aspects and extraction_key. An item the catalogue no longer has is in neither.
     """
     keyed = f"""
-        WITH keyed AS (
-            SELECT item_id, title, description, categories, summary, evidence,
-                   {_KEY.format(parts=f"coalesce(summary, ''), {_METADATA}, {_EVIDENCE}")} AS extraction_key
+        WITH chosen AS (
+            SELECT item_id, unnest(evidence).review_id AS review_id FROM item_reviews
+        ), read AS (
+            SELECT item_id, list(review_aspects ORDER BY review_id) AS aspects
+            FROM review_aspects SEMI JOIN chosen USING (item_id, review_id) GROUP BY item_id
+        ), keyed AS (
+            SELECT item_id, title, description, categories, summary, evidence, aspects,
+                   {_KEY.format(parts=f"coalesce(summary, ''), {_METADATA}, {_EVIDENCE}, {_ASPECTS}")} AS extraction_key
             FROM items JOIN item_reviews USING (item_id) LEFT JOIN item_summaries USING (item_id)
+            LEFT JOIN read USING (item_id)
         ), answered AS (
             SELECT DISTINCT item_id FROM parent JOIN keyed USING (item_id, extraction_key) WHERE status = 'current'
-        ), read AS (
-            SELECT item_id, list(review_aspects ORDER BY review_id) AS aspects FROM review_aspects GROUP BY item_id
         )
     """
     tables = ["items", "item_reviews", "item_summaries", "review_aspects"]
     columns = ", ".join(load_contract("item_personas").names)
     ask = f"{keyed} SELECT %s ORDER BY item_id"
     unchanged = ask % f"{columns} FROM parent SEMI JOIN answered USING (item_id)"
-    changed = (
-        ask
-        % "keyed.*, aspects FROM (FROM keyed ANTI JOIN answered USING (item_id)) keyed LEFT JOIN read USING (item_id)"
-    )
+    changed = ask % "* FROM keyed ANTI JOIN answered USING (item_id)"
     return (
         warehouse.query(unchanged, tables, {"version": version}, parent=parent),
         warehouse.query(changed, tables, {"version": version}, parent=parent),
     )
+
+
+def standing(warehouse: Warehouse, personas: pa.Table) -> set[str]:
+    """Ids of the personas whose quotes still stand in their sources, word for word."""
+    found = warehouse.query(
+        """
+        WITH quotes AS (SELECT persona_id, item_id, unnest(evidence, recursive := true) FROM personas)
+        SELECT persona_id FROM quotes
+        LEFT JOIN reviews ON kind = 'review' AND review_id = ref AND reviews.item_id = quotes.item_id
+        LEFT JOIN items ON kind = 'metadata' AND items.item_id = quotes.item_id
+        GROUP BY persona_id
+        HAVING bool_and(coalesce(quote = substring(CASE WHEN kind = 'review' THEN reviews.text WHEN ref = 'title'
+            THEN items.title ELSE items.description END, "start" + 1, "end" - "start"), false))
+        """,
+        ["reviews", "items"],
+        personas=personas,
+    )
+    return set(found["persona_id"].to_pylist())
 
 
 def vanished(warehouse: Warehouse, parent: pa.Table, as_of: date) -> pa.Table:

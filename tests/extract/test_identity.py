@@ -10,7 +10,7 @@ from helpers import arrow, toward
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from persona_pipeline.extract.identity import Row, rows_with_ids
+from persona_pipeline.extract.identity import Row, kept_rows, rows_with_ids
 from persona_pipeline.extract.protocol import Persona, Quote
 
 NIGHTS = [date(2024, 6, day) for day in range(1, 29)]
@@ -154,3 +154,19 @@ def test_over_any_nights_ids_stay_unique_and_no_one_is_lost(nights: list[list[Pe
         now_retired = {row["persona_id"]: row for row in rows if row["status"] == "retired"}
         assert {key: now_retired[key] for key in retired} == retired
         retired = now_retired
+
+
+def test_without_new_personas_those_stay_whose_quotes_still_stand() -> None:
+    first = night(
+        0, [persona("Gigging players", "r1"), persona("Proud parents", "r2"), persona("Home strummers", "r3")], []
+    )
+    second = night(1, [persona("Proud parents", "r2"), persona("Home strummers", "r3")], first)
+    stands = {row["persona_id"] for row in second if row["name"] != "Proud parents"}
+    kept = {row["name"]: row for row in kept_rows(second, stands, NIGHTS[2])}
+    assert {name: row["status"] for name, row in kept.items()} == {
+        "Gigging players": "retired",
+        "Proud parents": "retired",
+        "Home strummers": "current",
+    }
+    assert kept["Home strummers"]["position"] == 1
+    assert [kept[name]["retired_as_of"] for name in ("Gigging players", "Proud parents")] == [NIGHTS[1], NIGHTS[2]]

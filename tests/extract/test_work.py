@@ -119,7 +119,7 @@ def test_an_edited_review_is_read_again_and_its_item_profiled_again(warehouse: W
 
 def test_other_stars_for_the_same_text_are_another_opinion(warehouse: Warehouse) -> None:
     alter(warehouse, _edit("ben-capo", rating=1.0))
-    assert asked(warehouse) == {"review_aspects": [], "item_summaries": [], "item_personas": ["capo"]}
+    assert asked(warehouse) == {"review_aspects": ["ben-capo"], "item_summaries": [], "item_personas": ["capo"]}
 
 
 def test_an_item_without_a_title_is_summarised_from_its_reviews(warehouse: Warehouse) -> None:

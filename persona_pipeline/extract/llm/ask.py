@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from persona_pipeline.config import LlmConfig
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.errors import PipelineError, TransientError
 from persona_pipeline.extract.llm.engine import Answer, Backend, Engine, EngineDiedError
 from persona_pipeline.extract.llm.ledger import Ledger
 from persona_pipeline.extract.llm.outcomes import ANSWERED, Outcome, OutcomeName, judge
@@ -23,6 +23,7 @@ from persona_pipeline.extract.llm.requests import Request
 logger = logging.getLogger(__name__)
 
 LOG_SECONDS = 15.0
+_FEW = 3  # requests without an answer that are no sign of a broken engine, however few were asked
 
 Check = Callable[[BaseModel], str]
 """What is wrong with a reply of the right shape, empty if nothing: it then contradicts itself (`label_conflict`)."""
@@ -75,8 +76,33 @@ class Asker:
         waiting = deque(
             sorted(unknown, key=lambda w: (w[1].request.system, w[1].request.schema_key, w[1].request.user))
         )
+        self._require_affordable([attempt.request for _, attempt in waiting])
         flying: dict[str, list[tuple[int, _Attempt]]] = {}
         progress = _Progress(len(waiting), self.usage)
+        try:
+            self._work_through(waiting, flying, outcomes, progress)
+        finally:
+            self.ledger.flush()  # whatever stopped it, what was answered is kept
+        missing = [q.request.subject for i, q in enumerate(questions) if i not in outcomes]
+        if missing:
+            raise PipelineError(f"{len(missing)} requests have no outcome, {missing[0]} among them")
+        failed = [outcome for outcome in outcomes.values() if outcome.name == "engine_error"]
+        if len(failed) > max(_FEW, self._config.max_engine_errors * len(questions)):
+            raise TransientError(
+                f"{len(failed)} of {len(questions)} requests got no answer from the engine (extraction.llm.max_engine_errors "
+                f"is {self._config.max_engine_errors:g}); the last error: {failed[-1].detail}. Answers so far are kept."
+            )
+        for outcome in outcomes.values():
+            self.usage.outcomes[outcome.name] = self.usage.outcomes.get(outcome.name, 0) + 1
+        return [outcomes[i] for i in range(len(questions))]
+
+    def _work_through(
+        self,
+        waiting: deque[tuple[int, _Attempt]],
+        flying: dict[str, list[tuple[int, _Attempt]]],
+        outcomes: dict[int, Outcome],
+        progress: "_Progress",
+    ) -> None:
         while waiting or flying:
             try:
                 self._feed(waiting, flying, outcomes)
@@ -86,27 +112,23 @@ class Asker:
                 waiting.extendleft(attempt for attempts in flying.values() for attempt in attempts)
                 flying.clear()
                 continue
+            again: list[tuple[int, _Attempt]] = []
             for answer in answers:
                 asked = flying.pop(answer.key)
                 if answer.finish != "error":
                     self._answered.add(answer.key)
-                self._count(asked[0][1], answer)
-                open_ = [again for one in asked if (again := self._conclude(one, answer, outcomes, cached=False))]
-                waiting.extendleft(self._settle(open_, outcomes))
+                self._count(answer)
+                for n, one in enumerate(asked):
+                    following = self._conclude(one, answer, outcomes, record=n == 0)
+                    again += [following] if following else []
+            waiting.extendleft(self._settle(again, outcomes))
             progress.log(len(waiting) + len(flying))
-        self.ledger.flush()
-        missing = [q.request.subject for i, q in enumerate(questions) if i not in outcomes]
-        if missing:
-            raise PipelineError(f"{len(missing)} requests have no outcome, {missing[0]} among them")
-        failed = [outcome for outcome in outcomes.values() if outcome.name == "engine_error"]
-        if len(failed) > self._config.max_engine_errors * len(questions):
-            raise PipelineError(
-                f"{len(failed)} of {len(questions)} requests got no answer from the engine (extraction.llm.max_engine_errors "
-                f"is {self._config.max_engine_errors:g}); the last error: {failed[-1].detail}. Answers so far are kept."
-            )
-        for outcome in outcomes.values():
-            self.usage.outcomes[outcome.name] = self.usage.outcomes.get(outcome.name, 0) + 1
-        return [outcomes[i] for i in range(len(questions))]
+
+    def open_requests(self, questions: Sequence[Question]) -> list[Request]:
+        """Distinct first requests that are not on record: what `ask` would send, retries apart."""
+        requests = {question.request.key: question.request for question in questions}
+        known = self.ledger.lookup(requests)
+        return [request for key, request in requests.items() if key not in known]
 
     def close(self) -> None:
         """End the engine, if one was started, and commit what was answered."""
@@ -114,6 +136,18 @@ class Asker:
             self._engine.close()
             self._engine = None
         self.ledger.commit()
+
+    def _require_affordable(self, requests: Sequence[Request]) -> None:
+        ceiling = self._config.token_ceiling
+        if not ceiling or not requests:
+            return
+        prompt = sum(self.backend.count_tokens(requests))
+        reply = sum(request.sampling.max_tokens for request in requests)
+        if prompt + reply > ceiling:
+            raise PipelineError(
+                f"{len(requests):,} new requests with {prompt:,} prompt tokens and up to {reply:,} of replies are more than "
+                f"extraction.llm.token_ceiling ({ceiling:,}); `persona-pipeline plan` shows why. No engine was started."
+            )
 
     def _settle(
         self, attempts: Sequence[tuple[int, _Attempt]], outcomes: dict[int, Outcome]
@@ -130,9 +164,8 @@ class Asker:
                     unanswered.append(one)
                     continue
                 self.usage.cached += 1
-                again = self._conclude(one, answer, outcomes, cached=True)
-                if again:
-                    onward.append(again)
+                following = self._conclude(one, answer, outcomes, cached=True)
+                onward += [following] if following else []
             todo = onward
         return self._fitting(unanswered, outcomes)
 
@@ -174,7 +207,13 @@ class Asker:
             self.usage.asked += 1
 
     def _conclude(
-        self, one: tuple[int, _Attempt], answer: Answer, outcomes: dict[int, Outcome], *, cached: bool
+        self,
+        one: tuple[int, _Attempt],
+        answer: Answer,
+        outcomes: dict[int, Outcome],
+        *,
+        cached: bool = False,
+        record: bool = False,
     ) -> tuple[int, _Attempt] | None:
         """Settle the outcome, or return the next attempt."""
         i, attempt = one
@@ -182,20 +221,22 @@ class Asker:
         name, detail, value = judge(answer, question.reply, dict(question.context))
         if value is not None and question.check and (fault := question.check(value)):
             name, detail, value = "label_conflict", fault, None
-        if not cached and name in ANSWERED:
+        if record and name in ANSWERED:
             self.ledger.record(attempt.request, answer, name)
-        following = self._next(attempt, name, answer) if value is None else None
+        following = self._next(attempt, name) if value is None else None
         if following is not None:
             return i, following
         outcomes[i] = Outcome(question.request, name, detail, value, cached, attempt.number)
         return None
 
-    def _next(self, attempt: _Attempt, name: OutcomeName, answer: Answer) -> _Attempt | None:
+    def _next(self, attempt: _Attempt, name: OutcomeName) -> _Attempt | None:
         if attempt.number >= self._config.attempts or name == "too_long":
             return None
         sampling = attempt.request.sampling
         if name == "truncated":
-            room = min(2 * sampling.max_tokens, self.backend.context_tokens - answer.prompt_tokens)
+            room = min(
+                2 * sampling.max_tokens, self.backend.context_tokens - self.backend.count_tokens([attempt.request])[0]
+            )
             if room <= sampling.max_tokens:
                 return None
             request = attempt.request.again(max_tokens=room)
@@ -208,7 +249,7 @@ class Asker:
             )
         return _Attempt(attempt.question, request, attempt.number + 1)
 
-    def _count(self, attempt: _Attempt, answer: Answer) -> None:
+    def _count(self, answer: Answer) -> None:
         self.usage.prompt_tokens += answer.prompt_tokens
         self.usage.completion_tokens += answer.completion_tokens
 
@@ -223,7 +264,7 @@ class Asker:
             self._engine = None
         self.ledger.flush()
         if self.usage.engine_restarts >= self._config.engine_restarts:
-            raise PipelineError(
+            raise TransientError(
                 f"the engine died once more than extraction.llm.engine_restarts allows: {error}"
             ) from error
         self.usage.engine_restarts += 1

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.errors import TransientError
 from persona_pipeline.extract.llm.requests import Request
 
 FinishReason = Literal["stop", "length", "error"]
 
 
-class EngineDiedError(PipelineError):
+class EngineDiedError(TransientError):
     """The engine broke down; the requests it had not answered are still open."""
 
 

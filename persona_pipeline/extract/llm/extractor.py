@@ -10,21 +10,26 @@ import numpy as np
 
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.embedded.provisional import provisional_persona
+from persona_pipeline.extract.identity import label
 from persona_pipeline.extract.llm.ask import Asker, Question
 from persona_pipeline.extract.llm.grounding import (
     Judged,
     claim,
     is_copied,
     judge_personas,
-    label,
-    remembering,
     repeats_itself,
     supporting,
     what_is_unsafe,
 )
 from persona_pipeline.extract.llm.outcomes import Outcome
 from persona_pipeline.extract.llm.prompts import Prompts
-from persona_pipeline.extract.llm.replies import AspectsReply, PersonasReply, SummaryReply, output_schema
+from persona_pipeline.extract.llm.replies import (
+    AspectsReply,
+    PersonasReply,
+    SummaryReply,
+    output_schema,
+    schema_digest,
+)
 from persona_pipeline.extract.llm.requests import Request, Sampling
 from persona_pipeline.extract.protocol import (
     ASPECT_NAMES,
@@ -40,13 +45,18 @@ from persona_pipeline.extract.protocol import (
     ReviewText,
     Stage,
 )
+from persona_pipeline.extract.remembering import remembering
 from persona_pipeline.extract.sentences import Sentence, split_sentences
 
-_PROMPTS_OF: dict[Stage, tuple[str, ...]] = {
-    "review_aspects": ("aspects",),
-    "item_summaries": ("summary",),
+CODE_VERSION = 1  # raise it whenever the same replies would give other rows
+
+_ASPECTS: dict[str, Stage] = {"aspects": "review_aspects"}
+_SUMMARY: dict[str, Stage] = {"summary": "item_summaries"}
+_PROMPTS_OF: dict[Stage, dict[str, Stage]] = {
+    "review_aspects": _ASPECTS,
+    "item_summaries": _SUMMARY,
     # A persona rests on what the other two stages made of the same evidence.
-    "item_personas": ("aspects", "summary", "personas"),
+    "item_personas": {**_ASPECTS, **_SUMMARY, "personas": "item_personas"},
 }
 _SUMMARY_SENTENCES = 8  # what reviewers say, where there is no metadata
 _DESCRIPTION_CHARACTERS = 1_500
@@ -67,35 +77,32 @@ class LlmExtractor:
 
     def __init__(self, config: ExtractionConfig, asker: Asker, embed: Embed) -> None:
         self._config, self._llm = config, config.llm
-        self._asker, self._embed = asker, embed
+        self.asker, self._embed = asker, embed
         self._prompts = Prompts(config.llm.prompt_pack)
 
     def version(self, stage: Stage) -> str:
         """Changes whenever a request of this stage would: prompts, model, sampling, schema."""
         llm = self._llm
-        parts = [self._asker.backend.model, str(llm.temperature), str(llm.seed), str(llm.context_tokens)]
-        parts += [
-            f"{prompt}:{self._prompts.digest(prompt)}:{getattr(llm.max_tokens, prompt)}"
-            for prompt in _PROMPTS_OF[stage]
-        ]
-        parts += [str(self._config.max_personas), str(self._config.reviews_per_persona)]
-        return f"llm-{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:12]}"
+        parts = [CODE_VERSION, self.asker.backend.model, llm.context_tokens]
+        parts += [llm.temperature, llm.seed]  # further attempts only serve what has no answer, and that is asked anyway
+        parts += [self._config.max_personas, self._config.reviews_per_persona]
+        for prompt, table in _PROMPTS_OF[stage].items():
+            parts += [self._prompts.digest(prompt), getattr(llm.max_tokens, prompt), schema_digest(table)]
+        return f"llm-{hashlib.sha256(repr(parts).encode()).hexdigest()[:12]}"
 
     def usage(self) -> dict[str, Any]:
         """Requests, tokens and outcomes so far."""
-        return {"llm": asdict(self._asker.usage)}
+        return {"llm": asdict(self.asker.usage)}
 
     def close(self) -> None:
         """End the engine."""
-        self._asker.close()
+        self.asker.close()
 
     def aspects(self, reviews: Sequence[ReviewText]) -> Iterator[tuple[ReviewAspects | None, list[Refusal]]]:
         """One result per review, in order."""
-        sentences = [split_sentences(review.text) for review in reviews]
+        sentences = [_citable(review) for review in reviews]
         asked = [i for i, found in enumerate(sentences) if found]
-        outcomes = dict(
-            zip(asked, self._asker.ask([self._aspects_question(reviews[i], sentences[i]) for i in asked]), strict=True)
-        )
+        outcomes = dict(zip(asked, self.asker.ask(self.questions_about_reviews(reviews)), strict=True))
         embed = remembering(self._embed, (t for i, o in outcomes.items() for t in _aspect_texts(o, sentences[i])))
         for i, review in enumerate(reviews):
             if i not in outcomes:
@@ -107,8 +114,10 @@ class LlmExtractor:
         """One result per item, in order."""
         questions = [self._summary_question(item) for item in items]
         asked = [i for i, question in enumerate(questions) if question is not None]
-        outcomes = dict(zip(asked, self._asker.ask([q for q in questions if q is not None]), strict=True))
-        embed = remembering(self._embed, (text for outcome in outcomes.values() for text in _summary_texts(outcome)))
+        outcomes = dict(zip(asked, self.asker.ask([q for q in questions if q is not None]), strict=True))
+        embed = remembering(
+            self._embed, (text for i, outcome in outcomes.items() for text in _summary_texts(items[i], outcome))
+        )
         for i, item in enumerate(items):
             if i not in outcomes:
                 yield ItemSummary(item.item.item_id, "", "none"), []
@@ -118,7 +127,7 @@ class LlmExtractor:
     def personas(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[list[Persona], list[Refusal]]]:
         """One result per item, in order. No persona and a refusal: the item keeps those it has."""
         questions = [self._personas_question(item) for item in items]
-        outcomes = self._asker.ask([asked[0] for asked in questions if asked is not None])
+        outcomes = self.asker.ask([asked[0] for asked in questions if asked is not None])
         told = zip((asked[1] for asked in questions if asked is not None), outcomes, strict=True)
         embed = remembering(self._embed, (text for cited, outcome in told for text in _persona_texts(outcome, cited)))
         answers = iter(outcomes)
@@ -132,6 +141,17 @@ class LlmExtractor:
 
     # ---- questions --------------------------------------------------------------------------------------------------
 
+    def questions_about_reviews(self, reviews: Sequence[ReviewText]) -> list[Question]:
+        """One per review with a usable sentence, in order."""
+        told = ((review, _citable(review)) for review in reviews)
+        return [self._aspects_question(review, sentences) for review, sentences in told if sentences]
+
+    def questions_about_items(self, stage: Stage, items: Sequence[ItemEvidence]) -> list[Question]:
+        """One per item that something is known of, in order."""
+        if stage == "item_summaries":
+            return [question for item in items if (question := self._summary_question(item))]
+        return [asked[0] for item in items if (asked := self._personas_question(item))]
+
     def _request(
         self, stage: Stage, prompt: str, subject: str, user: str, bounds: dict[str, int], **words: int
     ) -> Request:
@@ -142,13 +162,13 @@ class LlmExtractor:
             system=self._prompts.render(f"{prompt}_system", **words),
             user=user,
             schema=output_schema(stage, bounds),
-            model=self._asker.backend.model,
+            model=self.asker.backend.model,
             sampling=Sampling(getattr(llm.max_tokens, prompt), llm.temperature, llm.seed),
         )
 
     def _aspects_question(self, review: ReviewText, sentences: Sequence[Sentence]) -> Question:
         quotes = [sentence.quote for sentence in sentences]
-        user = self._prompts.render("aspects_user", title=None, rating=f"{review.rating:g}", sentences=quotes)
+        user = self._prompts.render("aspects_user", rating=f"{review.rating:g}", sentences=quotes)
         bounds = {"sentences": len(sentences)}
         return Question(
             self._request("review_aspects", "aspects", review.review_id, user, bounds), AspectsReply, bounds
@@ -210,7 +230,7 @@ class LlmExtractor:
         return Question(request, PersonasReply, bounds)
 
     def _fits(self, question: Question) -> bool:
-        backend, request = self._asker.backend, question.request
+        backend, request = self.asker.backend, question.request
         return backend.count_tokens([request])[0] + request.sampling.max_tokens <= backend.context_tokens
 
     # ---- outcomes ---------------------------------------------------------------------------------------------------
@@ -251,10 +271,9 @@ class LlmExtractor:
         text = outcome.value.summary
         if found := what_is_unsafe(text, _people(item)):
             return None, [Refusal(item_id, "unsafe", f"the summary holds {found}")]
-        given = split_sentences(outcome.request.user)
         if repeats_itself(text):
             return None, [Refusal(item_id, "ungrounded", f"repeats itself: {text[:200]}")]
-        if is_copied(text, outcome.request.system) or not supporting(text, [s.quote for s in given], embed):
+        if is_copied(text, outcome.request.system) or not supporting(text, _given(item), embed):
             return None, [Refusal(item_id, "ungrounded", f"not in what was given: {text[:200]}")]
         source: Literal["metadata", "reviews"] = "metadata" if item.item.title or item.item.description else "reviews"
         return ItemSummary(item_id, text, source), []
@@ -303,18 +322,27 @@ def _aspect_texts(outcome: Outcome, sentences: Sequence[Sentence]) -> Iterator[s
             yield from (sentences[number - 1].quote for number in aspect.sentences)
 
 
-def _summary_texts(outcome: Outcome) -> Iterator[str]:
+def _given(item: ItemEvidence) -> list[str]:
+    """What a summary may rest on."""
+    told = item.item
+    if not (told.title or told.description):
+        return [one.sentence.quote for one in _all_sentences(item)]
+    pitch = [sentence.quote for sentence in split_sentences((told.description or "")[:_DESCRIPTION_CHARACTERS])]
+    return [text for text in (told.title, ", ".join(told.categories), *pitch) if text]
+
+
+def _summary_texts(item: ItemEvidence, outcome: Outcome) -> Iterator[str]:
     """What `_summary_of` will embed."""
     if isinstance(outcome.value, SummaryReply):
         yield outcome.value.summary
-        yield from (sentence.quote for sentence in split_sentences(outcome.request.user))
+        yield from _given(item)
 
 
 def _persona_texts(outcome: Outcome, cited: Sequence[_Cited]) -> Iterator[str]:
     """What `judge_personas` will embed."""
     for persona in outcome.value.personas if isinstance(outcome.value, PersonasReply) else ():
         yield claim(persona)
-        yield label(persona)
+        yield label(persona.name, persona.description)
         yield from (cited[number - 1].sentence.quote for number in persona.sentences)
 
 
@@ -323,7 +351,12 @@ def _people(item: ItemEvidence) -> AbstractSet[str]:
 
 
 def _all_sentences(item: ItemEvidence) -> list[_Cited]:
-    return [_Cited(review, sentence) for review in item.reviews for sentence in split_sentences(review.text)]
+    return [_Cited(review, sentence) for review in item.reviews for sentence in _citable(review)]
+
+
+def _citable(review: ReviewText) -> list[Sentence]:
+    """Sentences that may be shown to the model and quoted to shoppers: commands, addresses and markup are neither."""
+    return [sentence for sentence in split_sentences(review.text) if not what_is_unsafe(sentence.quote)]
 
 
 def _cited_by_aspects(item: ItemEvidence) -> list[_Cited]:

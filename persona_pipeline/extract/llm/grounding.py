@@ -6,13 +6,14 @@ when MiniLM puts them nearer together than it puts claims and sentences that hav
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from persona_pipeline.extract.identity import label
 from persona_pipeline.extract.llm.replies import PersonaReply
 from persona_pipeline.extract.protocol import Embed
 
@@ -24,6 +25,7 @@ SIMILAR = 0.75  # the same where they cite mostly the same
 _SHARED = 0.5  # Jaccard overlap of what they cite that counts as mostly
 _COPIED = 0.5  # share of a text's four-word runs that stand in the prompt
 _RUN = 4
+_ID_LENGTH = 4  # a shorter user id may stand in any text
 _STUCK = 2 / 3  # share of different four-word runs from which a text is not stuck
 
 _UNSAFE = (
@@ -34,9 +36,12 @@ _UNSAFE = (
     (
         "an instruction",
         re.compile(
-            r"\b(?:ignore|disregard|forget|override)\b[^.]{0,40}\b(?:instruction|prompt|rule|above|previous|schema)"
-            r"|\b(?:system|assistant|developer|user)\s*:|\b(?:system|hidden|secret) prompt\b|\bas an ai\b"
-            r"|\byou (?:must|should|are now|will now)\b|\b(?:respond|reply|answer|output)\b[^.]{0,20}\b(?:with|only)\b",
+            r"\b(?:ignore|disregard|forget|override|bypass)\b[^.]{0,40}\b(?:instruction|prompt|rule|above|previous|schema|told)"
+            r"|\b(?:system|assistant|developer|user|human|ai)\s*:|\b(?:system|hidden|secret) (?:prompt|message)\b"
+            r"|\b(?:as an?|you,? the|dear|hey|attention,?) (?:ai|llm|assistant|(?:language )?model)\b|\blanguage models?\b"
+            r"|\byou (?:must|are now|will now|have to now)\b|\b(?:your|new|following) instructions?\b"
+            r"|\b(?:respond|reply|answer|output|print|return|emit)\b[^.]{0,30}\b(?:with|only|exactly|json|true|null)\b"
+            r"|\bjson\b|\bpersonas?\b|\bsentence (?:number|\d)|\bjailbreak|\bdeveloper mode\b|\bend of (?:the )?reviews?\b",
             re.IGNORECASE,
         ),
     ),
@@ -58,26 +63,13 @@ def what_is_unsafe(text: str, people: AbstractSet[str] = frozenset()) -> str:
     for name, pattern in _UNSAFE:
         if pattern.search(text):
             return name
-    words = set(re.findall(r"\w+", text))
-    return "a user id" if words & people else ""
+    ids = (person for person in people if len(person) >= _ID_LENGTH and person in text)
+    return "a user id" if any(re.search(rf"(?<!\w){re.escape(person)}(?!\w)", text) for person in ids) else ""
 
 
 def claim(persona: PersonaReply) -> str:
     """All a persona says, as what it cites must support."""
-    return f"{label(persona)} {persona.preference_rationale}"
-
-
-def label(persona: PersonaReply) -> str:
-    """Who a persona is, as it is told from others."""
-    return f"{persona.name}. {persona.description}"
-
-
-def remembering(embed: Embed, texts: Iterable[str]) -> Embed:
-    """An `Embed` of these texts alone, all embedded at once: judging them one by one would ask the model as often."""
-    distinct = sorted(set(texts))
-    vectors = embed(distinct) if distinct else np.empty((0, 0), np.float32)
-    place = {text: i for i, text in enumerate(distinct)}
-    return lambda wanted: vectors[[place[text] for text in wanted]]
+    return f"{label(persona.name, persona.description)} {persona.preference_rationale}"
 
 
 def is_copied(text: str, prompt: str) -> bool:
@@ -117,7 +109,7 @@ def judge_personas(
         text = claim(persona)
         if found := what_is_unsafe(text, people):
             judged.append(Judged(persona, "unsafe", f"{persona.name}: holds {found}"))
-        elif repeats_itself(text):
+        elif repeats_itself(persona.description) or repeats_itself(persona.preference_rationale):
             judged.append(Judged(persona, "ungrounded", f"{persona.name}: repeats itself"))
         elif is_copied(persona.description, prompt) or is_copied(persona.preference_rationale, prompt):
             judged.append(Judged(persona, "ungrounded", f"{persona.name}: copied from the prompt"))
@@ -136,7 +128,7 @@ def _merge(judged: list[Judged], embed: Embed) -> list[Judged]:
     kept = [i for i, one in enumerate(judged) if one.verdict == "kept"]
     if len(kept) < 2:
         return judged
-    vectors = embed([label(judged[i].persona) for i in kept])
+    vectors = embed([label(judged[i].persona.name, judged[i].persona.description) for i in kept])
     cosine = vectors @ vectors.T
     for b in range(1, len(kept)):
         for a in range(b):

@@ -2,9 +2,11 @@
 
 Answers first go into small files beside the table, each written whole or not at all, so that a crash costs at most the
 answers of one; `commit` merges them into the table. A file that was merged but not yet removed does no harm: its keys
-are known. Several writers may record at once; one commits.
+are known. Several processes may record at once, and commit one after the other.
 """
 
+import contextlib
+import fcntl
 import os
 import time
 import uuid
@@ -34,11 +36,20 @@ class Ledger:
         self._folder = warehouse.root / "_llm_calls"
         self._schema = load_contract(TABLE).arrow_schema()
         self._rows: list[dict[str, object]] = []
+        self._known: set[str] | None = None
         self._written = time.monotonic()
 
     def lookup(self, keys: Iterable[str]) -> dict[str, Answer]:
-        """Answers on record, by key; keys without one are absent."""
-        wanted = pa.table({"request_key": pa.array(sorted(set(keys)), pa.string())})
+        """Answers on record, by key; keys without one are absent.
+
+        All keys are read once; the answers themselves only where there are some.
+        """
+        if self._known is None:
+            self._known = self._all_keys()
+        hits = sorted(set(keys) & self._known)
+        if not hits:
+            return {}
+        wanted = pa.table({"request_key": pa.array(hits, pa.string())})
         found = self._warehouse.query(
             "SELECT * FROM llm_calls SEMI JOIN wanted USING (request_key) "
             "UNION ALL SELECT * FROM pending SEMI JOIN wanted USING (request_key)",
@@ -57,6 +68,8 @@ class Ledger:
 
     def record(self, request: Request, answer: Answer, outcome: OutcomeName) -> None:
         """Keep an answer; it is on disk once its batch is, at the latest after `flush`."""
+        if self._known is not None:
+            self._known.add(request.key)
         self._rows.append(
             {
                 "request_key": request.key,
@@ -93,11 +106,19 @@ class Ledger:
     def commit(self) -> int:
         """Merge the files into the table; returns the number of answers that were new to it."""
         self.flush()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / ".lock").open("w") as lock:
+            fcntl.flock(
+                lock, fcntl.LOCK_EX
+            )  # appends never conflict in Delta: two committers would both add their rows
+            return self._merge()
+
+    def _merge(self) -> int:
         files = self._files()
         pending = self._pending(files)
         new = self._warehouse.query(
             "SELECT DISTINCT ON (request_key) pending.* FROM pending ANTI JOIN llm_calls USING (request_key) "
-            "ORDER BY request_key",
+            "ORDER BY request_key, output",
             [TABLE],
             pending=pending,
         )
@@ -110,7 +131,14 @@ class Ledger:
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.parquet"))
 
+    def _all_keys(self) -> set[str]:
+        # Files before the table: an answer that is merged in between is then seen in the table.
+        pending = self._pending(self._files())["request_key"].to_pylist()
+        return {*pending, *self._warehouse.read(TABLE, ["request_key"])["request_key"].to_pylist()}
+
     def _pending(self, files: Sequence[Path]) -> pa.Table:
-        return pa.concat_tables(
-            [self._schema.empty_table(), *(pq.read_table(file).cast(self._schema) for file in files)]
-        )
+        found = [self._schema.empty_table()]
+        for file in files:
+            with contextlib.suppress(FileNotFoundError):  # another process has just merged it
+                found.append(pq.read_table(file).cast(self._schema))
+        return pa.concat_tables(found)

@@ -5,6 +5,7 @@ is an engine error of that one request. A refused key or an unknown model is a f
 """
 
 import asyncio
+import json
 import math
 import os
 import queue
@@ -15,11 +16,11 @@ from typing import Any
 
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.errors import ConfigError
-from persona_pipeline.extract.llm.engine import Answer
+from persona_pipeline.extract.llm.engine import Answer, FinishReason
 from persona_pipeline.extract.llm.requests import Request
 
 KEY_VARIABLE = "PERSONA_LLM_API_KEY"
-_CHARACTERS_PER_TOKEN = 3  # English has four and more: an estimate that errs towards too many tokens
+_BYTES_PER_TOKEN = 3  # English has four and more, Chinese about three: an estimate that errs towards too many tokens
 _TEMPLATE_TOKENS = 40
 
 
@@ -34,17 +35,18 @@ class OpenAIBackend:
         if not config.model:
             raise ConfigError("extraction.llm.model: name the model as its server does")
         self._config = config
-        self.model = f"{config.model}@{config.revision or 'unversioned'}"
+        extra = json.dumps(config.extra_body, sort_keys=True) if config.extra_body else ""
+        self.model = f"{config.model}@{config.revision or 'unversioned'}{extra}"
         self.context_tokens = config.context_tokens
 
     def count_tokens(self, requests: Sequence[Request]) -> list[int]:
-        """By the tokenizer in `extraction.llm.tokenizer`, else an estimate from the characters."""
+        """By the tokenizer in `extraction.llm.tokenizer`, else an estimate from the bytes."""
         if self._config.tokenizer:
             return [
                 len(self._tokenizer.apply_chat_template(r.messages, add_generation_prompt=True, return_dict=False))
                 for r in requests
             ]
-        return [math.ceil((len(r.system) + len(r.user)) / _CHARACTERS_PER_TOKEN) + _TEMPLATE_TOKENS for r in requests]
+        return [math.ceil(len((r.system + r.user).encode()) / _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS for r in requests]
 
     def start(self) -> "OpenAIEngine":
         """Nothing is sent before the first request."""
@@ -96,7 +98,12 @@ class OpenAIEngine:
             while True:
                 self._open -= 1
                 if isinstance(item, Exception):
-                    raise item
+                    if not found:
+                        raise item
+                    # What was answered first, so that it is kept.
+                    self._open += 1
+                    self._finished.put(item)
+                    return found
                 found.append(item)
                 item = self._finished.get_nowait()
         except queue.Empty:
@@ -134,18 +141,19 @@ class OpenAIEngine:
                 response_format=format_,
                 extra_body=self._config.extra_body or None,
             )
+            choice, usage = reply.choices[0], reply.usage
+            finish: FinishReason = {"stop": "stop", "length": "length"}.get(choice.finish_reason, "error")
+            answer = Answer(
+                request.key,
+                choice.message.content or "",
+                finish,
+                usage.prompt_tokens if usage else 0,
+                usage.completion_tokens if usage else 0,
+                f"the server ended it with {choice.finish_reason}",
+            )
         except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
             self._finished.put(ConfigError(f"{self._config.base_url} refuses model {self._config.model}: {error}"))
-        except openai.OpenAIError as error:
-            self._finished.put(Answer(request.key, "", "error", 0, 0, f"{type(error).__name__}: {error}"))
-        else:
-            choice, usage = reply.choices[0], reply.usage
-            self._finished.put(
-                Answer(
-                    request.key,
-                    choice.message.content or "",
-                    "length" if choice.finish_reason == "length" else "stop",
-                    usage.prompt_tokens if usage else 0,
-                    usage.completion_tokens if usage else 0,
-                )
-            )
+            return
+        except Exception as error:  # whatever a server may send, the request must come back, or nothing would ever end
+            answer = Answer(request.key, "", "error", 0, 0, f"{type(error).__name__}: {error}")
+        self._finished.put(answer)

@@ -41,7 +41,7 @@ def judge(
     try:
         # strict: raw control characters inside a string are no JSON.
         raw = json.loads(answer.text, object_pairs_hook=_without_repeated_keys)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return "invalid_json", f"{error}: {answer.text[:200]}", None
     try:
         return "ok", "", reply.model_validate(raw, context=context)

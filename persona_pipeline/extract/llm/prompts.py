@@ -7,6 +7,7 @@ numbered sentence, or span lines.
 import functools
 import hashlib
 import re
+import unicodedata
 from importlib import resources
 from typing import Any
 
@@ -18,13 +19,13 @@ from persona_pipeline.extract.protocol import ASPECT_NAMES
 
 _PROMPTS = resources.files("persona_pipeline.extract") / "prompts"
 _SPACES = re.compile(r"\s+")
-_NUMBERED = re.compile(r"\[(?=\s*\d+\s*\])")
+_BRACKETS = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")"})
 
 
 def fenced(text: str) -> str:
-    """Text of a stranger on one line, without tags and without sentence numbers of its own."""
-    single = _SPACES.sub(" ", text).strip().replace("<", "‹").replace(">", "›")
-    return _NUMBERED.sub("(", single)
+    """Text of a stranger on one line, without tags, sentence numbers or a chat template's control words in brackets."""
+    visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return _SPACES.sub(" ", visible).strip().translate(_BRACKETS)
 
 
 class Prompts:

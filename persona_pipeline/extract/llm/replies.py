@@ -4,6 +4,7 @@ An engine is given the schema and keeps to it if it can; the model is what decid
 """
 
 import functools
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,21 +84,6 @@ class PersonasReply(_Reply):
         return self
 
 
-class JudgeReply(_Reply):
-    """Which of an item's personas a user was."""
-
-    reasoning: Annotated[str, StringConstraints(min_length=10, max_length=400, strip_whitespace=True)]
-    persona: int
-
-    @field_validator("persona")
-    @classmethod
-    def _exists(cls, number: int, info: ValidationInfo) -> int:
-        count = (info.context or {})["personas"]
-        if not 1 <= number <= count:
-            raise ValueError(f"there is no persona {number}; there are {count}")
-        return number
-
-
 @functools.lru_cache(maxsize=1024)
 def _schema(table: str, bounds: tuple[tuple[str, int], ...]) -> dict[str, Any]:
     raw = json.loads((_SCHEMAS / f"{table}.json").read_text(encoding="utf-8"))
@@ -112,6 +98,11 @@ def _schema(table: str, bounds: tuple[tuple[str, int], ...]) -> dict[str, Any]:
 
     schema: dict[str, Any] = bound(raw)
     return schema
+
+
+def schema_digest(table: str) -> str:
+    """12 hexadecimal digits of `schemas/llm/<table>.json`."""
+    return hashlib.sha256((_SCHEMAS / f"{table}.json").read_bytes()).hexdigest()[:12]
 
 
 def output_schema(table: str, bounds: Mapping[str, int]) -> dict[str, Any]:

@@ -7,20 +7,27 @@ request goes in as token ids, so that what was counted is what is sent.
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.errors import ConfigError
-from persona_pipeline.extract.llm.engine import Answer, EngineDiedError
+from persona_pipeline.extract.llm.engine import Answer, EngineDiedError, FinishReason
 from persona_pipeline.extract.llm.requests import Request
 
 MODELS = Path(sys.prefix) / "models"
 """Where `make setup` puts models that packages carry."""
 
 _WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
+_SMALL = ("*.json", "*.jinja", "*.model")
+_SAMPLES, _SAMPLE = 64, 2**16
+# Where and how fast it runs, not what it says.
+_PLACEMENT = {
+    *("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "distributed_executor_backend"),
+    *("gpu_memory_utilization", "cpu_offload_gb", "swap_space", "max_num_batched_tokens", "enforce_eager"),
+}
 
 
 class VllmBackend:
@@ -29,7 +36,7 @@ class VllmBackend:
     def __init__(self, config: LlmConfig) -> None:
         self._config = config
         self._folder = _model_folder(config.model)
-        self.model = f"{config.model}@{config.revision or _revision(self._folder)}"
+        self.model = f"{config.model}@{config.revision or _revision(self._folder)}{_manner(config.engine_options)}"
         self.context_tokens = config.context_tokens
 
     def count_tokens(self, requests: Sequence[Request]) -> list[int]:
@@ -117,13 +124,15 @@ class VllmEngine:
         for output in outputs:
             if output.finished:
                 done = output.outputs[0]
+                finish: FinishReason = {"stop": "stop", "length": "length"}.get(done.finish_reason, "error")
                 answers.append(
                     Answer(
                         self._keys.pop(output.request_id),
                         done.text,
-                        "length" if done.finish_reason == "length" else "stop",
+                        finish,
                         len(output.prompt_token_ids or ()),
                         len(done.token_ids),
+                        f"vLLM ended it with {done.finish_reason}",
                     )
                 )
         return answers
@@ -159,11 +168,21 @@ def _model_folder(name: str) -> Path:
 
 
 def _revision(folder: Path) -> str:
-    """What the folder holds, told from names and sizes of its weights and the content of its small files."""
+    """What the folder holds: its small files whole, of its weights the size and samples spread over the file."""
     seen = hashlib.sha256()
-    for path in sorted(folder.glob("*.json")):
-        seen.update(path.read_bytes())
-    for pattern in _WEIGHTS:
-        for path in sorted(folder.glob(pattern)):
-            seen.update(f"{path.name}:{path.stat().st_size}".encode())
+    for path in sorted(p for pattern in _SMALL for p in folder.glob(pattern)):
+        seen.update(path.name.encode() + path.read_bytes())
+    for path in sorted(p for pattern in _WEIGHTS for p in folder.glob(pattern)):
+        size = path.stat().st_size
+        seen.update(f"{path.name}:{size}".encode())
+        with path.open("rb") as weights:
+            for block in range(_SAMPLES):
+                weights.seek(block * max(size - _SAMPLE, 0) // (_SAMPLES - 1))
+                seen.update(weights.read(_SAMPLE))
     return seen.hexdigest()[:12]
+
+
+def _manner(options: Mapping[str, Any]) -> str:
+    """Those engine options that may change an answer, as part of the model's name."""
+    telling = sorted((key, str(value)) for key, value in options.items() if key not in _PLACEMENT)
+    return "".join(f";{key}={value}" for key, value in telling)

@@ -21,7 +21,7 @@ def record(ledger: Ledger, *numbers: int, text: str = "{}") -> None:
 
 
 def files(warehouse: Warehouse) -> list[Path]:
-    return sorted((warehouse.root / "_llm_calls").glob("*"))
+    return sorted((warehouse.root / "_llm_calls").glob("*.par*"))
 
 
 def test_a_full_batch_is_on_disk_without_a_flush(warehouse: Warehouse) -> None:

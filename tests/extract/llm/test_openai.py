@@ -29,6 +29,7 @@ class Server(ThreadingHTTPServer):
         self.seen: list[dict[str, Any]] = []
         self.headers: list[str] = []
         self.finish = "stop"
+        self.body: Any = None
         self.delay = 0.0
         self.under_way = self.most_under_way = 0
         self.lock = threading.Lock()
@@ -57,6 +58,8 @@ class Handler(BaseHTTPRequestHandler):
             "choices": [{"index": 0, "finish_reason": self.server.finish, "message": message}],
             "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
         }
+        if self.server.body is not None:
+            reply = self.server.body
         content = json.dumps(reply if status == 200 else {"error": {"message": f"status {status}"}}).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -167,3 +170,21 @@ def test_without_a_tokenizer_tokens_are_estimated_from_above(server: Server) -> 
 def test_missing_settings_are_named(server: Server, settings: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         OpenAIBackend(config(server, **settings))
+
+
+@pytest.mark.parametrize("body", [{"error": {"message": "busy"}}, {"choices": []}, "a page", ["x"], {}])
+def test_whatever_a_server_sends_the_request_comes_back(server: Server, body: Any) -> None:
+    server.body = body
+    (answer,) = ask(OpenAIBackend(config(server)).start(), [request("a")]).values()
+    assert answer.finish == "error"
+
+
+def test_a_reply_the_server_filtered_is_no_answer(server: Server) -> None:
+    server.finish = "content_filter"
+    (answer,) = ask(OpenAIBackend(config(server)).start(), [request("a")]).values()
+    assert (answer.finish, "content_filter" in answer.detail) == ("error", True)
+
+
+def test_fields_of_our_own_are_part_of_the_model(server: Server) -> None:
+    plain, other = OpenAIBackend(config(server)), OpenAIBackend(config(server, extra_body={"top_p": 0.5}))
+    assert plain.model != other.model

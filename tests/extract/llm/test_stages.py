@@ -1,0 +1,223 @@
+"""The three extraction jobs on a fixture engine: what they ask, keep, refuse, plan, and survive."""
+
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixture_engine import FixtureBackend, Reply, WordCounts, echo
+from helpers import AS_OF, put, put_all, shop
+
+from jobs import item_personas, item_summaries, review_aspects
+from jobs.runner import Night
+from persona_pipeline import text_embeddings
+from persona_pipeline.config import load_config
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.extract import extractors
+from persona_pipeline.extract.llm.extractor import LlmExtractor
+from persona_pipeline.extract.llm.plan import StagePlan, plan_night
+from persona_pipeline.extract.llm.requests import Request
+from persona_pipeline.extract.protocol import Stage
+from persona_pipeline.publish.releases import Release
+from persona_pipeline.text_embeddings import Embedder
+from persona_pipeline.warehouse import Warehouse
+
+STAGES: dict[Stage, Any] = {
+    "review_aspects": review_aspects,
+    "item_summaries": item_summaries,
+    "item_personas": item_personas,
+}
+Run = Callable[..., tuple[dict[str, dict[str, Any]], FixtureBackend]]
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    found = Warehouse(tmp_path / "wh")
+    made = ("reviews", "items", "item_reviews", "user_histories", "quarantine")
+    put_all(found, {table: rows for table, rows in shop().items() if table in made})
+    return found
+
+
+def night(warehouse: Warehouse, days: int = 0, parent: Release | None = None, **llm: Any) -> Night:
+    config = load_config("local", {"extraction": {"extractor": "vllm", "reviews_per_persona": 1, "llm": llm}})
+    return Night(AS_OF + timedelta(days=days), config, warehouse, parent)
+
+
+@pytest.fixture
+def run(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(text_embeddings, "_BaseModel", WordCounts)
+
+    def stages(reply: Reply = echo, names: tuple[Stage, ...] = tuple(STAGES), **settings: Any) -> Any:
+        backend = FixtureBackend(reply)
+        monkeypatch.setattr(extractors, "_backend", lambda _: backend)
+        tonight = night(warehouse, **settings)
+        return {name: STAGES[name].job(tonight, Namespace()) for name in names}, backend
+
+    return stages
+
+
+def released(warehouse: Warehouse) -> Release:
+    """The night so far, as a parent of the next."""
+    return Release("r1", AS_OF, "enc1", warehouse.versions())
+
+
+def plan(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, parent: Release | None = None, **llm: Any
+) -> list[StagePlan]:
+    monkeypatch.setattr(extractors, "_backend", lambda _: FixtureBackend(echo))
+    config = night(warehouse, **llm).config
+    embedder = Embedder(config.text_embeddings, warehouse)
+    extractor = extractors.make_extractor(config.extraction, embedder, warehouse, AS_OF)
+    assert isinstance(extractor, LlmExtractor)
+    schema = load_contract("item_personas").arrow_schema()
+    rows = warehouse.read("item_personas", version=parent.versions["item_personas"]) if parent else schema.empty_table()
+    return plan_night(warehouse, extractor, rows.cast(schema))
+
+
+def change_one_review(warehouse: Warehouse) -> None:
+    rows = shop()
+    for row in rows["reviews"]:
+        if row["review_id"] == "dan-picks":
+            row["text"] = "Soft enough for strumming, and warm."
+    for row in rows["item_reviews"]:
+        for evidence in row["evidence"]:
+            if evidence["review_id"] == "dan-picks":
+                evidence["text"] = "Soft enough for strumming, and warm."
+    for table in ("reviews", "item_reviews"):
+        put(warehouse, table, rows[table])
+
+
+def test_a_night_asks_once_about_everything(warehouse: Warehouse, run: Run) -> None:
+    summaries, backend = run()
+    asked = [request.stage for request in backend.asked]
+    assert {stage: asked.count(stage) for stage in STAGES} == {
+        "review_aspects": 10,
+        "item_summaries": 5,
+        "item_personas": 5,
+    }
+    for stage in STAGES:
+        usage = summaries[stage]["llm"]
+        assert usage["outcomes"] == {"ok": asked.count(stage)}
+        assert summaries[stage]["refused"] == 0
+    texts = {row["review_id"]: row["text"] for row in shop()["reviews"]}
+    personas = warehouse.read("item_personas").to_pylist()
+    assert {row["persona_source"] for row in personas} == {"llm"}
+    assert all(texts[e["ref"]][e["start"] : e["end"]] == e["quote"] for row in personas for e in row["evidence"])
+    assert {row["aspect_source"] for row in warehouse.read("review_aspects").to_pylist()} == {"llm"}
+    assert warehouse.read("llm_calls").num_rows == 20
+
+
+def test_the_same_night_again_asks_nothing_and_leaves_every_table(warehouse: Warehouse, run: Run) -> None:
+    run()
+    versions = warehouse.versions()
+    _, backend = run()
+    assert backend.asked == []
+    assert backend.engines == []
+    assert warehouse.versions() == versions
+
+
+def test_what_changed_is_what_is_asked_and_what_was_planned(
+    warehouse: Warehouse, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = plan(warehouse, monkeypatch)
+    assert [(p.stage, p.changed, p.new) for p in planned] == [
+        ("review_aspects", 10, 10),
+        ("item_summaries", 5, 5),
+        ("item_personas", 5, 5),
+    ]
+    run()
+    parent = released(warehouse)
+    assert [p.new for p in plan(warehouse, monkeypatch, parent)] == [0, 0, 0]
+    change_one_review(warehouse)
+    planned = plan(warehouse, monkeypatch, parent)
+    assert [(p.unchanged, p.changed, p.new) for p in planned] == [(9, 1, 1), (5, 0, 0), (4, 1, 1)]
+    assert planned[0].prompt_tokens > 0
+    summaries, backend = run(days=1, parent=parent)
+    assert [request.subject for request in backend.asked] == ["dan-picks", "picks"]
+    assert [summaries[stage]["llm"]["asked"] for stage in STAGES] == [p.new for p in planned]
+
+
+def test_one_character_of_a_prompt_asks_that_stage_again(
+    warehouse: Warehouse, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from persona_pipeline.extract.llm import prompts
+
+    run()
+    parent = released(warehouse)
+    template = prompts._template
+    monkeypatch.setattr(prompts, "_template", lambda name: template(name) + ("!" if name == "personas_system" else ""))
+    planned = plan(warehouse, monkeypatch, parent)
+    assert [p.new for p in planned] == [0, 0, 5]
+    _, backend = run(days=1, parent=parent)
+    assert [request.stage for request in backend.asked] == ["item_personas"] * 5
+
+
+def test_broken_output_lands_in_quarantine_and_the_item_keeps_its_personas(warehouse: Warehouse, run: Run) -> None:
+    run()
+    parent = released(warehouse)
+    before = warehouse.read("item_personas").to_pylist()
+    change_one_review(warehouse)
+    summaries, _ = run(lambda r: "{" if r.stage == "item_personas" else echo(r), days=1, parent=parent, attempts=2)
+    assert summaries["item_personas"]["llm"]["outcomes"] == {"invalid_json": 1}
+    after = {row["persona_id"]: row for row in warehouse.read("item_personas").to_pylist()}
+    gone = [row for row in before if row["evidence"][0]["ref"] == "dan-picks"]  # its quote stands nowhere any more
+    assert gone
+    assert [after.pop(row["persona_id"])["status"] for row in gone] == ["retired"] * len(gone)
+    kept = {row["persona_id"]: row for row in before if row not in gone}
+    assert after.keys() == kept.keys()
+    assert {i: row["description"] for i, row in after.items()} == {i: row["description"] for i, row in kept.items()}
+    assert [row["position"] for row in after.values() if row["item_id"] == "picks"] == [1]
+    (refused,) = warehouse.read("quarantine").to_pylist()
+    assert (refused["stage"], refused["subject_id"], refused["reason"]) == ("item_personas", "picks", "invalid_json")
+    # Mended, the next night replaces them and the record of the refusal goes.
+    run(days=2, parent=replace(parent, versions=warehouse.versions()), seed=1)
+    assert warehouse.read("quarantine").num_rows == 0
+    assert warehouse.read("item_personas").to_pylist() != before
+
+
+def test_a_review_without_an_answer_keeps_its_place_and_is_asked_again(warehouse: Warehouse, run: Run) -> None:
+    def busy(request: Request) -> str:
+        return "no" if request.subject == "ana-strap" and request.sampling.seed == 0 else echo(request)
+
+    run(busy, ("review_aspects",), attempts=1)
+    row = warehouse.read("review_aspects", where="review_id = 'ana-strap'").to_pylist()[0]
+    assert (row["quality_criteria"], row["extraction_key"]) == (None, "")
+    assert warehouse.read("quarantine")["subject_id"].to_pylist() == ["ana-strap"]
+    _, backend = run(echo, ("review_aspects",), attempts=1)
+    assert backend.asked == []  # the answer is on record, and as bad as it was
+    run(echo, ("review_aspects",), attempts=2)
+    assert warehouse.read("quarantine").num_rows == 0
+
+
+def test_a_ceiling_stops_the_stage_before_an_engine_starts(warehouse: Warehouse, run: Run) -> None:
+    with pytest.raises(PipelineError, match=r"10 new requests .*token_ceiling \(1,000\).* No engine was started"):
+        run(names=("review_aspects",), token_ceiling=1_000)
+    assert not warehouse.exists("llm_calls")
+
+
+def test_a_crash_in_the_middle_costs_what_was_not_written_and_ends_in_the_same_tables(
+    warehouse: Warehouse, run: Run, tmp_path: Path
+) -> None:
+    answered: list[Request] = []
+
+    def dies(request: Request) -> str:
+        answered.append(request)
+        if len(answered) == 7:
+            raise KeyboardInterrupt
+        return echo(request)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(dies, ("review_aspects",))
+    assert not warehouse.exists("review_aspects")
+    run()
+    undisturbed = Warehouse(tmp_path / "other")
+    made = ("reviews", "items", "item_reviews", "user_histories", "quarantine")
+    put_all(undisturbed, {table: rows for table, rows in shop().items() if table in made})
+    for stage in STAGES:
+        STAGES[stage].job(night(undisturbed), Namespace())
+    for table in (*STAGES, "quarantine", "llm_calls"):
+        assert warehouse.read(table).equals(undisturbed.read(table)), table
