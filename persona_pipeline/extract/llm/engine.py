@@ -13,6 +13,9 @@ from persona_pipeline.extract.llm.requests import Request
 
 FinishReason = Literal["stop", "length", "error"]
 
+FINISHED: dict[str | None, FinishReason] = {"stop": "stop", "length": "length"}
+"""What engines call an answer, whole or cut off; whatever else they say, there is none."""
+
 
 class EngineDiedError(TransientError):
     """The engine broke down; the requests it had not answered are still open."""

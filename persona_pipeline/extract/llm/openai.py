@@ -16,7 +16,7 @@ from typing import Any
 
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.errors import ConfigError
-from persona_pipeline.extract.llm.engine import Answer, FinishReason
+from persona_pipeline.extract.llm.engine import FINISHED, Answer
 from persona_pipeline.extract.llm.requests import Request
 
 KEY_VARIABLE = "PERSONA_LLM_API_KEY"
@@ -142,7 +142,7 @@ class OpenAIEngine:
                 extra_body=self._config.extra_body or None,
             )
             choice, usage = reply.choices[0], reply.usage
-            finish: FinishReason = {"stop": "stop", "length": "length"}.get(choice.finish_reason, "error")
+            finish = FINISHED.get(choice.finish_reason, "error")
             answer = Answer(
                 request.key,
                 choice.message.content or "",

@@ -23,7 +23,7 @@ from persona_pipeline.warehouse import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """One stage. `changed` subjects have no valid answer; of their `requests`, `new` ones are not on record.
+    """One stage. `changed` subjects have no valid answer; of their distinct `requests`, `new` ones are not on record.
 
     `reply_tokens` are the mean of the answers on record of that stage, else what a reply may have at most.
     """
@@ -60,28 +60,16 @@ def plan_night(warehouse: Warehouse, extractor: LlmExtractor, parent: pa.Table) 
 
 def show_plan(plans: Sequence[StagePlan], tokens_per_second: float, cost_per_hour: float, console: Console) -> None:
     """Print them, with minutes at the given rate and their cost."""
-    table = Table(box=None, pad_edge=False)
-    for name in (
-        "stage",
-        "unchanged",
-        "changed",
-        "requests",
-        "on record",
-        "new",
-        "prompt tokens",
-        "reply tokens",
-        "minutes",
-        "cost",
-    ):
-        table.add_column(name, justify="left" if name == "stage" else "right")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("stage", no_wrap=True)
+    for name in ("same", "changed", "asked", "new", "tokens in", "tokens out", "minutes", "cost"):
+        table.add_column(name, justify="right", no_wrap=True)
     for plan in [*plans, _total(plans)]:
         hours = (plan.prompt_tokens + plan.reply_tokens) / tokens_per_second / 3600
-        counts = (plan.unchanged, plan.changed, plan.requests, plan.requests - plan.new, plan.new)
-        tokens = (plan.prompt_tokens, plan.reply_tokens)
-        table.add_row(
-            plan.stage, *(f"{n:,}" for n in (*counts, *tokens)), f"{60 * hours:,.1f}", f"{hours * cost_per_hour:,.2f}"
-        )
+        counts = (plan.unchanged, plan.changed, plan.requests, plan.new, plan.prompt_tokens, plan.reply_tokens)
+        table.add_row(plan.stage, *(f"{n:,}" for n in counts), f"{60 * hours:,.1f}", f"{hours * cost_per_hour:,.2f}")
     console.print(table)
+    console.print("[dim]asked: distinct requests; new: those without an answer on record; retries come on top[/]")
 
 
 def _plan(
@@ -105,7 +93,7 @@ def _plan(
         stage,
         len(set(known[subject].to_pylist())),
         len(changed),
-        len(questions),
+        len({question.request.key for question in questions}),
         len(new),
         sum(asker.backend.count_tokens(new)),
         round(sum(request.sampling.max_tokens if said is None else said for request in new)),

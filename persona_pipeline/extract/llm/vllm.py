@@ -14,7 +14,7 @@ from typing import Any
 
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.errors import ConfigError
-from persona_pipeline.extract.llm.engine import Answer, EngineDiedError, FinishReason
+from persona_pipeline.extract.llm.engine import FINISHED, Answer, EngineDiedError
 from persona_pipeline.extract.llm.requests import Request
 
 MODELS = Path(sys.prefix) / "models"
@@ -124,7 +124,7 @@ class VllmEngine:
         for output in outputs:
             if output.finished:
                 done = output.outputs[0]
-                finish: FinishReason = {"stop": "stop", "length": "length"}.get(done.finish_reason, "error")
+                finish = FINISHED.get(done.finish_reason, "error")
                 answers.append(
                     Answer(
                         self._keys.pop(output.request_id),
