@@ -25,7 +25,7 @@ from persona_pipeline.extract.protocol import (
     Stage,
 )
 
-CODE_VERSION = 2  # raise it whenever the same input would give other answers
+CODE_VERSION = 3  # raise it whenever the same input would give other answers
 
 
 class EmbeddedExtractor:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from persona_pipeline.extract.embedded.tone import affirmed, tone
+from persona_pipeline.extract.embedded.tone import affirmed, denied, tone
 from persona_pipeline.extract.embedded.vocabulary import Vocabulary
 from persona_pipeline.extract.embedded.words import is_content, tokens
 from persona_pipeline.extract.protocol import Embed, ReviewText
@@ -115,7 +115,8 @@ def _fits(text: str, rating: float, mood: int, cosines: np.ndarray, vocabulary: 
         if motive.critical and rating >= 3:
             # Four and five stars outweigh a doubtful complaint: it needs a cue about this item and a tone to match.
             calm = mood > (0 if rating < 4 else -1)
-            if not cue or calm or _ABOUT_OTHERS.search(text[: cue.start()]):
+            # "Never had these break (I've broken others)" is praise, whatever else it mentions.
+            if not cue or calm or _ABOUT_OTHERS.search(text[: cue.start()]) or denied(motive.cue, text):
                 continue
         # Without a cue it must also be nearer to the motive than to bare praise.
         enough = UNHAPPY_FIT if motive.critical and rating <= 2 and mood <= 0 else FIT

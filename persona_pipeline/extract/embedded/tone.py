@@ -37,8 +37,17 @@ def tone(words: Sequence[str], liking: Set[str], disliking: Set[str]) -> int:
 def affirmed(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
     """The first match of `pattern` that is not denied ("never had these strings break", "too bright") or said of others."""
     for found in pattern.finditer(text):
-        clause = _CLAUSE_END.split(text[: found.start()])[-1]
-        before = tokens(clause)[-_REACH:]
-        if not any(is_negation(word) for word in before) and not _BESIDE_THE_POINT & set(before[-3:]):
+        before = _before(found, text)
+        if not any(map(is_negation, before)) and not _BESIDE_THE_POINT & set(before[-3:]):
             return found
     return None
+
+
+def denied(pattern: re.Pattern[str], text: str) -> bool:
+    """Whether any match of `pattern` is denied, whatever else the text says."""
+    return any(any(map(is_negation, _before(found, text))) for found in pattern.finditer(text))
+
+
+def _before(found: re.Match[str], text: str) -> list[str]:
+    """The words of the same clause that may deny a match."""
+    return tokens(_CLAUSE_END.split(text[: found.start()])[-1])[-_REACH:]

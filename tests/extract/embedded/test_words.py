@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from persona_pipeline.extract.embedded.tone import affirmed, tone
+from persona_pipeline.extract.embedded.tone import affirmed, denied, tone
 from persona_pipeline.extract.embedded.vocabulary import load_vocabulary
 from persona_pipeline.extract.embedded.words import Background, base_form, shown_form, tokens
 
@@ -79,3 +79,13 @@ def test_affirmed_skips_what_is_denied_or_said_of_others() -> None:
     found = affirmed(compact, "Not compact for others, yet for me compact enough")
     assert found is not None
     assert found.start() > 20
+
+
+def test_a_negation_reaches_through_its_clause_and_no_further() -> None:
+    broke = re.compile("br(?:eak|oke)n?")
+    praise = "I've never had these strings break on me (I've broken Martin strings in the past)"
+    assert denied(broke, praise)
+    assert affirmed(broke, "I've never had these strings break") is None
+    assert affirmed(broke, "No problems at first, then the strap broke") is not None
+    assert not denied(broke, "No problems at first, then the strap broke")
+    assert affirmed(re.compile("compact"), "not only compact but light") is not None
