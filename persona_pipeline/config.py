@@ -87,7 +87,7 @@ class LlmConfig(_Stage):
         0.02,
         ge=0,
         le=1,
-        description="the task fails when the engine leaves a larger share of requests without an answer",
+        description="the task fails when the engine leaves a larger share of requests, and more than three, without an answer",
     )
     engine_restarts: int = Field(3, ge=0, description="engines that may die before the task fails")
     token_ceiling: int = Field(

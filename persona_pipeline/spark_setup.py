@@ -1,8 +1,8 @@
 """What `make setup` does once for Spark on this machine: Delta's jars, and an archive of the classes that Spark loads.
 
 A nightly Spark task on a small warehouse is mostly a JVM reading, verifying and linking 18,000 classes. The JVM can map
-them from an archive instead (class data sharing, in every OpenJDK), which nearly halves such a task. An archive that
-does not match the JVM or the jars is ignored by the JVM, so it can only help.
+them from an archive instead (class data sharing, in every OpenJDK): `user_histories` of the demo took 22.8 s without and
+16.3 s with it. A JVM started with another class path ignores the archive.
 """
 
 import shutil
@@ -58,7 +58,7 @@ def archive_classes() -> None:
         done = subprocess.run([submit, *confs, "pyspark-shell"], capture_output=True, text=True, check=False)
         if not archive.is_file():
             raise PipelineError(f"the JVM made no class archive:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-        # Moved only when whole: a JVM that finds half an archive refuses to start.
+        # Moved only when whole: a JVM given half an archive crashes.
         shutil.copy(archive, CLASS_ARCHIVE.with_suffix(".partial"))
         CLASS_ARCHIVE.with_suffix(".partial").rename(CLASS_ARCHIVE)
 

@@ -230,7 +230,7 @@ class Asker:
         return None
 
     def _next(self, attempt: _Attempt, name: OutcomeName) -> _Attempt | None:
-        if attempt.number >= self._config.attempts or name == "too_long":
+        if attempt.number >= self._config.attempts:
             return None
         sampling = attempt.request.sampling
         if name == "truncated":

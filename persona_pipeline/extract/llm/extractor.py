@@ -74,7 +74,8 @@ class LlmExtractor:
         """One result per review, in order."""
         sentences = [citable(review) for review in reviews]
         asked = [i for i, found in enumerate(sentences) if found]
-        outcomes = dict(zip(asked, self.asker.ask(self.questions_about_reviews(reviews)), strict=True))
+        questions = [self._questions.about_review(reviews[i], sentences[i]) for i in asked]
+        outcomes = dict(zip(asked, self.asker.ask(questions), strict=True))
         embed = remembering(self._embed, (t for i, o in outcomes.items() for t in aspect_texts(o, sentences[i])))
         for i, review in enumerate(reviews):
             if i not in outcomes:

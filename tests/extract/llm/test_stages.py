@@ -213,7 +213,8 @@ def test_a_crash_in_the_middle_costs_what_was_not_written_and_ends_in_the_same_t
     with pytest.raises(KeyboardInterrupt):
         run(dies, ("review_aspects",))
     assert not warehouse.exists("review_aspects")
-    run()
+    _, backend = run()
+    assert [request.stage for request in backend.asked].count("review_aspects") == 4  # six were answered and kept
     undisturbed = Warehouse(tmp_path / "other")
     made = ("reviews", "items", "item_reviews", "user_histories", "quarantine")
     put_all(undisturbed, {table: rows for table, rows in shop().items() if table in made})
