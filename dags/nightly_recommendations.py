@@ -9,6 +9,9 @@ A task is named after the table it makes and runs `python -m jobs.<table>`; ever
 
 * The failed task's log ends with one line that says what is wrong, where, and what to do.
 * `reviews`: the input. Refused lines are in the table `rejected_reviews` with file, line and reason.
+* `extraction_plan`: an LLM extracts, and the night would cost more than its ceiling. The log shows what changed, by stage.
+* `extraction_shard`: an engine died more often than allowed, or the server is gone. What was answered is kept: clear the
+  shard. `review_aspects`, `item_summaries` and `item_personas` start no engine and only take over what the shards got.
 * `releases`: the night was refused by the audit. Readers still see the release before; the failed checks are in the log,
   in `releases.reasons` and in the report. Fix the cause, then clear the task it lies in and everything after it.
 * Anything else: clear the task. Finished tasks leave no trace when they run again.
@@ -27,6 +30,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 PYTHON = os.environ.get("PERSONA_PYTHON", sys.executable)
+GPU_QUEUE = os.environ.get("PERSONA_GPU_QUEUE", "default")  # of the workers that hold an LLM
 FAULT = 65  # exit code of a job that found its input or configuration wrong: trying again will not help
 
 AS_OF = "{{ params.as_of or (data_interval_end | default(dag_run.run_after) | ds) }}"
@@ -46,7 +50,8 @@ class JobOperator(BashOperator):
     def __init__(self, *, task_id: str, arguments: str = "", **options: Any) -> None:
         # exec: Airflow's signals reach the job itself, not a shell in between.
         command = f"exec {shlex.quote(PYTHON)} -m jobs.{task_id} {COMMON}{arguments}"
-        super().__init__(task_id=task_id, bash_command=command, output_processor=json.loads, **options)
+        options.setdefault("output_processor", json.loads)
+        super().__init__(task_id=task_id, bash_command=command, **options)
 
     def execute(self, context: Context) -> Any:
         """Run the job."""
@@ -115,9 +120,19 @@ with DAG(
     reviews = JobOperator(task_id="reviews", arguments=INPUT, pool="spark")
     item_reviews = JobOperator(task_id="item_reviews", pool="spark")
     user_histories = JobOperator(task_id="user_histories", pool="spark")
-    review_aspects = JobOperator(task_id="review_aspects", pool="gpu", execution_timeout=timedelta(hours=12))
-    item_summaries = JobOperator(task_id="item_summaries", pool="gpu", execution_timeout=timedelta(hours=12))
-    item_personas = JobOperator(task_id="item_personas", pool="gpu", execution_timeout=timedelta(hours=12))
+    # Where an LLM extracts, shards do the asking, an engine each, and the three tasks after them commit one table each.
+    extraction_plan = JobOperator(
+        task_id="extraction_plan", output_processor=lambda summary: json.loads(summary)["shards"]
+    )
+    extraction_shard = JobOperator.partial(
+        task_id="extraction_shard", pool="gpu", queue=GPU_QUEUE, execution_timeout=timedelta(hours=12)
+    ).expand(arguments=extraction_plan.output)
+    # Without an LLM there are no shards: skipped is as good as done.
+    review_aspects = JobOperator(
+        task_id="review_aspects", arguments=" --no-engine", pool="gpu", trigger_rule="none_failed"
+    )
+    item_summaries = JobOperator(task_id="item_summaries", arguments=" --no-engine", pool="gpu")
+    item_personas = JobOperator(task_id="item_personas", arguments=" --no-engine", pool="gpu")
     text_embeddings = JobOperator(task_id="text_embeddings", pool="gpu", execution_timeout=timedelta(hours=6))
     training_pairs = JobOperator(task_id="training_pairs", pool="spark")
     encoders = JobOperator(task_id="encoders", pool="gpu")
@@ -137,7 +152,8 @@ with DAG(
     # A teardown runs after a refused night too, and leaves the run's state to `releases`.
     report = JobOperator(task_id="report", retries=0).as_teardown()
 
-    chain(reviews, [item_reviews, user_histories], review_aspects, item_summaries, item_personas, text_embeddings)
+    chain(reviews, [item_reviews, user_histories], extraction_plan, extraction_shard, review_aspects, item_summaries)
+    chain(item_summaries, item_personas, text_embeddings)
     chain(text_embeddings, training_pairs, encoders, [persona_vectors, user_vectors], user_item_topk)
     chain([user_item_topk, default_topk], releases, report)
     encoders >> default_topk

@@ -3,44 +3,37 @@
 import argparse
 from typing import Any
 
-import pyarrow as pa
-
-from jobs.runner import Night, run
-from persona_pipeline.contracts import load_contract
-from persona_pipeline.extract.extractors import item_evidence, make_extractor
-from persona_pipeline.extract.protocol import ItemSummary
+from jobs.runner import Night, engine_option, run
+from persona_pipeline.extract import stages
+from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.quarantine import write_refusals
-from persona_pipeline.extract.work import evidence_texts, items_to_summarise
+from persona_pipeline.extract.work import evidence_texts
+from persona_pipeline.publish.releases import inherited
 from persona_pipeline.text_embeddings import Embedder
 
 
-def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
     """Summarise what has no answer yet; keep the rest."""
-    embedder = Embedder(night.config.text_embeddings, night.warehouse)
-    warehouse = night.warehouse
+    config, warehouse = night.config, night.warehouse
+    embedder = Embedder(config.text_embeddings, warehouse)
     extractor = make_extractor(
-        night.config.extraction, embedder, warehouse, night.as_of, lambda: evidence_texts(warehouse)
+        config.extraction,
+        embedder,
+        warehouse,
+        night.as_of,
+        lambda: evidence_texts(warehouse),
+        engine=arguments.engine,
     )
-    known, wanted = items_to_summarise(warehouse, extractor.version("item_summaries"))
-    rows = wanted.to_pylist()
-    found, refused = [], []
-    for row, (summary, refusals) in zip(rows, extractor.summaries([item_evidence(row) for row in rows]), strict=True):
-        # No answer: no summary and no key, so that it is asked again the next night.
-        key = row["extraction_key"] if summary else ""
-        said = summary or ItemSummary(row["item_id"], "", "none")
-        found.append({"item_id": row["item_id"], "summary": said.summary, "summary_source": said.source})
-        found[-1]["extraction_key"] = key
-        refused += [(refusal, row["extraction_key"]) for refusal in refusals]
+    found = stages.item_summaries(warehouse, extractor, inherited(warehouse, "item_summaries", night.parent))
     extractor.close()
-    new = pa.Table.from_pylist(found, schema=load_contract("item_summaries").arrow_schema())
     written = [
-        warehouse.replace("item_summaries", pa.concat_tables([known.cast(new.schema), new])),
-        write_refusals(warehouse, "item_summaries", [row["item_id"] for row in rows], refused),
+        warehouse.replace("item_summaries", found.rows),
+        write_refusals(warehouse, "item_summaries", found.asked, found.refused),
     ]
     return {
-        "items": known.num_rows + new.num_rows,
-        "extracted": new.num_rows,
-        "refused": len(refused),
+        "items": found.rows.num_rows,
+        "extracted": len(found.asked),
+        "refused": len(found.refused),
         "embedded": embedder.embedded,
         **extractor.usage(),
         "written": [result.as_dict() for result in written],
@@ -48,4 +41,4 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run("item_summaries", job)
+    run("item_summaries", job, engine_option)

@@ -71,6 +71,13 @@ def run(name: str, job: Job, options: Callable[[argparse.ArgumentParser], None] 
     os._exit(0)
 
 
+def engine_option(parser: argparse.ArgumentParser) -> None:
+    """For jobs that may ask an LLM."""
+    parser.add_argument(
+        "--no-engine", dest="engine", action="store_false", help="only use answers on record, as the shards left them"
+    )
+
+
 def execute(name: str, job: Job, arguments: argparse.Namespace) -> dict[str, Any]:
     """Do a job's work and keep its summary. Raises PipelineError for what a person has to mend."""
     started = time.monotonic()

@@ -52,15 +52,11 @@ def plan(
     config: Annotated[str, typer.Option(help="Profile (local, gpu) or YAML file.")] = "local",
     extractor: Annotated[str, typer.Option(help="vllm or openai.")] = "vllm",
     as_of: Annotated[str | None, typer.Option(help="Night to plan; default: the one after the served release.")] = None,
-    tokens_per_second: Annotated[
-        float, typer.Option(help="Prompt and reply tokens the engine does in a second.")
-    ] = 2_000,
-    cost_per_hour: Annotated[float, typer.Option(help="What an hour of the engine costs.")] = 0.0,
 ) -> None:
     """Show what a night would ask the LLM, from the tables as they are: requests, tokens, minutes, cost."""
     from persona_pipeline.planning import plan_warehouse
 
-    plan_warehouse(warehouse, config, extractor, as_of, tokens_per_second, cost_per_hour, console)
+    plan_warehouse(warehouse, config, extractor, as_of, console)
 
 
 @app.command()

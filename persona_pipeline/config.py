@@ -93,7 +93,13 @@ class LlmConfig(_Stage):
     token_ceiling: int = Field(
         0,
         ge=0,
-        description="a stage that would need more tokens, prompts and whole replies, fails before it asks; 0: none",
+        description="a night that would need more tokens, prompts and whole replies, is stopped before it asks; 0: none",
+    )
+    tokens_per_second: float = Field(2_000, gt=0, description="what one engine does, prompts and replies; for plans")
+    cost_per_hour: float = Field(0.0, ge=0, description="what an hour of one engine costs; for plans")
+    max_shards: int = Field(8, ge=1, le=64, description="engines the night's requests are split over at most")
+    shard_tokens: int = Field(
+        500_000, ge=1, description="tokens, prompts and replies, from which another engine is worth its start"
     )
     ledger: str = Field(
         "",
@@ -117,6 +123,16 @@ class ExtractionConfig(_Stage):
 
     extractor: ExtractorName = Field("embedded", description="who extracts; embedded needs no LLM")
     max_personas: int = Field(7, ge=1, le=7, description="personas per item at most")
+    min_personas: int = Field(
+        2, ge=1, le=7, description="personas asked for at least, of an item with reviews enough for as many (LLM)"
+    )
+    refresh_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="an item's personas are made anew once its evidence has moved further: 1 - Jaccard of its review ids "
+        "and those at the last extraction; 0: with every change",
+    )
     reviews_per_persona: int = Field(
         3, ge=1, description="an item gets at most one persona per this many usable reviews, and at least one"
     )

@@ -1,41 +1,48 @@
-"""`persona-pipeline plan`: the configured LLM extractor and a warehouse to the plan of a night."""
+"""What a night would ask an LLM: the configured extractor and a warehouse to the plan, for the DAG and `persona-pipeline plan`."""
 
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from persona_pipeline.config import load_config, parse_as_of
-from persona_pipeline.contracts import load_contract
+from persona_pipeline.config import PipelineConfig, load_config, parse_as_of
 from persona_pipeline.errors import ConfigError
 from persona_pipeline.extract.extractors import make_extractor
-from persona_pipeline.publish.releases import parent_of, served
+from persona_pipeline.publish.releases import Release, inherited, parent_of, served
 from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
 
+if TYPE_CHECKING:
+    from persona_pipeline.extract.llm.plan import NightPlan
 
-def plan_warehouse(
-    root: Path,
-    source: str,
-    extractor: str,
-    as_of: str | None,
-    tokens_per_second: float,
-    cost_per_hour: float,
-    console: Console,
-) -> None:
-    """Print the plan. Raises ConfigError for an extractor that asks nobody."""
-    config = load_config(source, {"extraction": {"extractor": extractor}})
-    if config.extraction.extractor == "embedded":
-        raise ConfigError("plan --extractor embedded: it asks no LLM; give vllm or openai")
+_WIDTH = 132  # of a log, where there is no terminal
+
+
+def plan_extraction(
+    warehouse: Warehouse, config: PipelineConfig, parent: Release | None, as_of: date, console: Console | None = None
+) -> "NightPlan":
+    """Make the plan and print it, on stderr by default. `parent` is the release the night starts from."""
     from persona_pipeline.extract.llm.extractor import LlmExtractor
     from persona_pipeline.extract.llm.plan import plan_night, show_plan
 
+    extraction = config.extraction
+    embedder = Embedder(config.text_embeddings, warehouse)
+    extractor = make_extractor(extraction, embedder, warehouse, as_of, engine=False)
+    assert isinstance(extractor, LlmExtractor)
+    plan = plan_night(warehouse, extractor, inherited(warehouse, "item_personas", parent), extraction.refresh_share)
+    show_plan(plan, extraction.llm, console or Console(stderr=True, width=_WIDTH))
+    return plan
+
+
+def plan_warehouse(root: Path, source: str, extractor: str, as_of: str | None, console: Console) -> None:
+    """Print the plan of a night, by default the one after the served release.
+
+    Raises ConfigError for an extractor that asks nobody.
+    """
+    config = load_config(source, {"extraction": {"extractor": extractor}})
+    if config.extraction.extractor == "embedded":
+        raise ConfigError("plan --extractor embedded: it asks no LLM; give vllm or openai")
     warehouse = Warehouse(root.resolve())
-    release = parent_of(warehouse, parse_as_of(as_of)) if as_of else served(warehouse)
-    schema = load_contract("item_personas").arrow_schema()
-    parent = schema.empty_table()
-    if release:
-        parent = warehouse.read("item_personas", version=release.versions["item_personas"]).cast(schema)
-    asker = make_extractor(config.extraction, Embedder(config.text_embeddings, warehouse), warehouse, date.max)
-    assert isinstance(asker, LlmExtractor)
-    show_plan(plan_night(warehouse, asker, parent), tokens_per_second, cost_per_hour, console)
+    parent = parent_of(warehouse, parse_as_of(as_of)) if as_of else served(warehouse)
+    plan_extraction(warehouse, config, parent, date.max, console)

@@ -3,6 +3,7 @@
 Any stage may hold an `Embedder`; none knows the model. The model is loaded when the first unknown text turns up.
 """
 
+import fcntl
 import hashlib
 import logging
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.errors import ConfigError
@@ -76,14 +78,21 @@ class Embedder:
         for start in range(0, len(order), self.config.commit_texts):
             keys = order[start : start + self.config.commit_texts]
             vectors = self._model.encode([missing[key] for key in keys])
-            self.warehouse.append(
-                "text_embeddings",
-                pa.table({"text_hash": keys, "base_model": [self.base_model] * len(keys), "vector": list(vectors)}),
-            )
+            self._commit(pa.table({"text_hash": keys, "vector": list(vectors)}))
             done.update(zip(keys, vectors, strict=True))
             self.embedded += len(keys)
             logger.info("embedded %d of %d new texts", min(start + len(keys), len(order)), len(order))
         return done
+
+    def _commit(self, found: pa.Table) -> None:
+        """Add what no other process has added meanwhile: appends never conflict in Delta, both would add their rows."""
+        with (self.warehouse.root / "_text_embeddings.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = self._stored(found["text_hash"].to_pylist(), "text_hash")["text_hash"]
+            new = found.filter(pc.invert(pc.is_in(found["text_hash"], known)))
+            if new.num_rows:
+                base_model = pa.array([self.base_model] * new.num_rows, pa.string())
+                self.warehouse.append("text_embeddings", new.append_column("base_model", base_model))
 
     @cached_property
     def _model(self) -> "_BaseModel":

@@ -21,6 +21,7 @@ def run_night(
             as_of=as_of.isoformat(),
             config=str(config),
             extractor=None,
+            engine=True,
             source="jsonl",
             reviews=reviews,
             items=items,

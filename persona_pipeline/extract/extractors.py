@@ -27,6 +27,8 @@ def make_extractor(
     warehouse: Warehouse,
     as_of: date,
     background: Callable[[], Iterable[tuple[str, str]]] | None = None,
+    *,
+    engine: bool = True,
 ) -> PersonaExtractor:
     """The extractor of `config.extractor`.
 
@@ -35,6 +37,7 @@ def make_extractor(
         embed: the base model.
         warehouse, as_of: where and as of when an LLM's answers are kept.
         background: gives (item_id, evidence text) of the whole catalogue, to an extractor that wants it.
+        engine: whether an LLM may be asked what is not on record; else those requests end without an answer.
     """
     if config.extractor == "embedded":
         from persona_pipeline.extract.embedded import EmbeddedExtractor
@@ -45,7 +48,7 @@ def make_extractor(
     from persona_pipeline.extract.llm.ledger import Ledger
 
     kept = Warehouse(config.llm.ledger, warehouse.commit) if config.llm.ledger else warehouse
-    return LlmExtractor(config, Asker(_backend(config), Ledger(kept, as_of), config.llm), embed)
+    return LlmExtractor(config, Asker(_backend(config), Ledger(kept, as_of), config.llm, engine=engine), embed)
 
 
 def _backend(config: ExtractionConfig) -> "Backend":
@@ -56,6 +59,11 @@ def _backend(config: ExtractionConfig) -> "Backend":
     from persona_pipeline.extract.llm.openai import OpenAIBackend
 
     return OpenAIBackend(config.llm)
+
+
+def review_text(row: dict[str, Any]) -> ReviewText:
+    """A row with review_id, user_id, item_id, rating and text as extractor input."""
+    return ReviewText(*(row[column] for column in ("review_id", "user_id", "item_id", "rating", "text")))
 
 
 def item_evidence(row: dict[str, Any]) -> ItemEvidence:

@@ -23,7 +23,7 @@ def rows_with_ids(
     item_id: str,
     personas: Sequence[Persona],
     earlier: Sequence[Row],
-    extraction_key: str,
+    made_from: Row,
     as_of: date,
     embed: Embed,
     threshold: float,
@@ -31,6 +31,7 @@ def rows_with_ids(
     """Rows of `item_personas` for one regenerated item: the new personas, and the earlier ones that end tonight as retired.
 
     `earlier` are the item's rows of the parent release. Retired ones stay as they are; an id is never used again.
+    `made_from` are the columns that say what the new ones rest on: extraction_key, extractor_version, extracted_from.
     """
     alive = [row for row in earlier if row["status"] == "current"]
     kept = _matches(personas, alive, embed, threshold)
@@ -56,7 +57,7 @@ def rows_with_ids(
                 "support": persona.support,
                 "mean_rating": persona.mean_rating,
                 "persona_source": persona.source,
-                "extraction_key": extraction_key,
+                **made_from,
                 "first_as_of": predecessor["first_as_of"] if predecessor else as_of,
                 "retired_as_of": None,
             }

@@ -18,6 +18,17 @@ _EVIDENCE = f"array_to_string(list_sort(list_transform(evidence, lambda e: {_REV
 _ASPECTS = """coalesce(sha256(list_transform(aspects, lambda a: {
     'id': a.review_id, 'category': a.category_preference, 'purpose': a.purchase_purpose, 'quality': a.quality_criteria,
     'context': a.usage_context, 'spans': a.evidence})::VARCHAR), '')"""
+_STANDS = """quote = substring(CASE WHEN kind = 'review' THEN reviews.text WHEN ref = 'title'
+    THEN items.title ELSE items.description END, "start" + 1, "end" - "start")"""
+_QUOTES = f"""
+    quotes AS (SELECT persona_id, item_id, unnest(evidence, recursive := true) FROM personas WHERE status = 'current'),
+    standing AS (
+        SELECT persona_id, quotes.item_id, bool_and(coalesce({_STANDS}, false)) AS stands FROM quotes
+        LEFT JOIN reviews ON kind = 'review' AND review_id = ref AND reviews.item_id = quotes.item_id
+        LEFT JOIN items ON kind = 'metadata' AND items.item_id = quotes.item_id
+        GROUP BY persona_id, quotes.item_id
+    )
+"""
 _METADATA = "coalesce(title, ''), coalesce(description, ''), array_to_string(categories, ',')"
 
 
@@ -57,10 +68,14 @@ def items_to_summarise(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa
     return _split(warehouse, keyed, "item_summaries", ["item_id"], ["items", "item_reviews"], version)
 
 
-def items_to_profile(warehouse: Warehouse, version: str, parent: pa.Table) -> tuple[pa.Table, pa.Table]:
+def items_to_profile(
+    warehouse: Warehouse, version: str, parent: pa.Table, refresh_share: float
+) -> tuple[pa.Table, pa.Table]:
     """Rows of the parent release's `item_personas` that stay as they are, and items to extract personas for.
 
     The items come with metadata, summary, evidence, aspects and extraction_key. An item the catalogue no longer has is in neither.
+    One whose evidence has moved little stays too: by no more than `refresh_share`, counted as 1 - Jaccard of the ids of
+    its evidence reviews and of those at its last extraction, made with the same version, as long as every quote stands.
     """
     keyed = f"""
         WITH chosen AS (
@@ -70,38 +85,38 @@ def items_to_profile(warehouse: Warehouse, version: str, parent: pa.Table) -> tu
             FROM review_aspects SEMI JOIN chosen USING (item_id, review_id) GROUP BY item_id
         ), keyed AS (
             SELECT item_id, title, description, categories, summary, evidence, aspects,
+                   list_transform(evidence, lambda e: e.review_id) AS ids,
                    {_KEY.format(parts=f"coalesce(summary, ''), {_METADATA}, {_EVIDENCE}, {_ASPECTS}")} AS extraction_key
             FROM items JOIN item_reviews USING (item_id) LEFT JOIN item_summaries USING (item_id)
             LEFT JOIN read USING (item_id)
+        ), {_QUOTES.strip()}, made AS (
+            SELECT item_id, any_value(extracted_from) AS old, bool_and(coalesce(stands, false)) AS stands
+            FROM personas LEFT JOIN standing USING (persona_id, item_id)
+            WHERE status = 'current' AND extractor_version = $version GROUP BY item_id
+        ), moved AS (
+            SELECT item_id, stands, 1 - len(list_intersect(ids, old)) / len(list_distinct(list_concat(ids, old))) AS moved
+            FROM keyed JOIN made USING (item_id) WHERE len(ids) > 0
         ), answered AS (
-            SELECT DISTINCT item_id FROM parent JOIN keyed USING (item_id, extraction_key) WHERE status = 'current'
+            SELECT DISTINCT item_id FROM personas JOIN keyed USING (item_id, extraction_key) WHERE status = 'current'
+            UNION SELECT item_id FROM moved WHERE stands AND moved > 0 AND moved <= $refresh_share
         )
     """
-    tables = ["items", "item_reviews", "item_summaries", "review_aspects"]
+    tables = ["items", "item_reviews", "item_summaries", "review_aspects", "reviews"]
     columns = ", ".join(load_contract("item_personas").names)
     ask = f"{keyed} SELECT %s ORDER BY item_id"
-    unchanged = ask % f"{columns} FROM parent SEMI JOIN answered USING (item_id)"
-    changed = ask % "* FROM keyed ANTI JOIN answered USING (item_id)"
+    parameters = {"version": version, "refresh_share": refresh_share}
+    unchanged = ask % f"{columns} FROM personas SEMI JOIN answered USING (item_id)"
+    changed = ask % "* EXCLUDE (ids) FROM keyed ANTI JOIN answered USING (item_id)"
     return (
-        warehouse.query(unchanged, tables, {"version": version}, parent=parent),
-        warehouse.query(changed, tables, {"version": version}, parent=parent),
+        warehouse.query(unchanged, tables, parameters, personas=parent),
+        warehouse.query(changed, tables, parameters, personas=parent),
     )
 
 
 def standing(warehouse: Warehouse, personas: pa.Table) -> set[str]:
-    """Ids of the personas whose quotes still stand in their sources, word for word."""
+    """Ids of the current personas whose quotes still stand in their sources, word for word."""
     found = warehouse.query(
-        """
-        WITH quotes AS (SELECT persona_id, item_id, unnest(evidence, recursive := true) FROM personas)
-        SELECT persona_id FROM quotes
-        LEFT JOIN reviews ON kind = 'review' AND review_id = ref AND reviews.item_id = quotes.item_id
-        LEFT JOIN items ON kind = 'metadata' AND items.item_id = quotes.item_id
-        GROUP BY persona_id
-        HAVING bool_and(coalesce(quote = substring(CASE WHEN kind = 'review' THEN reviews.text WHEN ref = 'title'
-            THEN items.title ELSE items.description END, "start" + 1, "end" - "start"), false))
-        """,
-        ["reviews", "items"],
-        personas=personas,
+        f"WITH {_QUOTES} SELECT persona_id FROM standing WHERE stands", ["reviews", "items"], personas=personas
     )
     return set(found["persona_id"].to_pylist())
 

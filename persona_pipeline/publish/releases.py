@@ -5,6 +5,7 @@ from datetime import date
 
 import pyarrow as pa
 
+from persona_pipeline.contracts import load_contract
 from persona_pipeline.errors import PipelineError, ReleaseError
 from persona_pipeline.warehouse import Warehouse
 
@@ -67,3 +68,9 @@ def read_released(
     if release is None:
         raise PipelineError(f"nothing has been published in {warehouse.root} yet; `make nightly` runs a night")
     return warehouse.read(table, version=release.versions[table], where=where)
+
+
+def inherited(warehouse: Warehouse, table: str, parent: Release | None) -> pa.Table:
+    """A table as the night's parent release left it, in the contract's types; empty on a first night."""
+    schema = load_contract(table).arrow_schema()
+    return warehouse.read(table, version=parent.versions[table]).cast(schema) if parent else schema.empty_table()

@@ -44,6 +44,13 @@ class Warehouse:
     def __init__(self, root: str | Path, commit: Mapping[str, str] | None = None) -> None:
         self.root = Path(root)
         self.commit = dict(commit or {})
+        self._held: dict[str, pa.Table] = {}
+
+    def holding(self, **tables: pa.Table) -> "Warehouse":
+        """The same warehouse, where `query` finds these tables in the place of its own: to try out, or to look at a part."""
+        other = Warehouse(self.root, self.commit)
+        other._held = {**self._held, **tables}
+        return other
 
     def path(self, table: str) -> str:
         """Folder of a table."""
@@ -87,6 +94,8 @@ class Warehouse:
 
     def dataset(self, table: str) -> Any:
         """The newest version as an Arrow dataset, which reads nothing yet; an empty table where it was never written."""
+        if table in self._held:
+            return self._held[table]
         return (
             self._open(table).to_pyarrow_dataset()
             if self.exists(table)

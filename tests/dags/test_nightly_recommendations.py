@@ -23,7 +23,8 @@ print(json.dumps({{
     "tasks": {{t.task_id: {{
         "pool": t.pool, "retries": t.retries, "timeout": bool(t.execution_timeout), "backoff": bool(t.retry_exponential_backoff),
         "owner": t.owner, "upstream": sorted(t.upstream_task_ids), "outlets": [o.uri for o in t.outlets],
-        "teardown": t.is_teardown, "command": t.bash_command,
+        "teardown": t.is_teardown, "command": (t.unmap({{"arguments": " --shard 0"}}) if t.is_mapped else t).bash_command,
+        "rule": str(t.trigger_rule.value if hasattr(t.trigger_rule, "value") else t.trigger_rule), "mapped": t.is_mapped,
     }} for t in dag.tasks}},
 }}))
 """
@@ -74,3 +75,13 @@ def test_spark_and_models_have_their_pools(dag: dict[str, Any]) -> None:
         "reviews", "item_reviews", "user_histories", "training_pairs", "user_item_topk", "releases"
     }  # fmt: skip
     assert dag["tasks"]["item_personas"]["pool"] == "gpu"
+
+
+def test_an_llm_is_asked_in_shards_and_committed_without_an_engine(dag: dict[str, Any]) -> None:
+    shard = dag["tasks"]["extraction_shard"]
+    assert (shard["mapped"], shard["pool"], shard["upstream"]) == (True, "gpu", ["extraction_plan"])
+    assert shard["command"].endswith(" --shard 0")
+    for stage in ("review_aspects", "item_summaries", "item_personas"):
+        assert dag["tasks"][stage]["command"].endswith(" --no-engine")
+    # Without an LLM there is no shard, and the mapped task is skipped.
+    assert dag["tasks"]["review_aspects"]["rule"] == "none_failed"

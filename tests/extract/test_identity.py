@@ -27,8 +27,12 @@ def persona(name: str, *refs: str, description: str | None = None, start: int = 
     return Persona("strap", name, told, f"It suits {name}.", quotes, len(refs), 4.5, "embedded")
 
 
+def made_from(key: str = "k") -> Row:
+    return {"extraction_key": key, "extractor_version": "embedded-1", "extracted_from": ["r1", "r2", "r3"]}
+
+
 def night(n: int, personas: list[Persona], earlier: list[Row], key: str = "k", threshold: float = 0.5) -> list[Row]:
-    return rows_with_ids("strap", personas, earlier, key, NIGHTS[n], embed, threshold)
+    return rows_with_ids("strap", personas, earlier, made_from(key), NIGHTS[n], embed, threshold)
 
 
 def ids(rows: list[Row]) -> dict[str, str]:
@@ -122,8 +126,8 @@ def test_an_item_without_personas_retires_all() -> None:
 
 
 def test_like_personas_of_two_items_differ(tmp_path: Path) -> None:
-    one = rows_with_ids("strap", [GIGGING], [], "k", NIGHTS[0], embed, 0.5)
-    other = rows_with_ids("tuner", [GIGGING], [], "k", NIGHTS[0], embed, 0.5)
+    one = rows_with_ids("strap", [GIGGING], [], made_from(), NIGHTS[0], embed, 0.5)
+    other = rows_with_ids("tuner", [GIGGING], [], made_from(), NIGHTS[0], embed, 0.5)
     assert one[0]["persona_id"] != other[0]["persona_id"]
 
 

@@ -46,8 +46,16 @@ def answer(warehouse: Warehouse) -> None:
     put(warehouse, "review_aspects", [{**r, "extraction_key": keys[r["review_id"]]} for r in tables["review_aspects"]])
     keys = key_of(items_to_summarise(warehouse, VERSION)[1], "item_id")
     put(warehouse, "item_summaries", [{**r, "extraction_key": keys[r["item_id"]]} for r in tables["item_summaries"]])
-    keys = key_of(items_to_profile(warehouse, VERSION, arrow("item_personas", []))[1], "item_id")
-    put(warehouse, "item_personas", [{**r, "extraction_key": keys[r["item_id"]]} for r in tables["item_personas"]])
+    keys = key_of(items_to_profile(warehouse, VERSION, arrow("item_personas", []), 0)[1], "item_id")
+    evidence = {r["item_id"]: [e["review_id"] for e in r["evidence"]] for r in tables["item_reviews"]}
+    put(
+        warehouse,
+        "item_personas",
+        [
+            {**r, "extraction_key": keys[r["item_id"]], "extracted_from": evidence[r["item_id"]]}
+            for r in tables["item_personas"]
+        ],
+    )
 
 
 def key_of(rows: pa.Table, subject: str) -> dict[str, str]:
@@ -61,14 +69,14 @@ def alter(warehouse: Warehouse, change: Callable[[Tables], object]) -> None:
         put(warehouse, table, rows)
 
 
-def asked(warehouse: Warehouse, version: str = VERSION) -> dict[str, list[str]]:
+def asked(warehouse: Warehouse, version: str = VERSION, refresh_share: float = 0) -> dict[str, list[str]]:
     """Subjects still to be asked about, by table; what is kept must be the rest."""
     parent = warehouse.read("item_personas")
     found: dict[str, list[str]] = {}
     works: list[tuple[str, str, tuple[pa.Table, pa.Table]]] = [
         ("review_aspects", "review_id", reviews_to_read(warehouse, version)),
         ("item_summaries", "item_id", items_to_summarise(warehouse, version)),
-        ("item_personas", "item_id", items_to_profile(warehouse, version, parent)),
+        ("item_personas", "item_id", items_to_profile(warehouse, version, parent, refresh_share)),
     ]
     for table, subject, (kept, open_) in works:
         found[table] = open_[subject].to_pylist()
@@ -91,7 +99,7 @@ def test_an_unchanged_night_asks_nothing(warehouse: Warehouse) -> None:
     assert asked(warehouse) == {"review_aspects": [], "item_summaries": [], "item_personas": []}
     kept, _ = reviews_to_read(warehouse, VERSION)
     assert kept.to_pylist() == warehouse.read("review_aspects").to_pylist()
-    kept, _ = items_to_profile(warehouse, VERSION, warehouse.read("item_personas"))
+    kept, _ = items_to_profile(warehouse, VERSION, warehouse.read("item_personas"), 0)
     assert sorted(kept.to_pylist(), key=lambda row: row["persona_id"]) == warehouse.read("item_personas").to_pylist()
 
 
@@ -128,21 +136,46 @@ def test_an_item_without_a_title_is_summarised_from_its_reviews(warehouse: Wareh
     assert (found["item_summaries"], found["item_personas"]) == (["strings"], ["strings"])
 
 
-def test_a_new_review_is_read_and_its_item_profiled(warehouse: Warehouse) -> None:
-    def add(tables: Tables) -> None:
-        new = {
-            **tables["reviews"][0],
-            "review_id": "eve-tuner",
-            "user_id": "eve",
-            "item_id": "tuner",
-            "text": "Dies young.",
-        }
-        tables["reviews"].append(new)
-        tuner = next(row for row in tables["item_reviews"] if row["item_id"] == "tuner")
-        tuner["evidence"].append({k: new[k] for k in ("review_id", "user_id", "rating", "reviewed_at", "text")})
+def _another_tuner_review(tables: Tables) -> None:
+    new = {
+        **tables["reviews"][0],
+        "review_id": "eve-tuner",
+        "user_id": "eve",
+        "item_id": "tuner",
+        "text": "Dies young.",
+    }
+    tables["reviews"].append(new)
+    tuner = next(row for row in tables["item_reviews"] if row["item_id"] == "tuner")
+    tuner["evidence"].append({k: new[k] for k in ("review_id", "user_id", "rating", "reviewed_at", "text")})
 
-    alter(warehouse, add)
+
+def test_a_new_review_is_read_and_its_item_profiled(warehouse: Warehouse) -> None:
+    alter(warehouse, _another_tuner_review)
     assert asked(warehouse) == {"review_aspects": ["eve-tuner"], "item_summaries": [], "item_personas": ["tuner"]}
+
+
+def test_evidence_that_moved_little_waits_for_more(warehouse: Warehouse) -> None:
+    alter(warehouse, _another_tuner_review)  # two reviews of the tuner became three: a third of them is new
+    assert asked(warehouse, refresh_share=0.3)["item_personas"] == ["tuner"]
+    assert asked(warehouse, refresh_share=0.34)["item_personas"] == []
+    # Another prompt or model asks again all the same.
+    assert len(asked(warehouse, "embedded-2", refresh_share=0.34)["item_personas"]) == 5
+
+
+def test_evidence_moves_from_the_last_extraction_not_from_the_night_before(warehouse: Warehouse) -> None:
+    alter(warehouse, _another_tuner_review)
+    kept, _ = items_to_profile(warehouse, VERSION, warehouse.read("item_personas"), 0.34)
+    put(warehouse, "item_personas", kept.to_pylist())  # the night that waited
+    assert asked(warehouse, refresh_share=0.3)["item_personas"] == ["tuner"]
+
+
+def test_a_quote_that_no_longer_stands_is_not_waited_for(warehouse: Warehouse) -> None:
+    def edit_and_add(tables: Tables) -> None:
+        _edit("ana-tuner", text="Too slow for me.")(tables)
+        _another_tuner_review(tables)
+
+    alter(warehouse, edit_and_add)
+    assert asked(warehouse, refresh_share=0.9)["item_personas"] == ["tuner"]
 
 
 def test_evidence_in_another_order_is_the_same_evidence(warehouse: Warehouse) -> None:
@@ -200,7 +233,7 @@ def test_a_changed_summary_asks_for_personas(warehouse: Warehouse) -> None:
 def test_what_is_asked_comes_with_what_the_extractor_needs(warehouse: Warehouse) -> None:
     _, reviews = reviews_to_read(warehouse, "another")
     assert reviews.column_names == ["review_id", "user_id", "item_id", "rating", "text", "extraction_key"]
-    _, items = items_to_profile(warehouse, "another", warehouse.read("item_personas"))
+    _, items = items_to_profile(warehouse, "another", warehouse.read("item_personas"), 0)
     capo = items.to_pylist()[0]
     assert (capo["title"], capo["summary"]) == ("Spring capo", "Spring capo. For guitar players.")
     assert [e["review_id"] for e in capo["evidence"]] == ["ben-capo", "cleo-capo"]
@@ -219,7 +252,7 @@ def test_retired_personas_of_an_unchanged_item_stay(warehouse: Warehouse) -> Non
     rows = warehouse.read("item_personas").to_pylist()
     old = {**rows[0], "persona_id": "capo-old", "status": "retired", "position": 0, "extraction_key": "an older one"}
     put(warehouse, "item_personas", [*rows, old])
-    kept, open_ = items_to_profile(warehouse, VERSION, warehouse.read("item_personas"))
+    kept, open_ = items_to_profile(warehouse, VERSION, warehouse.read("item_personas"), 0)
     assert "capo-old" in kept["persona_id"].to_pylist()
     assert open_.num_rows == 0
 
@@ -228,7 +261,7 @@ def test_personas_of_vanished_items_are_retired_once(warehouse: Warehouse) -> No
     parent = warehouse.read("item_personas")
     assert vanished(warehouse, parent, AS_OF).num_rows == 0
     alter(warehouse, lambda tables: tables["items"].pop(2))  # the strap
-    kept, open_ = items_to_profile(warehouse, VERSION, parent)
+    kept, open_ = items_to_profile(warehouse, VERSION, parent, 0)
     assert "strap" not in kept["item_id"].to_pylist() + open_["item_id"].to_pylist()
     gone = vanished(warehouse, parent, AS_OF)
     assert {row["persona_id"] for row in gone.to_pylist()} == {"strap-1", "strap-2"}

@@ -23,6 +23,7 @@ from persona_pipeline.extract.llm.requests import Request
 logger = logging.getLogger(__name__)
 
 LOG_SECONDS = 15.0
+_NOBODY = "not on record, and this task may start no engine; clear extraction_plan and what comes after it"
 _FEW = 3  # requests without an answer that are no sign of a broken engine, however few were asked
 
 Check = Callable[[BaseModel], str]
@@ -59,10 +60,11 @@ class _Attempt:
 
 
 class Asker:
-    """Asks one backend on one ledger; an engine is only started when something is not on record."""
+    """Asks one backend on one ledger; an engine is only started when something is not on record, and never without `engine`."""
 
-    def __init__(self, backend: Backend, ledger: Ledger, config: LlmConfig) -> None:
+    def __init__(self, backend: Backend, ledger: Ledger, config: LlmConfig, *, engine: bool = True) -> None:
         self.backend, self.ledger = backend, ledger
+        self._may_start = engine
         self._config = config
         self._engine: Engine | None = None
         self._answered: set[str] = set()  # since this began; older answers are found before anything is fed
@@ -72,6 +74,10 @@ class Asker:
         """One outcome per question, in order. Raises PipelineError when the engine keeps dying or an answer is missing."""
         outcomes: dict[int, Outcome] = {}
         unknown = self._settle([(i, _Attempt(q, q.request, 1)) for i, q in enumerate(questions)], outcomes)
+        if not self._may_start:
+            for i, attempt in unknown:
+                outcomes[i] = Outcome(attempt.question.request, "engine_error", _NOBODY, attempts=attempt.number)
+            unknown = []
         # Requests of one grammar, and of one beginning, lie together: the engine compiles the one and caches the other.
         waiting = deque(
             sorted(unknown, key=lambda w: (w[1].request.system, w[1].request.schema_key, w[1].request.user))
@@ -125,10 +131,9 @@ class Asker:
             progress.log(len(waiting) + len(flying))
 
     def open_requests(self, questions: Sequence[Question]) -> list[Request]:
-        """Distinct first requests that are not on record: what `ask` would send, retries apart."""
-        requests = {question.request.key: question.request for question in questions}
-        known = self.ledger.lookup(requests)
-        return [request for key, request in requests.items() if key not in known]
+        """Distinct requests that are not on record, by key: what `ask` would send next, as far up the ladder as the record goes."""
+        open_ = self._settle([(i, _Attempt(q, q.request, 1)) for i, q in enumerate(questions)], {})
+        return list({attempt.request.key: attempt.request for _, attempt in open_}.values())
 
     def close(self) -> None:
         """End the engine, if one was started, and commit what was answered."""

@@ -57,7 +57,7 @@ class LlmExtractor:
         llm = self._llm
         parts = [CODE_VERSION, self.asker.backend.model, llm.context_tokens]
         parts += [llm.temperature, llm.seed]  # further attempts only serve what has no answer, and that is asked anyway
-        parts += [self._config.max_personas, self._config.reviews_per_persona]
+        parts += [self._config.max_personas, self._config.min_personas, self._config.reviews_per_persona]
         for prompt, table in _PROMPTS_OF[stage].items():
             parts += [self._questions.prompts.digest(prompt), getattr(llm.max_tokens, prompt), schema_digest(table)]
         return f"llm-{hashlib.sha256(repr(parts).encode()).hexdigest()[:12]}"
@@ -111,6 +111,18 @@ class LlmExtractor:
                 yield ([provisional], []) if provisional else ([], [refusal])
             else:
                 yield personas_of(item, asked[1], next(answers), embed)
+
+    def ask_ahead(self, reviews: Sequence[ReviewText], items: Sequence[ItemEvidence]) -> None:
+        """Have the answers about these reviews and items on record, so that `aspects` and `summaries` only look them up.
+
+        All in one go: an engine that is fed the one kind of question after the other runs empty in between.
+        """
+        questions = [*self.questions_about_reviews(reviews), *self.questions_about_items("item_summaries", items)]
+        self.asker.ask(questions)
+
+    def ask_ahead_personas(self, items: Sequence[ItemEvidence]) -> None:
+        """The same for `personas`."""
+        self.asker.ask(self.questions_about_items("item_personas", items))
 
     def questions_about_reviews(self, reviews: Sequence[ReviewText]) -> list[Question]:
         """One per review with a usable sentence, in order."""

@@ -107,8 +107,7 @@ class Questions:
         ]
         user = self.prompts.render("personas_user", summary=item.summary or item.item.title or "", reviews=reviews)
         most = max(1, min(self._config.max_personas, len(reviews) // self._config.reviews_per_persona))
-        # The paper asks for two at least wherever there is more than one review.
-        bounds = {"sentences": len(cited), "least": min(most, 2), "most": most}
+        bounds = {"sentences": len(cited), "least": min(most, self._config.min_personas), "most": most}
         request = self._request(
             "item_personas", "personas", item.item.item_id, user, bounds, least=bounds["least"], most=most
         )

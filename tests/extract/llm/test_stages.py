@@ -11,18 +11,17 @@ import pytest
 from fixture_engine import FixtureBackend, Reply, WordCounts, echo
 from helpers import AS_OF, put, put_all, shop
 
-from jobs import item_personas, item_summaries, review_aspects
+from jobs import extraction_plan, extraction_shard, item_personas, item_summaries, review_aspects
 from jobs.runner import Night
 from persona_pipeline import text_embeddings
 from persona_pipeline.config import load_config
-from persona_pipeline.contracts import load_contract
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.errors import PipelineError, TransientError
 from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.extractor import LlmExtractor
-from persona_pipeline.extract.llm.plan import StagePlan, plan_night
+from persona_pipeline.extract.llm.plan import NightPlan, plan_night
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.extract.protocol import Stage
-from persona_pipeline.publish.releases import Release
+from persona_pipeline.publish.releases import Release, inherited
 from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
 
@@ -55,7 +54,7 @@ def run(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Run:
         backend = FixtureBackend(reply)
         monkeypatch.setattr(extractors, "_backend", lambda _: backend)
         tonight = night(warehouse, **settings)
-        return {name: STAGES[name].job(tonight, Namespace()) for name in names}, backend
+        return {name: STAGES[name].job(tonight, Namespace(engine=True)) for name in names}, backend
 
     return stages
 
@@ -65,17 +64,13 @@ def released(warehouse: Warehouse) -> Release:
     return Release("r1", AS_OF, "enc1", warehouse.versions())
 
 
-def plan(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, parent: Release | None = None, **llm: Any
-) -> list[StagePlan]:
+def plan(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, parent: Release | None = None, **llm: Any) -> NightPlan:
     monkeypatch.setattr(extractors, "_backend", lambda _: FixtureBackend(echo))
     config = night(warehouse, **llm).config
     embedder = Embedder(config.text_embeddings, warehouse)
     extractor = extractors.make_extractor(config.extraction, embedder, warehouse, AS_OF)
     assert isinstance(extractor, LlmExtractor)
-    schema = load_contract("item_personas").arrow_schema()
-    rows = warehouse.read("item_personas", version=parent.versions["item_personas"]) if parent else schema.empty_table()
-    return plan_night(warehouse, extractor, rows.cast(schema))
+    return plan_night(warehouse, extractor, inherited(warehouse, "item_personas", parent), 0)
 
 
 def change_one_review(warehouse: Warehouse) -> None:
@@ -123,7 +118,7 @@ def test_the_same_night_again_asks_nothing_and_leaves_every_table(warehouse: War
 def test_what_changed_is_what_is_asked_and_what_was_planned(
     warehouse: Warehouse, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planned = plan(warehouse, monkeypatch)
+    planned = plan(warehouse, monkeypatch).stages
     assert [(p.stage, p.changed, p.new) for p in planned] == [
         ("review_aspects", 10, 10),
         ("item_summaries", 5, 5),
@@ -131,9 +126,9 @@ def test_what_changed_is_what_is_asked_and_what_was_planned(
     ]
     run()
     parent = released(warehouse)
-    assert [p.new for p in plan(warehouse, monkeypatch, parent)] == [0, 0, 0]
+    assert [p.new for p in plan(warehouse, monkeypatch, parent).stages] == [0, 0, 0]
     change_one_review(warehouse)
-    planned = plan(warehouse, monkeypatch, parent)
+    planned = plan(warehouse, monkeypatch, parent).stages
     assert [(p.unchanged, p.changed, p.new) for p in planned] == [(9, 1, 1), (5, 0, 0), (4, 1, 1)]
     assert planned[0].prompt_tokens > 0
     summaries, backend = run(days=1, parent=parent)
@@ -150,7 +145,7 @@ def test_one_character_of_a_prompt_asks_that_stage_again(
     parent = released(warehouse)
     template = prompts._template
     monkeypatch.setattr(prompts, "_template", lambda name: template(name) + ("!" if name == "personas_system" else ""))
-    planned = plan(warehouse, monkeypatch, parent)
+    planned = plan(warehouse, monkeypatch, parent).stages
     assert [p.new for p in planned] == [0, 0, 5]
     _, backend = run(days=1, parent=parent)
     assert [request.stage for request in backend.asked] == ["item_personas"] * 5
@@ -199,6 +194,79 @@ def test_a_ceiling_stops_the_stage_before_an_engine_starts(warehouse: Warehouse,
     assert not warehouse.exists("llm_calls")
 
 
+def test_a_summary_without_an_answer_leaves_the_last_good_one(warehouse: Warehouse, run: Run) -> None:
+    run()
+    parent = released(warehouse)
+    before = warehouse.read("item_summaries", where="item_id = 'capo'").to_pylist()[0]
+    items = shop()["items"]
+    items[0]["title"] = "Spring capo, black"
+    put(warehouse, "items", items)
+    run(lambda r: "{" if r.stage == "item_summaries" else echo(r), days=1, parent=parent, attempts=1)
+    after = warehouse.read("item_summaries", where="item_id = 'capo'").to_pylist()[0]
+    assert after == {**before, "extraction_key": ""}
+    assert warehouse.read("quarantine")["subject_id"].to_pylist() == ["capo"]
+
+
+def shards_then_stages(warehouse: Warehouse, **llm: Any) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
+    """As the DAG does it: plan, every shard, then the committers, which may start no engine."""
+    tonight = night(warehouse, **llm)
+    plan_summary = extraction_plan.job(tonight, Namespace())
+    shards = [int(argument.removeprefix(" --shard ")) for argument in plan_summary["shards"]]
+    asked = [extraction_shard.job(tonight, Namespace(shard=shard)) for shard in shards]
+    return plan_summary, asked, {name: STAGES[name].job(tonight, Namespace(engine=False)) for name in STAGES}
+
+
+def test_shards_ask_and_the_stages_only_take_over(
+    warehouse: Warehouse, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = Warehouse(tmp_path / "other")
+    made = ("reviews", "items", "item_reviews", "user_histories", "quarantine")
+    put_all(undisturbed, {table: rows for table, rows in shop().items() if table in made})
+    _, backend = run(names=())
+    for stage in STAGES:
+        STAGES[stage].job(night(undisturbed), Namespace(engine=True))
+    whole = sorted(request.key for request in backend.asked)
+    backend.asked.clear()
+    summary, shards, stages = shards_then_stages(warehouse, max_shards=3, shard_tokens=1)
+    assert len(shards) == 3
+    assert sum(shard["items"] for shard in shards) == 5
+    assert sorted(request.key for request in backend.asked) == whole
+    assert summary["new_requests"] == sum(shard["llm"]["asked"] for shard in shards) == 20
+    assert [stages[stage]["llm"]["asked"] for stage in STAGES] == [0, 0, 0]
+    for table in (*STAGES, "quarantine"):
+        assert warehouse.read(table).equals(undisturbed.read(table)), table
+    assert warehouse.read("llm_calls").num_rows == 20
+    keys = warehouse.read("text_embeddings").select(["text_hash", "base_model"])
+    assert len(set(map(str, keys.to_pylist()))) == keys.num_rows
+    # The same again: no shard, no engine.
+    engines = len(backend.engines)
+    summary, shards, _ = shards_then_stages(warehouse, max_shards=3, shard_tokens=1)
+    assert (summary["shards"], shards, summary["new_requests"]) == ([], [], 0)
+    assert len(backend.engines) == engines
+
+
+def test_a_stage_that_may_start_no_engine_says_what_is_missing(warehouse: Warehouse, run: Run) -> None:
+    run(names=())
+    with pytest.raises(TransientError, match=r"10 of 10 requests got no answer .*clear extraction_plan"):
+        review_aspects.job(night(warehouse), Namespace(engine=False))
+    assert not warehouse.exists("review_aspects")
+
+
+def test_a_ceiling_stops_the_night_at_its_plan(
+    warehouse: Warehouse, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(names=())
+    with pytest.raises(PipelineError, match=r"20 new requests of .* tokens.*token_ceiling \(10,000\)"):
+        extraction_plan.job(night(warehouse, token_ceiling=10_000), Namespace())
+    assert "item_personas" in capsys.readouterr().err  # the plan that shows why
+    assert not warehouse.exists("llm_calls")
+
+
+def test_the_embedded_extractor_needs_no_plan(warehouse: Warehouse) -> None:
+    tonight = Night(AS_OF, load_config("local"), warehouse, None)
+    assert extraction_plan.job(tonight, Namespace()) == {"shards": []}
+
+
 def test_a_crash_in_the_middle_costs_what_was_not_written_and_ends_in_the_same_tables(
     warehouse: Warehouse, run: Run, tmp_path: Path
 ) -> None:
@@ -219,6 +287,6 @@ def test_a_crash_in_the_middle_costs_what_was_not_written_and_ends_in_the_same_t
     made = ("reviews", "items", "item_reviews", "user_histories", "quarantine")
     put_all(undisturbed, {table: rows for table, rows in shop().items() if table in made})
     for stage in STAGES:
-        STAGES[stage].job(night(undisturbed), Namespace())
+        STAGES[stage].job(night(undisturbed), Namespace(engine=True))
     for table in (*STAGES, "quarantine", "llm_calls"):
         assert warehouse.read(table).equals(undisturbed.read(table)), table

@@ -1,0 +1,164 @@
+"""The three stages of extraction: tables as they are to the rows tonight's should hold, and what was refused.
+
+Whoever asks for a part of the catalogue, a shard or a sample, gives `of_items` in the place of the warehouse.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from persona_pipeline.config import ExtractionConfig
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.extract.extractors import item_evidence, review_text
+from persona_pipeline.extract.identity import kept_rows, label, rows_with_ids
+from persona_pipeline.extract.protocol import (
+    ASPECT_NAMES,
+    Embed,
+    ItemSummary,
+    Persona,
+    PersonaExtractor,
+    Refusal,
+    ReviewAspects,
+    Stage,
+)
+from persona_pipeline.extract.remembering import remembering
+from persona_pipeline.extract.work import items_to_profile, items_to_summarise, reviews_to_read, standing, vanished
+from persona_pipeline.warehouse import Warehouse
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """One stage's outcome. `kept` rows still hold, `made` are new; `refused` come with their extraction keys."""
+
+    kept: pa.Table
+    made: pa.Table
+    asked: list[str]
+    refused: list[tuple[Refusal, str]]
+
+    @property
+    def rows(self) -> pa.Table:
+        """What the table should hold."""
+        return pa.concat_tables([self.kept.cast(self.made.schema), self.made])
+
+
+def of_items(warehouse: Warehouse, items: Iterable[str]) -> Warehouse:
+    """The warehouse as if the catalogue held these items alone."""
+    wanted = pa.table({"item_id": pa.array(items, pa.string())})
+    part = {
+        table: warehouse.query(f"SELECT * FROM {table} SEMI JOIN wanted USING (item_id)", [table], wanted=wanted)
+        for table in ("reviews", "items", "item_reviews")
+    }
+    return warehouse.holding(**part)
+
+
+def review_aspects(warehouse: Warehouse, extractor: PersonaExtractor) -> Extracted:
+    """Aspects of reviews that have none yet, or whose answer is no longer valid."""
+    known, wanted = reviews_to_read(warehouse, extractor.version("review_aspects"))
+    rows = wanted.to_pylist()
+    made, refused = [], []
+    for row, (aspects, refusals) in zip(rows, extractor.aspects([review_text(row) for row in rows]), strict=True):
+        # No answer: an empty row without a key, which is asked again the next night.
+        key = row["extraction_key"] if aspects else ""
+        made.append(_aspect_row(row, aspects or ReviewAspects(row["review_id"]), key, extractor.source))
+        refused += [(refusal, row["extraction_key"]) for refusal in refusals]
+    return Extracted(known, _arrow("review_aspects", made), [row["review_id"] for row in rows], refused)
+
+
+def item_summaries(warehouse: Warehouse, extractor: PersonaExtractor, inherited: pa.Table) -> Extracted:
+    """Summaries of items that have none, or whose answer is no longer valid.
+
+    An item without an answer keeps the one it had in the parent release, `inherited`, and is asked about again the next night.
+    """
+    known, wanted = items_to_summarise(warehouse, extractor.version("item_summaries"))
+    rows = wanted.to_pylist()
+    before = {row["item_id"]: row for row in _of(inherited, wanted["item_id"]).to_pylist()}
+    made, refused = [], []
+    for row, (summary, refusals) in zip(rows, extractor.summaries([item_evidence(row) for row in rows]), strict=True):
+        if summary:
+            made.append(_summary_row(summary, row["extraction_key"]))
+        else:
+            none = _summary_row(ItemSummary(row["item_id"], "", "none"), "")
+            made.append({**before.get(row["item_id"], none), "extraction_key": ""})
+        refused += [(refusal, row["extraction_key"]) for refusal in refusals]
+    return Extracted(known, _arrow("item_summaries", made), [row["item_id"] for row in rows], refused)
+
+
+def item_personas(
+    warehouse: Warehouse,
+    extractor: PersonaExtractor,
+    config: ExtractionConfig,
+    inherited: pa.Table,
+    as_of: date,
+    embed: Embed,
+) -> Extracted:
+    """Personas of items whose evidence changed since the parent release, with ids that survive.
+
+    `inherited` are that release's. An item without an answer keeps those it had, as far as their quotes still stand.
+    """
+    version = extractor.version("item_personas")
+    unchanged, wanted = items_to_profile(warehouse, version, inherited, config.refresh_share)
+    asked = wanted.to_pylist()
+    earlier: dict[str, list[Row]] = {}
+    inherited_of_asked = _of(inherited, wanted["item_id"])
+    for persona in inherited_of_asked.to_pylist():
+        earlier.setdefault(persona["item_id"], []).append(persona)
+    outcomes: list[tuple[list[Persona], list[Refusal]]] = list(
+        extractor.personas([item_evidence(row) for row in asked])
+    )
+    new = [label(p.name, p.description) for personas, _ in outcomes for p in personas]
+    old = [label(row["name"], row["description"]) for before in earlier.values() for row in before]
+    remembered = remembering(embed, [*new, *old] if old else [])
+    stands = standing(warehouse, inherited_of_asked)
+    rows: list[Row] = []
+    refused = []
+    for row, (personas, refusals) in zip(asked, outcomes, strict=True):
+        item, key = row["item_id"], row["extraction_key"]
+        before = earlier.get(item, [])
+        if personas:
+            seen = sorted(e["review_id"] for e in row["evidence"])
+            made_from = {"extraction_key": key, "extractor_version": version, "extracted_from": seen}
+            rows += rows_with_ids(item, personas, before, made_from, as_of, remembered, config.match_threshold)
+        else:
+            rows += kept_rows(before, stands, as_of)
+        refused += [(refusal, key) for refusal in refusals]
+    made = _arrow("item_personas", rows)
+    gone = vanished(warehouse, inherited, as_of)
+    return Extracted(
+        unchanged,
+        pa.concat_tables([made, gone.cast(made.schema)]),
+        [row["item_id"] for row in asked],
+        refused,
+    )
+
+
+def _aspect_row(review: Row, aspects: ReviewAspects, extraction_key: str, source: str) -> Row:
+    return {
+        **{column: review[column] for column in ("review_id", "item_id", "user_id")},
+        "extraction_key": extraction_key,
+        **{name: aspects.texts.get(name) for name in ASPECT_NAMES},
+        "evidence": [{"aspect": q.aspect, "start": q.start, "end": q.end, "quote": q.quote} for q in aspects.evidence],
+        "aspect_source": source,
+    }
+
+
+def _summary_row(said: ItemSummary, extraction_key: str) -> Row:
+    return {
+        "item_id": said.item_id,
+        "summary": said.summary,
+        "summary_source": said.source,
+        "extraction_key": extraction_key,
+    }
+
+
+def _arrow(stage: Stage, rows: list[Row]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=load_contract(stage).arrow_schema())
+
+
+def _of(rows: pa.Table, items: pa.ChunkedArray) -> pa.Table:
+    return rows.filter(pc.is_in(rows["item_id"], items))
