@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from persona_pipeline.sources.files import check_files, night_after_newest
 from persona_pipeline.warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parents[1]
+_PROGRESS = re.compile(r"\b(?:answered|embedded) \d+ of \d+ [^\[]+")  # as the jobs log it, before Airflow's own words
 _SHOWN_USERS = 3
 _SHOWN_ITEMS = 3
 
@@ -120,12 +122,16 @@ def _follow(airflow: subprocess.Popen[str], log: Path, console: Console) -> str 
     log.parent.mkdir(parents=True, exist_ok=True)
     error: str | None = None
     finished: set[str] = set()
+    running = ""
     assert airflow.stdout is not None
     with log.open("w", encoding="utf-8") as kept, console.status("starting Airflow") as status:
         for event in _events(airflow.stdout, kept):
-            job = event["job"]
+            job = event.get("job", running)
             if event["event"] == "started":
+                running = job
                 status.update(f"{job} ...")
+            elif event["event"] == "progress":
+                status.update(f"{running}: {event['text']}")
             elif event["event"] == "finished":
                 finished.add(job)
                 console.print(
@@ -141,13 +147,15 @@ def _follow(airflow: subprocess.Popen[str], log: Path, console: Console) -> str 
 
 
 def _events(lines: Iterator[str] | Any, kept: Any) -> Iterator[dict[str, Any]]:
-    """The jobs' own JSON lines, wherever in Airflow's log lines they stand."""
+    """The jobs' own JSON lines, wherever in Airflow's log lines they stand, and how far a long one is."""
     decoder = json.JSONDecoder()
     for line in lines:
         kept.write(line)
         kept.flush()
         start = line.find('{"job": ')
         if start < 0:
+            if progress := _PROGRESS.search(line):
+                yield {"event": "progress", "text": progress[0].strip()}
             continue
         try:
             event, _ = decoder.raw_decode(line[start:])
@@ -168,6 +176,9 @@ def _brief(event: dict[str, Any]) -> str:
         ]
         parts.append(f"{result['table']} {' '.join(changes) or 'unchanged'}")
     counts = {k: v for k, v in event.items() if isinstance(v, int) and not isinstance(v, bool) and k != "seconds"}
+    if "llm" in event:
+        counts |= {"requests asked": event["llm"]["asked"], "answers on record": event["llm"]["cached"]}
+        counts |= event["llm"]["outcomes"]
     parts += [f"{name.replace('_', ' ')} {value:,}" for name, value in counts.items()]
     parts += [str(event[key]) for key in ("verdict", "report") if key in event]
     return ", ".join(parts)
