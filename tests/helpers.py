@@ -127,12 +127,14 @@ def shop() -> dict[str, list[Row]]:
             {"review_id": row["review_id"], "item_id": row["item_id"], "user_id": row["user_id"],
              "category_preference": None, "purchase_purpose": None, "quality_criteria": row["text"].rstrip("."),
              "usage_context": None, "aspect_source": "embedded", "extraction_key": "k",
+             "extractor_version": "embedded-1",
              "evidence": [{"aspect": "quality_criteria", "start": 0, "end": len(row["text"]), "quote": row["text"]}]}
             for row in found
         ],
         "item_summaries": [
             {"item_id": item, "summary": f"{TITLES[item] or 'Bronze strings'}. For guitar players.",
-             "summary_source": "metadata" if TITLES[item] else "reviews", "extraction_key": "k"}
+             "summary_source": "metadata" if TITLES[item] else "reviews", "extraction_key": "k",
+             "extractor_version": "embedded-1"}
             for item in items
         ],
         "item_personas": personas,

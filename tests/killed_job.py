@@ -8,7 +8,6 @@ Every request asked is a line in ASKED. `--die before:append:llm_calls` kills th
 import argparse
 import os
 import signal
-import sys
 import time
 from importlib import import_module
 from pathlib import Path
@@ -76,7 +75,7 @@ def main() -> None:
     ledger.BATCH = BATCH
     text_embeddings._BaseModel = WordCounts  # type: ignore[misc, assignment]
     backend = _slow(arguments.asked, arguments.seconds)
-    extractors._backend = lambda _: backend
+    extractors._backend = lambda config: backend
     if arguments.die:
         _die_at(*arguments.die.split(":"))
     llm = {"shard_tokens": 1, "max_shards": 2}
@@ -89,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

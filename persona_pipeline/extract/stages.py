@@ -59,13 +59,15 @@ def of_items(warehouse: Warehouse, items: Iterable[str]) -> Warehouse:
 
 def review_aspects(warehouse: Warehouse, extractor: PersonaExtractor) -> Extracted:
     """Aspects of reviews that have none yet, or whose answer is no longer valid."""
-    known, wanted = reviews_to_read(warehouse, extractor.version("review_aspects"))
+    version = extractor.version("review_aspects")
+    known, wanted = reviews_to_read(warehouse, version)
     rows = wanted.to_pylist()
     made, refused = [], []
     for row, (aspects, refusals) in zip(rows, extractor.aspects([review_text(row) for row in rows]), strict=True):
         # No answer: an empty row without a key, which is asked again the next night.
         key = row["extraction_key"] if aspects else ""
-        made.append(_aspect_row(row, aspects or ReviewAspects(row["review_id"]), key, extractor.source))
+        row_made = _aspect_row(row, aspects or ReviewAspects(row["review_id"]), extractor.source)
+        made.append({**row_made, "extraction_key": key, "extractor_version": version})
         refused += [(refusal, row["extraction_key"]) for refusal in refusals]
     return Extracted(known, _arrow("review_aspects", made), [row["review_id"] for row in rows], refused)
 
@@ -75,16 +77,17 @@ def item_summaries(warehouse: Warehouse, extractor: PersonaExtractor, inherited:
 
     An item without an answer keeps the one it had in the parent release, `inherited`, and is asked about again the next night.
     """
-    known, wanted = items_to_summarise(warehouse, extractor.version("item_summaries"))
+    version = extractor.version("item_summaries")
+    known, wanted = items_to_summarise(warehouse, version)
     rows = wanted.to_pylist()
     before = {row["item_id"]: row for row in _of(inherited, wanted["item_id"]).to_pylist()}
     made, refused = [], []
     for row, (summary, refusals) in zip(rows, extractor.summaries([item_evidence(row) for row in rows]), strict=True):
-        if summary:
-            made.append(_summary_row(summary, row["extraction_key"]))
-        else:
-            none = _summary_row(ItemSummary(row["item_id"], "", "none"), "")
-            made.append({**before.get(row["item_id"], none), "extraction_key": ""})
+        said = summary or ItemSummary(row["item_id"], "", "none")
+        row_made = {"item_id": said.item_id, "summary": said.summary, "summary_source": said.source}
+        row_made |= {"extraction_key": row["extraction_key"] if summary else "", "extractor_version": version}
+        last_good = None if summary else before.get(row["item_id"])
+        made.append({**last_good, "extraction_key": ""} if last_good else row_made)
         refused += [(refusal, row["extraction_key"]) for refusal in refusals]
     return Extracted(known, _arrow("item_summaries", made), [row["item_id"] for row in rows], refused)
 
@@ -137,22 +140,12 @@ def item_personas(
     )
 
 
-def _aspect_row(review: Row, aspects: ReviewAspects, extraction_key: str, source: str) -> Row:
+def _aspect_row(review: Row, aspects: ReviewAspects, source: str) -> Row:
     return {
         **{column: review[column] for column in ("review_id", "item_id", "user_id")},
-        "extraction_key": extraction_key,
         **{name: aspects.texts.get(name) for name in ASPECT_NAMES},
         "evidence": [{"aspect": q.aspect, "start": q.start, "end": q.end, "quote": q.quote} for q in aspects.evidence],
         "aspect_source": source,
-    }
-
-
-def _summary_row(said: ItemSummary, extraction_key: str) -> Row:
-    return {
-        "item_id": said.item_id,
-        "summary": said.summary,
-        "summary_source": said.source,
-        "extraction_key": extraction_key,
     }
 
 

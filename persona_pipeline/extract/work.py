@@ -18,6 +18,9 @@ _EVIDENCE = f"array_to_string(list_sort(list_transform(evidence, lambda e: {_REV
 _ASPECTS = """coalesce(sha256(list_transform(aspects, lambda a: {
     'id': a.review_id, 'category': a.category_preference, 'purpose': a.purchase_purpose, 'quality': a.quality_criteria,
     'context': a.usage_context, 'spans': a.evidence})::VARCHAR), '')"""
+# Why a subject is asked about, from the row it has, `old`, if it has one.
+_WHY = """CASE WHEN old.extractor_version IS NULL THEN 'new' WHEN old.extractor_version <> $version THEN 'prompt or model'
+    WHEN old.extraction_key = '' THEN 'no answer yet' ELSE 'evidence' END AS why"""
 _STANDS = """quote = substring(CASE WHEN kind = 'review' THEN reviews.text WHEN ref = 'title'
     THEN items.title ELSE items.description END, "start" + 1, "end" - "start")"""
 _QUOTES = f"""
@@ -36,7 +39,7 @@ def reviews_to_read(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa.Ta
     """Reviews that need aspects: those in evidence, and the interactions in histories.
 
     Returns rows of `review_aspects` still valid, and reviews to extract as review_id, user_id, item_id, rating, text,
-    extraction_key.
+    extraction_key, why: new, another prompt or model, other evidence, no answer yet.
     """
     wanted = f"""
         WITH wanted AS (
@@ -53,7 +56,7 @@ def reviews_to_read(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa.Ta
 
 
 def items_to_summarise(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa.Table]:
-    """Rows of `item_summaries` still valid, and items to summarise with their metadata, evidence and extraction_key.
+    """Rows of `item_summaries` still valid, and items to summarise with their metadata, evidence, extraction_key and why.
 
     Reviews count only where there is no title: a summary from metadata does not change with them.
     """
@@ -73,9 +76,10 @@ def items_to_profile(
 ) -> tuple[pa.Table, pa.Table]:
     """Rows of the parent release's `item_personas` that stay as they are, and items to extract personas for.
 
-    The items come with metadata, summary, evidence, aspects and extraction_key. An item the catalogue no longer has is in neither.
-    One whose evidence has moved little stays too: by no more than `refresh_share`, counted as 1 - Jaccard of the ids of
-    its evidence reviews and of those at its last extraction, made with the same version, as long as every quote stands.
+    The items come with metadata, summary, evidence, aspects, extraction_key and why. An item the catalogue no longer has
+    is in neither. One whose evidence has moved little stays too: by no more than `refresh_share`, counted as 1 - Jaccard of
+    the ids of its evidence reviews and of those at its last extraction, made with the same version, as long as every quote
+    stands.
     """
     keyed = f"""
         WITH chosen AS (
@@ -106,7 +110,11 @@ def items_to_profile(
     ask = f"{keyed} SELECT %s ORDER BY item_id"
     parameters = {"version": version, "refresh_share": refresh_share}
     unchanged = ask % f"{columns} FROM personas SEMI JOIN answered USING (item_id)"
-    changed = ask % "* EXCLUDE (ids) FROM keyed ANTI JOIN answered USING (item_id)"
+    before = "(SELECT DISTINCT ON (item_id) * FROM personas WHERE status = 'current' ORDER BY item_id, persona_id)"
+    changed = (
+        ask
+        % f"keyed.* EXCLUDE (ids), {_WHY} FROM keyed ANTI JOIN answered USING (item_id) LEFT JOIN {before} AS old USING (item_id)"
+    )
     return (
         warehouse.query(unchanged, tables, parameters, personas=parent),
         warehouse.query(changed, tables, parameters, personas=parent),
@@ -149,7 +157,10 @@ def _split(
     parameters: dict[str, Any] = {"version": version}
     columns = ", ".join(load_contract(answers).names)
     answered = f"{keyed} SELECT {columns} FROM {answers} SEMI JOIN keyed USING ({using}) ORDER BY {key[0]}"
-    open_ = f"{keyed} SELECT * FROM keyed ANTI JOIN {answers} USING ({using}) ORDER BY {key[0]}"
+    open_ = f"""
+        {keyed} SELECT keyed.*, {_WHY} FROM keyed LEFT JOIN {answers} AS old USING ({", ".join(key)})
+        WHERE keyed.extraction_key IS DISTINCT FROM old.extraction_key ORDER BY {key[0]}
+    """
     return (
         warehouse.query(answered, [answers, *tables], parameters),
         warehouse.query(open_, [answers, *tables], parameters),

@@ -232,7 +232,7 @@ def test_a_changed_summary_asks_for_personas(warehouse: Warehouse) -> None:
 
 def test_what_is_asked_comes_with_what_the_extractor_needs(warehouse: Warehouse) -> None:
     _, reviews = reviews_to_read(warehouse, "another")
-    assert reviews.column_names == ["review_id", "user_id", "item_id", "rating", "text", "extraction_key"]
+    assert reviews.column_names == ["review_id", "user_id", "item_id", "rating", "text", "extraction_key", "why"]
     _, items = items_to_profile(warehouse, "another", warehouse.read("item_personas"), 0)
     capo = items.to_pylist()[0]
     assert (capo["title"], capo["summary"]) == ("Spring capo", "Spring capo. For guitar players.")
@@ -276,3 +276,25 @@ def test_evidence_texts_cover_the_catalogue(warehouse: Warehouse) -> None:
     texts = dict(evidence_texts(warehouse))
     assert list(texts) == ["capo", "picks", "strap", "strings", "tuner"]
     assert texts["capo"].split("\n") == [shop()["reviews"][n]["text"] for n in (5, 7)]
+
+
+def test_the_reasons_why_something_is_asked(warehouse: Warehouse) -> None:
+    def why(version: str = VERSION) -> list[dict[str, str]]:
+        works = (
+            ("review_id", reviews_to_read(warehouse, version)[1]),
+            ("item_id", items_to_summarise(warehouse, version)[1]),
+            ("item_id", items_to_profile(warehouse, version, warehouse.read("item_personas"), 0)[1]),
+        )
+        return [dict(zip(r[subject].to_pylist(), r["why"].to_pylist(), strict=True)) for subject, r in works]
+
+    assert [set(found.values()) for found in why("embedded-2")] == [{"prompt or model"}] * 3
+    alter(warehouse, _another_tuner_review)
+    put(
+        warehouse,
+        "item_summaries",
+        [{**r, "extraction_key": ""} for r in shop()["item_summaries"] if r["item_id"] == "picks"],
+    )
+    reviews, summaries, personas = why()
+    assert reviews == {"eve-tuner": "new"}
+    assert summaries == {"picks": "no answer yet", **dict.fromkeys(("capo", "strap", "strings", "tuner"), "new")}
+    assert personas == dict.fromkeys(("capo", "strap", "strings", "tuner"), "evidence")

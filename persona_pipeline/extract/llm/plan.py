@@ -25,15 +25,16 @@ from persona_pipeline.warehouse import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """One stage. `changed` subjects have no valid answer; of their distinct `requests`, `new` ones are not on record.
+    """One stage. `changed` subjects have no valid answer, `why` counts the reasons.
 
-    `reply_tokens` are the mean of the answers on record of that stage, else what a reply may have at most, as `most_tokens`
-    (prompts and whole replies) takes it.
+    Of their distinct `requests`, `new` ones are not on record. `reply_tokens` are the mean of the
+    answers on record of that stage, else what a reply may have at most, as `most_tokens` (prompts and whole replies) takes it.
     """
 
     stage: str
     unchanged: int
     changed: int
+    why: Mapping[str, int]
     requests: int
     new: int
     prompt_tokens: int
@@ -51,8 +52,9 @@ class NightPlan:
     @property
     def total(self) -> StagePlan:
         """The sum, in the shape of a stage."""
-        counts = {name: sum(getattr(plan, name) for plan in self.stages) for name in StagePlan.__slots__[1:]}
-        return StagePlan("all", **counts)
+        counts = (name for name in StagePlan.__slots__ if name not in ("stage", "why"))
+        sums = {name: sum(getattr(plan, name) for plan in self.stages) for name in counts}
+        return StagePlan("all", why={}, **sums)
 
 
 def plan_night(warehouse: Warehouse, extractor: LlmExtractor, parent: pa.Table, refresh_share: float) -> NightPlan:
@@ -62,18 +64,18 @@ def plan_night(warehouse: Warehouse, extractor: LlmExtractor, parent: pa.Table, 
     item_of = {row["review_id"]: row["item_id"] for row in rows}
     questions = extractor.questions_about_reviews([review_text(row) for row in rows])
     planner = _Planner(warehouse, extractor)
-    planner.add("review_aspects", known["review_id"], len(rows), questions, item_of=item_of)
+    planner.add("review_aspects", known["review_id"], wanted["why"], questions, item_of=item_of)
     pending = set(item_of.values())
     known, wanted = items_to_summarise(warehouse, extractor.version("item_summaries"))
     pending |= set(wanted["item_id"].to_pylist())
     items = [item_evidence(row) for row in wanted.to_pylist()]
     questions = extractor.questions_about_items("item_summaries", items)
-    planner.add("item_summaries", known["item_id"], len(items), questions)
+    planner.add("item_summaries", known["item_id"], wanted["why"], questions)
     version = extractor.version("item_personas")
     known, wanted = items_to_profile(warehouse, version, parent, refresh_share)
     items = [item_evidence(row) for row in wanted.to_pylist()]
     questions = extractor.questions_about_items("item_personas", items)
-    planner.add("item_personas", known["item_id"], len(items), questions, pending)
+    planner.add("item_personas", known["item_id"], wanted["why"], questions, pending)
     return NightPlan(tuple(planner.stages), planner.tokens_of_item)
 
 
@@ -94,11 +96,13 @@ def show_plan(plan: NightPlan, config: LlmConfig, console: Console) -> None:
     table.add_column("stage", no_wrap=True)
     for name in ("same", "changed", "asked", "new", "tokens in", "tokens out", "minutes", "cost"):
         table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("why")
     for stage in [*plan.stages, plan.total]:
         hours = (stage.prompt_tokens + stage.reply_tokens) / config.tokens_per_second / 3600
         counts = (stage.unchanged, stage.changed, stage.requests, stage.new, stage.prompt_tokens, stage.reply_tokens)
         cost = f"{hours * config.cost_per_hour:,.2f}"
-        table.add_row(stage.stage, *(f"{n:,}" for n in counts), f"{60 * hours:,.1f}", cost)
+        why = ", ".join(f"{count:,} {reason}" for reason, count in sorted(stage.why.items()))
+        table.add_row(stage.stage, *(f"{n:,}" for n in counts), f"{60 * hours:,.1f}", cost, why)
     console.print(table)
     console.print("[dim]asked: distinct requests; new: those without an answer on record; retries come on top[/]")
 
@@ -115,7 +119,7 @@ class _Planner:
         self,
         stage: Stage,
         known: pa.ChunkedArray,
-        changed: int,
+        why: pa.ChunkedArray,
         questions: Sequence[Question],
         pending: AbstractSet[str] = frozenset(),
         item_of: Mapping[str, str] | None = None,
@@ -135,7 +139,8 @@ class _Planner:
             StagePlan(
                 stage,
                 len(set(known.to_pylist())),
-                changed,
+                len(why),
+                Counter(why.to_pylist()),
                 len({question.request.key for question in questions}),
                 len(new),
                 sum(prompts),
