@@ -10,6 +10,7 @@ matters on a GPU, where an answer takes less.
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -79,7 +80,8 @@ def main(reviews: list[ReviewText], rounds: int) -> dict[str, Any]:
     engine_start = time.perf_counter() - started
     requests = _requests(config, backend, reviews)
     _bare(backend, [request.again(max_tokens=1) for request in requests])  # compiles every grammar
-    ours, bare = [], []
+    ours: list[dict[str, Any]] = []
+    bare: list[dict[str, Any]] = []
     for n in range(rounds):
         for turn in ("ours", "bare") if n % 2 == 0 else ("bare", "ours"):
             backend.engine.llm.reset_prefix_cache()
@@ -87,6 +89,8 @@ def main(reviews: list[ReviewText], rounds: int) -> dict[str, Any]:
                 ours.append(_ours(config, backend, reviews))
             else:
                 bare.append(_bare(backend, requests))
+            last = (ours if turn == "ours" else bare)[-1]
+            print(f"round {n + 1}, {turn}: {last['tokens_per_s']:.1f} tokens/s", file=sys.stderr, flush=True)
     ratios = [mine["tokens_per_s"] / other["tokens_per_s"] for mine, other in zip(ours, bare, strict=True)]
     parts = {part: statistics.median(run["parts"][part] for run in ours) for part in ours[0]["parts"]}
     return {
@@ -127,7 +131,7 @@ def _ours(config: PipelineConfig, backend: Running, reviews: list[ReviewText]) -
     }
 
 
-def _bare(backend: Running, requests: list[Request]) -> dict[str, float]:
+def _bare(backend: Running, requests: list[Request]) -> dict[str, Any]:
     from vllm import SamplingParams
     from vllm.sampling_params import StructuredOutputsParams
 
