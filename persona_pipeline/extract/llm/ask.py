@@ -86,18 +86,12 @@ class Asker:
         flying: dict[str, list[tuple[int, _Attempt]]] = {}
         progress = _Progress(len(waiting), self.usage)
         try:
-            self._work_through(waiting, flying, outcomes, progress)
+            self._work_through(waiting, flying, outcomes, progress, len(questions))
         finally:
             self.ledger.flush()  # whatever stopped it, what was answered is kept
         missing = [q.request.subject for i, q in enumerate(questions) if i not in outcomes]
         if missing:
             raise PipelineError(f"{len(missing)} requests have no outcome, {missing[0]} among them")
-        failed = [outcome for outcome in outcomes.values() if outcome.name == "engine_error"]
-        if len(failed) > max(_FEW, self._config.max_engine_errors * len(questions)):
-            raise TransientError(
-                f"{len(failed)} of {len(questions)} requests got no answer from the engine (extraction.llm.max_engine_errors "
-                f"is {self._config.max_engine_errors:g}); the last error: {failed[-1].detail}. Answers so far are kept."
-            )
         for outcome in outcomes.values():
             self.usage.outcomes[outcome.name] = self.usage.outcomes.get(outcome.name, 0) + 1
         return [outcomes[i] for i in range(len(questions))]
@@ -108,13 +102,15 @@ class Asker:
         flying: dict[str, list[tuple[int, _Attempt]]],
         outcomes: dict[int, Outcome],
         progress: "_Progress",
+        questions: int,
     ) -> None:
+        failed, error = 0, ""
         while waiting or flying:
             try:
                 self._feed(waiting, flying, outcomes)
                 answers = self._running().poll()
-            except EngineDiedError as error:
-                self._restart(error)
+            except EngineDiedError as death:
+                self._restart(death)
                 waiting.extendleft(attempt for attempts in flying.values() for attempt in attempts)
                 flying.clear()
                 continue
@@ -127,6 +123,9 @@ class Asker:
                 for n, one in enumerate(asked):
                     following = self._conclude(one, answer, outcomes, record=n == 0)
                     again += [following] if following else []
+                    if following is None and answer.finish == "error":
+                        failed, error = failed + 1, answer.detail
+            self._require_answers(failed, questions, error)
             waiting.extendleft(self._settle(again, outcomes))
             progress.log(len(waiting) + len(flying))
 
@@ -152,6 +151,14 @@ class Asker:
             raise PipelineError(
                 f"{len(requests):,} new requests with {prompt:,} prompt tokens and up to {reply:,} of replies are more than "
                 f"extraction.llm.token_ceiling ({ceiling:,}); `persona-pipeline plan` shows why. No engine was started."
+            )
+
+    def _require_answers(self, failed: int, questions: int, error: str) -> None:
+        """As soon as it is certain: with the server gone, each of the rest would only wait and fail as well."""
+        if failed > max(_FEW, self._config.max_engine_errors * questions):
+            raise TransientError(
+                f"{failed} of {questions} requests got no answer from the engine (extraction.llm.max_engine_errors "
+                f"is {self._config.max_engine_errors:g}); the last error: {error}. Answers so far are kept."
             )
 
     def _settle(

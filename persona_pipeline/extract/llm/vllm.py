@@ -7,8 +7,10 @@ request goes in as token ids, so that what was counted is what is sent.
 import hashlib
 import os
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +86,7 @@ class VllmEngine:
         self._keys: dict[str, str] = {}
         self._submitted = 0
         try:
-            self._engine = LLM(
+            self.llm = LLM(
                 model=str(folder),
                 max_model_len=config.context_tokens,
                 max_num_seqs=config.max_concurrent,
@@ -93,9 +95,12 @@ class VllmEngine:
                 # tokens are spent.
                 structured_outputs_config={"backend": "xgrammar", "disable_any_whitespace": True},
                 **config.engine_options,
-            ).llm_engine
+            )
         except Exception as error:  # vLLM raises many kinds, all of which mean that there is no engine
             raise EngineDiedError(f"vLLM did not start with {folder}: {error}") from error
+        self._engine = self.llm.llm_engine
+        if not config.in_process:
+            _watch(self._engine.engine_core)
 
     def room(self) -> int:
         """Twice what it runs at once, so that its scheduler always has something waiting."""
@@ -154,6 +159,21 @@ class VllmEngine:
             seed=s.seed,
             structured_outputs=StructuredOutputsParams(json=dict(request.schema)),
         )
+
+
+def _watch(core: Any) -> None:
+    """Have whoever waits for output learn that the engine's process is gone.
+
+    A process that is killed sends no word of it. vLLM (0.32) then marks its client as dead and ends the thread that fills
+    the queue of outputs, but leaves `step` waiting at that queue for ever.
+    """
+    sentinels, outputs = core.resources.engine_manager.sentinels(), core.outputs_queue
+
+    def wake() -> None:
+        wait(sentinels)
+        outputs.put(RuntimeError("the engine's process has ended"))
+
+    threading.Thread(target=wake, name="vllm-watch", daemon=True).start()
 
 
 def _model_folder(name: str) -> Path:

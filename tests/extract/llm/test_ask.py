@@ -140,11 +140,21 @@ def test_too_many_engine_errors_fail_the_task_and_keep_what_was_answered(asker: 
         return number(request) if int(request.subject) % 2 else Answer(request.key, "", "error", 0, 0, "503")
 
     questions = [question(str(n)) for n in range(10)]
-    with pytest.raises(PipelineError, match=r"5 of 10 requests .* 503"):
-        asker(FixtureBackend(every_other), attempts=1).ask(questions)
+    failing = FixtureBackend(every_other)
+    with pytest.raises(PipelineError, match=r"4 of 10 requests .* 503"):
+        asker(failing, attempts=1).ask(questions)
+    answered = {int(request.subject) for request in failing.asked if int(request.subject) % 2}
+    answered -= {int(request.subject) for request in failing.engines[0].open}
     after = FixtureBackend(number)
     asker(after).ask(questions)
-    assert len(after.asked) == 5
+    assert {int(request.subject) for request in after.asked} == set(range(10)) - answered
+
+
+def test_a_server_that_is_gone_is_given_up_long_before_every_request_has_waited_for_it(asker: MakeAsker) -> None:
+    gone = FixtureBackend(lambda r: Answer(r.key, "", "error", 0, 0, "no connection"))
+    with pytest.raises(PipelineError, match=r"no connection"):
+        asker(gone, attempts=1).ask([question(str(n)) for n in range(100)])
+    assert len(gone.asked) <= 10
 
 
 def test_a_dead_engine_is_replaced_and_only_open_requests_are_repeated(asker: MakeAsker) -> None:

@@ -1,24 +1,21 @@
 """Real vLLM with a small real model on a CPU. In a process of its own: vLLM changes its process too much for a test's."""
 
 import json
+import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from vllm_model import needs_model
 
 from persona_pipeline.config import LlmConfig, load_config
 from persona_pipeline.errors import ConfigError
 from persona_pipeline.extract.llm.requests import Request, Sampling
 from persona_pipeline.extract.llm.vllm import VllmBackend
-from persona_pipeline.small_model import FOLDER
 from persona_pipeline.warehouse import Warehouse
 
-needs_model = pytest.mark.skipif(
-    not (FOLDER / "config.json").is_file() or find_spec("vllm") is None,
-    reason="vLLM's CPU build or the small model is not installed here",
-)
+TESTS = Path(__file__).parents[2]
 
 PROGRAM = """
 import json, sys
@@ -87,3 +84,70 @@ def test_a_missing_model_says_where_it_was_looked_for(tmp_path: Path) -> None:
         VllmBackend(LlmConfig(model="nowhere"))
     with pytest.raises(ConfigError, match="nothing is downloaded"):
         VllmBackend(LlmConfig())
+
+
+KILLING = """
+import json, multiprocessing, sys
+from datetime import date
+from fixture_engine import embed
+from vllm_model import ONE_PROCESS
+from persona_pipeline.config import load_config
+from persona_pipeline.extract.extractors import make_extractor
+from persona_pipeline.extract.llm.vllm import VllmEngine
+from persona_pipeline.extract.protocol import ReviewText
+from persona_pipeline.warehouse import Warehouse
+
+if __name__ == "__main__":
+    # Cut off where it stands, one attempt: an answer is an answer. Two at a time, so that most are open at the first one.
+    llm = {"in_process": False, "attempts": 1, "max_concurrent": 2, "engine_restarts": 1, "max_tokens": {"aspects": 20}}
+    options = {"distributed_executor_backend": ONE_PROCESS}
+    config = load_config("local", {"extraction": {"extractor": "vllm", "llm": {**llm, "engine_options": options}}})
+    extractor = make_extractor(config.extraction, embed, Warehouse(sys.argv[1]), date(2024, 1, 1))
+    events = []
+    submit, record = VllmEngine.submit, extractor.asker.ledger.record
+
+    def noting(self, request):
+        events.append(("asked", request.key))
+        submit(self, request)
+
+    def killing(request, answer, outcome):
+        record(request, answer, outcome)
+        if all(event == "asked" for event, _ in events):
+            (core,) = multiprocessing.active_children()
+            core.kill()
+        events.append(("answered", request.key))
+
+    VllmEngine.submit, extractor.asker.ledger.record = noting, killing
+    reviews = [ReviewText(f"r{i}", f"u{i}", "i1", 5.0, f"{i} weeks on stage and no buzz.") for i in range(6)]
+    found = list(extractor.aspects(reviews))
+    extractor.close()
+    print(json.dumps({**extractor.usage()["llm"], "found": len(found), "events": events}), flush=True)
+"""
+
+
+@needs_model
+@pytest.mark.slow
+@pytest.mark.chaos
+def test_an_engine_process_killed_while_it_generates_is_replaced_and_asked_only_what_is_open(tmp_path: Path) -> None:
+    script = tmp_path / "kill.py"
+    script.write_text(KILLING)
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "wh")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(TESTS)])},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    (ended,) = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
+    assert ended["engine_restarts"] == 1
+    assert (ended["found"], sum(ended["outcomes"].values())) == (6, 6)
+    asked = [key for event, key in ended["events"] if event == "asked"]
+    answered = [key for event, key in ended["events"] if event == "answered"]
+    assert len(answered) == len(set(answered)) == len(set(asked)) == 6
+    # Something was under way when the engine died, and that alone was asked again.
+    assert 1 <= len(asked) - 6 <= 4
+    events = [tuple(event) for event in ended["events"]]
+    assert all(("asked", key) not in events[events.index(("answered", key)) :] for key in answered)
+    assert Warehouse(tmp_path / "wh").read("llm_calls").num_rows == 6

@@ -1,0 +1,15 @@
+"""Tests with a real vLLM: whether they can run here, and what makes its engine start sooner."""
+
+from importlib.util import find_spec
+
+import pytest
+
+from persona_pipeline.small_model import FOLDER
+
+needs_model = pytest.mark.skipif(
+    not (FOLDER / "config.json").is_file() or find_spec("vllm") is None,
+    reason="vLLM's CPU build or the small model is not installed here",
+)
+
+ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+"""A `distributed_executor_backend`: the model runs in the engine's process instead of one more that imports vLLM too."""
