@@ -119,6 +119,7 @@ with DAG(
     item_summaries = JobOperator(task_id="item_summaries", pool="gpu", execution_timeout=timedelta(hours=12))
     item_personas = JobOperator(task_id="item_personas", pool="gpu", execution_timeout=timedelta(hours=12))
     text_embeddings = JobOperator(task_id="text_embeddings", pool="gpu", execution_timeout=timedelta(hours=6))
+    persona_choices = JobOperator(task_id="persona_choices", pool="gpu", execution_timeout=timedelta(hours=12))
     training_pairs = JobOperator(task_id="training_pairs", pool="spark")
     encoders = JobOperator(task_id="encoders", pool="gpu")
     persona_vectors = JobOperator(task_id="persona_vectors", pool="gpu")
@@ -139,5 +140,7 @@ with DAG(
 
     chain(reviews, [item_reviews, user_histories], review_aspects, item_summaries, item_personas, text_embeddings)
     chain(text_embeddings, training_pairs, encoders, [persona_vectors, user_vectors], user_item_topk)
+    # Nothing waits for a judge but the pairs; without an LLM the task is done before the texts are embedded.
+    chain(item_personas, persona_choices, training_pairs)
     chain([user_item_topk, default_topk], releases, report)
     encoders >> default_topk
