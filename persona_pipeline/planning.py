@@ -39,3 +39,10 @@ def plan_warehouse(
     asker = make_extractor(config.extraction, Embedder(config.text_embeddings, warehouse), warehouse, date.max)
     assert isinstance(asker, LlmExtractor)
     show_plan(plan_night(warehouse, asker, parent), tokens_per_second, cost_per_hour, console)
+    show_judge(config.extraction.llm.judged_pairs, console)
+
+
+def show_judge(judged_pairs: int, console: Console) -> None:
+    """What comes on top: which pairs are judged rests on personas still to be written, so that only a bound is known."""
+    if judged_pairs:
+        console.print(f"[dim]persona_choices: up to {judged_pairs:,} requests more (extraction.llm.judged_pairs)[/]")

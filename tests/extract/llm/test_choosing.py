@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fixture_engine import FixtureBackend, Reply, honest, numbered
 from helpers import AS_OF, Row, put, put_all, shop, span
+from rich.console import Console
 
 from jobs import persona_choices
 from jobs.runner import Night
@@ -19,6 +20,7 @@ from persona_pipeline.extract.llm.ask import Asker
 from persona_pipeline.extract.llm.choosing import Judge, contradiction
 from persona_pipeline.extract.llm.pairs import HISTORY, Pair, pairs_to_judge
 from persona_pipeline.extract.llm.requests import Request
+from persona_pipeline.planning import show_judge
 from persona_pipeline.warehouse import Warehouse
 
 MakeAsker = Callable[..., Asker]
@@ -185,6 +187,13 @@ def test_a_choice_its_reasoning_contradicts_is_asked_again_and_then_quarantined(
     run(at_first, attempts=3)  # a third attempt comes to itself, and the refusal goes
     assert chosen(warehouse) == {("ben", "capo"): "capo-2", ("cleo", "capo"): "capo-2"}
     assert warehouse.read("quarantine").num_rows == 0
+
+
+def test_the_plan_says_what_comes_on_top(capsys: pytest.CaptureFixture[str]) -> None:
+    show_judge(0, Console())
+    assert capsys.readouterr().out == ""
+    show_judge(1_000, Console(width=200))
+    assert capsys.readouterr().out == "persona_choices: up to 1,000 requests more (extraction.llm.judged_pairs)\n"
 
 
 @pytest.mark.parametrize("settings", [{"extractor": "embedded"}, {"judged_pairs": 0}])
