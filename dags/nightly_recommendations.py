@@ -134,6 +134,9 @@ with DAG(
     item_summaries = JobOperator(task_id="item_summaries", arguments=" --no-engine", pool="gpu")
     item_personas = JobOperator(task_id="item_personas", arguments=" --no-engine", pool="gpu")
     text_embeddings = JobOperator(task_id="text_embeddings", pool="gpu", execution_timeout=timedelta(hours=6))
+    persona_choices = JobOperator(
+        task_id="persona_choices", pool="gpu", queue=GPU_QUEUE, execution_timeout=timedelta(hours=12)
+    )
     training_pairs = JobOperator(task_id="training_pairs", pool="spark")
     encoders = JobOperator(task_id="encoders", pool="gpu")
     persona_vectors = JobOperator(task_id="persona_vectors", pool="gpu")
@@ -155,5 +158,7 @@ with DAG(
     chain(reviews, [item_reviews, user_histories], extraction_plan, extraction_shard, review_aspects, item_summaries)
     chain(item_summaries, item_personas, text_embeddings)
     chain(text_embeddings, training_pairs, encoders, [persona_vectors, user_vectors], user_item_topk)
+    # Nothing waits for a judge but the pairs; without an LLM the task is done before the texts are embedded.
+    chain(item_personas, persona_choices, training_pairs)
     chain([user_item_topk, default_topk], releases, report)
     encoders >> default_topk

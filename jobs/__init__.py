@@ -8,6 +8,7 @@ ORDER = (
     "item_summaries",
     "item_personas",
     "text_embeddings",
+    "persona_choices",
     "training_pairs",
     "encoders",
     "persona_vectors",

@@ -11,7 +11,7 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Pair in Spark and write."""
     from pyspark.sql import functions as F
 
-    from persona_pipeline.encoder.pairing import training_pairs
+    from persona_pipeline.encoder.pairing import label_counts, training_pairs
     from persona_pipeline.spark import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
@@ -22,12 +22,14 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         tables.read("item_personas"),
         tables.read("item_summaries").select("item_id", "summary"),
         tables.read("review_aspects"),
+        tables.read("persona_choices"),
         tables.read("text_embeddings").where(F.col("base_model") == base_model),
         night.config.training_pairs.min_liked_rating,
-    )
-    result = tables.replace("training_pairs", pairs)
-    labels = tables.read("training_pairs").groupBy("label_source").count().collect()
-    return {"labels": {row["label_source"]: row["count"] for row in labels}, "written": [result.as_dict()]}
+    ).persist()
+    counts = label_counts(pairs)
+    result = tables.replace("training_pairs", pairs.drop("labels"))
+    pairs.unpersist()
+    return {**counts, "written": [result.as_dict()]}
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ class LlmTokensConfig(_Stage):
     aspects: int = Field(320, ge=16, description="aspects of a review")
     summary: int = Field(160, ge=16, description="summary of an item")
     personas: int = Field(1_400, ge=16, description="personas of an item")
+    choice: int = Field(240, ge=16, description="a judge's choice of persona")
 
 
 class LlmConfig(_Stage):
@@ -100,6 +101,11 @@ class LlmConfig(_Stage):
     max_shards: int = Field(8, ge=1, le=64, description="engines the night's requests are split over at most")
     shard_tokens: int = Field(
         500_000, ge=1, description="tokens, prompts and replies, from which another engine is worth its start"
+    )
+    judged_pairs: int = Field(
+        1_000,
+        ge=0,
+        description="training pairs an LLM judges at most, always the same ones; a thousand tell agreement to 3 points; 0: none",
     )
     ledger: str = Field(
         "",

@@ -97,6 +97,11 @@ def honest(request: Request) -> str:
         return json.dumps(aspects)
     if request.stage == "item_summaries":
         return json.dumps({"summary": "Steel guitar strings with a bright tone."})
+    if request.stage == "persona_choices":  # numbered are the personas
+        said = request.user.split("<product>")[1].split("</product>")[0]
+        likeness = embed([said, *sentences.values()])
+        best = 1 + int(np.argmax(likeness[1:] @ likeness[0]))
+        return json.dumps({"reasoning": f"Their own words are those of persona {best}.", "persona": best})
     personas: list[dict[str, object]] = []
     for name, word in (("Tone seekers", "tone"), ("Stage players", "stage"), ("Gift givers", "gift")):
         cited = [n for n, text in sentences.items() if word in text]

@@ -139,6 +139,10 @@ def shop() -> dict[str, list[Row]]:
         ],
         "item_personas": personas,
         "quarantine": [],
+        "persona_choices": [
+            {"user_id": "cleo", "item_id": "capo", "review_id": "cleo-capo", "persona_id": "capo-4",
+             "reasoning": "Persona 1 moves it fast.", "request_key": "k"},
+        ],
         "training_pairs": [
             {"user_id": "ana", "item_id": "tuner", "review_id": "ana-tuner", "persona_id": "tuner-3",
              "label_source": "similarity", "masked_persona_ids": [], "history_review_ids": ["ana-strap"],

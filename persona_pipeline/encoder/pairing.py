@@ -1,18 +1,24 @@
 """Histories and personas to `training_pairs` (Spark): a label for who the user was when they liked an item.
 
-The persona whose evidence quotes the user's review, else the one whose text is nearest to the interaction's. A persona
-that rests on this one review would give the answer away and is masked; a pair left without any persona is no lesson.
+The persona whose evidence quotes the user's review, else the one an LLM chose (`persona_choices`), else the one whose text
+is nearest to the interaction's. A persona that rests on this one review would give the answer away and is masked; a pair
+left without any persona is no lesson.
 """
 
 from collections.abc import Callable
+from itertools import combinations
+from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import DoubleType, StringType
 
 from persona_pipeline.encoder.texts import ASPECT_COLUMNS, render_interactions, render_personas
+
+LABEL_SOURCES = ("evidence", "judge", "similarity")
+"""Who may say which persona a user was, the most trusted first."""
 
 
 def _render_personas(name: pa.Array, description: pa.Array, summary: pa.Array, rationale: pa.Array) -> pa.Array:
@@ -42,16 +48,20 @@ def training_pairs(
     personas: DataFrame,
     summaries: DataFrame,
     aspects: DataFrame,
+    choices: DataFrame,
     embeddings: DataFrame,
     min_liked_rating: float,
 ) -> DataFrame:
     """One row per liked interaction that has liked interactions before it and a persona left to choose.
 
+    Beside the columns of the table, `labels` holds what every source says, followed or not: structs of label_source and
+    persona_id, several of evidence where several personas quote the review, none where only one is left to choose.
+    `choices` are the judge's; one of a persona that is retired or masked, or about another review, is ignored.
     `embeddings` holds text_hash and vector of one base model. Two shuffles by text hash, one by user and item.
     """
     targets = _targets(histories, min_liked_rating)
     current = personas.where("status = 'current'")
-    choices = (
+    options = (
         targets.join(current.select("item_id", "persona_id", "position", "evidence"), "item_id")
         .withColumn("reviews", F.transform(F.filter("evidence", lambda e: e["kind"] == "review"), lambda e: e["ref"]))
         .withColumn("quotes_it", F.array_contains("reviews", F.col("review_id")))
@@ -73,16 +83,22 @@ def training_pairs(
         embeddings,
         "interaction_vector",
     )
+    judged = choices.select("user_id", "item_id", "review_id", "persona_id", F.lit(True).alias("chosen"))
     scored = (
-        choices.join(persona_vectors, "persona_id")
+        options.join(persona_vectors, "persona_id")
         .join(interaction_vectors, "review_id")
+        .join(judged, ["user_id", "item_id", "review_id", "persona_id"], "left")
         .withColumn("similarity", _dot("interaction_vector", "persona_vector"))
+        .withColumn("judged", F.coalesce("chosen", F.lit(False)))
     )
     pair = Window.partitionBy("user_id", "item_id")
-    best = pair.orderBy("masked", F.desc("quotes_it"), F.desc("similarity"), "position")
+    nearest = pair.orderBy("masked", F.desc("similarity"), "position")
+    best = pair.orderBy("masked", F.desc("quotes_it"), F.desc("judged"), F.desc("similarity"), "position")
     masked = F.collect_list(F.when(F.col("masked"), F.col("persona_id"))).over(pair)
     return (
         scored.withColumn("masked_persona_ids", F.array_sort(masked))
+        .withColumn("nearest", F.row_number().over(nearest) == 1)
+        .withColumn("labels", _labels(pair))
         .withColumn("choice", F.row_number().over(best))
         .where("choice = 1 AND NOT masked")
         .select(
@@ -90,12 +106,55 @@ def training_pairs(
             "item_id",
             "review_id",
             "persona_id",
-            F.when(F.col("quotes_it"), "evidence").otherwise("similarity").alias("label_source"),
+            F.when(F.col("quotes_it"), "evidence")
+            .when(F.col("judged"), "judge")
+            .otherwise("similarity")
+            .alias("label_source"),
+            "labels",
             "masked_persona_ids",
             "history_cutoff",
             "history_review_ids",
         )
     )
+
+
+def label_counts(pairs: DataFrame) -> dict[str, Any]:
+    """What `training_pairs` returned to how many labels are whose, and how often two sources agree; one pass over it.
+
+    Returns `labels`, pairs by label source, and `agreement`, by two sources the `pairs` about which both say something,
+    where there is a choice, and in how many they `agree`. Evidence that speaks for several personas agrees with each.
+    """
+    said = {source: _said_by(source) for source in LABEL_SOURCES}
+    counts = [F.count_if(F.col("label_source") == source).alias(source) for source in LABEL_SOURCES]
+    for one, other in combinations(LABEL_SOURCES, 2):
+        both = (F.size(said[one]) > 0) & (F.size(said[other]) > 0)
+        counts.append(F.count_if(both).alias(f"{one}_{other}"))
+        counts.append(F.count_if(F.arrays_overlap(said[one], said[other])).alias(f"{one}_{other}_agree"))
+    found = pairs.agg(*counts).collect()[0].asDict()
+    return {
+        "labels": {source: found[source] for source in LABEL_SOURCES if found[source]},
+        "agreement": {
+            f"{one}_{other}": {"pairs": found[f"{one}_{other}"], "agree": found[f"{one}_{other}_agree"]}
+            for one, other in combinations(LABEL_SOURCES, 2)
+        },
+    }
+
+
+def _said_by(source: str) -> Column:
+    """The personas one source speaks for."""
+    return F.transform(F.filter("labels", lambda v: v["label_source"] == source), lambda v: v["persona_id"])
+
+
+def _labels(pair: WindowSpec) -> Column:
+    """What every source says of the pair, sorted; nothing where there is nothing to choose."""
+    says = zip(LABEL_SOURCES, ("quotes_it", "judged", "nearest"), strict=True)
+    votes = [
+        F.when(~F.col("masked") & F.col(says_it), F.struct(F.lit(source).alias("label_source"), "persona_id"))
+        for source, says_it in says
+    ]
+    every = F.array_sort(F.flatten(F.collect_list(F.array_compact(F.array(*votes))).over(pair)))
+    open_ = F.count_if(~F.col("masked")).over(pair)
+    return F.when(open_ > 1, every).otherwise(F.slice(every, 1, 0))
 
 
 def _targets(histories: DataFrame, min_liked_rating: float) -> DataFrame:

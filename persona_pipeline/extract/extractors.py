@@ -18,6 +18,7 @@ from persona_pipeline.extract.protocol import (
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from persona_pipeline.extract.llm.ask import Asker
     from persona_pipeline.extract.llm.engine import Backend
 
 
@@ -43,12 +44,18 @@ def make_extractor(
         from persona_pipeline.extract.embedded import EmbeddedExtractor
 
         return EmbeddedExtractor(config, embed, background)
-    from persona_pipeline.extract.llm.ask import Asker
     from persona_pipeline.extract.llm.extractor import LlmExtractor
+
+    return LlmExtractor(config, make_asker(config, warehouse, as_of, engine=engine), embed)
+
+
+def make_asker(config: ExtractionConfig, warehouse: Warehouse, as_of: date, *, engine: bool = True) -> "Asker":
+    """Who asks the configured LLM, on the configured ledger; no engine is started yet."""
+    from persona_pipeline.extract.llm.ask import Asker
     from persona_pipeline.extract.llm.ledger import Ledger
 
     kept = Warehouse(config.llm.ledger, warehouse.commit) if config.llm.ledger else warehouse
-    return LlmExtractor(config, Asker(_backend(config), Ledger(kept, as_of), config.llm, engine=engine), embed)
+    return Asker(_backend(config), Ledger(kept, as_of), config.llm, engine=engine)
 
 
 def _backend(config: ExtractionConfig) -> "Backend":

@@ -13,8 +13,8 @@ EvidenceKind = Literal["review", "metadata"]
 AspectName = Literal["category_preference", "purchase_purpose", "quality_criteria", "usage_context"]
 ASPECT_NAMES: tuple[AspectName, ...] = ("category_preference", "purchase_purpose", "quality_criteria", "usage_context")
 
-Stage = Literal["review_aspects", "item_summaries", "item_personas"]
-"""What an extractor is asked for, by the table it goes to."""
+Stage = Literal["review_aspects", "item_summaries", "item_personas", "persona_choices"]
+"""What is asked for, by the table it goes to; `persona_choices` of an LLM alone, not of every extractor."""
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Texts to L2-normalised float32 vectors, (n, d), in the same order. Cached: a text is embedded once, ever."""

@@ -1,4 +1,4 @@
-"""Who a user was when they liked an item: evidence first, else nearest text, never what only they said."""
+"""Who a user was when they liked an item: evidence first, else the judge, else nearest text, never what only they said."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from persona_pipeline.encoder.texts import render_interactions, render_personas
 from persona_pipeline.text_embeddings import text_hash
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 ASPECTS = "review_id string, category_preference string, purchase_purpose string, quality_criteria string, usage_context string"
@@ -21,8 +21,8 @@ def persona(persona_id: str, item: str, position: int, *reviews: str) -> tuple[A
     return (persona_id, item, "current", position, f"name {persona_id}", "d", "r", evidence)
 
 
-@pytest.fixture
-def pairs(spark: "SparkSession") -> dict[tuple[str, str], Any]:
+@pytest.fixture(scope="module")
+def found(spark: "SparkSession") -> "DataFrame":
     from persona_pipeline.encoder.pairing import training_pairs
 
     histories = spark.createDataFrame(
@@ -39,6 +39,8 @@ def pairs(spark: "SparkSession") -> dict[tuple[str, str], Any]:
             ),
             ("ub", [("b3", "i3", 5.0, START), ("b1", "i1", 5.0, START)]),
             ("uc", [("c4", "i4", 5.0, START), ("c1", "i1", 5.0, START)]),
+            ("ud", [("d3", "i3", 5.0, START), ("d1", "i1", 5.0, START)]),
+            ("ue", [("e3", "i3", 5.0, START), ("e1", "i1", 5.0, START)]),
             ("lonely", [("l1", "i1", 5.0, START)]),
         ],
         "user_id string, interactions array<struct<review_id:string,item_id:string,rating:double,reviewed_at:timestamp>>",
@@ -69,8 +71,22 @@ def pairs(spark: "SparkSession") -> dict[tuple[str, str], Any]:
         for purpose in (None, "for gigs"):
             columns = [pa.array([v], pa.string()) for v in (f"item {item}", None, purpose, None, None)]
             vectors[text_hash(render_interactions(*columns)[0].as_py())] = [1.0, 0.0] if purpose else [0.0, 1.0]
+    choices = spark.createDataFrame(
+        [
+            ("ua", "i3", "a3", "p3a"),  # evidence says p3b
+            ("ub", "i3", "b3", "p3c"),  # masked for ub
+            ("uc", "i4", "c4", "p4-retired"),
+            ("ud", "i3", "d3", "p3c"),
+            ("ue", "i3", "e3-older", "p3c"),  # about what the review was before
+        ],
+        "user_id string, item_id string, review_id string, persona_id string",
+    )
     embeddings = spark.createDataFrame(list(vectors.items()), "text_hash string, vector array<float>")
-    found = training_pairs(histories, personas, summaries, aspects, embeddings, 4.0)
+    return training_pairs(histories, personas, summaries, aspects, choices, embeddings, 4.0).persist()
+
+
+@pytest.fixture(scope="module")
+def pairs(found: "DataFrame") -> dict[tuple[str, str], Any]:
     return {(row["user_id"], row["item_id"]): row for row in found.collect()}
 
 
@@ -79,6 +95,8 @@ def test_pairs(pairs: dict[tuple[str, str], Any]) -> None:
         ("ua", "i3"),
         ("ua", "i2"),
         ("ub", "i3"),
+        ("ud", "i3"),
+        ("ue", "i3"),
     }  # uc's only persona of i4 would give the answer away
     assert (pairs["ua", "i3"]["persona_id"], pairs["ua", "i3"]["label_source"]) == ("p3b", "evidence")
     assert pairs["ua", "i3"]["history_review_ids"] == ["a2", "a1"]
@@ -87,3 +105,33 @@ def test_pairs(pairs: dict[tuple[str, str], Any]) -> None:
     assert (pairs["ub", "i3"]["persona_id"], pairs["ub", "i3"]["label_source"]) == ("p3b", "similarity")
     assert pairs["ub", "i3"]["masked_persona_ids"] == ["p3c"]
     assert pairs["ua", "i2"]["history_review_ids"] == ["a1"]
+
+
+def test_the_judge_comes_after_evidence_and_before_similarity(pairs: dict[tuple[str, str], Any]) -> None:
+    # ud's text is nearest to p3a: it says nothing of gigs
+    assert (pairs["ud", "i3"]["persona_id"], pairs["ud", "i3"]["label_source"]) == ("p3c", "judge")
+    assert said(pairs["ud", "i3"]) == [("judge", "p3c"), ("similarity", "p3a")]
+    assert said(pairs["ua", "i3"]) == [("evidence", "p3b"), ("judge", "p3a"), ("similarity", "p3a")]
+
+
+def test_a_choice_of_a_masked_persona_or_about_another_review_is_ignored(pairs: dict[tuple[str, str], Any]) -> None:
+    assert said(pairs["ub", "i3"]) == [("similarity", "p3b")]
+    assert (pairs["ue", "i3"]["persona_id"], pairs["ue", "i3"]["label_source"]) == ("p3a", "similarity")
+    assert said(pairs["ua", "i2"]) == []  # one persona is left: nothing to choose
+
+
+def said(pair: Any) -> list[tuple[str, str]]:
+    return [(label["label_source"], label["persona_id"]) for label in pair["labels"]]
+
+
+def test_agreement_counts_pairs_of_which_both_say_something(found: "DataFrame") -> None:
+    from persona_pipeline.encoder.pairing import label_counts
+
+    assert label_counts(found) == {
+        "labels": {"evidence": 1, "judge": 1, "similarity": 3},
+        "agreement": {
+            "evidence_judge": {"pairs": 1, "agree": 0},  # ua-i3
+            "evidence_similarity": {"pairs": 1, "agree": 0},  # ua-i3
+            "judge_similarity": {"pairs": 2, "agree": 1},  # ua-i3 agrees, ud-i3 does not
+        },
+    }

@@ -144,6 +144,18 @@ FAULTS: dict[str, tuple[Callable[[Tables], None], str]] = {
         _set("training_pairs", 0, masked_persona_ids=["tuner-3"]),
         "training_pairs.masked_labels",
     ),
+    "choice of a retired persona": (
+        _set("persona_choices", 0, persona_id="capo-gone"),
+        "persona_choices.unknown_personas",
+    ),
+    "choice of the persona its own review alone makes": (
+        _set("persona_choices", 0, user_id="ben", review_id="ben-capo"),
+        "persona_choices.masked_choices",
+    ),
+    "choice about nobody's review": (
+        _set("persona_choices", 0, review_id="dan-capo"),
+        "persona_choices.not_in_reviews",
+    ),
     "gap in the ranks": (_set("user_item_topk", 1, rank=3), "user_item_topk.ranks_broken"),
     "rising scores": (
         _set("user_item_topk", 1, score=0.9, contributions=[{"kind": "popularity", "share": 0.9}]),

@@ -77,6 +77,7 @@ class Asker:
         if not self._may_start:
             for i, attempt in unknown:
                 outcomes[i] = Outcome(attempt.question.request, "engine_error", _NOBODY, attempts=attempt.number)
+            self._require_answers(len(unknown), len(questions), _NOBODY)
             unknown = []
         # Requests of one grammar, and of one beginning, lie together: the engine compiles the one and caches the other.
         waiting = deque(

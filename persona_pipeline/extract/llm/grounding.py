@@ -26,6 +26,7 @@ _SHARED = 0.5  # Jaccard overlap of what they cite that counts as mostly
 _COPIED = 0.5  # share of a text's four-word runs that stand in the prompt
 _RUN = 4
 _ID_LENGTH = 4  # a shorter user id may stand in any text
+_ITSELF = re.compile(r"\bthis persona\b", re.IGNORECASE)  # how a model may speak of the one it describes
 _STUCK = 2 / 3  # share of different four-word runs from which a text is not stuck
 
 _UNSAFE = (
@@ -107,7 +108,7 @@ def judge_personas(
     judged: list[Judged] = []
     for persona in personas:
         text = claim(persona)
-        if found := what_is_unsafe(text, people):
+        if found := what_is_unsafe(_ITSELF.sub("they", text), people):
             judged.append(Judged(persona, "unsafe", f"{persona.name}: holds {found}"))
         elif repeats_itself(persona.description) or repeats_itself(persona.preference_rationale):
             judged.append(Judged(persona, "ungrounded", f"{persona.name}: repeats itself"))

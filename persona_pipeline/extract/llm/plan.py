@@ -105,6 +105,10 @@ def show_plan(plan: NightPlan, config: LlmConfig, console: Console) -> None:
         table.add_row(stage.stage, *(f"{n:,}" for n in counts), f"{60 * hours:,.1f}", cost, why)
     console.print(table)
     console.print("[dim]asked: distinct requests; new: those without an answer on record; retries come on top[/]")
+    if config.judged_pairs:
+        # Which pairs are judged rests on personas still to be written, so that only a bound is known.
+        most = f"{config.judged_pairs:,} requests more (extraction.llm.judged_pairs)"
+        console.print(f"[dim]persona_choices: up to {most}[/]")
 
 
 class _Planner:

@@ -84,6 +84,21 @@ class PersonasReply(_Reply):
         return self
 
 
+class ChoiceReply(_Reply):
+    """The persona a user was; `personas` of the validation context says how many there are."""
+
+    reasoning: Annotated[str, StringConstraints(min_length=10, max_length=800, strip_whitespace=True)]
+    persona: int
+
+    @field_validator("persona")
+    @classmethod
+    def _exists(cls, number: int, info: ValidationInfo) -> int:
+        count = (info.context or {})["personas"]
+        if not 1 <= number <= count:
+            raise ValueError(f"there is no persona {number}; there are {count}")
+        return number
+
+
 @functools.lru_cache(maxsize=1024)
 def _schema(table: str, bounds: tuple[tuple[str, int], ...]) -> dict[str, Any]:
     raw = json.loads((_SCHEMAS / f"{table}.json").read_text(encoding="utf-8"))

@@ -109,6 +109,13 @@ def test_safe_texts(text: str) -> None:
     assert what_is_unsafe(text, {"A1USER"}) == ""
 
 
+def test_a_model_may_speak_of_this_persona_and_no_reviewer_of_any() -> None:
+    said = "This persona appreciates a bright tone on stage."
+    assert verdicts(persona("Stage players", said, [1], "It suits this persona well enough.")) == ["kept"]
+    assert verdicts(persona("Stage players", f"{said} Name every persona so.", [1])) == ["unsafe"]
+    assert what_is_unsafe(said) == "an instruction"
+
+
 def test_supporting_orders_by_support() -> None:
     assert supporting("bright tone on stage", SENTENCES, embed)[0] in (0, 1)
     assert supporting("fishing boats", SENTENCES, embed) == []

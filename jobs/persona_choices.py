@@ -1,0 +1,52 @@
+"""Histories, aspects and personas to `persona_choices`: which persona of a liked item an LLM takes the user to have been."""
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from jobs.runner import Night, run
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.extract.protocol import Refusal
+from persona_pipeline.extract.quarantine import write_refusals
+
+
+def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+    """Judge the night's sample of pairs; without an LLM, or where none may be judged, the table is empty."""
+    config, warehouse = night.config.extraction, night.warehouse
+    rows: list[dict[str, Any]] = []
+    refused: list[tuple[Refusal, str]] = []
+    summary: dict[str, Any] = {"pairs": 0, "extracted": 0}
+    if config.extractor != "embedded" and config.llm.judged_pairs:
+        from persona_pipeline.extract.extractors import make_asker
+        from persona_pipeline.extract.llm.choosing import Judge
+        from persona_pipeline.extract.llm.outcomes import ANSWERED
+        from persona_pipeline.extract.llm.pairs import pairs_to_judge
+        from persona_pipeline.extract.llm.replies import ChoiceReply
+
+        pairs = pairs_to_judge(warehouse, night.config.training_pairs.min_liked_rating, config.llm.judged_pairs)
+        asker = make_asker(config, warehouse, night.as_of)
+        judged = Judge(config.llm, asker).choose(pairs)
+        asker.close()
+        for pair, outcome in judged:
+            key = outcome.request.key
+            if isinstance(outcome.value, ChoiceReply):
+                row = {column: pair[column] for column in ("user_id", "item_id", "review_id")}
+                persona_id = pair["personas"][outcome.value.persona - 1]["persona_id"]
+                rows.append({**row, "persona_id": persona_id, "reasoning": outcome.value.reasoning, "request_key": key})
+            else:
+                refused.append((Refusal(pair["review_id"], outcome.name, outcome.detail), key))
+        fresh = sum(outcome.name in ANSWERED and not outcome.cached for _, outcome in judged)
+        summary = {"pairs": len(judged), "extracted": fresh, "llm": asdict(asker.usage)}
+    written = [
+        write_refusals(warehouse, "persona_choices", None, refused),
+        warehouse.replace(
+            "persona_choices", pa.Table.from_pylist(rows, schema=load_contract("persona_choices").arrow_schema())
+        ),
+    ]
+    return {**summary, "refused": len(refused), "written": [result.as_dict() for result in written]}
+
+
+if __name__ == "__main__":
+    run("persona_choices", job)

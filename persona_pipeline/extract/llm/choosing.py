@@ -1,0 +1,116 @@
+"""Pairs of a user and a liked item to the persona the user was, as an LLM judges it, for `persona_choices`.
+
+A request holds names and texts but no ids, so it is the same request as long as what it shows is the same.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+from pydantic import BaseModel
+
+from persona_pipeline.config import LlmConfig
+from persona_pipeline.extract.llm.ask import Asker, Question
+from persona_pipeline.extract.llm.outcomes import Outcome
+from persona_pipeline.extract.llm.pairs import Liked, Pair
+from persona_pipeline.extract.llm.prompts import Prompts
+from persona_pipeline.extract.llm.replies import ChoiceReply, output_schema
+from persona_pipeline.extract.llm.requests import Request, Sampling
+
+_NUMBERED = re.compile(
+    # "personas 1 and 3", "persona #2", "number 2", "**Selection:** 2."
+    r"\b(?:personas?|number|no\.|option|selection|choice)\b[\W_]{0,6}(\d+(?:(?:\s*,\s*|\s*,?\s+(?:and|or)\s+)\d+)*)"
+    r"|\[(\d+)\]|(?:\b|_)P(\d+)\b",  # "[2]", "P2", "B08XMCMCXT_P2"
+    re.IGNORECASE,
+)
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
+
+
+class Judge:
+    """Asks which persona somebody was."""
+
+    def __init__(self, config: LlmConfig, asker: Asker) -> None:
+        self._config, self._asker = config, asker
+        self._prompts = Prompts(config.prompt_pack)
+        self._system = self._prompts.render("choice_system")
+
+    def choose(self, pairs: Sequence[Pair]) -> list[tuple[Pair, Outcome]]:
+        """Each pair with its outcome, in order; one of which nothing is known but titles is not asked about."""
+        asked = [pair for pair in pairs if pair["target"]["aspects"] or any(one["aspects"] for one in pair["history"])]
+        return list(zip(asked, self._asker.ask([self.question(pair) for pair in asked]), strict=True))
+
+    def question(self, pair: Pair) -> Question:
+        """About one pair, with as much of its history as fits, newest first, but never none of it."""
+        question = self._about(pair, pair["history"])
+        for count in range(len(pair["history"]) - 1, 0, -1):
+            if self._fits(question):
+                break
+            question = self._about(pair, pair["history"][:count])
+        return question
+
+    def _about(self, pair: Pair, history: Sequence[Liked]) -> Question:
+        llm, personas = self._config, pair["personas"]
+        bounds = {"personas": len(personas)}
+        request = Request(
+            stage="persona_choices",
+            subject=pair["review_id"],
+            system=self._system,
+            user=self._prompts.render("choice_user", history=history, target=pair["target"], personas=personas),
+            schema=output_schema("persona_choices", bounds),
+            model=self._asker.backend.model,
+            sampling=Sampling(llm.max_tokens.choice, llm.temperature, llm.seed),
+        )
+        names = {number: persona["name"] for number, persona in enumerate(personas, 1)}
+        return Question(request, ChoiceReply, bounds, partial(_contradicts_itself, names, len(personas)))
+
+    def _fits(self, question: Question) -> bool:
+        backend, request = self._asker.backend, question.request
+        return backend.count_tokens([request])[0] + request.sampling.max_tokens <= backend.context_tokens
+
+
+def contradiction(reasoning: str, chosen: int, names: dict[int, str], count: int) -> str:
+    """What a choice's reasoning says against it, empty if nothing.
+
+    It speaks against the choice when it names another persona, by name or by number, and not the chosen one. A reasoning
+    that weighs several, the chosen among them, or names none, does not.
+
+    Args:
+        reasoning: of the reply.
+        chosen: number of the persona chosen.
+        names: what the personas are called, by number, as far as known.
+        count: how many personas there are; other numbers are none of theirs.
+    """
+    named = _by_number(reasoning, count) | _by_name(reasoning, names)
+    if not named or chosen in named:
+        return ""
+    others = ", ".join(f"{number} ({names[number]})" if number in names else str(number) for number in sorted(named))
+    return f"chose persona {chosen}, but its reasoning speaks of {others}: {reasoning[-200:]}"
+
+
+def _contradicts_itself(names: dict[int, str], count: int, reply: BaseModel) -> str:
+    assert isinstance(reply, ChoiceReply)
+    return contradiction(reply.reasoning, reply.persona, names, count)
+
+
+def _by_number(reasoning: str, count: int) -> set[int]:
+    mentions = (next(filter(None, match.groups())) for match in _NUMBERED.finditer(reasoning))
+    found = {int(number) for mention in mentions for number in re.findall(r"\d+", mention)}
+    words = re.findall(rf"\b({'|'.join(_ORDINALS)}) persona\b", reasoning.casefold())
+    return {number for number in found | {1 + _ORDINALS.index(word) for word in words} if 1 <= number <= count}
+
+
+def _by_name(reasoning: str, names: dict[int, str]) -> set[int]:
+    """Whole words, whatever their case, quotes or plural; the longer name first, of which a shorter one may be a part."""
+    text, found = _words(reasoning), set()
+    for number, name in sorted(names.items(), key=lambda one: -len(_words(one[1]))):
+        words = _words(name).removeprefix(" the")
+        if words.strip() and words in text:
+            found.add(number)
+            text = text.replace(words, " · ")
+    return found
+
+
+def _words(text: str) -> str:
+    """Its words in lower case without a plural's s, a space around each."""
+    words = re.findall(r"[^\W_]+", text.casefold())
+    return f" {' '.join(word.removesuffix('s') for word in words)} "
