@@ -19,7 +19,7 @@ from persona_pipeline.extract.llm.requests import Request, Sampling
 
 _NUMBERED = re.compile(
     # "personas 1 and 3", "persona #2", "number 2", "**Selection:** 2."
-    r"\b(?:personas?|number|no\.|option|selection|choice)\b[\W_]{0,6}(\d+(?:(?:\s*,\s*|\s*,?\s+(?:and|or)\s+)\d+)*)"
+    r"\b(?:personas?|number|option|selection|choice)\b[\W_]{0,6}(\d+(?:(?:\s*,\s*|\s*,?\s+(?:and|or)\s+)\d+)*)"
     r"|\[(\d+)\]|(?:\b|_)P(\d+)\b",  # "[2]", "P2", "B08XMCMCXT_P2"
     re.IGNORECASE,
 )

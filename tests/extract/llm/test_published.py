@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from published_artefacts import personas, selection
+from published_artefacts import main, personas, selection
 
 SAMPLE = Path(__file__).resolve().parents[4] / "shared" / "data" / "persona4rec_amazon"
 
@@ -42,3 +42,16 @@ def test_personas_fail_by_their_names_alone() -> None:
         "schema: name: Value error, a name has at most 4 words": 7,
         "schema: name: String should have at most 40 characters": 1,
     }
+
+
+@pytest.mark.slow
+def test_every_stage_with_the_packaged_encoder() -> None:
+    """24 reviews hold an aspect that none of their sentences supports, such as "Engagement, Emotional Impact"."""
+    found = main(SAMPLE)
+    assert {stage: (counted["lines"], counted["pass"]) for stage, counted in found.items()} == {
+        "aspects": (50, 26),
+        "personas": (50, 42),
+        "selections": (50, 12),
+    }
+    assert found["aspects"]["faults"] == {"ungrounded: no sentence supports it": 31}  # of 124 aspects
+    assert found["selections"]["faults"] == {"label_conflict": 38}
