@@ -61,7 +61,7 @@ def plan_night(warehouse: Warehouse, extractor: LlmExtractor, parent: pa.Table, 
     rows = wanted.to_pylist()
     item_of = {row["review_id"]: row["item_id"] for row in rows}
     questions = extractor.questions_about_reviews([review_text(row) for row in rows])
-    planner = _Planner(warehouse, extractor)
+    planner = Planner(warehouse, extractor)
     planner.add("review_aspects", known["review_id"], len(rows), questions, item_of=item_of)
     pending = set(item_of.values())
     known, wanted = items_to_summarise(warehouse, extractor.version("item_summaries"))
@@ -103,8 +103,8 @@ def show_plan(plan: NightPlan, config: LlmConfig, console: Console) -> None:
     console.print("[dim]asked: distinct requests; new: those without an answer on record; retries come on top[/]")
 
 
-class _Planner:
-    """Stage by stage."""
+class Planner:
+    """Plans of the stages as they are added, in order."""
 
     def __init__(self, warehouse: Warehouse, extractor: LlmExtractor) -> None:
         self._warehouse, self._asker = warehouse, extractor.asker
@@ -120,7 +120,11 @@ class _Planner:
         pending: AbstractSet[str] = frozenset(),
         item_of: Mapping[str, str] | None = None,
     ) -> None:
-        """`pending` subjects will ask something else than they would now: what they rest on is still to be asked for."""
+        """Add a stage: subjects `known` to have their answer, how many others there are, and the questions about those.
+
+        `pending` subjects will ask something else than they would now: what they rest on is still to be asked for.
+        `item_of` gives the item of a subject that is none.
+        """
         unknown = {request.key: request for request in self._asker.open_requests(questions)}
         unknown |= {q.request.key: q.request for q in questions if q.request.subject in pending}
         new = list(unknown.values())
