@@ -1,4 +1,4 @@
-"""Strangers' text on a terminal: reviews, titles and raw output of a model neither colour it nor flood it."""
+"""Text for a terminal: reviews, titles and raw output of a model neither colour it nor flood it."""
 
 import unicodedata
 
@@ -13,6 +13,11 @@ def one_line(text: str, most: int = 500) -> Text:
 def paragraph(text: str, most: int = 2_000) -> Text:
     """The same with its line breaks."""
     return Text(_cut("\n".join(_visible(line) for line in text.splitlines()), most))
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: 1 request, 2,000 requests."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _visible(text: str) -> str:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import get_args
 
 import pyarrow as pa
 import typer
@@ -22,10 +21,10 @@ from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.plan import require_affordable, show_plan
 from persona_pipeline.extract.llm.replay import replayed, show_replayed, subjects_of
 from persona_pipeline.extract.llm.show_comparison import show_comparison
-from persona_pipeline.extract.llm.trial import Subjects, Trial, plan_trial, run_trial
-from persona_pipeline.extract.protocol import Stage
+from persona_pipeline.extract.llm.trial import STAGES, Subjects, Trial, plan_trial, run_trial
 from persona_pipeline.extract.quarantined import refusals
 from persona_pipeline.publish.releases import inherited, read_released, served
+from persona_pipeline.terminal import counted
 from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
 
@@ -57,10 +56,10 @@ def replay(
 
     Raises ConfigError for an extractor that asks nobody or a stage there is not, PipelineError where nothing is quarantined.
     """
-    if stage is not None and stage not in get_args(Stage):
-        raise ConfigError(f"--stage {stage}: expected one of {', '.join(get_args(Stage))}")
+    if stage is not None and stage not in STAGES:
+        raise ConfigError(f"--stage {stage}: expected one of {', '.join(STAGES)}")
     warehouse = Warehouse(root.resolve())
-    refused = [row for row in refusals(warehouse, stage, reason, subjects, limit) if row["stage"] in get_args(Stage)]
+    refused = [row for row in refusals(warehouse, stage, reason, subjects, limit) if row["stage"] in STAGES]
     if not refused:
         raise PipelineError(
             "quarantine replay: nothing of that kind is quarantined; `persona-pipeline quarantine list`"
@@ -103,6 +102,9 @@ def diff(
     titles = warehouse.query("SELECT item_id, title FROM items", ["items"]).to_pylist()
     found = compared(items, left, theirs, embedder, config.match_threshold)
     show_comparison(found, {row["item_id"]: row["title"] for row in titles}, console)
+    console.print(
+        "[dim]the answers are kept in llm_calls; a night that adopts a configuration does not pay for them again[/]"
+    )
 
 
 @contextmanager
@@ -136,7 +138,7 @@ def _agree(
         new += plan.total.new
     console.print()
     if new and not yes:
-        typer.confirm(f"Ask {new:,} new requests?", abort=True)
+        typer.confirm(f"Ask {counted(new, 'new request')}?", abort=True)
 
 
 def _side(warehouse: Warehouse, candidate: _Candidate, about: Subjects) -> Side:

@@ -187,13 +187,15 @@ def test_replay_asks_only_what_is_not_on_record_and_leaves_the_tables(
     # One attempt more: it is asked, once it is confirmed.
     declined = command(warehouse, *arguments, configured(attempts=2), answers="n\n")
     assert declined.exit_code == 1
-    assert "Ask 1 new requests?" in declined.output
+    assert "Ask 1 new request?" in declined.output
     assert backend.asked == []
     lines = printed(warehouse, *arguments, configured(attempts=2), "--yes")
     assert [request.subject for request in backend.asked] == ["ana-strap"]
-    assert any(line.startswith("ana-strap invalid_json kept 1 aspect quality_criteria: Wide and padded") for line in lines)
+    assert any(
+        line.startswith("ana-strap invalid_json kept 1 aspect quality_criteria: Wide and padded") for line in lines
+    )
     assert "review_aspects invalid_json 1 0 0 0" in lines
-    assert "1 requests asked, 10 prompt and" in " ".join(lines)
+    assert "1 request asked, 10 prompt and" in " ".join(lines)
     assert others(warehouse) == before
     # The night that adopts it pays nothing.
     backend = answer(sometimes)
@@ -273,6 +275,8 @@ def test_diff_of_two_prompts(
     arguments = ("personas", "diff", "--config", mine, "--against", strict)
     lines = printed(warehouse, *arguments, "--yes")
     assert [request.stage for request in backend.asked] == ["item_personas"] * 5
+    plans = [line for line in lines if line.startswith("all ")]
+    assert [line.split()[:5] for line in plans] == [["all", "20", "0", "20", "0"], ["all", "15", "5", "20", "5"]]
     figures = {" ".join(line.split()[:-2]): line.split()[-2:] for line in lines}
     assert figures["requests asked"] == ["0", "5"]
     assert figures["replies on record"] == ["20", "15"]

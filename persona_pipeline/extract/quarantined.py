@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from persona_pipeline.errors import PipelineError
-from persona_pipeline.terminal import one_line, paragraph
+from persona_pipeline.terminal import counted, one_line, paragraph
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]
@@ -136,7 +136,7 @@ def _show_what_it_is(warehouse: Warehouse, subject: str, item_id: str | None, co
     if not personas:
         console.print("  it has no persona now")
     for row in personas:
-        backed = f"{row['support']} reviewer{'s' * (row['support'] != 1)}"
+        backed = counted(row["support"], "reviewer")
         console.print(
             Text.assemble(
                 "  has ", one_line(row["name"]), f", {row['persona_source']}, {backed}, since {row['first_as_of']}"

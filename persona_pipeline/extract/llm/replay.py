@@ -9,15 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from persona_pipeline.extract.llm.trial import Subjects, Trial
+from persona_pipeline.extract.llm.trial import STAGES, Subjects, Trial
 from persona_pipeline.extract.protocol import ASPECT_NAMES, Refusal, Stage
 from persona_pipeline.extract.stages import Extracted
-from persona_pipeline.terminal import one_line
+from persona_pipeline.terminal import counted, one_line
 
 Row = dict[str, Any]
 Verdict = Literal["kept", "partly", "refused", "gone"]
 
-STAGES: tuple[Stage, ...] = get_args(Stage)
 _NONE: dict[Stage, str] = {"review_aspects": "no aspect", "item_summaries": "no summary", "item_personas": "no persona"}
 _COLOURS: dict[Verdict, str] = {"kept": "green", "partly": "yellow", "refused": "red", "gone": "dim"}
 
@@ -102,7 +101,7 @@ def show_replayed(found: Sequence[Replayed], trial: Trial, console: Console) -> 
         for name in ("asked", "cached", "prompt_tokens", "completion_tokens")
     )
     console.print(
-        f"\n{asked:,} requests asked, {prompt:,} prompt and {reply:,} reply tokens; {cached:,} replies were on record. "
+        f"\n{counted(asked, 'request')} asked, {prompt:,} prompt and {reply:,} reply tokens; {cached:,} on record before. "
         "No table of the night changed. The answers are kept in llm_calls: the night that adopts this configuration finds "
         "them there and does not pay for them again."
     )
@@ -120,13 +119,9 @@ def _made(stage: Stage, extracted: Extracted) -> dict[str, tuple[str, str]]:
         for row in rows:
             said = [f"{name}: {row[name]}" for name in ASPECT_NAMES if row[name]]
             if said:
-                found[row["review_id"]] = (_counted(len(said), "aspect"), "; ".join(said))
+                found[row["review_id"]] = (counted(len(said), "aspect"), "; ".join(said))
         return found
     names: dict[str, list[str]] = {}
     for row in rows:
         names.setdefault(row["item_id"], []).append(row["name"])
-    return {item: (_counted(len(told), "persona"), ", ".join(told)) for item, told in names.items()}
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
+    return {item: (counted(len(told), "persona"), ", ".join(told)) for item, told in names.items()}

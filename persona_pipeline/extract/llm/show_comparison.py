@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from persona_pipeline.extract.llm.comparison import Comparison, Costs, Side, mean
-from persona_pipeline.terminal import one_line, paragraph
+from persona_pipeline.terminal import counted, one_line, paragraph
 
 Row = dict[str, Any]
 
@@ -34,7 +34,8 @@ def show_comparison(found: Comparison, titles: dict[str, str | None], console: C
         )
     )  # fmt: skip
     for item in found.items[:_ITEMS]:
-        console.print(Text.assemble((one_line(titles.get(item) or item).plain, "bold"), "  ", (item, "dim")))
+        title = titles.get(item)
+        console.print(Text.assemble((one_line(title).plain + "  " if title else "", "bold"), one_line(item)))
         console.print(_side_by_side(found, item))
         console.print()
     if len(found.items) > _ITEMS:
@@ -82,11 +83,8 @@ def _side_by_side(found: Comparison, item: str) -> Table:
 
 
 def _told(row: Row) -> Text:
-    quotes = len(row["evidence"])
-    counted = f"{quotes} quote{'s' * (quotes != 1)}, {row['support']} reviewer{'s' * (row['support'] != 1)}"
-    return Text.assemble(
-        (one_line(row["name"]).plain, "bold"), (f"  {counted}\n", "dim"), paragraph(row["description"])
-    )
+    backed = f"{counted(len(row['evidence']), 'quote')}, {counted(row['support'], 'reviewer')}"
+    return Text.assemble((one_line(row["name"]).plain, "bold"), (f"  {backed}\n", "dim"), paragraph(row["description"]))
 
 
 def _of_costs(figure: Callable[[Costs], str]) -> Callable[[Side], str]:

@@ -24,6 +24,8 @@ from persona_pipeline.extract.stages import Extracted
 from persona_pipeline.extract.work import items_to_profile, items_to_summarise, reviews_to_read
 from persona_pipeline.warehouse import Warehouse
 
+STAGES: tuple[Stage, ...] = ("review_aspects", "item_summaries", "item_personas")
+
 Subjects = Mapping[Stage, AbstractSet[str]]
 """Reviews to read, items to summarise, items to profile. An item's personas bring its evidence and its summary with them."""
 
