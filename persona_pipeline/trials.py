@@ -3,9 +3,8 @@
 Both look at what is on record, say what is left to ask, and ask it only when told to.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 import typer
 from rich.console import Console
 
-from persona_pipeline.config import ExtractionConfig, load_config
+from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.errors import ConfigError, PipelineError
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.llm.comparison import Side, by_item, compared, costs_of, sampled
@@ -29,16 +28,6 @@ from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
 
 SERVED = "served"
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A configuration, ready to be asked under."""
-
-    source: str
-    config: ExtractionConfig
-    embedder: Embedder
-    extractor: LlmExtractor
 
 
 def replay(
@@ -58,16 +47,16 @@ def replay(
     """
     if stage is not None and stage not in STAGES:
         raise ConfigError(f"--stage {stage}: expected one of {', '.join(STAGES)}")
+    loaded = _loaded(source, extractor, "quarantine replay")
     warehouse = Warehouse(root.resolve())
     refused = [row for row in refusals(warehouse, stage, reason, subjects, limit) if row["stage"] in STAGES]
     if not refused:
         raise PipelineError(
-            "quarantine replay: nothing of that kind is quarantined; `persona-pipeline quarantine list`"
+            "quarantine replay: nothing of that kind is quarantined; `persona-pipeline quarantine list` shows what is"
         )
-    with _candidate(warehouse, source, extractor, "quarantine replay") as candidate:
-        about = subjects_of(refused)
-        _agree(warehouse, [candidate], about, yes, console)
-        trial = _run(warehouse, candidate, about)
+    about = subjects_of(refused)
+    _agree(warehouse, {source: loaded}, about, yes, console)
+    trial = _run(warehouse, loaded, about)
     show_replayed(replayed(refused, trial), trial, console)
 
 
@@ -85,81 +74,84 @@ def diff(
 
     Raises ConfigError for an extractor that asks nobody, PipelineError for an item without evidence.
     """
+    loaded = _loaded(source, extractor, "personas diff")
+    others = None if against == SERVED else _loaded(against, extractor, "personas diff")
     warehouse = Warehouse(root.resolve())
     items = sampled(warehouse, sample, wanted)
     about: Subjects = {"review_aspects": set(), "item_summaries": set(), "item_personas": set(items)}
-    with _candidate(warehouse, source, extractor, "personas diff") as ours:
-        config, embedder = ours.config, ours.embedder
-        if against == SERVED:
-            released = read_released(warehouse, "item_personas").to_pylist()
-            theirs = Side(SERVED, by_item([row for row in released if row["item_id"] in set(items)]))
-            _agree(warehouse, [ours], about, yes, console)
-        else:
-            with _candidate(warehouse, against, extractor, "personas diff") as other:
-                _agree(warehouse, [ours, other], about, yes, console)
-                theirs = _side(warehouse, other, about)
-        left = _side(warehouse, ours, about)
+    if others is None:
+        released = read_released(warehouse, "item_personas").to_pylist()
+        theirs = Side(SERVED, by_item([row for row in released if row["item_id"] in set(items)]))
+        _agree(warehouse, {source: loaded}, about, yes, console)
+    else:
+        _agree(warehouse, {source: loaded, against: others}, about, yes, console)
+        theirs = _side(warehouse, against, others, about)
+    ours = _side(warehouse, source, loaded, about)
     titles = warehouse.query("SELECT item_id, title FROM items", ["items"]).to_pylist()
-    found = compared(items, left, theirs, embedder, config.match_threshold)
+    embedder = Embedder(loaded.text_embeddings, warehouse)
+    found = compared(items, ours, theirs, embedder, loaded.extraction.match_threshold)
     show_comparison(found, {row["item_id"]: row["title"] for row in titles}, console)
     console.print(
         "[dim]the answers are kept in llm_calls; a night that adopts a configuration does not pay for them again[/]"
     )
 
 
-@contextmanager
-def _candidate(warehouse: Warehouse, source: str, extractor: str | None, command: str) -> Iterator[_Candidate]:
-    """Whatever ends it, its answers are kept and its engine is gone."""
+def _loaded(source: str, extractor: str | None, command: str) -> PipelineConfig:
+    """A configuration that asks an LLM."""
     loaded = load_config(source, {"extraction": {"extractor": extractor}} if extractor else {})
-    config = loaded.extraction
-    if config.extractor == "embedded":
+    if loaded.extraction.extractor == "embedded":
         raise ConfigError(
             f"{command}: the extractor of {source} is embedded, which asks no LLM; give --extractor vllm or openai"
         )
-    embedder = Embedder(loaded.text_embeddings, warehouse)
-    made = make_extractor(config, embedder, warehouse, _night(warehouse))
-    assert isinstance(made, LlmExtractor)
-    try:
-        yield _Candidate(source, config, embedder, made)
-    finally:
-        made.close()
+    return loaded
 
 
 def _agree(
-    warehouse: Warehouse, candidates: Sequence[_Candidate], about: Subjects, yes: bool, console: Console
+    warehouse: Warehouse, configs: Mapping[str, PipelineConfig], about: Subjects, yes: bool, console: Console
 ) -> None:
     """Print what each would ask, and have it confirmed where anything is new. Raises typer.Abort."""
-    new = 0
-    for candidate in candidates:
-        plan = plan_trial(warehouse, candidate.extractor, about, _summaries(warehouse))
-        console.print(f"{candidate.source}: {candidate.extractor.asker.backend.model}", markup=False)
-        show_plan(plan, candidate.config.llm, console)
-        require_affordable(plan, candidate.config.llm.token_ceiling)
-        new += plan.total.new
+    new: set[str] = set()  # what two configurations share is asked once
+    for source, config in configs.items():
+        with _extractor(warehouse, config, engine=False) as (extractor, _):
+            plan = plan_trial(warehouse, extractor, about, _summaries(warehouse))
+        console.print(f"{source}: {extractor.asker.backend.model}", markup=False)
+        show_plan(plan, config.extraction.llm, console)
+        require_affordable(plan, config.extraction.llm.token_ceiling)
+        new |= plan.keys
     console.print()
     if new and not yes:
-        typer.confirm(f"Ask {counted(new, 'new request')}?", abort=True)
+        typer.confirm(f"Ask {counted(len(new), 'new request')}?", abort=True)
 
 
-def _side(warehouse: Warehouse, candidate: _Candidate, about: Subjects) -> Side:
-    trial = _run(warehouse, candidate, about)
-    llm = candidate.config.llm
+def _side(warehouse: Warehouse, source: str, config: PipelineConfig, about: Subjects) -> Side:
+    trial = _run(warehouse, config, about)
+    llm = config.extraction.llm
     personas = by_item(trial.extracted["item_personas"].made.to_pylist())
-    return Side(candidate.source, personas, costs_of(trial, warehouse), llm.tokens_per_second, llm.cost_per_hour)
+    return Side(source, personas, costs_of(trial, warehouse), llm.tokens_per_second, llm.cost_per_hour)
 
 
-def _run(warehouse: Warehouse, candidate: _Candidate, about: Subjects) -> Trial:
-    trial = run_trial(
-        warehouse,
-        candidate.extractor,
-        about,
-        _summaries(warehouse),
-        candidate.config,
-        _night(warehouse),
-        candidate.embedder,
-    )
-    candidate.extractor.close()  # two engines seldom fit one GPU
-    return trial
+def _run(warehouse: Warehouse, config: PipelineConfig, about: Subjects) -> Trial:
+    with _extractor(warehouse, config, engine=True) as (extractor, embedder):
+        return run_trial(
+            warehouse, extractor, about, _summaries(warehouse), config.extraction, _night(warehouse), embedder
+        )
+
+
+@contextmanager
+def _extractor(
+    warehouse: Warehouse, config: PipelineConfig, *, engine: bool
+) -> Iterator[tuple[LlmExtractor, Embedder]]:
+    """One for a plan or for a trial: a ledger knows what was on record when it first looked, and two engines seldom fit a GPU.
+
+    Whatever ends it, its answers are kept and its engine is gone.
+    """
+    embedder = Embedder(config.text_embeddings, warehouse)
+    extractor = make_extractor(config.extraction, embedder, warehouse, _night(warehouse), engine=engine)
+    assert isinstance(extractor, LlmExtractor)
+    try:
+        yield extractor, embedder
+    finally:
+        extractor.close()
 
 
 def _summaries(warehouse: Warehouse) -> pa.Table:

@@ -298,6 +298,20 @@ def test_diff_of_two_prompts(
     assert len(backend.asked) == 5
 
 
+def test_what_two_configurations_share_is_asked_once_and_not_without_consent(
+    warehouse: Warehouse, answer: Answer, configured: Callable[..., str], stricter: str
+) -> None:
+    backend = answer(echo)
+    arguments = ("personas", "diff", "--config", configured(), "--against", configured("strict.yaml", prompts=stricter))
+    declined = command(warehouse, *arguments, answers="n\n")
+    assert declined.exit_code == 1
+    assert "Ask 25 new requests?" in declined.output  # ten reviews, five summaries, twice five items
+    assert backend.engines == []
+    printed(warehouse, *arguments, "--yes")
+    assert len(backend.asked) == 25
+    assert len(backend.engines) == 2  # one after the other
+
+
 def test_diff_with_the_served_release_and_a_sample(
     warehouse: Warehouse, answer: Answer, configured: Callable[..., str], stricter: str
 ) -> None:

@@ -43,10 +43,11 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class NightPlan:
-    """Plans of the stages, and the tokens that each item's new requests come to, about the item or its reviews."""
+    """Plans of the stages, the tokens that each item's new requests come to, about the item or its reviews, and their keys."""
 
     stages: tuple[StagePlan, ...]
     tokens_of_item: Mapping[str, int]
+    keys: AbstractSet[str]
 
     @property
     def total(self) -> StagePlan:
@@ -74,7 +75,7 @@ def plan_night(warehouse: Warehouse, extractor: LlmExtractor, parent: pa.Table, 
     items = [item_evidence(row) for row in wanted.to_pylist()]
     questions = extractor.questions_about_items("item_personas", items)
     planner.add("item_personas", known["item_id"], len(items), questions, pending)
-    return NightPlan(tuple(planner.stages), planner.tokens_of_item)
+    return planner.plan()
 
 
 def require_affordable(plan: NightPlan, ceiling: int) -> None:
@@ -108,8 +109,13 @@ class Planner:
 
     def __init__(self, warehouse: Warehouse, extractor: LlmExtractor) -> None:
         self._warehouse, self._asker = warehouse, extractor.asker
-        self.stages: list[StagePlan] = []
-        self.tokens_of_item: Counter[str] = Counter()
+        self._stages: list[StagePlan] = []
+        self._tokens_of_item: Counter[str] = Counter()
+        self._keys: set[str] = set()
+
+    def plan(self) -> NightPlan:
+        """All that was added."""
+        return NightPlan(tuple(self._stages), self._tokens_of_item, self._keys)
 
     def add(
         self,
@@ -127,6 +133,7 @@ class Planner:
         """
         unknown = {request.key: request for request in self._asker.open_requests(questions)}
         unknown |= {q.request.key: q.request for q in questions if q.request.subject in pending}
+        self._keys |= unknown.keys()
         new = list(unknown.values())
         said = self._warehouse.query(
             "SELECT avg(completion_tokens) AS mean FROM llm_calls WHERE stage = $stage", ["llm_calls"], {"stage": stage}
@@ -134,8 +141,8 @@ class Planner:
         prompts = self._asker.backend.count_tokens(new)
         replies = [request.sampling.max_tokens if said is None else said for request in new]
         for request, prompt, reply in zip(new, prompts, replies, strict=True):
-            self.tokens_of_item[(item_of or {}).get(request.subject, request.subject)] += round(prompt + reply)
-        self.stages.append(
+            self._tokens_of_item[(item_of or {}).get(request.subject, request.subject)] += round(prompt + reply)
+        self._stages.append(
             StagePlan(
                 stage,
                 len(set(known.to_pylist())),

@@ -67,7 +67,7 @@ def plan_trial(warehouse: Warehouse, extractor: LlmExtractor, subjects: Subjects
     pending = untold | {item_of[review] for review in unread}
     unknown = items & (pending | extractor.asker.unanswered(about_personas))
     planner.add("item_personas", _ids(items - unknown), len(unknown), about_personas, pending)
-    return NightPlan(tuple(planner.stages), planner.tokens_of_item)
+    return planner.plan()
 
 
 def run_trial(
