@@ -12,7 +12,16 @@ from persona_pipeline.errors import PipelineError
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 console = Console(highlight=False)
 
+quarantine = typer.Typer(no_args_is_help=True, help="What extraction refused, why, and what it would be now.")
+personas = typer.Typer(no_args_is_help=True, help="Personas under one configuration and another.")
+app.add_typer(quarantine, name="quarantine")
+app.add_typer(personas, name="personas")
+
 WarehouseOption = Annotated[Path, typer.Option(help="Folder of the Delta tables.")]
+StageOption = Annotated[str | None, typer.Option(help="review_aspects, item_summaries or item_personas.")]
+ReasonOption = Annotated[str | None, typer.Option(help="As `quarantine list` counts them, for example ungrounded.")]
+LlmOption = Annotated[str | None, typer.Option(help="vllm or openai; default: as the configuration says.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Ask new requests without confirmation.")]
 
 
 @app.command()
@@ -57,6 +66,66 @@ def plan(
     from persona_pipeline.planning import plan_warehouse
 
     plan_warehouse(warehouse, config, extractor, as_of, console)
+
+
+@quarantine.command("list")
+def list_refused(
+    warehouse: WarehouseOption = Path("warehouse"),
+    stage: StageOption = None,
+    reason: ReasonOption = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many to show.")] = 20,
+) -> None:
+    """Show how much extraction refused, by stage and reason, and the first refusals."""
+    from persona_pipeline.extract.quarantined import show_refusals
+    from persona_pipeline.warehouse import Warehouse
+
+    show_refusals(Warehouse(warehouse), stage, reason, limit, console)
+
+
+@quarantine.command()
+def show(
+    subject: Annotated[str, typer.Argument(help="The review or item.")],
+    warehouse: WarehouseOption = Path("warehouse"),
+    stage: StageOption = None,
+) -> None:
+    """Show all there is to judge one refusal by: the reason, the text, every reply on record, the item's personas."""
+    from persona_pipeline.extract.quarantined import show_refusal
+    from persona_pipeline.warehouse import Warehouse
+
+    show_refusal(Warehouse(warehouse), subject, stage, console)
+
+
+@quarantine.command()
+def replay(
+    config: Annotated[str, typer.Option(help="Profile (local, gpu) or YAML file to ask under.")],
+    warehouse: WarehouseOption = Path("warehouse"),
+    extractor: LlmOption = None,
+    stage: StageOption = None,
+    reason: ReasonOption = None,
+    subject: Annotated[list[str] | None, typer.Option(help="Review or item; may be given again.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Refused outputs at most; default: all.")] = None,
+    yes: YesOption = False,
+) -> None:
+    """Ask again about what was refused, and show what it would be now; the tables stay as they are."""
+    from persona_pipeline import trials
+
+    trials.replay(warehouse, config, extractor, stage, reason, subject or [], limit, yes, console)
+
+
+@personas.command()
+def diff(
+    config: Annotated[str, typer.Option(help="Profile (local, gpu) or YAML file to try.")],
+    against: Annotated[str, typer.Option(help="Another one; or served: the release readers see.")] = "served",
+    warehouse: WarehouseOption = Path("warehouse"),
+    extractor: LlmOption = None,
+    sample: Annotated[int, typer.Option(min=1, help="How many items, always the same ones.")] = 20,
+    item: Annotated[list[str] | None, typer.Option(help="This item instead; may be given again.")] = None,
+    yes: YesOption = False,
+) -> None:
+    """Compare two configurations on a sample of items before a backfill: quality, cost, and the personas themselves."""
+    from persona_pipeline import trials
+
+    trials.diff(warehouse, config, against, extractor, sample, item or [], yes, console)
 
 
 @app.command()

@@ -77,6 +77,9 @@ class LlmConfig(_Stage):
     )
     revision: str = Field("", description="what tells two models of one name apart; vllm reads it off the files")
     prompt_pack: str = Field("shopping", description="words of the domain: shopping, books or restaurants")
+    prompts: str = Field(
+        "", description="folder whose *.jinja2 and packs/*.yaml replace the packaged ones of the same name; empty: none"
+    )
     context_tokens: int = Field(8_192, ge=256, description="prompt and reply together")
     max_tokens: LlmTokensConfig = LlmTokensConfig()
     temperature: float = Field(0.0, ge=0, description="of the first attempt")

@@ -24,14 +24,16 @@ def plan_extraction(
 ) -> "NightPlan":
     """Make the plan and print it, on stderr by default. `parent` is the release the night starts from."""
     from persona_pipeline.extract.llm.extractor import LlmExtractor
-    from persona_pipeline.extract.llm.plan import plan_night, show_plan
+    from persona_pipeline.extract.llm.plan import plan_night, show_judge, show_plan
 
     extraction = config.extraction
     embedder = Embedder(config.text_embeddings, warehouse)
     extractor = make_extractor(extraction, embedder, warehouse, as_of, engine=False)
     assert isinstance(extractor, LlmExtractor)
     plan = plan_night(warehouse, extractor, inherited(warehouse, "item_personas", parent), extraction.refresh_share)
-    show_plan(plan, extraction.llm, console or Console(stderr=True, width=_WIDTH))
+    console = console or Console(stderr=True, width=_WIDTH)
+    show_plan(plan, extraction.llm, console)
+    show_judge(extraction.llm.judged_pairs, console)
     return plan
 
 

@@ -34,7 +34,8 @@ def rows_with_ids(
     `made_from` are the columns that say what the new ones rest on: extraction_key, extractor_version, extracted_from.
     """
     alive = [row for row in earlier if row["status"] == "current"]
-    kept = _matches(personas, alive, embed, threshold)
+    said = [_said(persona) for persona in personas]
+    kept = matches(said, alive, embed, threshold)
     taken = {row["persona_id"] for row in earlier}
     rows = []
     for place, persona in enumerate(personas):
@@ -47,16 +48,7 @@ def rows_with_ids(
                 "item_id": item_id,
                 "status": "current",
                 "position": place + 1,
-                "name": persona.name,
-                "description": persona.description,
-                "preference_rationale": persona.preference_rationale,
-                "evidence": [
-                    {"kind": q.kind, "ref": q.ref, "start": q.start, "end": q.end, "quote": q.quote}
-                    for q in persona.evidence
-                ],
-                "support": persona.support,
-                "mean_rating": persona.mean_rating,
-                "persona_source": persona.source,
+                **said[place],
                 **made_from,
                 "first_as_of": predecessor["first_as_of"] if predecessor else as_of,
                 "retired_as_of": None,
@@ -84,27 +76,36 @@ def kept_rows(earlier: Sequence[Row], standing: AbstractSet[str], as_of: date) -
     return rows
 
 
-def _matches(personas: Sequence[Persona], alive: Sequence[Row], embed: Embed, threshold: float) -> dict[int, int]:
-    """New persona to earlier row, both by place."""
-    if not personas or not alive:
+def matches(new: Sequence[Row], old: Sequence[Row], embed: Embed, threshold: float) -> dict[int, int]:
+    """Which of an item's personas are which, by place; rows with name, description and evidence."""
+    if not new or not old:
         return {}
-    texts = [label(p.name, p.description) for p in personas] + [label(r["name"], r["description"]) for r in alive]
-    vectors = embed(texts)
-    cosine = vectors[: len(personas)] @ vectors[len(personas) :].T
-    overlap = np.array(
-        [
-            [_jaccard({q.ref for q in p.evidence}, {e["ref"] for e in row["evidence"]}) for row in alive]
-            for p in personas
-        ]
-    )
+    vectors = embed([label(row["name"], row["description"]) for row in (*new, *old)])
+    cosine = vectors[: len(new)] @ vectors[len(new) :].T
+    refs_of_new, refs_of_old = ([{e["ref"] for e in row["evidence"]} for row in rows] for rows in (new, old))
+    overlap = np.array([[_jaccard(left, right) for right in refs_of_old] for left in refs_of_new])
     likeness = np.maximum(cosine, overlap)
     pairs = zip(*linear_sum_assignment(-likeness), strict=True)
-    return {int(new): int(old) for new, old in pairs if likeness[new, old] >= threshold}
+    return {int(left): int(right) for left, right in pairs if likeness[left, right] >= threshold}
 
 
 def label(name: str, description: str) -> str:
     """Who a persona is, as it is embedded to tell it from others."""
     return f"{name}. {description}"
+
+
+def _said(persona: Persona) -> Row:
+    return {
+        "name": persona.name,
+        "description": persona.description,
+        "preference_rationale": persona.preference_rationale,
+        "evidence": [
+            {"kind": q.kind, "ref": q.ref, "start": q.start, "end": q.end, "quote": q.quote} for q in persona.evidence
+        ],
+        "support": persona.support,
+        "mean_rating": persona.mean_rating,
+        "persona_source": persona.source,
+    }
 
 
 def _jaccard(left: set[str], right: set[str]) -> float:

@@ -42,12 +42,16 @@ class Question:
 
 @dataclass(slots=True)
 class Usage:
-    """What asking has cost so far. `asked` are requests sent to an engine, retries included."""
+    """What asking has cost so far. `asked` are requests sent to an engine, retries included.
+
+    `cached_tokens`, prompts and replies, are those of answers that were on record before: what they would have cost.
+    """
 
     asked: int = 0
     cached: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
     engine_restarts: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
 
@@ -132,8 +136,15 @@ class Asker:
 
     def open_requests(self, questions: Sequence[Question]) -> list[Request]:
         """Distinct requests that are not on record, by key: what `ask` would send next, as far up the ladder as the record goes."""
+        return list({request.key: request for request in self._open(questions)}.values())
+
+    def unanswered(self, questions: Sequence[Question]) -> set[str]:
+        """Subjects that `ask` would need an engine for."""
+        return {request.subject for request in self._open(questions)}
+
+    def _open(self, questions: Sequence[Question]) -> list[Request]:
         open_ = self._settle([(i, _Attempt(q, q.request, 1)) for i, q in enumerate(questions)], {})
-        return list({attempt.request.key: attempt.request for _, attempt in open_}.values())
+        return [attempt.request for _, attempt in open_]
 
     def close(self) -> None:
         """End the engine, if one was started, and commit what was answered."""
@@ -170,6 +181,8 @@ class Asker:
         todo = list(attempts)
         while todo:
             known = self.ledger.lookup(attempt.request.key for _, attempt in todo)
+            before = (answer for key, answer in known.items() if key not in self._answered)
+            self.usage.cached_tokens += sum(answer.prompt_tokens + answer.completion_tokens for answer in before)
             onward = []
             for one in todo:
                 answer = known.get(one[1].request.key)

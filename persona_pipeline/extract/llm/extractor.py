@@ -1,6 +1,7 @@
 """`PersonaExtractor` on an LLM: evidence to questions, outcomes to aspects, summaries and personas, and what was refused."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
@@ -8,6 +9,7 @@ from typing import Any, Literal
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.embedded.provisional import provisional_persona
 from persona_pipeline.extract.llm.ask import Asker, Question
+from persona_pipeline.extract.llm.grounding import Verdict
 from persona_pipeline.extract.llm.questions import Questions, citable
 from persona_pipeline.extract.llm.replies import schema_digest
 from persona_pipeline.extract.llm.verdicts import (
@@ -43,7 +45,7 @@ _PROMPTS_OF: dict[Stage, dict[str, Stage]] = {
 
 
 class LlmExtractor:
-    """Asks an LLM, and believes it only as far as the cited sentences go."""
+    """Asks an LLM, and believes it only as far as the cited sentences go. `verdicts` counts the personas it was answered."""
 
     source: Literal["llm", "embedded"] = "llm"
 
@@ -51,6 +53,7 @@ class LlmExtractor:
         self._config, self._llm = config, config.llm
         self.asker, self._embed = asker, embed
         self._questions = Questions(config, asker.backend)
+        self.verdicts: Counter[Verdict] = Counter()
 
     def version(self, stage: Stage) -> str:
         """Changes whenever a request of this stage would: prompts, model, sampling, schema."""
@@ -63,8 +66,8 @@ class LlmExtractor:
         return f"llm-{hashlib.sha256(repr(parts).encode()).hexdigest()[:12]}"
 
     def usage(self) -> dict[str, Any]:
-        """Requests, tokens and outcomes so far."""
-        return {"llm": asdict(self.asker.usage)}
+        """Requests, tokens, outcomes, and verdicts on the personas answered, so far."""
+        return {"llm": {**asdict(self.asker.usage), "verdicts": dict(self.verdicts)}}
 
     def close(self) -> None:
         """End the engine."""
@@ -110,7 +113,9 @@ class LlmExtractor:
                 refusal = Refusal(item.item.item_id, "no_evidence", "no usable sentence in its reviews and no metadata")
                 yield ([provisional], []) if provisional else ([], [refusal])
             else:
-                yield personas_of(item, asked[1], next(answers), embed)
+                personas, refusals, verdicts = personas_of(item, asked[1], next(answers), embed)
+                self.verdicts += verdicts
+                yield personas, refusals
 
     def ask_ahead(self, reviews: Sequence[ReviewText], items: Sequence[ItemEvidence]) -> None:
         """Have the answers about these reviews and items on record, so that `aspects` and `summaries` only look them up.

@@ -44,10 +44,11 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class NightPlan:
-    """Plans of the stages, and the tokens that each item's new requests come to, about the item or its reviews."""
+    """Plans of the stages, the tokens that each item's new requests come to, about the item or its reviews, and their keys."""
 
     stages: tuple[StagePlan, ...]
     tokens_of_item: Mapping[str, int]
+    keys: AbstractSet[str]
 
     @property
     def total(self) -> StagePlan:
@@ -63,20 +64,20 @@ def plan_night(warehouse: Warehouse, extractor: LlmExtractor, parent: pa.Table, 
     rows = wanted.to_pylist()
     item_of = {row["review_id"]: row["item_id"] for row in rows}
     questions = extractor.questions_about_reviews([review_text(row) for row in rows])
-    planner = _Planner(warehouse, extractor)
-    planner.add("review_aspects", known["review_id"], wanted["why"], questions, item_of=item_of)
+    planner = Planner(warehouse, extractor)
+    planner.add("review_aspects", known["review_id"], Counter(wanted["why"].to_pylist()), questions, item_of=item_of)
     pending = set(item_of.values())
     known, wanted = items_to_summarise(warehouse, extractor.version("item_summaries"))
     pending |= set(wanted["item_id"].to_pylist())
     items = [item_evidence(row) for row in wanted.to_pylist()]
     questions = extractor.questions_about_items("item_summaries", items)
-    planner.add("item_summaries", known["item_id"], wanted["why"], questions)
+    planner.add("item_summaries", known["item_id"], Counter(wanted["why"].to_pylist()), questions)
     version = extractor.version("item_personas")
     known, wanted = items_to_profile(warehouse, version, parent, refresh_share)
     items = [item_evidence(row) for row in wanted.to_pylist()]
     questions = extractor.questions_about_items("item_personas", items)
-    planner.add("item_personas", known["item_id"], wanted["why"], questions, pending)
-    return NightPlan(tuple(planner.stages), planner.tokens_of_item)
+    planner.add("item_personas", known["item_id"], Counter(wanted["why"].to_pylist()), questions, pending)
+    return planner.plan()
 
 
 def require_affordable(plan: NightPlan, ceiling: int) -> None:
@@ -105,32 +106,44 @@ def show_plan(plan: NightPlan, config: LlmConfig, console: Console) -> None:
         table.add_row(stage.stage, *(f"{n:,}" for n in counts), f"{60 * hours:,.1f}", cost, why)
     console.print(table)
     console.print("[dim]asked: distinct requests; new: those without an answer on record; retries come on top[/]")
-    if config.judged_pairs:
-        # Which pairs are judged rests on personas still to be written, so that only a bound is known.
-        most = f"{config.judged_pairs:,} requests more (extraction.llm.judged_pairs)"
-        console.print(f"[dim]persona_choices: up to {most}[/]")
 
 
-class _Planner:
-    """Stage by stage."""
+def show_judge(judged_pairs: int, console: Console) -> None:
+    """What comes on top: which pairs are judged rests on personas still to be written, so that only a bound is known."""
+    if judged_pairs:
+        console.print(f"[dim]persona_choices: up to {judged_pairs:,} requests more (extraction.llm.judged_pairs)[/]")
+
+
+class Planner:
+    """Plans of the stages as they are added, in order."""
 
     def __init__(self, warehouse: Warehouse, extractor: LlmExtractor) -> None:
         self._warehouse, self._asker = warehouse, extractor.asker
-        self.stages: list[StagePlan] = []
-        self.tokens_of_item: Counter[str] = Counter()
+        self._stages: list[StagePlan] = []
+        self._tokens_of_item: Counter[str] = Counter()
+        self._keys: set[str] = set()
+
+    def plan(self) -> NightPlan:
+        """All that was added."""
+        return NightPlan(tuple(self._stages), self._tokens_of_item, self._keys)
 
     def add(
         self,
         stage: Stage,
         known: pa.ChunkedArray,
-        why: pa.ChunkedArray,
+        why: Mapping[str, int],
         questions: Sequence[Question],
         pending: AbstractSet[str] = frozenset(),
         item_of: Mapping[str, str] | None = None,
     ) -> None:
-        """`pending` subjects will ask something else than they would now: what they rest on is still to be asked for."""
+        """Add a stage: subjects `known` to have their answer, why the others have none, counted, and the questions about those.
+
+        `pending` subjects will ask something else than they would now: what they rest on is still to be asked for.
+        `item_of` gives the item of a subject that is none.
+        """
         unknown = {request.key: request for request in self._asker.open_requests(questions)}
         unknown |= {q.request.key: q.request for q in questions if q.request.subject in pending}
+        self._keys |= unknown.keys()
         new = list(unknown.values())
         said = self._warehouse.query(
             "SELECT avg(completion_tokens) AS mean FROM llm_calls WHERE stage = $stage", ["llm_calls"], {"stage": stage}
@@ -138,13 +151,13 @@ class _Planner:
         prompts = self._asker.backend.count_tokens(new)
         replies = [request.sampling.max_tokens if said is None else said for request in new]
         for request, prompt, reply in zip(new, prompts, replies, strict=True):
-            self.tokens_of_item[(item_of or {}).get(request.subject, request.subject)] += round(prompt + reply)
-        self.stages.append(
+            self._tokens_of_item[(item_of or {}).get(request.subject, request.subject)] += round(prompt + reply)
+        self._stages.append(
             StagePlan(
                 stage,
                 len(set(known.to_pylist())),
-                len(why),
-                Counter(why.to_pylist()),
+                sum(why.values()),
+                why,
                 len({question.request.key for question in questions}),
                 len(new),
                 sum(prompts),

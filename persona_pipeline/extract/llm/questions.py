@@ -30,7 +30,7 @@ class Questions:
 
     def __init__(self, config: ExtractionConfig, backend: Backend) -> None:
         self._config, self._llm, self._backend = config, config.llm, backend
-        self.prompts = Prompts(config.llm.prompt_pack)
+        self.prompts = Prompts(config.llm.prompt_pack, config.llm.prompts)
 
     def _request(
         self, stage: Stage, prompt: str, subject: str, user: str, bounds: dict[str, int], **words: int

@@ -1,5 +1,6 @@
 """Outcomes to aspects, summaries and personas, as far as they are grounded and safe; the rest to refusals."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Literal
@@ -9,6 +10,7 @@ import numpy as np
 from persona_pipeline.extract.identity import label
 from persona_pipeline.extract.llm.grounding import (
     Judged,
+    Verdict,
     claim,
     is_copied,
     judge_personas,
@@ -82,11 +84,14 @@ def summary_of(item: ItemEvidence, outcome: Outcome, embed: Embed) -> tuple[Item
 
 def personas_of(
     item: ItemEvidence, cited: Sequence[Cited], outcome: Outcome, embed: Embed
-) -> tuple[list[Persona], list[Refusal]]:
-    """An item's personas, best supported first; none at all where the item keeps those it has. `embed` knows `persona_texts`."""
+) -> tuple[list[Persona], list[Refusal], Counter[Verdict]]:
+    """An item's personas, best supported first; none at all where the item keeps those it has. `embed` knows `persona_texts`.
+
+    With the verdicts on what was answered, one for each persona in the reply.
+    """
     item_id = item.item.item_id
     if outcome.value is None:
-        return [], [Refusal(item_id, outcome.name, outcome.detail)]
+        return [], [Refusal(item_id, outcome.name, outcome.detail)], Counter()
     assert isinstance(outcome.value, PersonasReply)
     quotes = [one.sentence.quote for one in cited]
     judged = judge_personas(outcome.value.personas, quotes, _people(item), outcome.request.system, embed)
@@ -96,7 +101,7 @@ def personas_of(
         if one.verdict in ("ungrounded", "unsafe"):
             refused.setdefault(one.verdict, []).append(one.detail)
     refusals = [Refusal(item_id, reason, "; ".join(why)) for reason, why in refused.items()]
-    return sorted(personas, key=lambda p: -p.support), refusals
+    return sorted(personas, key=lambda p: -p.support), refusals, Counter(one.verdict for one in judged)
 
 
 def aspect_texts(outcome: Outcome, sentences: Sequence[Sentence]) -> Iterator[str]:

@@ -58,6 +58,7 @@ def test_an_answered_key_is_never_asked_again(asker: MakeAsker) -> None:
     again = asker(FixtureBackend(number))
     outcomes = again.ask([*questions, question("new one")])
     assert [r.subject for r in again.backend.asked] == ["new one"]  # type: ignore[attr-defined]
+    assert again.usage.cached_tokens == first.usage.prompt_tokens + first.usage.completion_tokens
     assert [o.cached for o in outcomes] == [True] * 40 + [False]
     assert (again.usage.asked, again.usage.cached) == (1, 40)
 
@@ -189,3 +190,15 @@ def test_requests_of_one_grammar_lie_together(asker: MakeAsker) -> None:
     )
     order = [r.schema["n"] for r in backend.asked]
     assert order == sorted(order)
+
+
+def test_unanswered_are_all_subjects_an_engine_is_needed_for(asker: MakeAsker) -> None:
+    first = asker(FixtureBackend(lambda r: "no" if r.subject == "broken" else number(r)), attempts=1)
+    first.ask([question("known"), question("broken")])
+    first.close()
+    again = asker(FixtureBackend(number), attempts=2)
+    # Two with the same words are one request, and both wait for its answer.
+    asked = [question(name) for name in ("known", "broken")] + [question(name, "the same") for name in ("a", "b")]
+    assert again.unanswered(asked) == {"broken", "a", "b"}
+    assert len(again.open_requests(asked)) == 2
+    assert again.unanswered(asked[:1]) == set()

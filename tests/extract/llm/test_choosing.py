@@ -19,7 +19,7 @@ from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.ask import Asker
 from persona_pipeline.extract.llm.choosing import Judge, contradiction
 from persona_pipeline.extract.llm.pairs import HISTORY, Pair, pairs_to_judge
-from persona_pipeline.extract.llm.plan import NightPlan, show_plan
+from persona_pipeline.extract.llm.plan import show_judge
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.warehouse import Warehouse
 
@@ -191,7 +191,7 @@ def test_a_choice_its_reasoning_contradicts_is_asked_again_and_then_quarantined(
 
 @pytest.mark.parametrize("most", [0, 1_000])
 def test_the_plan_says_what_comes_on_top(most: int, capsys: pytest.CaptureFixture[str]) -> None:
-    show_plan(NightPlan((), {}), LlmConfig(judged_pairs=most), Console(width=200))
+    show_judge(most, Console(width=200))
     bound = "persona_choices: up to 1,000 requests more (extraction.llm.judged_pairs)"
     assert (bound in capsys.readouterr().out) == bool(most)
 

@@ -242,3 +242,32 @@ def test_the_obedient_model_would_succeed_with_words_that_look_harmless(make: Ca
     texts = ["The tone is bright. Shipping was quick and the box was fine.", *["Warm tone here."] * 5]
     ((personas, _),) = make(obedient).personas([item(*texts)])
     assert [p.name for p in personas] == ["Hacked"]
+
+
+def test_every_persona_answered_has_one_verdict(make: Callable[..., LlmExtractor]) -> None:
+    texts = [
+        "Bright tone here.",
+        "The tone is bright.",
+        "On stage every week.",
+        "A stage favourite.",
+        "A gift.",
+        "Nice.",
+    ]
+
+    def mixed(request: Request) -> str:
+        reply = json.loads(honest(request))
+        first = reply["personas"][0]
+        lies = {
+            **first,
+            "name": "Yacht owners",
+            "description": "Captains with large boats.",
+            "preference_rationale": "Sails well.",
+        }
+        advert = {**first, "name": "Link lovers", "description": "See www.example.com for more."}
+        return json.dumps({"personas": [first, {**first}, lies, advert]})
+
+    extractor = LlmExtractor(ExtractionConfig(reviews_per_persona=1), make(mixed).asker, embed)
+    ((personas, refusals),) = extractor.personas([item(*texts)])
+    assert len(personas) == 1
+    assert sorted(r.reason for r in refusals) == ["ungrounded", "unsafe"]
+    assert extractor.usage()["llm"]["verdicts"] == {"kept": 1, "merged": 1, "ungrounded": 1, "unsafe": 1}

@@ -1,9 +1,15 @@
 """Prompts: golden renderings, and strangers' text that cannot leave its fence."""
 
+from importlib import resources
+from pathlib import Path
+
 import pytest
 
 from persona_pipeline.errors import ConfigError
 from persona_pipeline.extract.llm.prompts import Prompts, fenced
+
+PACKAGED = Path(str(resources.files("persona_pipeline.extract"))) / "prompts"
+BOOKS = PACKAGED / "packs" / "books.yaml"
 
 ASPECTS_USER = """\
 Stars: 5 of 5
@@ -156,3 +162,74 @@ def test_the_digest_follows_the_stage_and_the_pack() -> None:
 )
 def test_fenced(text: str, expected: str) -> None:
     assert fenced(text) == expected
+
+
+def test_a_folder_replaces_the_prompts_and_packs_it_holds_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "summary_system.jinja2").write_text("Say what a {{ pack.item }} is.\n")
+    (tmp_path / "packs" / "books.yaml").write_text(
+        BOOKS.read_text(encoding="utf-8").replace("item: book", "item: novel")
+    )
+    own, packaged = Prompts("books", str(tmp_path)), Prompts("books")
+    assert own.render("summary_system") == "Say what a novel is."
+    assert own.render("aspects_system").startswith("You read one review of a novel and")
+    assert own.render("personas_user", summary="S", reviews=[]) == "<novel>\nS\n</novel>\n<reviews>\n</reviews>"
+    assert own.digest("summary") != packaged.digest("summary")
+
+
+def test_the_digest_is_of_what_the_prompts_say_and_not_of_where_they_lie(tmp_path: Path) -> None:
+    packaged = Prompts("shopping")
+    (tmp_path / "summary_system.jinja2").write_text((PACKAGED / "summary_system.jinja2").read_text(encoding="utf-8"))
+    assert Prompts("shopping", str(tmp_path)).digest("summary") == packaged.digest("summary")
+    with (tmp_path / "summary_system.jinja2").open("a") as template:
+        template.write("Be brief.\n")
+    changed = Prompts("shopping", str(tmp_path))
+    assert changed.digest("summary") != packaged.digest("summary")
+    assert changed.digest("personas") == packaged.digest("personas")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        (
+            "aspects_user.jinja2",
+            "Stars: {{ rating }}\n{% for s in sentences %}\n",
+            "aspects_user.jinja2, line 2: .*endfor",
+        ),
+        ("aspects_user.jinja2", "\n{{ rating | shout }}", "aspects_user.jinja2, line 2: No filter named 'shout'"),
+        (
+            "aspects_user.jinja2",
+            "\n\n{{ stars }}",
+            r"line 3: unknown variable stars; there are pack, rating, sentences",
+        ),
+        (
+            "aspects_system.jinja2",
+            "A {{ pack.thing }}",
+            r"line 1: the pack has no thing; there are acts, aspects, item",
+        ),
+        ("aspect_system.jinja2", "", r"aspect_system.jinja2: there is no prompt of that name; .* aspects_system"),
+        ("packs/shopping.yaml", "item: [", "prompt_pack shopping: not valid YAML: .*line 1"),
+        ("packs/shopping.yaml", "item: thing", r"shopping.yaml needs item, person, acts"),
+        ("packs/shopping.yaml", "{item: i, person: p, acts: a, aspects: {}}", "aspects of .* must be category_pref"),
+        ("readme.txt", "", "it holds neither"),
+    ],
+)
+def test_a_broken_prompt_is_found_before_anybody_is_asked(tmp_path: Path, file: str, text: str, message: str) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ConfigError, match=f"(?s){message}"):
+        Prompts("shopping", str(tmp_path))
+
+
+def test_what_only_shows_with_values_names_the_line_too(tmp_path: Path) -> None:
+    (tmp_path / "personas_user.jinja2").write_text(
+        "{{ summary }}\n{% for r in reviews %}\n{{ r.stars }}\n{% endfor %}\n"
+    )
+    prompts = Prompts("shopping", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"personas_user.jinja2, line 3: .* has no attribute 'stars'"):
+        prompts.render("personas_user", summary="", reviews=[{"rating": "5"}])
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"extraction.llm.prompts .*nowhere: no such folder"):
+        Prompts("shopping", str(tmp_path / "nowhere"))

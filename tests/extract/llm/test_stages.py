@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -137,17 +138,20 @@ def test_what_changed_is_what_is_asked_and_what_was_planned(
 
 
 def test_one_character_of_a_prompt_asks_that_stage_again(
-    warehouse: Warehouse, run: Run, monkeypatch: pytest.MonkeyPatch
+    warehouse: Warehouse, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from persona_pipeline.extract.llm import prompts
-
     run()
     parent = released(warehouse)
-    template = prompts._template
-    monkeypatch.setattr(prompts, "_template", lambda name: template(name) + ("!" if name == "personas_system" else ""))
-    planned = plan(warehouse, monkeypatch, parent).stages
+    packaged = (resources.files("persona_pipeline.extract") / "prompts" / "personas_system.jinja2").read_text()
+    own = tmp_path / "prompts"
+    own.mkdir()
+    (own / "personas_system.jinja2").write_text(packaged)
+    planned = plan(warehouse, monkeypatch, parent, prompts=str(own)).stages
+    assert [p.changed for p in planned] == [0, 0, 0]  # where a prompt lies is no part of it
+    (own / "personas_system.jinja2").write_text(packaged + "!")
+    planned = plan(warehouse, monkeypatch, parent, prompts=str(own)).stages
     assert [p.new for p in planned] == [0, 0, 5]
-    _, backend = run(days=1, parent=parent)
+    _, backend = run(days=1, parent=parent, prompts=str(own))
     assert [request.stage for request in backend.asked] == ["item_personas"] * 5
 
 

@@ -1,0 +1,29 @@
+"""Text for a terminal: reviews, titles and raw output of a model neither colour it nor flood it."""
+
+import unicodedata
+
+from rich.text import Text
+
+
+def one_line(text: str, most: int = 500) -> Text:
+    """Text as one line of at most `most` characters; never markup."""
+    return Text(_cut(_visible(" ".join(text.split())), most))
+
+
+def paragraph(text: str, most: int = 2_000) -> Text:
+    """The same with its line breaks."""
+    return Text(_cut("\n".join(_visible(line) for line in text.splitlines()), most))
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: 1 request, 2,000 requests."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _visible(text: str) -> str:
+    """Without control and format characters: an escape sequence would be obeyed by the terminal."""
+    return "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text.expandtabs())
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"
