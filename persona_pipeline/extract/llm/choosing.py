@@ -31,7 +31,7 @@ class Judge:
 
     def __init__(self, config: LlmConfig, asker: Asker) -> None:
         self._config, self._asker = config, asker
-        self._prompts = Prompts(config.prompt_pack)
+        self._prompts = Prompts(config.prompt_pack, config.prompts)
         self._system = self._prompts.render("choice_system")
 
     def choose(self, pairs: Sequence[Pair]) -> list[tuple[Pair, Outcome]]:

@@ -167,10 +167,12 @@ def _watch(core: Any) -> None:
     A process that is killed sends no word of it. vLLM (0.32) then marks its client as dead and ends the thread that fills
     the queue of outputs, but leaves `step` waiting at that queue for ever.
     """
-    sentinels, outputs = core.resources.engine_manager.sentinels(), core.outputs_queue
+    processes, outputs = getattr(core.resources.engine_manager, "sentinels", None), core.outputs_queue
+    if processes is None:
+        return  # Ray's actors, which are no processes of ours
 
     def wake() -> None:
-        wait(sentinels)
+        wait(processes())
         outputs.put(RuntimeError("the engine's process has ended"))
 
     threading.Thread(target=wake, name="vllm-watch", daemon=True).start()
