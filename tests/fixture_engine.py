@@ -130,7 +130,7 @@ def echo(request: Request) -> str:
     bounds = request.schema["properties"]["personas"]
     personas = [
         {
-            "name": f"Kind {n}",
+            "name": f"Fans of {n}",
             "description": text.ljust(20, "."),
             "preference_rationale": text.ljust(10, "."),
             "sentences": [n],

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from persona_pipeline.extract.embedded.words import is_content, tokens, word_set
 from persona_pipeline.extract.identity import label
 from persona_pipeline.extract.llm.replies import PersonaReply
 from persona_pipeline.extract.protocol import Embed
@@ -27,7 +28,14 @@ _COPIED = 0.5  # share of a text's four-word runs that stand in the prompt
 _RUN = 4
 _ID_LENGTH = 4  # a shorter user id may stand in any text
 _ITSELF = re.compile(r"\bthis persona\b", re.IGNORECASE)  # how a model may speak of the one it describes
-_STUCK = 2 / 3  # share of different four-word runs from which a text is not stuck
+_STUCK = 0.75  # share of different four-word runs above which a text is not stuck
+# Words of the prompt that small models hand back for a name: "two", "three of the people", "evaluation of the people".
+_NOBODY = word_set(
+    """three four five six seven person persons people persona personas kind kinds type types reviewer reviewers review
+    reviews user users customer customers evaluation item product name"""
+)
+# A persona is described, it does not speak; and it knows nothing of how the reviews were numbered.
+_SPEAKS = re.compile(r"(?:^|[.!?]\s+)I(?:'|’|\s)|\b(?:review|sentence)\s+(?:number\s+)?\d", re.IGNORECASE)
 
 _UNSAFE = (
     ("a web address", re.compile(r"https?:|www\.|\w\.(?:com|net|org|io)\b", re.IGNORECASE)),
@@ -79,8 +87,13 @@ def is_copied(text: str, prompt: str) -> bool:
     return bool(runs) and len(runs & _runs(prompt)) >= _COPIED * len(runs)
 
 
+def names_nobody(name: str) -> bool:
+    """Whether a name has no word that tells one kind of person from another."""
+    return not any(is_content(word) and word not in _NOBODY for word in tokens(name))
+
+
 def repeats_itself(text: str) -> bool:
-    """Whether a third of the text's four-word runs are there already: a model that got stuck."""
+    """Whether a quarter of the text's four-word runs are there already: a model that got stuck."""
     words = re.findall(r"\w+", text.casefold())
     count = len(words) - _RUN + 1
     return count >= _RUN and len(_runs(text)) <= _STUCK * count
@@ -112,6 +125,10 @@ def judge_personas(
             judged.append(Judged(persona, "unsafe", f"{persona.name}: holds {found}"))
         elif repeats_itself(persona.description) or repeats_itself(persona.preference_rationale):
             judged.append(Judged(persona, "ungrounded", f"{persona.name}: repeats itself"))
+        elif names_nobody(persona.name):
+            judged.append(Judged(persona, "ungrounded", f"{persona.name}: names nobody"))
+        elif _SPEAKS.search(persona.description) or _SPEAKS.search(persona.preference_rationale):
+            judged.append(Judged(persona, "ungrounded", f"{persona.name}: speaks as a review, not of a person"))
         elif is_copied(persona.description, prompt) or is_copied(persona.preference_rationale, prompt):
             judged.append(Judged(persona, "ungrounded", f"{persona.name}: copied from the prompt"))
         else:

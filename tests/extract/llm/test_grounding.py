@@ -6,6 +6,7 @@ from fixture_engine import embed
 from persona_pipeline.extract.llm.grounding import (
     is_copied,
     judge_personas,
+    names_nobody,
     repeats_itself,
     supporting,
     what_is_unsafe,
@@ -124,7 +125,38 @@ def test_supporting_orders_by_support() -> None:
 def test_a_model_that_got_stuck_shows_nothing() -> None:
     stuck = "The mic is a great choice for the studio, but the mic is a great choice for the studio, but the mic is a"
     assert repeats_itself(stuck)
+    assert repeats_itself("A review of a product is a review of a product.")  # a real summary
     assert not repeats_itself(
         "They want strings with a bright tone that lasts, and they play them on stage every week."
     )
     assert verdicts(persona("Stage players", stuck + " bright tone on stage", [1])) == ["ungrounded"]
+
+
+@pytest.mark.parametrize(
+    "name", ["two", "two of the people", "three of the people", "evaluation of the people", "The Reviewer"]
+)
+def test_a_name_handed_back_from_the_prompt_names_nobody(name: str) -> None:
+    assert names_nobody(name)
+    assert verdicts(persona(name, "They want a bright tone on stage every night.", [1])) == ["ungrounded"]
+
+
+@pytest.mark.parametrize("name", ["Tone seekers", "The Gift Giver", "Critical Readers", "Two-Hand Tappers", "DIY fans"])
+def test_a_name_of_a_kind_of_person_stands(name: str) -> None:
+    assert not names_nobody(name)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "1. Review 1: My favorite strings with a bright tone on stage.",
+        "The bright tone fills the stage. I've heard about them, they're small.",
+        "I found strings with a bright tone for the stage.",
+    ],
+)
+def test_a_persona_that_speaks_as_a_review_is_an_echo(said: str) -> None:
+    assert verdicts(persona("Stage players", said, [1])) == ["ungrounded"]
+
+
+def test_a_description_may_quote_a_review() -> None:
+    said = 'They want a bright tone on stage; as one says, "I play every week".'
+    assert verdicts(persona("Stage players", said, [1])) == ["kept"]
