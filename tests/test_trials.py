@@ -156,7 +156,7 @@ def test_show_has_all_there_is_to_judge_by(
     assert lines[0] == "ana-strap review_aspects invalid_json"
     assert "Wide and padded, my shoulder does not hurt after a three hour gig." in lines
     assert "the item strap Padded guitar strap 2 of 2 reviews in evidence" in lines
-    assert f"has Kind 1, llm, 1 reviewer, since {AS_OF}" in lines
+    assert f"has Fans of 1, llm, 1 reviewer, since {AS_OF}" in lines
     first = text.index("reply 1 invalid_json")
     assert first < text.index("seed 0, temperature 0,") < text.index("reply 2") < text.index("seed 1, temperature 0.7,")
     assert '{"quality[bold]�[2J' in lines  # neither markup nor an escape sequence
@@ -214,7 +214,7 @@ def test_replay_under_another_prompt_brings_what_the_personas_rest_on(
     lines = printed(warehouse, "quarantine", "replay", "--config", mine, "--subject", "picks", "--yes")
     assert [(request.stage, request.subject) for request in backend.asked] == [("item_personas", "picks")]
     assert "Be strict." in backend.asked[0].system
-    assert any(line.startswith("picks ungrounded kept 2 personas Kind 1, Kind 2") for line in lines)
+    assert any(line.startswith("picks ungrounded kept 2 personas Fans of 1, Fans of 2") for line in lines)
     assert "item_personas 0 1 1 1" in [" ".join(line.split()[:5]) for line in lines]  # the plan: new, not on record
     backend = answer(echo)
     night(warehouse, mine, days=1)

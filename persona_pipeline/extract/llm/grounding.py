@@ -34,8 +34,8 @@ _NOBODY = word_set(
     """three four five six seven person persons people persona personas kind kinds type types reviewer reviewers review
     reviews user users customer customers evaluation item product name"""
 )
-# A persona is described, it does not speak; and it knows nothing of how the reviews were numbered.
-_SPEAKS = re.compile(r"(?:^|[.!?]\s+)I(?:'|’|\s)|\b(?:review|sentence)\s+(?:number\s+)?\d", re.IGNORECASE)
+# A persona is described; it does not speak, and is not the next of the reviews it read ("1. Review 1: My favorite strings").
+_SPEAKS = re.compile(r"(?:^|[.!?]\s+)(?:I(?:'|’|\s)|review \d)", re.IGNORECASE)
 
 _UNSAFE = (
     ("a web address", re.compile(r"https?:|www\.|\w\.(?:com|net|org|io)\b", re.IGNORECASE)),
