@@ -65,6 +65,10 @@ def run(name: str, job: Job, options: Callable[[argparse.ArgumentParser], None] 
         print(json.dumps({"job": name, "event": "failed", "error": str(error)}), flush=True)
         print(f"{name}: {error}", file=sys.stderr, flush=True)
         sys.exit(TRY_AGAIN if isinstance(error, TransientError) else FAULT)
+    except Exception as error:
+        fault = f"{type(error).__name__}: {error} (unexpected; the traceback is in the log)"
+        print(json.dumps({"job": name, "event": "failed", "error": fault}), flush=True)
+        raise
     print(json.dumps(summary), flush=True)
     sys.stderr.flush()
     # Interpreter shutdown waits for the JVM and for idle thread pools; everything is on disk.

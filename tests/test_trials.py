@@ -276,7 +276,7 @@ def test_diff_of_two_prompts(
     lines = printed(warehouse, *arguments, "--yes")
     assert [request.stage for request in backend.asked] == ["item_personas"] * 5
     plans = [line for line in lines if line.startswith("all ")]
-    assert [line.split()[:5] for line in plans] == [["all", "20", "0", "20", "0"], ["all", "15", "5", "20", "5"]]
+    assert [line.split()[:5] for line in plans] == [["all", "0", "20", "20", "0"], ["all", "0", "20", "20", "5"]]
     figures = {" ".join(line.split()[:-2]): line.split()[-2:] for line in lines}
     assert figures["requests asked"] == ["0", "5"]
     assert figures["replies on record"] == ["20", "15"]

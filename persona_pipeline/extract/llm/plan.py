@@ -10,11 +10,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.errors import PipelineError
+from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import item_evidence, review_text
 from persona_pipeline.extract.llm.ask import Question
 from persona_pipeline.extract.llm.extractor import LlmExtractor
@@ -58,25 +60,14 @@ class NightPlan:
         return StagePlan("all", why={}, **sums)
 
 
-def plan_night(warehouse: Warehouse, extractor: LlmExtractor, parent: pa.Table, refresh_share: float) -> NightPlan:
-    """Plan from tables as they are; `parent` is `item_personas` of the parent release."""
-    known, wanted = reviews_to_read(warehouse, extractor.version("review_aspects"))
-    rows = wanted.to_pylist()
-    item_of = {row["review_id"]: row["item_id"] for row in rows}
-    questions = extractor.questions_about_reviews([review_text(row) for row in rows])
+def plan_night(
+    warehouse: Warehouse, extractor: LlmExtractor, personas: pa.Table, summaries: pa.Table, refresh_share: float
+) -> NightPlan:
+    """Plan from tables as they are; `personas` and `summaries` are those of the parent release."""
     planner = Planner(warehouse, extractor)
-    planner.add("review_aspects", known["review_id"], Counter(wanted["why"].to_pylist()), questions, item_of=item_of)
-    pending = set(item_of.values())
-    known, wanted = items_to_summarise(warehouse, extractor.version("item_summaries"))
-    pending |= set(wanted["item_id"].to_pylist())
-    items = [item_evidence(row) for row in wanted.to_pylist()]
-    questions = extractor.questions_about_items("item_summaries", items)
-    planner.add("item_summaries", known["item_id"], Counter(wanted["why"].to_pylist()), questions)
-    version = extractor.version("item_personas")
-    known, wanted = items_to_profile(warehouse, version, parent, refresh_share)
-    items = [item_evidence(row) for row in wanted.to_pylist()]
-    questions = extractor.questions_about_items("item_personas", items)
-    planner.add("item_personas", known["item_id"], Counter(wanted["why"].to_pylist()), questions, pending)
+    part = planner.add_reviews(warehouse)
+    part = planner.add_summaries(part, summaries)
+    planner.add_personas(part, personas, refresh_share)
     return planner.plan()
 
 
@@ -115,34 +106,66 @@ def show_judge(judged_pairs: int, console: Console) -> None:
 
 
 class Planner:
-    """Plans of the stages as they are added, in order."""
+    """Plans of the stages as they are added, in order.
+
+    Each stage gives back the warehouse with what its answers on record make of it, so that what rests on them is planned as
+    it will be asked. What is still to be asked leaves its item `pending`: about that, the next stage will ask something else.
+    """
 
     def __init__(self, warehouse: Warehouse, extractor: LlmExtractor) -> None:
-        self._warehouse, self._asker = warehouse, extractor.asker
+        self._warehouse, self._extractor, self._asker = warehouse, extractor, extractor.asker
         self._stages: list[StagePlan] = []
         self._tokens_of_item: Counter[str] = Counter()
         self._keys: set[str] = set()
+        self._pending: set[str] = set()
 
     def plan(self) -> NightPlan:
         """All that was added."""
         return NightPlan(tuple(self._stages), self._tokens_of_item, self._keys)
 
-    def add(
+    def add_reviews(self, part: Warehouse) -> Warehouse:
+        """Plan `review_aspects`."""
+        known, wanted = reviews_to_read(part, self._extractor.version("review_aspects"))
+        rows = wanted.to_pylist()
+        item_of = {row["review_id"]: row["item_id"] for row in rows}
+        questions = self._extractor.questions_about_reviews([review_text(row) for row in rows])
+        self._add("review_aspects", known["review_id"], wanted["why"], questions, item_of)
+        unread = self._asker.unanswered(questions)
+        self._pending |= {item_of[review] for review in unread}
+        ids = pa.table({"review_id": pa.array(sorted(item_of.keys() - unread), pa.string())})
+        told = part.query("SELECT * FROM reviews SEMI JOIN ids USING (review_id)", ["reviews"], ids=ids)
+        made = stages.review_aspects(part.holding(reviews=told), self._extractor).made
+        return part.holding(review_aspects=pa.concat_tables([known.cast(made.schema), made]))
+
+    def add_summaries(self, part: Warehouse, inherited: pa.Table) -> Warehouse:
+        """Plan `item_summaries`; `inherited` are those of the parent release."""
+        known, wanted = items_to_summarise(part, self._extractor.version("item_summaries"))
+        rows = wanted.to_pylist()
+        questions = self._extractor.questions_about_items("item_summaries", [item_evidence(row) for row in rows])
+        self._add("item_summaries", known["item_id"], wanted["why"], questions)
+        untold = self._asker.unanswered(questions)
+        self._pending |= untold
+        told = stages.of_items(part, sorted({row["item_id"] for row in rows} - untold))
+        made = stages.item_summaries(told, self._extractor, inherited).made
+        return part.holding(item_summaries=pa.concat_tables([known.cast(made.schema), made]))
+
+    def add_personas(self, part: Warehouse, inherited: pa.Table, refresh_share: float) -> None:
+        """Plan `item_personas`; `inherited` are those of the parent release."""
+        known, wanted = items_to_profile(part, self._extractor.version("item_personas"), inherited, refresh_share)
+        items = [item_evidence(row) for row in wanted.to_pylist()]
+        questions = self._extractor.questions_about_items("item_personas", items)
+        self._add("item_personas", known["item_id"], wanted["why"], questions)
+
+    def _add(
         self,
         stage: Stage,
         known: pa.ChunkedArray,
-        why: Mapping[str, int],
+        why: pa.ChunkedArray,
         questions: Sequence[Question],
-        pending: AbstractSet[str] = frozenset(),
         item_of: Mapping[str, str] | None = None,
     ) -> None:
-        """Add a stage: subjects `known` to have their answer, why the others have none, counted, and the questions about those.
-
-        `pending` subjects will ask something else than they would now: what they rest on is still to be asked for.
-        `item_of` gives the item of a subject that is none.
-        """
         unknown = {request.key: request for request in self._asker.open_requests(questions)}
-        unknown |= {q.request.key: q.request for q in questions if q.request.subject in pending}
+        unknown |= {q.request.key: q.request for q in questions if q.request.subject in self._pending}
         self._keys |= unknown.keys()
         new = list(unknown.values())
         said = self._warehouse.query(
@@ -155,9 +178,9 @@ class Planner:
         self._stages.append(
             StagePlan(
                 stage,
-                len(set(known.to_pylist())),
-                sum(why.values()),
-                why,
+                len(pc.unique(known)),
+                len(why),
+                {entry["values"]: entry["counts"] for entry in pc.value_counts(why).to_pylist()},
                 len({question.request.key for question in questions}),
                 len(new),
                 sum(prompts),

@@ -14,19 +14,15 @@ import pyarrow as pa
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.extract import stages
-from persona_pipeline.extract.extractors import item_evidence, review_text
 from persona_pipeline.extract.llm.ask import Usage
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.grounding import Verdict
 from persona_pipeline.extract.llm.plan import NightPlan, Planner
 from persona_pipeline.extract.protocol import Embed, Stage
 from persona_pipeline.extract.stages import Extracted
-from persona_pipeline.extract.work import items_to_profile, items_to_summarise, reviews_to_read
 from persona_pipeline.warehouse import Warehouse
 
 STAGES: tuple[Stage, ...] = ("review_aspects", "item_summaries", "item_personas")
-
-_OPEN = "not on record"
 
 Subjects = Mapping[Stage, AbstractSet[str]]
 """Reviews to read, items to summarise, items to profile. An item's personas bring its evidence and its summary with them."""
@@ -44,31 +40,9 @@ class Trial:
 def plan_trial(warehouse: Warehouse, extractor: LlmExtractor, subjects: Subjects, summaries: pa.Table) -> NightPlan:
     """What `run_trial` would ask. No engine is started; the arguments are the same."""
     planner = Planner(warehouse, extractor)
-    part = _untouched(warehouse, subjects)
-    rows = reviews_to_read(part, extractor.version("review_aspects"))[1].to_pylist()
-    item_of = {row["review_id"]: row["item_id"] for row in rows}
-    about_reviews = extractor.questions_about_reviews([review_text(row) for row in rows])
-    unread = extractor.asker.unanswered(about_reviews)
-    planner.add("review_aspects", _ids(item_of.keys() - unread), {_OPEN: len(unread)}, about_reviews, item_of=item_of)
-    readable = _only(part, "reviews", "review_id", item_of.keys() - unread)
-    part = stages.of_items(part, _summarised(subjects))
-    part = part.holding(review_aspects=stages.review_aspects(part.holding(reviews=readable), extractor).rows)
-
-    rows = items_to_summarise(part, extractor.version("item_summaries"))[1].to_pylist()
-    items = {row["item_id"] for row in rows}
-    about_items = extractor.questions_about_items("item_summaries", [item_evidence(row) for row in rows])
-    untold = extractor.asker.unanswered(about_items)
-    planner.add("item_summaries", _ids(items - untold), {_OPEN: len(untold)}, about_items)
-    told = stages.item_summaries(stages.of_items(part, items - untold), extractor, summaries).rows
-
-    part = stages.of_items(part, subjects["item_personas"]).holding(item_summaries=told)
-    version = extractor.version("item_personas")
-    rows = items_to_profile(part, version, _empty("item_personas"), 0)[1].to_pylist()
-    items = {row["item_id"] for row in rows}
-    about_personas = extractor.questions_about_items("item_personas", [item_evidence(row) for row in rows])
-    pending = untold | {item_of[review] for review in unread}
-    unknown = items & (pending | extractor.asker.unanswered(about_personas))
-    planner.add("item_personas", _ids(items - unknown), {_OPEN: len(unknown)}, about_personas, pending)
+    part = stages.of_items(planner.add_reviews(_untouched(warehouse, subjects)), _summarised(subjects))
+    part = stages.of_items(planner.add_summaries(part, summaries), subjects["item_personas"])
+    planner.add_personas(part, _empty("item_personas"), 0)
     return planner.plan()
 
 
@@ -124,11 +98,6 @@ def _untouched(warehouse: Warehouse, subjects: Subjects) -> Warehouse:
 
 def _summarised(subjects: Subjects) -> AbstractSet[str]:
     return subjects["item_summaries"] | subjects["item_personas"]
-
-
-def _only(warehouse: Warehouse, table: str, key: str, ids: AbstractSet[str]) -> pa.Table:
-    wanted = pa.table({key: _ids(ids)})
-    return warehouse.query(f"SELECT * FROM {table} SEMI JOIN wanted USING ({key})", [table], wanted=wanted)
 
 
 def _ids(ids: Iterable[str]) -> pa.ChunkedArray:

@@ -1,5 +1,6 @@
 """The three extraction jobs on a fixture engine: what they ask, keep, refuse, plan, and survive."""
 
+import json
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -71,7 +72,8 @@ def plan(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, parent: Release 
     embedder = Embedder(config.text_embeddings, warehouse)
     extractor = extractors.make_extractor(config.extraction, embedder, warehouse, AS_OF)
     assert isinstance(extractor, LlmExtractor)
-    return plan_night(warehouse, extractor, inherited(warehouse, "item_personas", parent), 0)
+    personas, summaries = (inherited(warehouse, table, parent) for table in ("item_personas", "item_summaries"))
+    return plan_night(warehouse, extractor, personas, summaries, 0)
 
 
 def change_one_review(warehouse: Warehouse) -> None:
@@ -214,7 +216,7 @@ def test_a_summary_without_an_answer_leaves_the_last_good_one(warehouse: Warehou
 def shards_then_stages(warehouse: Warehouse, **llm: Any) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
     """As the DAG does it: plan, every shard, then the committers, which may start no engine."""
     tonight = night(warehouse, **llm)
-    plan_summary = extraction_plan.job(tonight, Namespace())
+    plan_summary = json.loads(json.dumps(extraction_plan.job(tonight, Namespace())))
     shards = [int(argument.removeprefix(" --shard ")) for argument in plan_summary["shards"]]
     asked = [extraction_shard.job(tonight, Namespace(shard=shard)) for shard in shards]
     return plan_summary, asked, {name: STAGES[name].job(tonight, Namespace(engine=False)) for name in STAGES}
@@ -242,6 +244,12 @@ def test_shards_ask_and_the_stages_only_take_over(
     assert warehouse.read("llm_calls").num_rows == 20
     keys = warehouse.read("text_embeddings").select(["text_hash", "base_model"])
     assert len(set(map(str, keys.to_pylist()))) == keys.num_rows
+    # Without the tables, what they rest on is on record all the same.
+    for stage in STAGES:
+        put(warehouse, stage, [])
+    again = extraction_plan.job(night(warehouse), Namespace())
+    assert (again["changed"], again["new_requests"], again["shards"]) == (20, 0, [])
+    assert again["stages"]["item_personas"]["why"] == {"new": 5}
     # The same again: no shard, no engine.
     engines = len(backend.engines)
     summary, shards, _ = shards_then_stages(warehouse, max_shards=3, shard_tokens=1)
