@@ -30,6 +30,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 PYTHON = os.environ.get("PERSONA_PYTHON", sys.executable)
+EXTRACTION: dict[str, Any] = {"arguments": " --no-engine", "execution_timeout": timedelta(hours=12)}
 GPU_QUEUE = os.environ.get("PERSONA_GPU_QUEUE", "default")  # of the workers that hold an LLM
 FAULT = 65  # exit code of a job that found its input or configuration wrong: trying again will not help
 
@@ -122,17 +123,17 @@ with DAG(
     user_histories = JobOperator(task_id="user_histories", pool="spark")
     # Where an LLM extracts, shards do the asking, an engine each, and the three tasks after them commit one table each.
     extraction_plan = JobOperator(
-        task_id="extraction_plan", output_processor=lambda summary: json.loads(summary)["shards"]
+        task_id="extraction_plan",
+        execution_timeout=timedelta(hours=12),
+        output_processor=lambda summary: json.loads(summary)["shards"],
     )
     extraction_shard = JobOperator.partial(
         task_id="extraction_shard", pool="gpu", queue=GPU_QUEUE, execution_timeout=timedelta(hours=12)
     ).expand(arguments=extraction_plan.output)
     # Without an LLM there are no shards: skipped is as good as done.
-    review_aspects = JobOperator(
-        task_id="review_aspects", arguments=" --no-engine", pool="gpu", trigger_rule="none_failed"
-    )
-    item_summaries = JobOperator(task_id="item_summaries", arguments=" --no-engine", pool="gpu")
-    item_personas = JobOperator(task_id="item_personas", arguments=" --no-engine", pool="gpu")
+    review_aspects = JobOperator(task_id="review_aspects", pool="gpu", trigger_rule="none_failed", **EXTRACTION)
+    item_summaries = JobOperator(task_id="item_summaries", pool="gpu", **EXTRACTION)
+    item_personas = JobOperator(task_id="item_personas", pool="gpu", **EXTRACTION)
     text_embeddings = JobOperator(task_id="text_embeddings", pool="gpu", execution_timeout=timedelta(hours=6))
     persona_choices = JobOperator(
         task_id="persona_choices", pool="gpu", queue=GPU_QUEUE, execution_timeout=timedelta(hours=12)

@@ -26,9 +26,10 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
     )
     found = stages.item_summaries(warehouse, extractor, inherited(warehouse, "item_summaries", night.parent))
     extractor.close()
+    # Refusals first, as in review_aspects: what is in the table is not asked again.
     written = [
-        warehouse.replace("item_summaries", found.rows),
         write_refusals(warehouse, "item_summaries", found.asked, found.refused),
+        warehouse.replace("item_summaries", found.rows),
     ]
     return {
         "items": found.rows.num_rows,

@@ -26,7 +26,9 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         from persona_pipeline.extract.llm.replies import ChoiceReply
 
         pairs = pairs_to_judge(warehouse, night.config.training_pairs.min_liked_rating, config.llm.judged_pairs)
-        asker = make_asker(config, warehouse, night.as_of)
+        # Its bound is judged_pairs; the ceiling of tokens is for what a night cannot do without.
+        llm = config.llm.model_copy(update={"token_ceiling": 0})
+        asker = make_asker(config.model_copy(update={"llm": llm}), warehouse, night.as_of)
         judged = Judge(config.llm, asker).choose(pairs)
         asker.close()
         for pair, outcome in judged:

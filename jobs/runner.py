@@ -88,7 +88,8 @@ def execute(name: str, job: Job, arguments: argparse.Namespace) -> dict[str, Any
     night = _night(name, arguments)
     summary = {"job": name, "event": "finished", **job(night, arguments)}
     summary["seconds"] = round(time.monotonic() - started, 1)
-    write_summary(night.warehouse.root, night.as_of, name, summary)
+    part = f"{name}-{arguments.shard}" if "shard" in arguments else name
+    write_summary(night.warehouse.root, night.as_of, part, summary)
     return summary
 
 

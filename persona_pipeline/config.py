@@ -97,7 +97,8 @@ class LlmConfig(_Stage):
     token_ceiling: int = Field(
         0,
         ge=0,
-        description="a night that would need more tokens, prompts and whole replies, is stopped before it asks; 0: none",
+        description="a night that would need more tokens, prompts and whole replies, is stopped before it asks "
+        "(the judge, bounded by judged_pairs, comes on top); 0: none",
     )
     tokens_per_second: float = Field(2_000, gt=0, description="what one engine does, prompts and replies; for plans")
     cost_per_hour: float = Field(0.0, ge=0, description="what an hour of one engine costs; for plans")
@@ -249,7 +250,7 @@ def load_config(source: str | Path | None = None, overrides: Mapping[str, Any] |
             raise ConfigError(
                 f"config {name}: no such file, and no packaged profile of that name (there are: local, gpu)"
             )
-        shown, values = name, _read(Path(name).read_text(encoding="utf-8"), name)
+        shown, values = name, _beside(Path(name), _read(Path(name).read_text(encoding="utf-8"), name))
         profile = values.pop("profile", "local")
         base = _PROFILES / f"{profile}.yaml"
         if not base.is_file():
@@ -270,6 +271,22 @@ def _read(text: str, shown: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"config {shown}: expected a mapping of stages to settings, found {type(values).__name__}")
     return values
+
+
+def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Folders a file names are beside it, wherever a task runs: relative paths of the LLM's settings become absolute."""
+    extraction = values.get("extraction")
+    llm = extraction.get("llm") if isinstance(extraction, Mapping) else None
+    if not isinstance(extraction, Mapping) or not isinstance(llm, Mapping):
+        return values
+    there = {
+        key: (file.parent / str(llm[key])).resolve()
+        for key in ("model", "tokenizer", "prompts", "ledger")
+        if llm.get(key)
+    }
+    # A model may be a name as well as a folder; the ledger need not exist yet.
+    found = {key: str(path) for key, path in there.items() if key in ("prompts", "ledger") or path.is_dir()}
+    return {**values, "extraction": {**extraction, "llm": {**llm, **found}}}
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import typer
 from rich.console import Console
 
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.errors import ConfigError, PipelineError
+from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.llm.comparison import Side, by_item, compared, costs_of, sampled
 from persona_pipeline.extract.llm.extractor import LlmExtractor
@@ -49,7 +52,7 @@ def replay(
         raise ConfigError(f"--stage {stage}: expected one of {', '.join(STAGES)}")
     loaded = _loaded(source, extractor, "quarantine replay")
     warehouse = Warehouse(root.resolve())
-    refused = [row for row in refusals(warehouse, stage, reason, subjects, limit) if row["stage"] in STAGES]
+    refused = refusals(warehouse, STAGES if stage is None else (stage,), reason, subjects, limit)
     if not refused:
         raise PipelineError(
             "quarantine replay: nothing of that kind is quarantined; `persona-pipeline quarantine list` shows what is"
@@ -80,20 +83,25 @@ def diff(
     items = sampled(warehouse, sample, wanted)
     about: Subjects = {"review_aspects": set(), "item_summaries": set(), "item_personas": set(items)}
     if others is None:
-        released = read_released(warehouse, "item_personas").to_pylist()
-        theirs = Side(SERVED, by_item([row for row in released if row["item_id"] in set(items)]))
+        theirs = Side(SERVED, by_item(_released(warehouse, items)))
         _agree(warehouse, {source: loaded}, about, yes, console)
     else:
         _agree(warehouse, {source: loaded, against: others}, about, yes, console)
         theirs = _side(warehouse, against, others, about)
     ours = _side(warehouse, source, loaded, about)
-    titles = warehouse.query("SELECT item_id, title FROM items", ["items"]).to_pylist()
+    titles = stages.of_items(warehouse, items).query("SELECT item_id, title FROM items", ["items"]).to_pylist()
     embedder = Embedder(loaded.text_embeddings, warehouse)
     found = compared(items, ours, theirs, embedder, loaded.extraction.match_threshold)
     show_comparison(found, {row["item_id"]: row["title"] for row in titles}, console)
     console.print(
         "[dim]the answers are kept in llm_calls; a night that adopts a configuration does not pay for them again[/]"
     )
+
+
+def _released(warehouse: Warehouse, items: Sequence[str]) -> list[dict[str, Any]]:
+    released = read_released(warehouse, "item_personas")
+    found: list[dict[str, Any]] = released.filter(pc.is_in(released["item_id"], pa.array(items))).to_pylist()
+    return found
 
 
 def _loaded(source: str, extractor: str | None, command: str) -> PipelineConfig:

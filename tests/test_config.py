@@ -14,7 +14,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "item_reviews": {"max_reviews": 30},
     "user_histories": {"length": 10},
     "extraction": {"extractor": "vllm", "max_personas": 5, "reviews_per_persona": 2, "match_threshold": 0.7,
-                   "llm": {"model": "qwen"}},
+                   "llm": {"model": "qwen"}, "min_personas": 1, "refresh_share": 0.2},
     "text_embeddings": {"base_model": "/models/bge-m3", "max_tokens": 512, "batch_tokens": 4096, "commit_texts": 100},
     "training_pairs": {"min_liked_rating": 3.0},
     "encoders": {
@@ -148,3 +148,11 @@ def test_a_file_is_read_over_the_profile_it_names(tmp_path: Path) -> None:
     mine.write_text("profile: tpu\n")
     with pytest.raises(ConfigError, match="there is no profile tpu"):
         load_config(mine)
+
+
+def test_folders_a_file_names_are_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "my-model").mkdir()
+    llm = "{model: my-model, tokenizer: some/name, prompts: prompts, ledger: /elsewhere}"
+    found = load_config(write(tmp_path, f"extraction: {{llm: {llm}}}\n")).extraction.llm
+    assert (found.model, found.tokenizer) == (str(tmp_path / "my-model"), "some/name")
+    assert (found.prompts, found.ledger) == (str(tmp_path / "prompts"), "/elsewhere")

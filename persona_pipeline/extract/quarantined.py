@@ -21,7 +21,7 @@ _REPLIES = 12  # shown in full
 
 def refusals(
     warehouse: Warehouse,
-    stage: str | None = None,
+    stages: Sequence[str] = (),
     reason: str | None = None,
     subjects: Sequence[str] = (),
     limit: int | None = None,
@@ -35,12 +35,13 @@ def refusals(
         SELECT stage, subject_id, reason, detail, coalesce(reviews.item_id, items.item_id) AS item_id, items.title
         FROM quarantine LEFT JOIN reviews ON review_id = subject_id
         LEFT JOIN items ON items.item_id = coalesce(reviews.item_id, subject_id)
-        WHERE stage = coalesce($stage, stage) AND reason = coalesce($reason, reason)
+        WHERE ({not stages} OR stage IN (FROM stages)) AND reason = coalesce($reason, reason)
         AND ({not subjects} OR subject_id IN (FROM subjects))
         ORDER BY stage, subject_id, reason LIMIT $most
         """,
         ["quarantine", "reviews", "items"],
-        {"stage": stage, "reason": reason, "most": 2**62 if limit is None else limit},
+        {"reason": reason, "most": 2**62 if limit is None else limit},
+        stages=pa.table({"stage": pa.array(stages, pa.string())}),
         subjects=pa.table({"subject_id": pa.array(subjects, pa.string())}),
     ).to_pylist()
     return found
@@ -67,7 +68,7 @@ def show_refusals(warehouse: Warehouse, stage: str | None, reason: str | None, l
     for row in counts:
         table.add_row(row["stage"], row["reason"], f"{row['outputs']:,}")
     console.print(table)
-    shown = refusals(warehouse, stage, reason, limit=limit)
+    shown = refusals(warehouse, [stage] if stage else (), reason, limit=limit)
     chosen = [r for r in counts if stage in (None, r["stage"]) and reason in (None, r["reason"])]
     total = sum(row["outputs"] for row in chosen)
     for name in dict.fromkeys(row["stage"] for row in shown):
@@ -91,7 +92,7 @@ def show_refusal(warehouse: Warehouse, subject: str, stage: str | None, console:
 
     Raises PipelineError for a subject of which nothing is quarantined.
     """
-    found = refusals(warehouse, stage, subjects=[subject])
+    found = refusals(warehouse, [stage] if stage else (), subjects=[subject])
     if not found:
         of_stage = f" by {stage}" if stage else ""
         raise PipelineError(

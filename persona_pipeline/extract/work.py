@@ -102,7 +102,7 @@ def items_to_profile(
             FROM keyed JOIN made USING (item_id) WHERE len(ids) > 0
         ), answered AS (
             SELECT DISTINCT item_id FROM personas JOIN keyed USING (item_id, extraction_key) WHERE status = 'current'
-            UNION SELECT item_id FROM moved WHERE stands AND moved > 0 AND moved <= $refresh_share
+            UNION SELECT item_id FROM moved WHERE stands AND $refresh_share > 0 AND moved <= $refresh_share
         )
     """
     tables = ["items", "item_reviews", "item_summaries", "review_aspects", "reviews"]

@@ -166,6 +166,7 @@ class Warehouse:
         return self.query(sql, [contract.table], wanted=rows).cast(contract.arrow_schema())
 
     def _writable(self, table: str) -> Contract:
+        assert table not in self._held, f"{table} is held in memory here: writing would replace the whole table by it"
         contract = load_contract(table)
         if contract.engine != "delta-rs":
             raise ContractError(f"table {table}: schemas/{table}.yaml says it is written by {contract.engine}")

@@ -21,7 +21,8 @@ print(json.dumps({{
     "dags": list(bag.dags),
     "doc": dag.doc_md, "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
     "tasks": {{t.task_id: {{
-        "pool": t.pool, "retries": t.retries, "timeout": bool(t.execution_timeout), "backoff": bool(t.retry_exponential_backoff),
+        "pool": t.pool, "retries": t.retries, "timeout": t.execution_timeout.total_seconds() / 3600,
+        "backoff": bool(t.retry_exponential_backoff),
         "owner": t.owner, "upstream": sorted(t.upstream_task_ids), "outlets": [o.uri for o in t.outlets],
         "teardown": t.is_teardown, "command": (t.unmap({{"arguments": " --shard 0"}}) if t.is_mapped else t).bash_command,
         "rule": str(t.trigger_rule.value if hasattr(t.trigger_rule, "value") else t.trigger_rule), "mapped": t.is_mapped,
@@ -83,5 +84,6 @@ def test_an_llm_is_asked_in_shards_and_committed_without_an_engine(dag: dict[str
     assert shard["command"].endswith(" --shard 0")
     for stage in ("review_aspects", "item_summaries", "item_personas"):
         assert dag["tasks"][stage]["command"].endswith(" --no-engine")
+        assert dag["tasks"][stage]["timeout"] == 12  # with the embedded extractor they do all the work
     # Without an LLM there is no shard, and the mapped task is skipped.
     assert dag["tasks"]["review_aspects"]["rule"] == "none_failed"

@@ -25,7 +25,7 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 
 def summary(item: str, text: str = "A capo for guitar players.") -> Row:
-    return {"item_id": item, "summary": text, "summary_source": "metadata", "extraction_key": "k"}
+    return {"item_id": item, "summary": text, "summary_source": "metadata", "extraction_key": "k", "extractor_version": "v1"}
 
 
 def replace(warehouse: Warehouse, *rows: Row) -> tuple[int, int, int]:

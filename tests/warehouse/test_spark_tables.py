@@ -57,7 +57,7 @@ def test_three_engines_open_what_spark_and_delta_rs_write(
     tables.replace("user_histories", histories({"a": 1, "b": 3, "c": 5}))
     schema = load_contract("item_summaries").arrow_schema()
     for summary in ("old", "new"):  # two commits, the second a merge
-        row = {"item_id": "i", "summary": summary, "summary_source": "metadata", "extraction_key": "k"}
+        row = {"item_id": "i", "summary": summary, "summary_source": "metadata", "extraction_key": "k", "extractor_version": "v1"}
         warehouse.replace("item_summaries", schema.empty_table().from_pylist([row], schema=schema))
     for table, expected in (("user_histories", 3), ("item_summaries", 1)):
         connection = duckdb.connect()

@@ -77,6 +77,7 @@ class Asker:
     def ask(self, questions: Sequence[Question]) -> list[Outcome]:
         """One outcome per question, in order. Raises PipelineError when the engine keeps dying or an answer is missing."""
         outcomes: dict[int, Outcome] = {}
+        self.ledger.refresh()
         unknown = self._settle([(i, _Attempt(q, q.request, 1)) for i, q in enumerate(questions)], outcomes)
         if not self._may_start:
             for i, attempt in unknown:

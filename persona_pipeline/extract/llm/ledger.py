@@ -66,6 +66,17 @@ class Ledger:
             for row in found.to_pylist()
         }
 
+    def mean_reply_tokens(self, stage: str) -> float | None:
+        """Tokens of the answers on record that a stage asked for first; None where it has none yet."""
+        said: float | None = self._warehouse.query(
+            "SELECT avg(completion_tokens) AS mean FROM llm_calls WHERE stage = $stage", [TABLE], {"stage": stage}
+        )["mean"][0].as_py()
+        return said
+
+    def refresh(self) -> None:
+        """See at the next lookup what other processes have recorded meanwhile."""
+        self._known = None
+
     def record(self, request: Request, answer: Answer, outcome: OutcomeName) -> None:
         """Keep an answer; it is on disk once its batch is, at the latest after `flush`."""
         if self._known is not None:

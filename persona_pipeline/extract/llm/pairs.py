@@ -56,11 +56,13 @@ _PAIRS = """
         SELECT item_id, persona_id, "position", name, description, preference_rationale,
                list_distinct(list_transform(list_filter(evidence, lambda e: e.kind = 'review'), lambda e: e.ref)) AS quoted
         FROM item_personas WHERE status = 'current'
-    ), sampled AS (
-        SELECT user_id, item_id, review_id, any_value(shown) AS shown
-        FROM targets JOIN choosable USING (item_id) WHERE quoted <> [review_id]
+    ), drawn AS MATERIALIZED (
+        SELECT user_id, item_id, review_id FROM targets JOIN choosable USING (item_id) WHERE quoted <> [review_id]
         GROUP BY user_id, item_id, review_id HAVING count(*) >= 2
         ORDER BY sha256(concat_ws(chr(31), user_id, item_id)), user_id, item_id LIMIT $most
+    ), sampled AS MATERIALIZED (
+        -- Histories of the drawn pairs alone: carried through the draw, those of all pairs would have to be sorted.
+        SELECT user_id, item_id, review_id, shown FROM targets JOIN drawn USING (user_id, item_id, review_id)
     ), shown AS (
         SELECT user_id, item_id, unnest(shown) AS i, generate_subscripts(shown, 1) AS place FROM sampled
     ), told AS (

@@ -64,7 +64,7 @@ def plan_night(
     warehouse: Warehouse, extractor: LlmExtractor, personas: pa.Table, summaries: pa.Table, refresh_share: float
 ) -> NightPlan:
     """Plan from tables as they are; `personas` and `summaries` are those of the parent release."""
-    planner = Planner(warehouse, extractor)
+    planner = Planner(extractor)
     part = planner.add_reviews(warehouse)
     part = planner.add_summaries(part, summaries)
     planner.add_personas(part, personas, refresh_share)
@@ -105,6 +105,9 @@ def show_judge(judged_pairs: int, console: Console) -> None:
         console.print(f"[dim]persona_choices: up to {judged_pairs:,} requests more (extraction.llm.judged_pairs)[/]")
 
 
+_AWAITED = {"summary": "Still to be written.", "summary_source": "none", "extraction_key": "", "extractor_version": ""}
+
+
 class Planner:
     """Plans of the stages as they are added, in order.
 
@@ -112,8 +115,8 @@ class Planner:
     it will be asked. What is still to be asked leaves its item `pending`: about that, the next stage will ask something else.
     """
 
-    def __init__(self, warehouse: Warehouse, extractor: LlmExtractor) -> None:
-        self._warehouse, self._extractor, self._asker = warehouse, extractor, extractor.asker
+    def __init__(self, extractor: LlmExtractor) -> None:
+        self._extractor, self._asker = extractor, extractor.asker
         self._stages: list[StagePlan] = []
         self._tokens_of_item: Counter[str] = Counter()
         self._keys: set[str] = set()
@@ -147,7 +150,10 @@ class Planner:
         self._pending |= untold
         told = stages.of_items(part, sorted({row["item_id"] for row in rows} - untold))
         made = stages.item_summaries(told, self._extractor, inherited).made
-        return part.holding(item_summaries=pa.concat_tables([known.cast(made.schema), made]))
+        # Some text: whatever it will say, the personas that rest on it are asked about anew.
+        awaited = [{**_AWAITED, "item_id": item} for item in sorted(untold)]
+        rest = pa.Table.from_pylist(awaited, schema=made.schema)
+        return part.holding(item_summaries=pa.concat_tables([known.cast(made.schema), made, rest]))
 
     def add_personas(self, part: Warehouse, inherited: pa.Table, refresh_share: float) -> None:
         """Plan `item_personas`; `inherited` are those of the parent release."""
@@ -168,9 +174,7 @@ class Planner:
         unknown |= {q.request.key: q.request for q in questions if q.request.subject in self._pending}
         self._keys |= unknown.keys()
         new = list(unknown.values())
-        said = self._warehouse.query(
-            "SELECT avg(completion_tokens) AS mean FROM llm_calls WHERE stage = $stage", ["llm_calls"], {"stage": stage}
-        )["mean"][0].as_py()
+        said = self._asker.ledger.mean_reply_tokens(stage)
         prompts = self._asker.backend.count_tokens(new)
         replies = [request.sampling.max_tokens if said is None else said for request in new]
         for request, prompt, reply in zip(new, prompts, replies, strict=True):

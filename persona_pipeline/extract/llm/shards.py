@@ -3,6 +3,10 @@
 A shard only fills the ledger. Reviews belong to one item, so what an item's personas rest on is answered in its own shard,
 and one engine goes through all three stages without waiting for another. The stages' own tasks find every answer on
 record: each is the one committer of its table.
+
+Two items in different shards may have a review of the same words and stars, which each shard then asks about unless the
+other's answer is on record by then. The ledger keeps one answer. Should the other have read otherwise, the personas it asked
+for are not the ones the committer looks for; the item keeps those it has, and the next plan asks again.
 """
 
 import heapq
@@ -18,6 +22,7 @@ from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import item_evidence, review_text
+from persona_pipeline.extract.llm.ask import Usage
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.work import items_to_profile, items_to_summarise, reviews_to_read
 from persona_pipeline.warehouse import Warehouse
@@ -81,8 +86,13 @@ def ask_shard(
     reviews = reviews_to_read(part, extractor.version("review_aspects"))[1].to_pylist()
     untold = items_to_summarise(part, extractor.version("item_summaries"))[1].to_pylist()
     extractor.ask_ahead([review_text(row) for row in reviews], [item_evidence(row) for row in untold])
+    asked, extractor.asker.usage = (
+        extractor.asker.usage,
+        Usage(),
+    )  # what is taken over now was counted when it was asked
     part = part.holding(review_aspects=stages.review_aspects(part, extractor).rows)
     part = part.holding(item_summaries=stages.item_summaries(part, extractor, parent_summaries).rows)
+    extractor.asker.usage = asked
     version = extractor.version("item_personas")
     wanted = items_to_profile(part, version, parent_personas, config.refresh_share)[1].to_pylist()
     extractor.ask_ahead_personas([item_evidence(row) for row in wanted])

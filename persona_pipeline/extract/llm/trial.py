@@ -39,7 +39,7 @@ class Trial:
 
 def plan_trial(warehouse: Warehouse, extractor: LlmExtractor, subjects: Subjects, summaries: pa.Table) -> NightPlan:
     """What `run_trial` would ask. No engine is started; the arguments are the same."""
-    planner = Planner(warehouse, extractor)
+    planner = Planner(extractor)
     part = stages.of_items(planner.add_reviews(_untouched(warehouse, subjects)), _summarised(subjects))
     part = stages.of_items(planner.add_summaries(part, summaries), subjects["item_personas"])
     planner.add_personas(part, _empty("item_personas"), 0)

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from helpers import put_all, shop
+from helpers import put, put_all, shop
 from killed_job import BATCH
 
 from persona_pipeline.warehouse import Warehouse
@@ -45,8 +45,12 @@ def asked(warehouse: Path) -> Counter[str]:
 
 
 def fresh(path: Path) -> Path:
-    made = ("reviews", "items", "item_reviews", "user_histories", "quarantine")
+    """A warehouse before extraction; last night refused a summary and a review, which tonight lifts."""
+    made = ("reviews", "items", "item_reviews", "user_histories")
     put_all(Warehouse(path), {table: rows for table, rows in shop().items() if table in made})
+    refused = {"reason": "truncated", "detail": "no end after 160 tokens", "extraction_key": "of last night"}
+    subjects = [("item_summaries", "capo"), ("item_personas", "capo"), ("review_aspects", "ana-strap")]
+    put(Warehouse(path), "quarantine", [{"stage": stage, "subject_id": one, **refused} for stage, one in subjects])
     return path
 
 
@@ -61,7 +65,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def same_tables(found: Path, wanted: Path) -> None:
     for table in TABLES:
         left, right = Warehouse(found).read(table), Warehouse(wanted).read(table)
-        assert left.num_rows > 0 or table == "quarantine"
+        assert (left.num_rows > 0) == (table != "quarantine")
         assert left.equals(right), table
 
 
@@ -97,6 +101,7 @@ def test_a_shard_killed_while_generating_asks_again_one_small_batch_at_most(tmp_
         ("extraction_shard:0", "after:append:text_embeddings"),
         ("review_aspects", "before:replace:review_aspects"),
         ("item_summaries", "after:replace:item_summaries"),
+        ("item_summaries", "after:replace:quarantine"),
         ("item_personas", "before:replace:item_personas"),
         ("item_personas", "after:replace:item_personas"),
     ],

@@ -257,6 +257,30 @@ def test_shards_ask_and_the_stages_only_take_over(
     assert len(backend.engines) == engines
 
 
+def test_what_had_no_answer_is_planned_with_all_that_rests_on_it(
+    warehouse: Warehouse, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(request: Request) -> str:
+        return "no" if request.subject in ("ana-strap", "capo") and request.stage != "item_personas" else echo(request)
+
+    run(busy, attempts=1)  # no aspects of a strap's review, no summary of the capo
+    parent = released(warehouse)
+    again = plan(warehouse, monkeypatch, parent, attempts=2)
+    assert [stage.new for stage in again.stages] == [1, 1, 2]
+    assert set(again.tokens_of_item) == {"strap", "capo"}
+    told = json.dumps({"summary": "A capo with a spring, for guitars."})
+    _, backend = run(lambda r: told if r.stage == "item_summaries" else echo(r), days=1, parent=parent, attempts=2)
+    assert len(backend.asked) == again.total.new
+
+
+def test_the_shards_of_a_night_are_accounted_for_one_by_one(warehouse: Warehouse, run: Run) -> None:
+    run(names=())
+    _, shards, _ = shards_then_stages(warehouse, max_shards=2, shard_tokens=1)
+    for shard in shards:
+        usage = shard["llm"]
+        assert usage["asked"] + usage["cached"] == sum(usage["outcomes"].values()) == usage["asked"]
+
+
 def test_a_stage_that_may_start_no_engine_says_what_is_missing(warehouse: Warehouse, run: Run) -> None:
     run(names=())
     with pytest.raises(TransientError, match=r"10 of 10 requests got no answer .*clear extraction_plan"):
