@@ -101,7 +101,7 @@ def test_a_shard_killed_while_generating_asks_again_one_small_batch_at_most(tmp_
         ("extraction_shard:0", "after:append:text_embeddings"),
         ("review_aspects", "before:replace:review_aspects"),
         ("item_summaries", "after:replace:item_summaries"),
-        ("item_summaries", "after:replace:quarantine"),
+        ("item_summaries", "before:replace:item_summaries"),
         ("item_personas", "before:replace:item_personas"),
         ("item_personas", "after:replace:item_personas"),
     ],
