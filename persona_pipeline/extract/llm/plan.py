@@ -1,7 +1,8 @@
 """What a night would ask an LLM, before it asks: subjects, requests, tokens, time and money by stage.
 
-Personas are asked about on top of aspects and summaries that may still have to be asked for, so the number of their
-requests is exact and the tokens of their prompts are those of what is known so far.
+Personas are asked about on top of aspects and summaries that may still have to be asked for: those are counted as new, with
+the tokens of what is known so far. Should such an answer change nothing, a refused summary say, the old question stands and
+there is one request less.
 """
 
 from collections import Counter
