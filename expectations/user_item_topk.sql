@@ -6,14 +6,19 @@ WITH by_user AS (
 ), quotes AS (
     SELECT t.item_id, e.kind, e.ref, e."start" AS first, e."end" AS last, e.quote
     FROM (SELECT DISTINCT item_id, persona_id, unnest(evidence) AS e FROM user_item_topk) t
+), reviewed AS (
+    SELECT user_id, count(DISTINCT item_id) * $exclude_reviewed::INTEGER AS items
+    FROM reviews SEMI JOIN persona_vectors USING (item_id) GROUP BY user_id
+), lengths AS (
+    SELECT len(ranks) AS found, least($k, (SELECT count(DISTINCT item_id) FROM persona_vectors) - coalesce(items, 0)) AS wanted
+    FROM by_user LEFT JOIN reviewed USING (user_id)
 )
 SELECT
     (SELECT count(*) FROM by_user) / (SELECT greatest(count(*), 1) FROM user_vectors) AS user_coverage,
     (SELECT count(*) FROM by_user WHERE ranks <> range(1, len(ranks) + 1)) AS ranks_broken,
     (SELECT count(*) FROM by_user WHERE scores <> list_reverse_sort(scores)) AS scores_rising,
     (SELECT sum(repeated) FROM by_user) AS repeated_items,
-    (SELECT count(*) FROM by_user WHERE len(ranks) < least($k, (SELECT count(DISTINCT item_id) FROM persona_vectors)))
-        / (SELECT greatest(count(*), 1) FROM by_user) AS short_lists,
+    (SELECT count(*) FILTER (found < wanted) / greatest(count(*), 1) FROM lengths) AS short_lists,
     (SELECT count(*) FROM user_item_topk SEMI JOIN reviews USING (user_id, item_id)) * $exclude_reviewed::INTEGER AS already_reviewed,
     (SELECT count(*) FROM user_item_topk
         WHERE abs(score - list_sum(list_transform(contributions, lambda c: c.share))) > 1e-8) AS contributions_off,

@@ -181,6 +181,24 @@ def test_a_fault_is_named(spoil: Callable[[Tables], None], named: str, warehouse
     assert [failure.split(" is ")[0] for failure in failures(warehouse, spoilt, sound)] == [named]
 
 
+@pytest.mark.parametrize(
+    ("key", "refused"), [("k", 0.0), ("of tonight", 1.0)], ids=["one persona of several", "whole output"]
+)
+def test_an_item_is_refused_when_nothing_came_of_its_output(warehouse: Warehouse, key: str, refused: float) -> None:
+    row = {"stage": "item_personas", "reason": "ungrounded", "detail": "d", "extraction_key": key}
+    put_all(warehouse, {"quarantine": [{**row, "subject_id": item["item_id"]} for item in shop()["items"]]})
+    assert measure(warehouse, "quarantine", PARAMETERS)["share_of_items"] == refused
+
+
+def test_a_list_is_as_long_as_there_are_items_left(warehouse: Warehouse) -> None:
+    # Lists of two: of five items ana and ben have reviewed three, and two are all there is; cleo and dan have reviewed two.
+    assert measure(warehouse, "user_item_topk", {**PARAMETERS, "k": 20})["short_lists"] == 0.5
+    rows = [row for row in shop()["user_item_topk"] if row["user_id"] == "ana"]
+    put_all(warehouse, {"user_item_topk": rows})
+    assert measure(warehouse, "user_item_topk", {**PARAMETERS, "k": 20})["short_lists"] == 0
+    assert measure(warehouse, "user_item_topk", {**PARAMETERS, "k": 20, "exclude_reviewed": False})["short_lists"] == 1
+
+
 def test_unmasked_address_is_told_in_words(warehouse: Warehouse, sound: Audit) -> None:
     spoilt = shop()
     spoilt["reviews"][8]["text"] += " Questions? dan@example.com"  # the quoted evidence stays where it is
