@@ -32,7 +32,7 @@ from persona_pipeline.extract.protocol import (
 )
 from persona_pipeline.extract.remembering import remembering
 
-CODE_VERSION = 3  # raise it whenever the same replies would give other rows
+CODE_VERSION = 4  # raise it whenever the same replies would give other rows
 
 _ASPECTS: dict[str, Stage] = {"aspects": "review_aspects"}
 _SUMMARY: dict[str, Stage] = {"summary": "item_summaries"}

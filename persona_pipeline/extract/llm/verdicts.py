@@ -54,6 +54,10 @@ def aspects_of(
         cited = [sentences[number - 1] for number in aspect.sentences]
         if found := what_is_unsafe(aspect.text, {review.user_id}):
             refused.setdefault("unsafe", []).append(f"{name} “{aspect.text}” holds {found}")
+        elif repeats_itself(aspect.text):
+            refused.setdefault("ungrounded", []).append(f"{name} “{aspect.text}” repeats itself")
+        elif aspect.text in texts.values():
+            refused.setdefault("ungrounded", []).append(f"{name} “{aspect.text}” is what another aspect says already")
         elif is_copied(aspect.text, outcome.request.system):
             refused.setdefault("ungrounded", []).append(f"{name} “{aspect.text}” is copied from the prompt")
         elif kept := supporting(aspect.text, [sentence.quote for sentence in cited], embed):

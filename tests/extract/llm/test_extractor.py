@@ -64,6 +64,28 @@ def test_an_aspect_its_sentence_does_not_show_is_ungrounded(make: Callable[..., 
     assert "birthday present" in refusal.detail
 
 
+def test_one_clause_in_every_field_is_one_aspect(make: Callable[..., LlmExtractor]) -> None:
+    """As a small model answered."""
+    stuck = "I'm proud of my tone. I'm so proud of my tone. I'm proud of my tone. I'm so proud of my tone."
+
+    def copies(_: Request) -> str:
+        said = {"text": "The tone is bright.", "sentences": [1]}
+        return json.dumps(
+            {
+                "category_preference": said,
+                "purchase_purpose": said,
+                "quality_criteria": said,
+                "usage_context": {"text": stuck, "sentences": [1]},
+            }
+        )
+
+    ((aspects, (refusal,)),) = make(copies).aspects(reviews(TEXT))
+    assert aspects is not None
+    assert list(aspects.texts) == ["category_preference"]
+    assert refusal.detail.count("what another aspect says already") == 2
+    assert "repeats itself" in refusal.detail
+
+
 def test_no_usable_reply_is_no_answer_with_its_reason(make: Callable[..., LlmExtractor]) -> None:
     extractor = make(lambda _: "nonsense", attempts=2)
     ((aspects, (refusal,)),) = extractor.aspects(reviews(TEXT))
