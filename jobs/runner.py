@@ -1,8 +1,7 @@
 """What every job does around its own work: arguments, the night it belongs to, errors, the summary.
 
-The last line of stdout is the job's JSON summary (Airflow keeps it as the task's XCom), and so is the first, a line
-that says it started. A PipelineError is printed without a traceback and ends the job with exit code 65, or
-75 where trying again may help.
+The last line of stdout is the job's JSON summary (Airflow keeps it as the task's XCom), the first says it started. A
+PipelineError is printed without a traceback and ends the job with exit code 65, or 75 where trying again may help.
 """
 
 import argparse
