@@ -24,7 +24,7 @@ from typing import Any
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.extract import quarantine
 from persona_pipeline.extract.llm import ask, extractor
-from persona_pipeline.extract.llm.ask import Asker
+from persona_pipeline.extract.llm.ask import Asker, feeding_order
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.ledger import Ledger
 from persona_pipeline.extract.llm.questions import Questions
@@ -155,7 +155,8 @@ def _requests(config: PipelineConfig, backend: Running, reviews: list[ReviewText
         warehouse = Warehouse(scratch)
         asker = Asker(backend, Ledger(warehouse, AS_OF), config.extraction.llm)
         mine = LlmExtractor(config.extraction, asker, Embedder(config.text_embeddings, warehouse))
-        return [question.request for question in mine.questions_about_reviews(reviews)]
+        # In the order ours are fed: which requests come last decides how empty the engine runs at the end.
+        return sorted((question.request for question in mine.questions_about_reviews(reviews)), key=feeding_order)
 
 
 @contextmanager

@@ -56,6 +56,11 @@ class Usage:
     outcomes: dict[str, int] = field(default_factory=dict)
 
 
+def feeding_order(request: Request) -> tuple[str, str, str]:
+    """Requests of one grammar, and of one beginning, lie together: the engine compiles the one and caches the other."""
+    return request.system, request.schema_key, request.user
+
+
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     question: Question
@@ -84,10 +89,7 @@ class Asker:
                 outcomes[i] = Outcome(attempt.question.request, "engine_error", _NOBODY, attempts=attempt.number)
             self._require_answers(len(unknown), len(questions), _NOBODY)
             unknown = []
-        # Requests of one grammar, and of one beginning, lie together: the engine compiles the one and caches the other.
-        waiting = deque(
-            sorted(unknown, key=lambda w: (w[1].request.system, w[1].request.schema_key, w[1].request.user))
-        )
+        waiting = deque(sorted(unknown, key=lambda one: feeding_order(one[1].request)))
         self._require_affordable([attempt.request for _, attempt in waiting])
         flying: dict[str, list[tuple[int, _Attempt]]] = {}
         progress = _Progress(len(waiting), self.usage)
