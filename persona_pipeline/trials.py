@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import typer
 from rich.console import Console
 
@@ -99,8 +98,8 @@ def diff(
 
 
 def _released(warehouse: Warehouse, items: Sequence[str]) -> list[dict[str, Any]]:
-    released = read_released(warehouse, "item_personas")
-    found: list[dict[str, Any]] = released.filter(pc.is_in(released["item_id"], pa.array(items))).to_pylist()
+    wanted = ", ".join("'" + item.replace("'", "''") + "'" for item in items)
+    found: list[dict[str, Any]] = read_released(warehouse, "item_personas", where=f"item_id IN ({wanted})").to_pylist()
     return found
 
 

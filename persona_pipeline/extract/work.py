@@ -19,7 +19,7 @@ _ASPECTS = """coalesce(sha256(list_transform(aspects, lambda a: {
     'id': a.review_id, 'category': a.category_preference, 'purpose': a.purchase_purpose, 'quality': a.quality_criteria,
     'context': a.usage_context, 'spans': a.evidence})::VARCHAR), '')"""
 # Why a subject is asked about, from the row it has, `old`, if it has one.
-_WHY = """CASE WHEN old.extractor_version IS NULL THEN 'new' WHEN old.extractor_version <> $version THEN 'prompt or model'
+_WHY = """CASE WHEN old.extractor_version IS NULL THEN 'new' WHEN old.extractor_version <> $version THEN 'prompt, model or code'
     WHEN old.extraction_key = '' THEN 'no answer yet' ELSE 'evidence' END AS why"""
 _STANDS = """quote = substring(CASE WHEN kind = 'review' THEN reviews.text WHEN ref = 'title'
     THEN items.title ELSE items.description END, "start" + 1, "end" - "start")"""
@@ -39,7 +39,7 @@ def reviews_to_read(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa.Ta
     """Reviews that need aspects: those in evidence, and the interactions in histories.
 
     Returns rows of `review_aspects` still valid, and reviews to extract as review_id, user_id, item_id, rating, text,
-    extraction_key, why: new, another prompt or model, other evidence, no answer yet.
+    extraction_key, why: new, another prompt, model or code, other evidence, no answer yet.
     """
     wanted = f"""
         WITH wanted AS (

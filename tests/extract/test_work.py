@@ -287,7 +287,7 @@ def test_the_reasons_why_something_is_asked(warehouse: Warehouse) -> None:
         )
         return [dict(zip(r[subject].to_pylist(), r["why"].to_pylist(), strict=True)) for subject, r in works]
 
-    assert [set(found.values()) for found in why("embedded-2")] == [{"prompt or model"}] * 3
+    assert [set(found.values()) for found in why("embedded-2")] == [{"prompt, model or code"}] * 3
     alter(warehouse, _another_tuner_review)
     put(
         warehouse,

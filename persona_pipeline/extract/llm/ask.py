@@ -23,7 +23,7 @@ from persona_pipeline.extract.llm.requests import Request
 logger = logging.getLogger(__name__)
 
 LOG_SECONDS = 15.0
-_NOBODY = "not on record, and this task may start no engine; clear extraction_plan and what comes after it"
+_NO_ENGINE = "not on record, and this task may start no engine; clear extraction_plan and what comes after it"
 _FEW = 3  # requests without an answer that are no sign of a broken engine, however few were asked
 
 Check = Callable[[BaseModel], str]
@@ -86,8 +86,8 @@ class Asker:
         unknown = self._settle([(i, _Attempt(q, q.request, 1)) for i, q in enumerate(questions)], outcomes)
         if not self._may_start:
             for i, attempt in unknown:
-                outcomes[i] = Outcome(attempt.question.request, "engine_error", _NOBODY, attempts=attempt.number)
-            self._require_answers(len(unknown), len(questions), _NOBODY)
+                outcomes[i] = Outcome(attempt.question.request, "engine_error", _NO_ENGINE, attempts=attempt.number)
+            self._require_answers(len(unknown), len(questions), _NO_ENGINE)
             unknown = []
         waiting = deque(sorted(unknown, key=lambda one: feeding_order(one[1].request)))
         self._require_affordable([attempt.request for _, attempt in waiting])
@@ -138,14 +138,10 @@ class Asker:
             progress.log(len(waiting) + len(flying))
 
     def open_requests(self, questions: Sequence[Question]) -> list[Request]:
-        """Distinct requests that are not on record, by key: what `ask` would send next, as far up the ladder as the record goes."""
-        return list({request.key: request for request in self._open(questions)}.values())
+        """What `ask` would need an engine for, as far up the ladder as the record goes.
 
-    def unanswered(self, questions: Sequence[Question]) -> set[str]:
-        """Subjects that `ask` would need an engine for."""
-        return {request.subject for request in self._open(questions)}
-
-    def _open(self, questions: Sequence[Question]) -> list[Request]:
+        One request per question without an answer; subjects that ask the same have the same key.
+        """
         open_ = self._settle([(i, _Attempt(q, q.request, 1)) for i, q in enumerate(questions)], {})
         return [attempt.request for _, attempt in open_]
 

@@ -145,7 +145,8 @@ class Ledger:
     def _all_keys(self) -> set[str]:
         # Files before the table: an answer that is merged in between is then seen in the table.
         pending = self._pending(self._files())["request_key"].to_pylist()
-        return {*pending, *self._warehouse.read(TABLE, ["request_key"])["request_key"].to_pylist()}
+        unwritten = (str(row["request_key"]) for row in self._rows)
+        return {*unwritten, *pending, *self._warehouse.read(TABLE, ["request_key"])["request_key"].to_pylist()}
 
     def _pending(self, files: Sequence[Path]) -> pa.Table:
         found = [self._schema.empty_table()]

@@ -133,8 +133,7 @@ class Planner:
         rows = wanted.to_pylist()
         item_of = {row["review_id"]: row["item_id"] for row in rows}
         questions = self._extractor.questions_about_reviews([review_text(row) for row in rows])
-        self._add("review_aspects", known["review_id"], wanted["why"], questions, item_of)
-        unread = self._asker.unanswered(questions)
+        unread = self._add("review_aspects", known["review_id"], wanted["why"], questions, item_of)
         self._pending |= {item_of[review] for review in unread}
         ids = pa.table({"review_id": pa.array(sorted(item_of.keys() - unread), pa.string())})
         told = part.query("SELECT * FROM reviews SEMI JOIN ids USING (review_id)", ["reviews"], ids=ids)
@@ -146,8 +145,7 @@ class Planner:
         known, wanted = items_to_summarise(part, self._extractor.version("item_summaries"))
         rows = wanted.to_pylist()
         questions = self._extractor.questions_about_items("item_summaries", [item_evidence(row) for row in rows])
-        self._add("item_summaries", known["item_id"], wanted["why"], questions)
-        untold = self._asker.unanswered(questions)
+        untold = self._add("item_summaries", known["item_id"], wanted["why"], questions)
         self._pending |= untold
         told = stages.of_items(part, sorted({row["item_id"] for row in rows} - untold))
         made = stages.item_summaries(told, self._extractor, inherited).made
@@ -170,8 +168,10 @@ class Planner:
         why: pa.ChunkedArray,
         questions: Sequence[Question],
         item_of: Mapping[str, str] | None = None,
-    ) -> None:
-        unknown = {request.key: request for request in self._asker.open_requests(questions)}
+    ) -> set[str]:
+        """Add a stage; returns the subjects that are still to be asked about."""
+        open_ = self._asker.open_requests(questions)
+        unknown = {request.key: request for request in open_}
         unknown |= {q.request.key: q.request for q in questions if q.request.subject in self._pending}
         self._keys |= unknown.keys()
         new = list(unknown.values())
@@ -193,3 +193,4 @@ class Planner:
                 sum(prompts) + sum(request.sampling.max_tokens for request in new),
             )
         )
+        return {request.subject for request in open_}
