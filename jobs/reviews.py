@@ -7,6 +7,7 @@ from typing import Any
 from jobs.runner import Night, run
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.files import check_files
+from persona_pipeline.withheld import COLUMN, check_withheld
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,7 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
     """Clean, de-duplicate, set aside what cannot be used; fail when that is too much."""
     source, config = adapter(arguments.source), night.config.reviews
     review_files = [f.path for f in check_files(arguments.reviews, "reviews", source)]
+    withheld = check_withheld(Path(config.withheld)) if config.withheld else None
     item_files = [f.path for f in check_files(arguments.items, "items", source)] if arguments.items else []
 
     from persona_pipeline.sources import reader
@@ -28,7 +30,9 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
 
     spark = session(night.config.spark, "reviews")
     tables = SparkWarehouse(spark, night.warehouse)
-    parsed = [reader.parse_reviews(reader.read_lines(spark, review_files).persist(), source, config, night.as_of)]
+    lines = reader.read_lines(spark, review_files).persist()
+    kept_back = spark.read.parquet(str(withheld)).select(COLUMN) if withheld else None
+    parsed = [reader.parse_reviews(lines, source, config, night.as_of, kept_back)]
     if item_files:
         parsed.append(reader.parse_items(reader.read_lines(spark, item_files).persist(), source, config))
     rejected = parsed[0].rejected
@@ -38,9 +42,9 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
         (row["input"], row["reason"]): row["count"] for row in rejected.groupBy("input", "reason").count().collect()
     }
     written = [tables.replace("rejected_reviews", rejected)]
-    for kind, lines in zip(("reviews", "items"), parsed, strict=False):
+    for kind, of_kind in zip(("reviews", "items"), parsed, strict=False):
         reasons = {reason: n for (of, reason), n in counts.items() if of == kind}
-        reader.require_few_rejections(kind, lines.lines, reasons, config.max_rejected_share)
+        reader.require_few_rejections(kind, of_kind.lines, reasons, config.max_rejected_share)
     written.append(tables.replace("reviews", parsed[0].rows))
     described = parsed[1].rows if item_files else tables.empty("items")
     written.append(tables.replace("items", reader.with_reviewed_items(described, tables.read("reviews"))))
@@ -48,6 +52,7 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
         "lines": parsed[0].lines,
         "item_lines": parsed[1].lines if item_files else 0,
         "not_yet": parsed[0].not_yet,
+        "withheld": parsed[0].withheld,
         "rejected": {f"{kind}.{reason}": n for (kind, reason), n in sorted(counts.items())},
         "written": [result.as_dict() for result in written],
     }

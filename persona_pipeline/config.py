@@ -45,6 +45,10 @@ class ReviewsConfig(_Stage):
         0.05, ge=0, le=1, description="the task fails when a larger share of input lines is refused"
     )
     max_characters: int = Field(8_000, ge=100, description="a longer review is cut here, at a word")
+    withheld: str = Field(
+        "",
+        description="Parquet file with a column review_id: reviews a backtest keeps from the night; empty: none",
+    )
 
 
 class ItemReviewsConfig(_Stage):
@@ -274,7 +278,11 @@ def _read(text: str, shown: str) -> dict[str, Any]:
 
 
 def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """Folders a file names are beside it, wherever a task runs: relative paths of the LLM's settings become absolute."""
+    """What a file names is beside it, wherever a task runs: relative paths become absolute."""
+    reviews = values.get("reviews")
+    if isinstance(reviews, Mapping) and reviews.get("withheld"):
+        withheld = str((file.parent / str(reviews["withheld"])).resolve())
+        values = {**values, "reviews": {**reviews, "withheld": withheld}}
     extraction = values.get("extraction")
     llm = extraction.get("llm") if isinstance(extraction, Mapping) else None
     if not isinstance(extraction, Mapping) or not isinstance(llm, Mapping):

@@ -21,5 +21,9 @@ class ContractError(PipelineError):
     """Rows do not satisfy the contract of the table they were meant for. Nothing was written."""
 
 
+class LeakError(PipelineError):
+    """What is evaluated has seen what was withheld from it, or cannot show that it has not."""
+
+
 class ReleaseError(PipelineError):
     """A night cannot be published, or a release cannot be resolved."""

@@ -10,7 +10,7 @@ from persona_pipeline.errors import ConfigError
 
 # For every stage but spark, one setting of each field that differs from its default.
 OTHER: dict[str, dict[str, Any]] = {
-    "reviews": {"max_rejected_share": 0.1, "max_characters": 4000},
+    "reviews": {"max_rejected_share": 0.1, "max_characters": 4000, "withheld": "test.parquet"},
     "item_reviews": {"max_reviews": 30},
     "user_histories": {"length": 10},
     "extraction": {"extractor": "vllm", "max_personas": 5, "reviews_per_persona": 2, "match_threshold": 0.7,
@@ -156,3 +156,9 @@ def test_folders_a_file_names_are_beside_it(tmp_path: Path) -> None:
     found = load_config(write(tmp_path, f"extraction: {{llm: {llm}}}\n")).extraction.llm
     assert (found.model, found.tokenizer) == (str(tmp_path / "my-model"), "some/name")
     assert (found.prompts, found.ledger) == (str(tmp_path / "prompts"), "/elsewhere")
+
+
+def test_a_file_of_withheld_reviews_is_beside_the_configuration(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "reviews: {withheld: test.parquet}\n")).reviews.withheld == str(
+        tmp_path / "test.parquet"
+    )

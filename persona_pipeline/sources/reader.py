@@ -1,6 +1,7 @@
 """Input lines to `reviews`, `items` and `rejected_reviews` (Spark).
 
-Every line ends in exactly one place: a row, a rejection with a typed reason, or the count of reviews not yet due.
+Every line ends in exactly one place: a row, a rejection with a typed reason, or the count of reviews not yet due or
+withheld for a backtest.
 """
 
 from dataclasses import dataclass
@@ -21,12 +22,13 @@ NOT_FAULTS = ("repeated",)
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Lines of one kind: good rows and refused lines. Reviews written at or after `as_of` are in neither."""
+    """Lines of one kind: good rows and refused lines. Reviews written at or after `as_of`, or withheld, are in neither."""
 
     rows: DataFrame
     rejected: DataFrame
     lines: int
     not_yet: int
+    withheld: int = 0
 
 
 def read_lines(spark: SparkSession, files: list[Path]) -> DataFrame:
@@ -63,8 +65,14 @@ def timestamp_column(text: Column) -> Column:
     return F.when(whole.rlike(r"^\d{1,14}$"), epoch).when(whole.rlike(r"^\d{4}-"), F.try_to_timestamp(whole))
 
 
-def parse_reviews(lines: DataFrame, adapter: Adapter, config: ReviewsConfig, as_of: date) -> Parsed:
-    """Canonical reviews written before `as_of`, one per user and item. `lines` should be persisted: it is scanned twice."""
+def parse_reviews(
+    lines: DataFrame, adapter: Adapter, config: ReviewsConfig, as_of: date, withheld: DataFrame | None = None
+) -> Parsed:
+    """Canonical reviews written before `as_of`, one per user and item. `lines` should be persisted: it is scanned twice.
+
+    `withheld` (column review_id) is left out last: an older review of the same user and item, which the withheld one
+    stands for, stays out with it.
+    """
     record = _record(lines, adapter.reviews)
     rating = _field(adapter.reviews, "rating").try_cast("double")
     when = timestamp_column(_field(adapter.reviews, "timestamp"))
@@ -96,7 +104,11 @@ def parse_reviews(lines: DataFrame, adapter: Adapter, config: ReviewsConfig, as_
     deduplicated = due.withColumn("reason", F.coalesce("reason", _repeat_reason())).persist()
     total, kept = lines.count(), deduplicated.count()
     rows = deduplicated.where("reason IS NULL").drop("line", "reason", "detail")
-    return Parsed(rows, _rejected(deduplicated, "reviews"), total, total - kept)
+    left_out = 0
+    if withheld is not None:
+        left_out = rows.join(withheld, "review_id", "left_semi").count()
+        rows = rows.join(withheld, "review_id", "left_anti")
+    return Parsed(rows, _rejected(deduplicated, "reviews"), total, total - kept, left_out)
 
 
 def parse_items(lines: DataFrame, adapter: Adapter, config: ReviewsConfig) -> Parsed:

@@ -173,3 +173,19 @@ def test_real_reviews_are_all_accounted_for(spark: "SparkSession") -> None:
     kept, refused = parsed.rows.count(), parsed.rejected.count()
     assert (parsed.lines, parsed.not_yet) == (2972, 0)
     assert (kept, refused) == (2965, 7)
+
+
+def test_withheld_reviews_are_counted_and_never_rejected(spark: "SparkSession", tmp_path: Path) -> None:
+    from persona_pipeline.sources import reader
+
+    older = {**GOOD, "review_id": "older", "timestamp": GOOD["timestamp"] - 1}  # type: ignore[operator]
+    lines = [older, {**GOOD, "review_id": "newer"}, {**GOOD, "review_id": "other", "item_id": "i2"}]
+    path = tmp_path / "r.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    withheld = spark.createDataFrame([("newer",), ("unknown",)], "review_id string")
+    read = reader.read_lines(spark, [path]).persist()
+    parsed = reader.parse_reviews(read, adapter("jsonl"), ReviewsConfig(), AS_OF, withheld)
+    # The older review of the same item does not take the withheld one's place.
+    assert [row["review_id"] for row in parsed.rows.collect()] == ["other"]
+    assert [row["reason"] for row in parsed.rejected.collect()] == ["repeated"]
+    assert (parsed.lines, parsed.not_yet, parsed.withheld) == (3, 0, 1)

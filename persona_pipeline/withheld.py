@@ -1,0 +1,35 @@
+"""The file of withheld review ids: what a backtest keeps from a night, written and read in one place."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from persona_pipeline.errors import PipelineError
+
+COLUMN = "review_id"
+
+
+def write_withheld(path: Path, review_ids: pa.ChunkedArray) -> None:
+    """Keep the ids, sorted, so that the same ids make the same file. The folder must exist."""
+    partial = path.with_name(f"{path.name}.partial")
+    pq.write_table(pa.table({COLUMN: review_ids.cast(pa.string())}).sort_by(COLUMN), partial)
+    partial.replace(path)
+
+
+def check_withheld(path: Path) -> Path:
+    """The file, if it is one of review ids. Raises PipelineError naming it where it is missing or holds something else."""
+    if not path.is_file():
+        raise PipelineError(f"reviews.withheld: {path}: no such file; expected Parquet with a column {COLUMN}")
+    try:
+        schema = pq.read_schema(path)
+    except pa.ArrowInvalid as error:
+        raise PipelineError(f"reviews.withheld: {path} is not a Parquet file: {error}") from error
+    if COLUMN not in schema.names or not _is_text(schema.field(COLUMN).type):
+        found = ", ".join(f"{field.name} ({field.type})" for field in schema) or "none"
+        raise PipelineError(f"reviews.withheld: {path} needs a column {COLUMN} of strings; its columns: {found}")
+    return path
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
