@@ -89,7 +89,7 @@ def tuning_day(warehouse: Warehouse, day: date) -> date:
         raise ConfigError(
             f"--split {day}: no review was written on or after that day; the newest is of {newest or 'none'}"
         )
-    moved = day - (newest.date() + timedelta(days=1) - day)
+    moved: date = day - (newest.date() + timedelta(days=1) - day)
     if oldest.date() >= moved:
         raise ConfigError(
             f"--split {day}: the test spans {(day - moved).days} days, and no review is older than {moved}, where as long a "
