@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nights import run_night
+from rich.console import Console
 
+from persona_pipeline.nights import ORDER, Night
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.files import input_files, night_after_newest, parse_timestamp, read_lines
 from persona_pipeline.warehouse import Warehouse
@@ -24,10 +25,11 @@ NEW_SHARE = 0.05
 def main(root: Path, source: str, reviews: Path, items: Path | None) -> dict[str, Any]:
     """Three nights: the first, the first again, the next."""
     first, second = _first_night(reviews, source), night_after_newest(reviews, adapter(source))
+    console = Console(stderr=True, highlight=False)
     nights, versions = {}, {}
     for name, as_of in (("first", first), ("rerun", first), ("next", second)):
-        print(f"{name}: as of {as_of}", file=sys.stderr, flush=True)
-        nights[name] = run_night(root, as_of.isoformat(), source, reviews, items)
+        console.print(f"{name}: as of {as_of}")
+        nights[name] = Night(root, as_of, "local", source, reviews, items).run(ORDER, console)
         versions[name] = Warehouse(root).versions()
     redone = {name: _redone(summaries) for name, summaries in nights.items()}
     return {"rerun_changed_tables": sum(versions["first"][t] != v for t, v in versions["rerun"].items()), **redone}

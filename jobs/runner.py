@@ -18,6 +18,7 @@ from typing import Any
 
 from persona_pipeline.config import PipelineConfig, load_config, parse_as_of
 from persona_pipeline.errors import PipelineError, TransientError
+from persona_pipeline.nights import TRY_AGAIN
 from persona_pipeline.publish.releases import Release, parent_of
 from persona_pipeline.warehouse import Warehouse, read_summaries, write_summary
 
@@ -39,8 +40,7 @@ class Night:
         return str(summaries["encoders"]["encoder_id"])
 
 
-FAULT = 65  # EX_DATAERR: Airflow does not retry a job that ends with it
-TRY_AGAIN = 75  # EX_TEMPFAIL: it does
+FAULT = 65  # EX_DATAERR: Airflow does not retry a job that ends with it; with TRY_AGAIN it does
 
 Job = Callable[[Night, argparse.Namespace], dict[str, Any]]
 

@@ -2,12 +2,10 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from rich.markup import escape
 
 from persona_pipeline.config import load_config, parse_as_of
 from persona_pipeline.errors import PipelineError
+from persona_pipeline.progress import brief, events
 from persona_pipeline.publish.readers import show_top
 from persona_pipeline.publish.releases import read_released, served
 from persona_pipeline.sources.adapters import adapter
@@ -24,7 +23,6 @@ from persona_pipeline.sources.files import check_files, night_after_newest
 from persona_pipeline.warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parents[1]
-_PROGRESS = re.compile(r"\b(?:answered|embedded) \d+ of \d+ [^\[]+")  # as the jobs log it, before Airflow's own words
 _SHOWN_USERS = 3
 _SHOWN_ITEMS = 3
 
@@ -125,7 +123,7 @@ def _follow(airflow: subprocess.Popen[str], log: Path, console: Console) -> str 
     running = ""
     assert airflow.stdout is not None
     with log.open("w", encoding="utf-8") as kept, console.status("starting Airflow") as status:
-        for event in _events(airflow.stdout, kept):
+        for event in events(airflow.stdout, kept):
             job = event.get("job", running)
             if event["event"] == "started":
                 running = job
@@ -135,7 +133,7 @@ def _follow(airflow: subprocess.Popen[str], log: Path, console: Console) -> str 
             elif event["event"] == "finished":
                 finished.add(job)
                 console.print(
-                    f"  [green]✓[/] {job:<16} {event['seconds']:>6.1f} s  [dim]{escape(_brief(event))}[/]",
+                    f"  [green]✓[/] {job:<16} {event['seconds']:>6.1f} s  [dim]{escape(brief(event))}[/]",
                     soft_wrap=True,
                 )
             else:
@@ -144,44 +142,6 @@ def _follow(airflow: subprocess.Popen[str], log: Path, console: Console) -> str 
     if airflow.wait() != 0 or "releases" not in finished:
         return error or "the night did not end in a release"
     return None
-
-
-def _events(lines: Iterator[str] | Any, kept: Any) -> Iterator[dict[str, Any]]:
-    """The jobs' own JSON lines, wherever in Airflow's log lines they stand, and how far a long one is."""
-    decoder = json.JSONDecoder()
-    for line in lines:
-        kept.write(line)
-        kept.flush()
-        start = line.find('{"job": ')
-        if start < 0:
-            if progress := _PROGRESS.search(line):
-                yield {"event": "progress", "text": progress[0].strip()}
-            continue
-        try:
-            event, _ = decoder.raw_decode(line[start:])
-        except ValueError:
-            continue
-        if "event" in event:
-            yield event
-
-
-def _brief(event: dict[str, Any]) -> str:
-    """A job's summary in a few words."""
-    parts = []
-    for result in [*event.get("written", []), *([event["candidate"]] if "candidate" in event else [])]:
-        changes = [
-            f"{mark}{result[kind]:,}"
-            for mark, kind in (("+", "inserted"), ("~", "updated"), ("-", "deleted"))
-            if result[kind]
-        ]
-        parts.append(f"{result['table']} {' '.join(changes) or 'unchanged'}")
-    counts = {k: v for k, v in event.items() if isinstance(v, int) and not isinstance(v, bool) and k != "seconds"}
-    if "llm" in event:
-        counts |= {"requests asked": event["llm"]["asked"], "answers on record": event["llm"]["cached"]}
-        counts |= event["llm"]["outcomes"]
-    parts += [f"{name.replace('_', ' ')} {value:,}" for name, value in counts.items()]
-    parts += [str(event[key]) for key in ("verdict", "report") if key in event]
-    return ", ".join(parts)
 
 
 def _show_results(root: Path, seconds: float, console: Console) -> None:

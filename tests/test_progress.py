@@ -1,9 +1,9 @@
-"""What `make nightly` picks out of Airflow's log."""
+"""What people are shown of the jobs' output, as it stands in Airflow's log."""
 
 import io
 from typing import Any
 
-from persona_pipeline import nightly
+from persona_pipeline.progress import brief, events
 
 LOG = """2026-11-22T10:00:00.000000Z [info     ] Running command: ['bash', '-c', ...] [airflow.task.hooks] loc=subprocess.py:88
 2026-11-22T10:00:01.000000Z [info     ] {"job": "extraction_shard", "event": "started"} [airflow.task.hooks] loc=subprocess.py:106
@@ -15,7 +15,7 @@ LOG = """2026-11-22T10:00:00.000000Z [info     ] Running command: ['bash', '-c',
 
 def test_events_and_progress_are_found_in_airflows_lines() -> None:
     kept = io.StringIO()
-    found = list(nightly._events(io.StringIO(LOG), kept))
+    found = list(events(io.StringIO(LOG), kept))
     assert found == [
         {"job": "extraction_shard", "event": "started"},
         {"event": "progress", "text": "answered 37 of 173 requests, 6 tokens/s, 53 min left"},
@@ -28,6 +28,6 @@ def test_a_summary_in_a_few_words() -> None:
     usage = {"asked": 63, "cached": 5, "outcomes": {"ok": 62, "invalid_json": 1}}
     event: dict[str, Any] = {"job": "review_aspects", "event": "finished", "seconds": 1.0, "reviews": 53, "llm": usage}
     event["written"] = [{"table": "review_aspects", "version": 1, "inserted": 53, "updated": 0, "deleted": 0}]
-    assert nightly._brief(event) == (
+    assert brief(event) == (
         "review_aspects +53, reviews 53, requests asked 63, answers on record 5, ok 62, invalid json 1"
     )

@@ -1,0 +1,46 @@
+"""What jobs say about themselves while they run, picked out of their output or Airflow's log, for a terminal."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+_PROGRESS = re.compile(r"\b(?:answered|embedded) \d+ of \d+ [^\[]+")  # as the jobs log it, before Airflow's own words
+
+
+def events(lines: Iterable[str], kept: IO[str]) -> Iterator[dict[str, Any]]:
+    """The jobs' own JSON lines, wherever in Airflow's log lines they stand, and how far a long one is."""
+    decoder = json.JSONDecoder()
+    for line in lines:
+        kept.write(line)
+        kept.flush()
+        start = line.find('{"job": ')
+        if start < 0:
+            if progress := _PROGRESS.search(line):
+                yield {"event": "progress", "text": progress[0].strip()}
+            continue
+        try:
+            event, _ = decoder.raw_decode(line[start:])
+        except ValueError:
+            continue
+        if "event" in event:
+            yield event
+
+
+def brief(event: dict[str, Any]) -> str:
+    """A job's summary in a few words."""
+    parts = []
+    for result in [*event.get("written", []), *([event["candidate"]] if "candidate" in event else [])]:
+        changes = [
+            f"{mark}{result[kind]:,}"
+            for mark, kind in (("+", "inserted"), ("~", "updated"), ("-", "deleted"))
+            if result[kind]
+        ]
+        parts.append(f"{result['table']} {' '.join(changes) or 'unchanged'}")
+    counts = {k: v for k, v in event.items() if isinstance(v, int) and not isinstance(v, bool) and k != "seconds"}
+    if "llm" in event:
+        counts |= {"requests asked": event["llm"]["asked"], "answers on record": event["llm"]["cached"]}
+        counts |= event["llm"]["outcomes"]
+    parts += [f"{name.replace('_', ' ')} {value:,}" for name, value in counts.items()]
+    parts += [str(event[key]) for key in ("verdict", "report") if key in event]
+    return ", ".join(parts)
