@@ -62,7 +62,7 @@ def judge(
     if not len(served):
         return Verdict(False, ["no user to compare the encoders on"], 0.0, 0.0, 0.0, ())
     overall = compare(candidate, served, draws, seed)
-    difference, low, high = (float(part[0]) for part in (overall.value, overall.low, overall.high))
+    difference, low, high = (float(part) for part in (overall.value, overall.low, overall.high))
     judged = _differences(served, candidate, slices, draws, seed)
     worse = [part for part in judged if part.worse]
     enough = low > -margin
@@ -88,10 +88,8 @@ def _differences(
 ) -> list[SliceDifference]:
     large = {name: users for name, users in slices.items() if users.sum() >= MIN_USERS and not users.all()}
     found = {name: compare(candidate[users], served[users], draws, seed) for name, users in large.items()}
-    adjusted = holm([float(part.p_value[0]) for part in found.values()])
+    adjusted = holm([float(part.p_value) for part in found.values()])
     return [
-        SliceDifference(
-            name, int(large[name].sum()), float(part.value[0]), float(part.low[0]), float(part.high[0]), float(p)
-        )
+        SliceDifference(name, int(large[name].sum()), float(part.value), float(part.low), float(part.high), float(p))
         for (name, part), p in zip(found.items(), adjusted, strict=True)
     ]

@@ -1,7 +1,7 @@
 """How sure a mean over users is: bootstrap over users, paired comparison of two models, correction for many comparisons.
 
 Users are what is drawn, since a list's places are not independent of each other (Efron and Tibshirani 1993, chapters 13
-and 16). All values of one call share their draws, so the figures of many models cost one matrix product.
+and 16). All values of one call share their draws, so that the figures of many models cost one matrix product.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _BLOCK = 1 << 22  # cells of (draws, users) held at once: 32 MiB
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Means of columns of per-user values, (columns,) float64 each.
+    """Means of per-user values; each field has the shape of one user's values.
 
     Attributes:
         value: mean over users.
@@ -32,14 +32,14 @@ class Estimate:
 
 
 def estimate(values: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Means of per-user values, (users, columns), with their intervals. Raises ValueError without users.
+    """Means over users of values (users, ...), one or many a user, with their intervals. Raises ValueError without users.
 
     The p value is the smallest level at which the percentile interval leaves 0 out: twice the smaller share of draws at
     or beyond 0 on either side, counting the observed sample as one more draw (Davison and Hinkley 1997, section 4.4).
     """
     if not len(values):
         raise ValueError("there is no mean of no users")
-    means = bootstrap_means(values, draws, seed)
+    means = bootstrap_means(values.reshape(len(values), -1), draws, seed).reshape(draws, *values.shape[1:])
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     rounded = np.round(means, 12)  # sums that cancel leave 1e-17, which is 0
     sides = [(1 + side.sum(axis=0)) / (1 + draws) for side in (rounded <= 0, rounded >= 0)]
@@ -47,10 +47,10 @@ def estimate(values: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Estimate:
 
 
 def compare(candidate: np.ndarray, reference: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Paired: the mean of candidate - reference, per-user values (users,) of the same users in the same order."""
+    """Paired: the mean of candidate - reference, values (users, ...) of the same users in the same order."""
     if candidate.shape != reference.shape:
         raise ValueError(f"{len(candidate)} and {len(reference)} users cannot be paired")
-    return estimate((candidate - reference)[:, None], draws, seed)
+    return estimate(candidate - reference, draws, seed)
 
 
 def bootstrap_means(values: np.ndarray, draws: int, seed: int) -> np.ndarray:
