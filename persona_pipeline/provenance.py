@@ -1,8 +1,14 @@
 """What a thing was made from, as a hash."""
 
 import hashlib
+from collections.abc import Iterable
+from pathlib import Path
 
 from persona_pipeline.warehouse import Warehouse
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_CODE = (".py", ".jinja2", ".yaml", ".json")
 
 
 def reviews_digest(warehouse: Warehouse) -> str:
@@ -13,3 +19,19 @@ def reviews_digest(warehouse: Warehouse) -> str:
     """
     found = warehouse.query("SELECT review_id FROM reviews", ["reviews"])["review_id"].to_pylist()
     return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """sha256, in hexadecimal, over names and content of files, in the order given."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as stream:
+            digest.update(f"{path.name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def code_digest() -> str:
+    """Hash of what the jobs run: the library with its prompts, packs and profiles, the jobs themselves and the contracts."""
+    folders = [ROOT / name for name in ("persona_pipeline", "jobs", "schemas")]
+    files = (path for folder in folders for path in folder.rglob("*") if path.suffix in _CODE)
+    return files_digest(sorted(files))

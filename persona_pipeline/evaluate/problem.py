@@ -1,0 +1,80 @@
+"""The nights of a backtest as arrays: who is to be foretold what, from which interactions, for every model alike."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from persona_pipeline.collaborative.interactions import Interactions
+from persona_pipeline.evaluate.metrics import Truth
+from persona_pipeline.evaluate.slices import Slice, make_slices
+from persona_pipeline.warehouse import Warehouse
+
+_IN_TIME_ORDER = """
+SELECT user_id, item_id, date_diff('day', DATE '1970-01-01', (reviewed_at AT TIME ZONE 'UTC')::DATE) AS day
+FROM reviews ORDER BY reviewed_at, source_file, source_line
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is given and what is asked. Items are places in one catalogue, that of every review and all metadata.
+
+    Attributes:
+        user_ids: (users,) who is judged, sorted.
+        truth: their withheld items.
+        tuning: interactions known while tuning; every interaction counts, whatever its rating.
+        validation: rows of `tuning.user_ids` and items, the interactions to tune against, (n,) each.
+        test: interactions known at test time.
+    """
+
+    user_ids: np.ndarray
+    truth: Truth
+    tuning: Interactions
+    validation: tuple[np.ndarray, np.ndarray]
+    test: Interactions
+
+    @property
+    def item_ids(self) -> np.ndarray:
+        """(items,) the catalogue, sorted."""
+        return self.test.item_ids
+
+    @property
+    def users(self) -> np.ndarray:
+        """(users,) the judged users' rows of `test.user_ids`."""
+        return np.searchsorted(self.test.user_ids, self.user_ids)
+
+    def slices(self) -> dict[str, Slice]:
+        """Slices of users and targets by their training interactions."""
+        met = np.bincount(self.test.users, minlength=len(self.test.user_ids))
+        return make_slices(self.truth, met[self.users], self.test.counts())
+
+
+def make_problem(
+    everything: Warehouse, tuning: Warehouse, test: Warehouse, validation: pa.Table, truth: pa.Table
+) -> Problem:
+    """Gather it from `reviews` of the nights.
+
+    Args:
+        everything: the warehouse nothing is withheld from; its `items` are the catalogue.
+        tuning, test: the nights; every user of `validation` and of `truth` has reviews there.
+        validation, truth: user_id and item_id of the interactions to foretell.
+    """
+    catalogue = _texts(everything.query("SELECT item_id FROM items", ["items"])["item_id"])
+    known = [_interactions(night, catalogue) for night in (tuning, test)]
+    wanted = truth.sort_by([("user_id", "ascending"), ("item_id", "ascending")])
+    user_ids, sizes = np.unique(_texts(wanted["user_id"]), return_counts=True)
+    items = np.searchsorted(known[1].item_ids, _texts(wanted["item_id"]))
+    rows = np.searchsorted(known[0].user_ids, _texts(validation["user_id"]))
+    asked = np.searchsorted(known[0].item_ids, _texts(validation["item_id"]))
+    return Problem(user_ids, Truth(items, np.concatenate([[0], np.cumsum(sizes)])), known[0], (rows, asked), known[1])
+
+
+def _interactions(night: Warehouse, catalogue: np.ndarray) -> Interactions:
+    found = night.query(_IN_TIME_ORDER, ["reviews"])
+    return Interactions.build(_texts(found["user_id"]), _texts(found["item_id"]), found["day"].to_numpy(), catalogue)
+
+
+def _texts(column: pa.ChunkedArray) -> np.ndarray:
+    texts: np.ndarray = column.to_numpy(zero_copy_only=False).astype(str)
+    return texts
