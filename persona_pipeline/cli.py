@@ -130,6 +130,26 @@ def diff(
 
 
 @app.command()
+def evaluate_ranking(
+    candidates: Annotated[Path, typer.Option(help="JSON lines: user_id, results of item_id, best first.")],
+    ground_truth: Annotated[Path, typer.Option(help="JSON lines: user_id, item_id.")],
+    reviews: Annotated[
+        Path | None, typer.Option(help="Training interactions, JSON lines: user_id, item_id. Adds the slices.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Judge a ranking in the paper's published formats: HIT, MRR, NDCG, recall and precision, with intervals."""
+    from persona_pipeline.evaluate.published import evaluate_published
+    from persona_pipeline.evaluate.ranking import show_ranking
+
+    ranking = evaluate_published(candidates, ground_truth, reviews)
+    if as_json:
+        typer.echo(ranking.model_dump_json())
+    else:
+        show_ranking(ranking, console)
+
+
+@app.command()
 def tables(
     output: Annotated[Path | None, typer.Option(help="Markdown file to write; default: standard output.")] = None,
 ) -> None:

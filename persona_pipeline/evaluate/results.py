@@ -1,0 +1,209 @@
+"""Lists of several models to rows of `evaluation_metrics`, to per-user values, and to tables a person compares.
+
+Every model is judged on the same users, and each against one reference model, user by user. A model with several seeds
+has rows of its own for each; a person sees the mean over its seeds.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.evaluate.intervals import Estimate, compare, estimate
+from persona_pipeline.evaluate.metrics import CUTOFFS, METRICS, Truth, average_popularity, coverage, per_user
+from persona_pipeline.evaluate.slices import ALL, Slice
+from persona_pipeline.terminal import counted, one_line
+
+Row = dict[str, Any]
+
+SHOWN = ("ndcg@10", "hit@10")
+
+_DIGITS = 9  # rows are the same on any machine, whatever the order it adds in
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One run of a model: `ranked` (users, k) as `metrics.per_user` takes it, `settings` as they were tuned."""
+
+    model: str
+    seed: int
+    settings: Mapping[str, object]
+    ranked: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Per-user values of every run.
+
+    Attributes:
+        runs: what was evaluated.
+        reference: the model the others are held against.
+        columns: metrics and cut-offs, `ndcg@10`.
+        values: by slice with users, (users in it, runs, columns).
+        lists: by metric and cut-off, (runs,) figures of all lists together: `coverage@10`, `average_popularity@10`.
+    """
+
+    runs: tuple[Evaluated, ...]
+    reference: str
+    columns: tuple[str, ...]
+    values: Mapping[str, np.ndarray]
+    lists: Mapping[str, np.ndarray]
+
+    def rows(self, evaluation_id: str, as_of: date, data: str, split: str) -> pa.Table:
+        """Rows of `evaluation_metrics`: every run, slice, metric and cut-off.
+
+        The reference of a run is the reference model's run with the same seed, else its first.
+        """
+        common = {"evaluation_id": evaluation_id, "as_of": as_of, "data": data, "split": split}
+        rows: list[Row] = []
+        for name, values in self.values.items():
+            own = estimate(values)
+            difference = compare(values, values[:, reference_runs(self.runs, self.reference)])
+            for place in np.ndindex(own.value.shape):
+                run = self.runs[place[0]]
+                row = _row(run, name, self.columns[place[1]], len(values), _figures(own, place))
+                if run.model != self.reference:
+                    row |= {"reference": self.reference, **_differences(difference, place)}
+                rows.append(common | row)
+        for column, figures in self.lists.items():
+            for run, figure in zip(self.runs, figures, strict=True):
+                rows.append(common | _row(run, ALL, column, len(self.values[ALL]), {"value": _rounded(figure)}))
+        contract = load_contract("evaluation_metrics")
+        return contract.conform(pa.Table.from_pylist(rows, schema=contract.arrow_schema()))
+
+    def per_user(self, user_ids: Sequence[str]) -> pa.Table:
+        """Every user's values under every run: user_id, model, seed, and a column for each metric and cut-off.
+
+        `user_ids` are those of the truth's users, in its order.
+        """
+        values = self.values[ALL]
+        users, runs, _ = values.shape
+        columns = {
+            "user_id": pa.array(user_ids, pa.string()).take(np.tile(np.arange(users), runs)),
+            "model": pa.array([run.model for run in self.runs], pa.string()).take(np.repeat(np.arange(runs), users)),
+            "seed": pa.array(np.repeat([run.seed for run in self.runs], users), pa.int32()),
+        }
+        metrics = {name: pa.array(values[:, :, place].T.ravel()) for place, name in enumerate(self.columns)}
+        return pa.table(columns | metrics)
+
+
+def evaluate(
+    models: Sequence[Evaluated],
+    truth: Truth,
+    slices: Mapping[str, Slice],
+    counts: np.ndarray,
+    reference: str,
+    cutoffs: Sequence[int] = CUTOFFS,
+) -> Results:
+    """Judge every run on every slice; slices without users are left out.
+
+    Args:
+        models: the runs; (model, seed) is unique.
+        truth: at least one relevant item of each user.
+        slices: from `slices.make_slices`; `all` must be among them.
+        counts: (items,) training interactions of each item of the catalogue.
+        reference: model the others are held against.
+        cutoffs: list lengths to look at; lists are padded to the largest.
+
+    Memory: users x slices x runs x columns float64.
+
+    Raises ValueError where the reference is missing, a run is there twice, or lists and truth do not fit.
+    """
+    runs = [(run.model, run.seed) for run in models]
+    if len(set(runs)) < len(runs):
+        raise ValueError(f"a model and seed are there twice: {sorted(runs)}")
+    reference_runs(models, reference)
+    columns = tuple(f"{metric}@{k}" for k in cutoffs for metric in METRICS)
+    values = {
+        name: np.stack([_values(run.ranked, truth, part, columns, cutoffs) for run in models], axis=1)
+        for name, part in slices.items()
+        if part.users.any()
+    }
+    lists = {}
+    for k in cutoffs:
+        heads = [run.ranked[:, :k] for run in models]
+        lists[f"coverage@{k}"] = np.array([coverage(head, len(counts)) for head in heads])
+        lists[f"average_popularity@{k}"] = np.array([average_popularity(head, counts) for head in heads])
+    return Results(tuple(models), reference, columns, values, lists)
+
+
+def reference_runs(runs: Sequence[Evaluated], reference: str) -> list[int]:
+    """For each run the place of the run it is held against. Raises ValueError where the reference is not among them."""
+    by_seed = {run.seed: place for place, run in reversed(list(enumerate(runs))) if run.model == reference}
+    if not by_seed:
+        raise ValueError(f"the reference {reference} is none of {', '.join(sorted({run.model for run in runs}))}")
+    first = min(by_seed.values())
+    return [by_seed.get(run.seed, first) for run in runs]
+
+
+def show(results: Results, console: Console, metrics: Sequence[str] = SHOWN) -> None:
+    """Print a table for each slice: models, each the mean over its seeds, with intervals and differences to the reference."""
+    models = list(dict.fromkeys(run.model for run in results.runs))
+    members = [[place for place, run in enumerate(results.runs) if run.model == model] for model in models]
+    reference = models.index(results.reference)
+    for name, values in results.values.items():
+        means = np.stack([values[:, runs].mean(axis=1) for runs in members], axis=1)  # (users, models, columns)
+        own, difference = estimate(means), compare(means, means[:, [reference]])
+        table = Table(title=f"{name}: {counted(len(values), 'user')}", title_justify="left", box=None, pad_edge=False)
+        table.add_column("model", overflow="fold")
+        table.add_column("seeds", justify="right")
+        for metric in metrics:
+            table.add_column(metric, no_wrap=True)
+            table.add_column(f"against {results.reference}", overflow="fold")
+        for row, model in enumerate(models):
+            cells = []
+            for place in ((row, results.columns.index(metric)) for metric in metrics):
+                cells += [told(own, place), "" if row == reference else told_difference(difference, place)]
+            table.add_row(one_line(model, 40), str(len(members[row])), *cells)
+        console.print(table, "")
+
+
+def told(own: Estimate, place: tuple[int, ...] = ()) -> str:
+    """A mean and its interval: .0994 (.0871-.1123)."""
+    value, low, high = (f"{float(part[place]):.4f}" for part in (own.value, own.low, own.high))
+    return f"{value} ({low}-{high})"
+
+
+def told_difference(difference: Estimate, place: tuple[int, ...]) -> str:
+    """A difference, its interval and p value."""
+    value, low, high = (f"{float(part[place]):+.4f}" for part in (difference.value, difference.low, difference.high))
+    return f"{value} ({low} to {high}) p={float(difference.p_value[place]):.3f}"
+
+
+def _values(
+    ranked: np.ndarray, truth: Truth, part: Slice, columns: Sequence[str], cutoffs: Sequence[int]
+) -> np.ndarray:
+    """(users in the slice, columns)."""
+    found = per_user(ranked[part.users], truth.only(part.targets).of(part.users), cutoffs)
+    return np.stack([found[column] for column in columns], axis=1)
+
+
+def _row(run: Evaluated, slice_name: str, column: str, users: int, figures: Row) -> Row:
+    metric, cutoff = column.split("@")
+    about = {"model": run.model, "seed": run.seed, "slice": slice_name, "metric": metric, "cutoff": int(cutoff)}
+    return about | {"users": users, "settings": json.dumps(run.settings, sort_keys=True)} | figures
+
+
+def _figures(own: Estimate, place: tuple[int, ...]) -> Row:
+    return {name: _rounded(getattr(own, name)[place]) for name in ("value", "low", "high")}
+
+
+def _differences(difference: Estimate, place: tuple[int, ...]) -> Row:
+    found = _figures(difference, place)
+    return {
+        "difference": found["value"],
+        "difference_low": found["low"],
+        "difference_high": found["high"],
+        "p_value": _rounded(difference.p_value[place]),
+    }
+
+
+def _rounded(figure: float) -> float:
+    return round(float(figure), _DIGITS)
