@@ -1,0 +1,102 @@
+"""Interactions of users and items as arrays: what every collaborative model is fitted on and scores from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import csr_array
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """One row per user and item that met, ordered by user, each user's oldest first.
+
+    `user_ids` (users,) and `item_ids` (items,) are sorted and name the rows and columns of every matrix here; those of
+    either without an interaction are allowed. `users`, `items` (n,) int64 are places in them, `days` (n,) int64 day
+    numbers; only their differences matter.
+    """
+
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    users: np.ndarray
+    items: np.ndarray
+    days: np.ndarray
+
+    @classmethod
+    def build(
+        cls,
+        user_ids: Sequence[str] | np.ndarray,
+        item_ids: Sequence[str] | np.ndarray,
+        days: Sequence[int] | np.ndarray,
+        catalogue: Sequence[str] | np.ndarray = (),
+    ) -> "Interactions":
+        """From interactions in time order: the caller has decided which of two on one day came first.
+
+        A user who met an item again met it at the newest of those times only. `catalogue` names items that may be
+        recommended whether or not anyone met them.
+
+        Raises:
+            ValueError: the columns differ in length, or a user's days go back.
+        """
+        stamps = np.asarray(days, dtype=np.int64)
+        if not len(user_ids) == len(item_ids) == len(stamps):
+            raise ValueError(f"columns differ in length: {len(user_ids)}, {len(item_ids)}, {len(stamps)}")
+        known_users, users = np.unique(np.asarray(user_ids, dtype=np.str_), return_inverse=True)
+        met = np.asarray(item_ids, dtype=np.str_)
+        known_items = np.unique(np.concatenate([met, np.asarray(catalogue, dtype=np.str_)]))
+        items = np.searchsorted(known_items, met)
+        by_user = np.argsort(users, kind="stable")
+        rows = by_user[_newest_of_pair(users[by_user] * len(known_items) + items[by_user])]
+        built = cls(known_users, known_items, users[rows].astype(np.int64), items[rows].astype(np.int64), stamps[rows])
+        if np.any((np.diff(built.days) < 0) & (np.diff(built.users) == 0)):
+            raise ValueError("interactions are not in time order: the days of a user go back")
+        return built
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def counts(self) -> np.ndarray:
+        """Users of each item, (items,) int64."""
+        return np.bincount(self.items, minlength=len(self.item_ids))
+
+    def matrix(self, age_half_life_days: float | None = None) -> csr_array:
+        """Who met what, (users, items): 1 where they met, or `age_weights`; 0 elsewhere."""
+        return self._table(self.age_weights(age_half_life_days))
+
+    def age_weights(self, half_life_days: float | None) -> np.ndarray:
+        """0.5 ** (days before the newest interaction of all / half-life), (n,); 1 without a half-life.
+
+        What old interactions teach fades with the catalogue's age, whoever's they are; `recency` is within one history.
+        """
+        if half_life_days is None or not len(self):
+            return np.ones(len(self))
+        weights: np.ndarray = 0.5 ** ((self.days.max() - self.days) / half_life_days)
+        return weights
+
+    def recency(self) -> np.ndarray:
+        """Each interaction's place in its user's history, (n,) int64; 0 is the user's newest."""
+        ends = np.cumsum(np.bincount(self.users, minlength=len(self.user_ids)))
+        newest_first: np.ndarray = ends[self.users] - 1 - np.arange(len(self))
+        return newest_first
+
+    def histories(self, half_life: float | None) -> csr_array:
+        """Weights of each user's items, (users, items): 0.5 ** (place / half_life), newest at place 0; 1 without one.
+
+        Rows are not normalised: a longer history weighs more in all. Scores are scaled by user afterwards.
+        """
+        return self._table(np.ones(len(self)) if half_life is None else 0.5 ** (self.recency() / half_life))
+
+    def without(self, mask: np.ndarray) -> "Interactions":
+        """The same users and items less the interactions where `mask` (n,) is true."""
+        keep = ~np.asarray(mask, dtype=bool)
+        return replace(self, users=self.users[keep], items=self.items[keep], days=self.days[keep])
+
+    def _table(self, weights: np.ndarray) -> csr_array:
+        shape = (len(self.user_ids), len(self.item_ids))
+        return csr_array((weights, (self.users, self.items)), shape=shape)
+
+
+def _newest_of_pair(pairs: np.ndarray) -> np.ndarray:
+    """Places of each pair's last occurrence, in their own order."""
+    _, from_end = np.unique(pairs[::-1], return_index=True)
+    return np.sort(len(pairs) - 1 - from_end)

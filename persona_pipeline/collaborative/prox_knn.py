@@ -1,0 +1,50 @@
+"""ProxKNN: items that people met soon after each other, in either order."""
+
+import numpy as np
+from pydantic import Field
+from scipy.sparse import csr_array
+
+from persona_pipeline.collaborative.interactions import Interactions
+from persona_pipeline.collaborative.item_item import ItemItemModel
+from persona_pipeline.collaborative.model import AgeingConfig
+
+_LEAST_WEIGHT = 1e-3  # pairs further apart than this count for nothing
+
+
+class ProxKnnConfig(AgeingConfig):
+    """Settings of ProxKNN."""
+
+    half_life: float = Field(5, gt=0, description="steps apart in a user's history after which a pair counts half")
+    shrinkage: float = Field(5, ge=0, description="added below the fraction: distrust of pairs that few people met")
+
+
+def fit_prox_knn(interactions: Interactions, config: ProxKnnConfig) -> ItemItemModel:
+    """Similarity sum_u 0.5 ** ((distance - 1) / half_life) / (sqrt(n_i n_j) + shrinkage); symmetric, zero diagonal, CSR.
+
+    With ageing each pair counts by the product of its two weights, and n_i is the sum of squared weights.
+
+    `distance` is how many places apart the two stand in user u's history. Pairs whose weight is under a thousandth are
+    left out (beyond 50 places at the default half-life), so the cost is at most the sum of squared history lengths.
+    """
+    weights = interactions.age_weights(config.age_half_life_days)
+    nearby = _nearby(interactions, weights, config.half_life).tocoo()
+    rows, columns = nearby.coords
+    length = np.sqrt(np.bincount(interactions.items, weights**2, minlength=len(interactions.item_ids)))
+    nearby.data = nearby.data / (length[rows] * length[columns] + config.shrinkage)
+    one_way = nearby.tocsr()
+    return ItemItemModel(csr_array(one_way + one_way.T))
+
+
+def _nearby(interactions: Interactions, weights: np.ndarray, half_life: float) -> csr_array:
+    """Proximity of (earlier, later) items summed over users, (items, items)."""
+    users, items = interactions.users, interactions.items
+    shape = (len(interactions.item_ids), len(interactions.item_ids))
+    summed = csr_array(shape, dtype=np.float64)
+    furthest = 1 + int(half_life * np.log2(1 / _LEAST_WEIGHT))
+    for distance in range(1, furthest + 1):
+        same = users[:-distance] == users[distance:]
+        if not same.any():  # no history is that long
+            break
+        proximity = 0.5 ** ((distance - 1) / half_life) * (weights[:-distance] * weights[distance:])[same]
+        summed += csr_array((proximity, (items[:-distance][same], items[distance:][same])), shape=shape)
+    return summed
