@@ -44,6 +44,30 @@ def nightly(
 
 
 @app.command()
+def backtest(
+    source: Annotated[str, typer.Option(help="Adapter: amazon2018, jsonl or synthetic.")],
+    reviews: Annotated[Path, typer.Option(help="File or folder of reviews.")],
+    items: Annotated[Path | None, typer.Option(help="File or folder of item metadata.")] = None,
+    warehouse: Annotated[Path, typer.Option(help="Folder for the backtest's own warehouses.")] = Path("backtest"),
+    split: Annotated[
+        str, typer.Option(help="leave-last-out, or the first day of the test as YYYY-MM-DD.")
+    ] = "leave-last-out",
+    config: Annotated[str, typer.Option(help="Profile (local, gpu) or YAML file.")] = "local",
+    extractor: Annotated[str | None, typer.Option(help="embedded, vllm or openai.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Warehouse whose text_embeddings and llm_calls are used and added to.")
+    ] = None,
+    baselines: Annotated[bool, typer.Option(help="Tune and fit collaborative models on the same interactions.")] = True,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of every model that draws at random.")] = 1,
+) -> None:
+    """Run the jobs on part of the reviews and score them, and baselines, against the rest."""
+    from persona_pipeline.backtest import Request, run_backtest
+
+    request = Request(warehouse, source, reviews, items, split, config, extractor, cache, baselines, seeds)
+    run_backtest(request, console)
+
+
+@app.command()
 def top(
     user_id: Annotated[str, typer.Argument(help="The user.")],
     warehouse: WarehouseOption = Path("warehouse"),

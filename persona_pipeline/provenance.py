@@ -9,6 +9,7 @@ from persona_pipeline.warehouse import Warehouse
 ROOT = Path(__file__).resolve().parents[1]
 
 _CODE = (".py", ".jinja2", ".yaml", ".json")
+_JUDGING = ("backtest", "evaluate", "report")  # look at nights; nothing in a night follows from them
 
 
 def reviews_digest(warehouse: Warehouse) -> str:
@@ -30,8 +31,23 @@ def files_digest(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def code_digest() -> str:
-    """Hash of what the jobs run: the library with its prompts, packs and profiles, the jobs themselves and the contracts."""
-    folders = [ROOT / name for name in ("persona_pipeline", "jobs", "schemas")]
-    files = (path for folder in folders for path in folder.rglob("*") if path.suffix in _CODE)
-    return files_digest(sorted(files))
+def night_code() -> str:
+    """Hash of what the jobs of a night run: jobs, contracts, and the library with its prompts, packs and profiles."""
+    judging = [ROOT / "persona_pipeline" / name for name in _JUDGING]
+    return _code_digest(
+        path
+        for folder in ("persona_pipeline", "jobs", "schemas")
+        for path in (ROOT / folder).rglob("*")
+        if not any(path.is_relative_to(other) for other in judging)
+    )
+
+
+def baselines_code() -> str:
+    """Hash of what tunes and fits baselines."""
+    return _code_digest(
+        path for name in ("collaborative", "evaluate") for path in (ROOT / "persona_pipeline" / name).rglob("*")
+    )
+
+
+def _code_digest(paths: Iterable[Path]) -> str:
+    return files_digest(sorted(path for path in paths if path.suffix in _CODE))

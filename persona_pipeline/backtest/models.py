@@ -1,0 +1,93 @@
+"""Who is judged: what the test night recommends, and baselines tuned on the same interactions. Every list is kept on disk."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from persona_pipeline.backtest.nights import LENGTH, Nights, Part, digest
+from persona_pipeline.config import load_config
+from persona_pipeline.evaluate.leaks import require_nothing_withheld
+from persona_pipeline.evaluate.lists import load, recommended, save
+from persona_pipeline.evaluate.problem import Problem
+from persona_pipeline.evaluate.results import Evaluated
+from persona_pipeline.nights import ORDER
+from persona_pipeline.provenance import baselines_code
+
+MODEL = "persona"
+VALIDATION = "validation_ndcg@10"
+"""Key in a baseline's settings of what they were chosen by."""
+
+PREPARED = ORDER[: ORDER.index("encoders")]
+SCORED = ORDER[ORDER.index("encoders") : ORDER.index("releases")]
+
+
+def tuned_settings(nights: Nights, tuning: Part, validation: pa.Table) -> dict[str, Any]:
+    """Settings for `encoders` that foretell the validation interactions best, chosen on the tuning night alone."""
+    file = nights.root / "validation.parquet"
+    pq.write_table(validation.select(["user_id", "item_id"]), file)
+    return {}
+
+
+def personas(
+    nights: Nights, test: Part, problem: Problem, truth: pa.Table, settings: dict[str, Any], seed: int
+) -> Evaluated:
+    """What the test night recommends with its encoder trained under these settings, and this many seeds further on.
+
+    Raises LeakError where the night knows what was withheld from it.
+    """
+    first = load_config(nights.request.config).encoders.seed
+    night = nights.configured(test, f"test-{seed}", {**settings, "seed": first + seed})
+    kept = nights.root / "_lists" / f"{MODEL}-{seed}-{nights.made_from(night)}.parquet"
+    run = load(kept)
+    if run is None:
+        nights.run(night, SCORED)
+        require_nothing_leaked(test, truth)
+        found = recommended(test.warehouse, problem.user_ids, problem.item_ids, LENGTH)
+        run = Evaluated(MODEL, seed, load_config(night.config).encoders.model_dump(mode="json"), found)
+        save(kept, run)
+    return run
+
+
+def baselines(nights: Nights, parts: tuple[Part, Part], problem: Problem) -> Iterator[Evaluated]:
+    """Every family, tuned and fitted on what the nights know; those that draw at random once for each seed."""
+    from persona_pipeline.evaluate.baselines import tune_and_rank
+    from persona_pipeline.evaluate.families import COLLABORATIVE
+
+    made_from = digest(*(nights.made_from(part.night) for part in parts), baselines_code(), str(LENGTH))
+    for family in COLLABORATIVE:
+        drawn = any("seed" in type(config).model_fields for config in family.configs)
+        for seed in range(nights.request.seeds if drawn else 1):
+            kept = nights.root / "_lists" / f"{family.name}-{seed}-{made_from}.parquet"
+            run = load(kept)
+            if run is None:
+                started = time.monotonic()
+                with nights.console.status(f"{family.name} ..."):
+                    found = tune_and_rank(
+                        family, problem.tuning, problem.validation, problem.test, problem.users, LENGTH, seed
+                    )
+                run = Evaluated(family.name, seed, {**found.settings, VALIDATION: found.validation_ndcg}, found.lists)
+                save(kept, run)
+                told = f"{family.name:<16} {time.monotonic() - started:>6.1f} s"
+                nights.console.print(f"  [green]✓[/] {told}  [dim]validation NDCG@10 {found.validation_ndcg:.4f}[/]")
+            yield run
+
+
+def reference_of(runs: Sequence[Evaluated]) -> str:
+    """The baseline that did best on validation, which the others are held against; without baselines the first model."""
+    tuned = [run for run in runs if VALIDATION in run.settings]
+    return max(tuned, key=_validation).model if tuned else runs[0].model
+
+
+def require_nothing_leaked(part: Part, pairs: pa.Table) -> None:
+    """Raise LeakError where a night knows what was withheld from it.
+
+    `pairs` (user_id, item_id) are what is to be foretold: where an older review may be known, only they must not be.
+    """
+    require_nothing_withheld(part.warehouse, part.withheld, pairs if part.repeats else None)
+
+
+def _validation(run: Evaluated) -> float:
+    return float(str(run.settings[VALIDATION]))

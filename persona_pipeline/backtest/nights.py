@@ -1,0 +1,187 @@
+"""The three nights of a backtest: their configurations, what each must not know, what they share, what they are made from."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+
+from persona_pipeline.config import load_config, write_config
+from persona_pipeline.errors import ConfigError, PipelineError
+from persona_pipeline.evaluate.splits import leave_last_out, tuning_day, written_since
+from persona_pipeline.nights import Night, Summary
+from persona_pipeline.provenance import files_digest, night_code
+from persona_pipeline.sources.adapters import adapter
+from persona_pipeline.sources.files import check_files, night_after_newest
+from persona_pipeline.terminal import counted
+from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.withheld import write_withheld
+
+LEAVE_LAST_OUT = "leave-last-out"
+LENGTH = 20
+"""Places of a list that are judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for. `split` is leave-last-out or the first day of the test; no `as_of` means every review."""
+
+    root: Path
+    source: str
+    reviews: Path
+    items: Path | None = None
+    split: str = LEAVE_LAST_OUT
+    config: str = "local"
+    extractor: str | None = None
+    cache: Path | None = None
+    baselines: bool = True
+    seeds: int = 1
+    as_of: date | None = None
+
+    def day(self) -> date | None:
+        """First day of the test; None where the last interactions are left out. Raises ConfigError for another split."""
+        if self.split == LEAVE_LAST_OUT:
+            return None
+        try:
+            return date.fromisoformat(self.split)
+        except ValueError:
+            raise ConfigError(f"--split {self.split}: expected {LEAVE_LAST_OUT} or a date such as 2024-06-30") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A night that knows only part of the reviews.
+
+    Attributes:
+        withheld: review_id, user_id and item_id of what it must not know.
+        repeats: whether it may rightly know an older review of a withheld one's user and item.
+    """
+
+    night: Night
+    withheld: pa.Table
+    repeats: bool
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """Its tables."""
+        return Warehouse(self.night.warehouse)
+
+
+class Nights:
+    """The nights of one request. Raises ConfigError or SourceError where the request makes no sense."""
+
+    def __init__(self, request: Request, console: Console) -> None:
+        self.root, self.console = request.root.resolve(), console
+        self.request = request
+        self._cache = (request.cache or request.root).resolve()
+        self.day = request.day()
+        source = adapter(request.source)
+        files = [found.path for found in check_files(request.reviews, "reviews", source)]
+        if request.items:
+            files += [found.path for found in check_files(request.items, "items", source)]
+        load_config(request.config, self._overrides())
+        self.as_of = request.as_of or night_after_newest(request.reviews, source)
+        if self.day and self.day >= self.as_of:
+            raise ConfigError(
+                f"--split {self.day}: reviews count up to {self.as_of}, exclusive; nothing is left to test on"
+            )
+        self.inputs = digest(request.source, files_digest(files), self.as_of.isoformat())
+        self._code = night_code()
+
+    def run(self, night: Night, jobs: Sequence[str]) -> dict[str, Summary]:
+        """Jobs of a night, those left out that stand. Raises PipelineError where one fails."""
+        return night.run(jobs, self.console, self.made_from(night))
+
+    def made_from(self, night: Night) -> str:
+        """Hash of all a night depends on: input, code, configuration, and what is withheld."""
+        config = load_config(night.config)
+        withheld = files_digest([Path(config.reviews.withheld)]) if config.reviews.withheld else ""
+        return digest(self.inputs, self._code, night.as_of.isoformat(), config.digest(), withheld)
+
+    def everything(self) -> Warehouse:
+        """A warehouse with every review, of which the others get parts."""
+        night = self._night("all", self.as_of, {})
+        self.console.print("[bold]all[/]: every review")
+        self.run(night, ("reviews",))
+        return Warehouse(night.warehouse)
+
+    def parts(self, everything: Warehouse) -> tuple[Part, Part]:
+        """The nights to tune on and to test, with the reviews they are given."""
+        if self.day is None:
+            split = leave_last_out(everything)
+            if not split.validation.num_rows:
+                raise PipelineError(
+                    f"no user of {self.request.reviews} has three interactions: nothing is left to tune on after the last"
+                )
+            return self._part("tuning", self.as_of, split.tuning()), self._part("test", self.as_of, split.test)
+        moved = tuning_day(everything, self.day)
+        tuning, test = (
+            self._part(name, day, written_since(everything, day))
+            for name, day in (("tuning", moved), ("test", self.day))
+        )
+        return tuning, test
+
+    def configured(self, part: Part, name: str, encoders: Mapping[str, Any]) -> Night:
+        """The night of a part under settings of its own for the encoder, kept as `<name>.yaml`."""
+        withheld = load_config(part.night.config).reviews.withheld
+        path = self._write(name, {"reviews": {"withheld": withheld}, "encoders": dict(encoders)})
+        return replace(part.night, config=str(path))
+
+    def _part(self, name: str, as_of: date, withheld: pa.Table) -> Part:
+        file = self.root / f"{name}.parquet"
+        write_withheld(file, withheld["review_id"])
+        night = self._night(name, as_of, {"reviews": {"withheld": str(file)}})
+        self.console.print(f"[bold]{name}[/]: as of {as_of}, {counted(withheld.num_rows, 'review')} withheld")
+        self.run(night, ("reviews",))
+        return Part(night, withheld, repeats=self.day is not None)
+
+    def _night(self, name: str, as_of: date, overrides: Mapping[str, Any]) -> Night:
+        self._share("text_embeddings", self.root / name)
+        request = self.request
+        path = self._write(name, overrides)
+        return Night(
+            self.root / name,
+            as_of,
+            str(path),
+            request.source,
+            request.reviews.resolve(),
+            request.items and request.items.resolve(),
+        )
+
+    def _write(self, name: str, overrides: Mapping[str, Any]) -> Path:
+        path = self.root / f"{name}.yaml"
+        write_config(path, self.request.config, {**self._overrides(), **overrides})
+        return path
+
+    def _overrides(self) -> dict[str, Any]:
+        """What every night has in common, whatever the configuration says."""
+        config = load_config(self.request.config)
+        extraction: dict[str, Any] = {"llm": {"ledger": config.extraction.llm.ledger or str(self._cache)}}
+        if self.request.extractor:
+            extraction["extractor"] = self.request.extractor
+        # What a user had already is no answer, and a list must reach as far as it is judged.
+        topk = {"k": max(LENGTH, config.user_item_topk.k), "exclude_reviewed": True}
+        return {"extraction": extraction, "user_item_topk": topk}
+
+    def _share(self, table: str, warehouse: Path) -> None:
+        """Make a night's table the shared one: a link, so that a text is embedded once for all nights."""
+        shared, link = self._cache / table, warehouse / table
+        shared.mkdir(parents=True, exist_ok=True)
+        warehouse.mkdir(parents=True, exist_ok=True)
+        if link.is_symlink():
+            link.unlink()
+        elif link.exists():
+            raise PipelineError(
+                f"{link} is a table of its own; a backtest keeps it in {shared}. Choose another --warehouse"
+            )
+        link.symlink_to(shared)
+
+
+def digest(*parts: str) -> str:
+    """16 hexadecimal digits that change with any of the parts."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,86 @@
+"""One backtest from beginning to end."""
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from persona_pipeline.backtest.models import (
+    PREPARED,
+    baselines,
+    personas,
+    reference_of,
+    require_nothing_leaked,
+    tuned_settings,
+)
+from persona_pipeline.backtest.nights import Nights, Part, Request, digest
+from persona_pipeline.config import load_config
+from persona_pipeline.evaluate.problem import Problem, make_problem
+from persona_pipeline.evaluate.results import Results, evaluate, show
+from persona_pipeline.evaluate.splits import later_interactions
+from persona_pipeline.nights import Summary
+from persona_pipeline.terminal import counted
+from persona_pipeline.warehouse import Warehouse
+
+TABLE = "evaluation_metrics"
+
+
+def run_backtest(request: Request, console: Console) -> Summary:
+    """Run it, print how every model did, and write `evaluation_metrics` and the values of every user.
+
+    Raises:
+        ConfigError, SourceError: the request makes no sense.
+        LeakError: a night knows something that was withheld from it.
+        PipelineError: a job failed, or there is nothing to evaluate.
+    """
+    nights = Nights(request, console)
+    everything = nights.everything()
+    tuning, test = nights.parts(everything)
+    validation = later_interactions(test.warehouse, tuning.warehouse)
+    truth = later_interactions(everything, test.warehouse)
+    for name, part in (("tuning", tuning), ("test", test)):
+        console.print(f"[bold]{name}[/]: personas and pairs")
+        nights.run(part.night, PREPARED)
+    require_nothing_leaked(tuning, pa.concat_tables([validation, truth]))
+    settings = tuned_settings(nights, tuning, validation)
+    problem = make_problem(everything, tuning.warehouse, test.warehouse, validation, truth)
+    console.print(f"[bold]models[/]: lists for {counted(len(problem.user_ids), 'user')}")
+    runs = [personas(nights, test, problem, truth, settings, seed) for seed in range(request.seeds)]
+    if request.baselines:
+        runs += baselines(nights, (tuning, test), problem)
+    results = evaluate(runs, problem.truth, problem.slices(), problem.test.counts(), reference_of(runs))
+    console.print()
+    show(results, console)
+    return _write(nights, test, problem, results, settings)
+
+
+def _write(nights: Nights, test: Part, problem: Problem, results: Results, settings: dict[str, Any]) -> Summary:
+    """Rows of `evaluation_metrics` beside those of other evaluations, and values by user; returns the job's summary."""
+    request = nights.request
+    asked = {"split": request.split, "seeds": request.seeds, "baselines": request.baselines, "settings": settings}
+    config = load_config(
+        request.config, {"extraction": {"extractor": request.extractor}} if request.extractor else None
+    )
+    evaluation_id = digest(nights.inputs, config.digest(), json.dumps(asked, sort_keys=True))
+    warehouse = Warehouse(nights.root, {"job": TABLE, "as_of": nights.as_of.isoformat()})
+    others = warehouse.read(TABLE, where=f"evaluation_id <> '{evaluation_id}'")
+    rows = results.rows(evaluation_id, test.night.as_of, request.reviews.name, request.split)
+    written = warehouse.replace(TABLE, pa.concat_tables([others.cast(rows.schema), rows]))
+    by_user = nights.root / "_evaluations" / f"{evaluation_id}.parquet"
+    by_user.parent.mkdir(exist_ok=True)
+    partial = by_user.with_name(f".{by_user.name}")
+    pq.write_table(results.per_user(problem.user_ids.tolist()), partial)
+    partial.replace(by_user)
+    nights.console.print(f"table   {warehouse.path(TABLE)} ({evaluation_id})", soft_wrap=True)
+    nights.console.print(f"by user {by_user}", soft_wrap=True)
+    return {
+        "evaluation_id": evaluation_id,
+        "users": len(problem.user_ids),
+        "models": sorted({run.model for run in results.runs}),
+        "reference": results.reference,
+        "settings": settings,
+        "by_user": str(by_user.relative_to(nights.root)),
+        "written": [written.as_dict()],
+    }
