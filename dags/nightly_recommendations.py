@@ -19,51 +19,15 @@ A task is named after the table it makes and runs `python -m jobs.<table>`; ever
 
 import json
 import os
-import shlex
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import DAG, Asset, Context, Param, chain
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk import DAG, Asset, chain
 from airflow.timetables.interval import CronDataIntervalTimetable
+from job_operator import DEFAULTS, FILTERS, INPUT, JobOperator, params
 
-PYTHON = os.environ.get("PERSONA_PYTHON", sys.executable)
 EXTRACTION: dict[str, Any] = {"arguments": " --no-engine", "execution_timeout": timedelta(hours=12)}
 GPU_QUEUE = os.environ.get("PERSONA_GPU_QUEUE", "default")  # of the workers that hold an LLM
-FAULT = 65  # exit code of a job that found its input or configuration wrong: trying again will not help
-
-AS_OF = "{{ params.as_of or (data_interval_end | default(dag_run.run_after) | ds) }}"
-COMMON = (
-    "--warehouse {{ params.warehouse | quote }} --as-of " + AS_OF + " --config {{ params.config | quote }}"
-    "{% if params.extractor %} --extractor {{ params.extractor | quote }}{% endif %}"
-)
-INPUT = (
-    " --source {{ params.source | quote }} --reviews {{ params.reviews | quote }}"
-    "{% if params['items'] %} --items {{ params['items'] | quote }}{% endif %}"
-)
-
-
-class JobOperator(BashOperator):
-    """Runs one job; its JSON summary, the last line it prints, becomes the XCom. A fault is not retried."""
-
-    def __init__(self, *, task_id: str, arguments: str = "", **options: Any) -> None:
-        # exec: Airflow's signals reach the job itself, not a shell in between.
-        command = f"exec {shlex.quote(PYTHON)} -m jobs.{task_id} {COMMON}{arguments}"
-        options.setdefault("output_processor", json.loads)
-        super().__init__(task_id=task_id, bash_command=command, **options)
-
-    def execute(self, context: Context) -> Any:
-        """Run the job."""
-        try:
-            return super().execute(context)
-        except AirflowException as error:
-            if str(error).rstrip(".").endswith(f"exit code {FAULT}"):
-                raise AirflowFailException(
-                    f"{self.task_id} found a fault that a retry cannot mend; see the line above"
-                ) from error
-            raise
 
 
 with DAG(
@@ -74,49 +38,10 @@ with DAG(
     max_active_runs=1,
     doc_md=__doc__,
     tags=["recommendations"],
-    user_defined_filters={"quote": shlex.quote},
+    user_defined_filters=FILTERS,
     render_template_as_native_obj=False,
-    default_args={
-        "owner": "data-engineering",
-        "retries": 2,
-        "retry_delay": timedelta(seconds=float(os.environ.get("PERSONA_RETRY_SECONDS", "60"))),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=15),
-        "execution_timeout": timedelta(hours=2),
-    },
-    params={
-        "as_of": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            description="UTC date; reviews before it count. Default: end of the data interval",
-        ),
-        "warehouse": Param(
-            os.environ.get("PERSONA_WAREHOUSE", "warehouse"), type="string", description="Folder of the Delta tables"
-        ),
-        "config": Param(
-            os.environ.get("PERSONA_CONFIG", "local"), type="string", description="Profile (local, gpu) or YAML file"
-        ),
-        "extractor": Param(
-            None,
-            type=["null", "string"],
-            enum=[None, "embedded", "vllm", "openai"],
-            description="Overrides extraction.extractor",
-        ),
-        "source": Param(
-            os.environ.get("PERSONA_SOURCE", "jsonl"),
-            type="string",
-            description="Adapter: amazon2018, jsonl or synthetic",
-        ),
-        "reviews": Param(
-            os.environ.get("PERSONA_REVIEWS", "reviews.jsonl.gz"),
-            type="string",
-            description="File or folder of reviews",
-        ),
-        "items": Param(
-            os.environ.get("PERSONA_ITEMS"), type=["null", "string"], description="File or folder of item metadata"
-        ),
-    },
+    default_args=DEFAULTS,
+    params=params(os.environ.get("PERSONA_WAREHOUSE", "warehouse")),
 ) as dag:
     reviews = JobOperator(task_id="reviews", arguments=INPUT, pool="spark")
     item_reviews = JobOperator(task_id="item_reviews", pool="spark")

@@ -17,8 +17,8 @@ ASKING = {"extraction_plan", "extraction_shard"}  # ask ahead for the stages, wh
 NOT_TABLES = {"report"} | ASKING  # a page, and rows for the ledger
 
 
-def task_ids() -> set[str]:
-    tree = ast.parse((ROOT / "dags" / "nightly_recommendations.py").read_text(encoding="utf-8"))
+def task_ids(dag: str) -> set[str]:
+    tree = ast.parse((ROOT / "dags" / f"{dag}.py").read_text(encoding="utf-8"))
     calls = [
         node
         for node in ast.walk(tree)
@@ -28,7 +28,10 @@ def task_ids() -> set[str]:
 
 
 def test_a_task_for_every_job_and_a_job_for_every_task() -> None:
-    assert task_ids() == set(JOBS) == set(ORDER) | ASKING
+    nightly, backtest = task_ids("nightly_recommendations"), task_ids("backtest")
+    assert nightly == set(ORDER) | ASKING
+    assert backtest == {"evaluation_metrics"}
+    assert nightly | backtest == set(JOBS)
 
 
 def test_every_job_makes_the_table_of_its_name() -> None:

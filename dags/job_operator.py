@@ -1,0 +1,91 @@
+"""What the DAGs share: how a job is run, where its input lies, and the defaults of every task."""
+
+import json
+import os
+import shlex
+import sys
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import Context, Param
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+PYTHON = os.environ.get("PERSONA_PYTHON", sys.executable)
+FAULT = 65  # exit code of a job that found its input or configuration wrong: trying again will not help
+
+AS_OF = "{{ params.as_of or (data_interval_end | default(dag_run.run_after) | ds) }}"
+COMMON = (
+    "--warehouse {{ params.warehouse | quote }} --as-of " + AS_OF + " --config {{ params.config | quote }}"
+    "{% if params.extractor %} --extractor {{ params.extractor | quote }}{% endif %}"
+)
+INPUT = (
+    " --source {{ params.source | quote }} --reviews {{ params.reviews | quote }}"
+    "{% if params['items'] %} --items {{ params['items'] | quote }}{% endif %}"
+)
+FILTERS = {"quote": shlex.quote}
+
+DEFAULTS: dict[str, Any] = {
+    "owner": "data-engineering",
+    "retries": 2,
+    "retry_delay": timedelta(seconds=float(os.environ.get("PERSONA_RETRY_SECONDS", "60"))),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=15),
+    "execution_timeout": timedelta(hours=2),
+}
+
+
+class JobOperator(BashOperator):
+    """Runs one job; its JSON summary, the last line it prints, becomes the XCom. A fault is not retried."""
+
+    def __init__(self, *, task_id: str, arguments: str = "", **options: Any) -> None:
+        # exec: Airflow's signals reach the job itself, not a shell in between.
+        command = f"exec {shlex.quote(PYTHON)} -m jobs.{task_id} {COMMON}{arguments}"
+        options.setdefault("output_processor", json.loads)
+        super().__init__(task_id=task_id, bash_command=command, **options)
+
+    def execute(self, context: Context) -> Any:
+        """Run the job."""
+        try:
+            return super().execute(context)
+        except AirflowException as error:
+            if str(error).rstrip(".").endswith(f"exit code {FAULT}"):
+                raise AirflowFailException(
+                    f"{self.task_id} found a fault that a retry cannot mend; see the line above"
+                ) from error
+            raise
+
+
+def params(warehouse: str) -> dict[str, Param]:
+    """Parameters of every run; `warehouse` is the default folder of the tables."""
+    return {
+        "as_of": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            description="UTC date; reviews before it count. Default: end of the data interval",
+        ),
+        "warehouse": Param(warehouse, type="string", description="Folder of the Delta tables"),
+        "config": Param(
+            os.environ.get("PERSONA_CONFIG", "local"), type="string", description="Profile (local, gpu) or YAML file"
+        ),
+        "extractor": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, "embedded", "vllm", "openai"],
+            description="Overrides extraction.extractor",
+        ),
+        "source": Param(
+            os.environ.get("PERSONA_SOURCE", "jsonl"),
+            type="string",
+            description="Adapter: amazon2018, jsonl or synthetic",
+        ),
+        "reviews": Param(
+            os.environ.get("PERSONA_REVIEWS", "reviews.jsonl.gz"),
+            type="string",
+            description="File or folder of reviews",
+        ),
+        "items": Param(
+            os.environ.get("PERSONA_ITEMS"), type=["null", "string"], description="File or folder of item metadata"
+        ),
+    }
