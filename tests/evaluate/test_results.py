@@ -74,6 +74,17 @@ def test_empty_slices_are_left_out_and_others_judge_their_targets(results: Resul
     assert only(rows, model="popularity", slice="tail_80", metric="hit", cutoff=5)["value"] == 0
 
 
+def test_a_tail_slice_judges_by_tail_targets_alone() -> None:
+    """One user wanted the most popular item, which the list holds, and one of the tail, which it does not."""
+    truth = Truth(np.array([0, 25]), np.array([0, 2]))
+    slices = make_slices(truth, np.array([1]), COUNTS)
+    found = evaluate([Evaluated("a", 0, {}, POPULAR[:1])], truth, slices, COUNTS, "a").rows(
+        "e", date(2024, 1, 1), "d", "s"
+    )
+    hits = {name: only(found, slice=name, metric="hit", cutoff=20)["value"] for name in ("all", "head_p80", "tail_80")}
+    assert hits == {"all": 1, "head_p80": 1, "tail_80": 0}
+
+
 def test_per_user_values_are_what_the_figures_are_means_of(results: Results, rows: pa.Table) -> None:
     values = results.per_user([f"u{n}" for n in range(USERS)])
     assert values.num_rows == USERS * 3
