@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.evaluate.intervals import Estimate, compare, estimate
@@ -144,37 +146,35 @@ def reference_runs(runs: Sequence[Evaluated], reference: str) -> list[int]:
 
 
 def show(results: Results, console: Console, metrics: Sequence[str] = SHOWN) -> None:
-    """Print a table for each slice: models, each the mean over its seeds, with intervals and differences to the reference."""
+    """Print a table for each metric: by slice the models, each the mean over its seeds, and how they differ from the reference."""
     models = list(dict.fromkeys(run.model for run in results.runs))
     members = [[place for place, run in enumerate(results.runs) if run.model == model] for model in models]
     reference = models.index(results.reference)
+    estimates = {}
     for name, values in results.values.items():
         means = np.stack([values[:, runs].mean(axis=1) for runs in members], axis=1)  # (users, models, columns)
-        own, difference = estimate(means), compare(means, means[:, [reference]])
-        table = Table(title=f"{name}: {counted(len(values), 'user')}", title_justify="left", box=None, pad_edge=False)
-        table.add_column("model", overflow="fold")
-        table.add_column("seeds", justify="right")
-        for metric in metrics:
-            table.add_column(metric, no_wrap=True)
-            table.add_column(f"against {results.reference}", overflow="fold")
-        for row, model in enumerate(models):
-            cells = []
-            for place in ((row, results.columns.index(metric)) for metric in metrics):
-                cells += [told(own, place), "" if row == reference else told_difference(difference, place)]
-            table.add_row(one_line(model, 40), str(len(members[row])), *cells)
-        console.print(table, "")
-
-
-def told(own: Estimate, place: tuple[int, ...] = ()) -> str:
-    """A mean and its interval: .0994 (.0871-.1123)."""
-    value, low, high = (f"{float(part[place]):.4f}" for part in (own.value, own.low, own.high))
-    return f"{value} ({low}-{high})"
-
-
-def told_difference(difference: Estimate, place: tuple[int, ...]) -> str:
-    """A difference, its interval and p value."""
-    value, low, high = (f"{float(part[place]):+.4f}" for part in (difference.value, difference.low, difference.high))
-    return f"{value} ({low} to {high}) p={float(difference.p_value[place]):.3f}"
+        estimates[name] = estimate(means), compare(means, means[:, [reference] * len(models)])
+    for metric in metrics:
+        column = results.columns.index(metric)
+        table = Table(title=metric, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+        table.add_column("", overflow="fold")
+        for heading in ("seeds", "mean", "95% interval", "difference", "95% interval", "p"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for name, (own, difference) in estimates.items():
+            table.add_row(Text(f"{name}, {counted(len(results.values[name]), 'user')}", "bold"))
+            for row, model in enumerate(models):
+                value, *ends = (f"{part[row, column]:.4f}" for part in (own.value, own.low, own.high))
+                cells = [str(len(members[row])), value, "-".join(ends)]
+                if row != reference:
+                    value, *ends = (
+                        f"{part[row, column]:+.4f}" for part in (difference.value, difference.low, difference.high)
+                    )
+                    cells += [value, " ".join(ends), f"{difference.p_value[row, column]:.3f}"]
+                table.add_row(one_line(model, 40), *cells)
+        console.print(table)
+    console.print(
+        f"[dim]differences to {escape(results.reference)}, user by user; p values are not corrected for their number[/]"
+    )
 
 
 def _values(
