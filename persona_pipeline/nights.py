@@ -7,10 +7,11 @@ that one broken off goes on where it was, and one that stands costs nothing.
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -57,8 +58,14 @@ class Night:
     reviews: Path
     items: Path | None = None
 
-    def run(self, jobs: Sequence[str], console: Console, made_from: str | None = None) -> dict[str, Summary]:
-        """Summaries by job; those that ended under the same `made_from` are not run again.
+    def run(
+        self,
+        jobs: Sequence[str],
+        console: Console,
+        made_from: str | None = None,
+        arguments: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> dict[str, Summary]:
+        """Summaries by job; those that ended under the same `made_from` are not run again. `arguments` are of single jobs.
 
         Raises PipelineError with what the first job to fail said, TransientError where trying again may help.
         """
@@ -71,7 +78,7 @@ class Night:
             # Forgotten first: a job that is broken off may leave its table as neither the old night nor the new has it.
             if done.pop(job, None):
                 _write(self.warehouse / _DONE, done)
-            summaries[job] = self.run_job(job, console)
+            summaries[job] = self.run_job(job, console, arguments.get(job, ()))
             if made_from:
                 done[job] = {"made_from": made_from, "summary": summaries[job]}
                 _write(self.warehouse / _DONE, done)

@@ -14,11 +14,14 @@ from persona_pipeline.evaluate.lists import load, recommended, save
 from persona_pipeline.evaluate.problem import Problem
 from persona_pipeline.evaluate.results import Evaluated
 from persona_pipeline.nights import ORDER
-from persona_pipeline.provenance import baselines_code
+from persona_pipeline.provenance import baselines_code, files_digest
 
 MODEL = "persona"
 VALIDATION = "validation_ndcg@10"
 """Key in a baseline's settings of what they were chosen by."""
+
+ENCODER_TUNES = False
+"""Whether `jobs.encoders --held-out` chooses settings; without it they are the configuration's."""
 
 PREPARED = ORDER[: ORDER.index("encoders")]
 SCORED = ORDER[ORDER.index("encoders") : ORDER.index("releases")]
@@ -26,9 +29,16 @@ SCORED = ORDER[ORDER.index("encoders") : ORDER.index("releases")]
 
 def tuned_settings(nights: Nights, tuning: Part, validation: pa.Table) -> dict[str, Any]:
     """Settings for `encoders` that foretell the validation interactions best, chosen on the tuning night alone."""
-    file = nights.root / "validation.parquet"
-    pq.write_table(validation.select(["user_id", "item_id"]), file)
-    return {}
+    if not ENCODER_TUNES:
+        return {}
+    held_out = nights.root / "validation.parquet"
+    pq.write_table(validation.select(["user_id", "item_id"]), held_out)
+    made_from = digest(nights.made_from(tuning.night), files_digest([held_out]))
+    arguments = {"encoders": ("--held-out", str(held_out))}
+    settings: dict[str, Any] = tuning.night.run(("encoders",), nights.console, made_from, arguments)["encoders"][
+        "settings"
+    ]
+    return settings
 
 
 def personas(

@@ -17,6 +17,7 @@ from persona_pipeline.backtest.models import (
 )
 from persona_pipeline.backtest.nights import Nights, Part, Request, digest
 from persona_pipeline.config import load_config
+from persona_pipeline.errors import PipelineError
 from persona_pipeline.evaluate.problem import Problem, make_problem
 from persona_pipeline.evaluate.results import Results, evaluate, show
 from persona_pipeline.evaluate.splits import later_interactions
@@ -40,6 +41,12 @@ def run_backtest(request: Request, console: Console) -> Summary:
     tuning, test = nights.parts(everything)
     validation = later_interactions(test.warehouse, tuning.warehouse)
     truth = later_interactions(everything, test.warehouse)
+    for rows, asked in ((validation, "to tune on"), (truth, "to test on")):
+        if not rows.num_rows:
+            raise PipelineError(
+                f"--split {request.split}: nothing {asked}: no user of {request.reviews} did anything new after what the "
+                "night knows of them. Users with three reviews are needed, or another day"
+            )
     for name, part in (("tuning", tuning), ("test", test)):
         console.print(f"[bold]{name}[/]: personas and pairs")
         nights.run(part.night, PREPARED)
