@@ -15,7 +15,7 @@ from persona_pipeline.evaluate.splits import leave_last_out
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
 from persona_pipeline.warehouse import Warehouse
 
-WORLD = SyntheticConfig(n_users=60, n_items=25, n_reviews=240, n_latent_personas=5)
+WORLD = SyntheticConfig(n_users=80, n_items=40, n_reviews=240, n_latent_personas=8)
 CONFIG = """
 encoders: {steps: 5, batch_size: 64}
 user_item_topk: {user_buckets: 2}

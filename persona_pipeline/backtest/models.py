@@ -14,7 +14,7 @@ from persona_pipeline.evaluate.lists import load, recommended, save
 from persona_pipeline.evaluate.problem import Problem
 from persona_pipeline.evaluate.results import Evaluated
 from persona_pipeline.nights import ORDER
-from persona_pipeline.provenance import baselines_code, files_digest
+from persona_pipeline.provenance import baselines_code, files_digest, reviews_digest
 
 MODEL = "persona"
 VALIDATION = "validation_ndcg@10"
@@ -35,9 +35,8 @@ def tuned_settings(nights: Nights, tuning: Part, validation: pa.Table) -> dict[s
     pq.write_table(validation.select(["user_id", "item_id"]), held_out)
     made_from = digest(nights.made_from(tuning.night), files_digest([held_out]))
     arguments = {"encoders": ("--held-out", str(held_out))}
-    settings: dict[str, Any] = tuning.night.run(("encoders",), nights.console, made_from, arguments)["encoders"][
-        "settings"
-    ]
+    summaries = tuning.night.run(("encoders",), nights.console, made_from, arguments)
+    settings: dict[str, Any] = summaries["encoders"]["settings"]
     return settings
 
 
@@ -66,7 +65,9 @@ def baselines(nights: Nights, parts: tuple[Part, Part], problem: Problem) -> Ite
     from persona_pipeline.evaluate.baselines import tune_and_rank
     from persona_pipeline.evaluate.families import COLLABORATIVE
 
-    made_from = digest(*(nights.made_from(part.night) for part in parts), baselines_code(), str(LENGTH))
+    # Not from the nights' configuration: baselines read interactions and nothing else.
+    known = [reviews_digest(part.warehouse) for part in parts]
+    made_from = digest(nights.inputs, *known, baselines_code(), str(LENGTH))
     for family in COLLABORATIVE:
         drawn = any("seed" in type(config).model_fields for config in family.configs)
         for seed in range(nights.request.seeds if drawn else 1):
