@@ -63,7 +63,7 @@ def test_tables_reference_is_current() -> None:
     )
 
 
-HEAVY = ("airflow", "great_expectations", "pyspark", "sentence_transformers", "torch", "vllm")
+HEAVY = ("airflow", "great_expectations", "implicit", "pyspark", "sentence_transformers", "torch", "vllm")
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,11 @@ HEAVY = ("airflow", "great_expectations", "pyspark", "sentence_transformers", "t
     [
         "persona_pipeline",
         "persona_pipeline.cli",
+        "persona_pipeline.collaborative.als",
+        "persona_pipeline.collaborative.lightgcn",
         "persona_pipeline.config",
         "persona_pipeline.contracts",
+        "persona_pipeline.evaluate.families",
         "persona_pipeline.extract.protocol",
         "persona_pipeline.nightly",
         "persona_pipeline.publish.audit",

@@ -12,7 +12,9 @@ from persona_pipeline.collaborative.model import ModelConfig
 class ContentConfig(ModelConfig):
     """Settings of the content model."""
 
-    centred: bool = Field(False, description="subtract the mean vector first: what all items have in common says nothing")
+    centred: bool = Field(
+        False, description="subtract the mean vector first: what all items have in common says nothing"
+    )
 
 
 @dataclass(frozen=True)

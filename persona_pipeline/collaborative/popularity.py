@@ -13,7 +13,9 @@ from persona_pipeline.collaborative.model import ModelConfig
 class PopularityConfig(ModelConfig):
     """Settings of popularity."""
 
-    window_days: int | None = Field(None, ge=1, description="only the last days up to the newest interaction; null: all")
+    window_days: int | None = Field(
+        None, ge=1, description="only the last days up to the newest interaction; null: all"
+    )
 
 
 @dataclass(frozen=True)
