@@ -66,7 +66,7 @@ def test_tables_reference_is_current() -> None:
     )
 
 
-HEAVY = ("airflow", "great_expectations", "pyspark", "sentence_transformers", "torch", "vllm")
+HEAVY = ("airflow", "great_expectations", "implicit", "pyspark", "sentence_transformers", "torch", "vllm")
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,12 @@ HEAVY = ("airflow", "great_expectations", "pyspark", "sentence_transformers", "t
     [
         "persona_pipeline",
         "persona_pipeline.cli",
+        "persona_pipeline.collaborative.als",
+        "persona_pipeline.collaborative.lightgcn",
         "persona_pipeline.config",
         "persona_pipeline.contracts",
+        "persona_pipeline.backtest",
+        "persona_pipeline.evaluate.families",
         "persona_pipeline.evaluate.gate",
         "persona_pipeline.evaluate.published",
         "persona_pipeline.evaluate.results",

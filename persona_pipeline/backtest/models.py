@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 
 from persona_pipeline.backtest.nights import LENGTH, Nights, Part, digest
 from persona_pipeline.config import load_config
+from persona_pipeline.evaluate.baselines import tune_and_rank
+from persona_pipeline.evaluate.families import COLLABORATIVE
 from persona_pipeline.evaluate.leaks import require_nothing_withheld
 from persona_pipeline.evaluate.lists import load, recommended, save
 from persona_pipeline.evaluate.problem import Problem
@@ -62,9 +64,6 @@ def personas(
 
 def baselines(nights: Nights, parts: tuple[Part, Part], problem: Problem) -> Iterator[Evaluated]:
     """Every family, tuned and fitted on what the nights know; those that draw at random once for each seed."""
-    from persona_pipeline.evaluate.baselines import tune_and_rank
-    from persona_pipeline.evaluate.families import COLLABORATIVE
-
     # Not from the nights' configuration: baselines read interactions and nothing else.
     known = [reviews_digest(part.warehouse) for part in parts]
     made_from = digest(nights.inputs, *known, baselines_code(), str(LENGTH))

@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 class AlsConfig(AgeingConfig):
     """Settings of ALS."""
 
-    factors: int = Field(32, ge=1, description="dimensions of users and items")
-    regularization: float = Field(0.1, ge=0, description="L2 penalty on the factors")
-    alpha: float = Field(
-        10, gt=0, description="how much surer an interaction is than its absence: confidence 1 + alpha w"
-    )
+    factors: int = Field(16, ge=1, description="dimensions of users and items")
+    regularization: float = Field(20.0, ge=0, description="L2 penalty on the factors")
+    alpha: float = Field(10.0, gt=0, description="confidence of an interaction is 1 + alpha w, of its absence 1")
     iterations: int = Field(15, ge=1, description="alternations between users and items")
     seed: int = Field(0, ge=0, description="of the first factors")
 

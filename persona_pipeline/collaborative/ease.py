@@ -11,7 +11,7 @@ from persona_pipeline.collaborative.model import AgeingConfig
 class EaseConfig(AgeingConfig):
     """Settings of EASE."""
 
-    l2: float = Field(300, gt=0, description="lambda: L2 penalty on the weights")
+    l2: float = Field(300.0, gt=0, description="lambda: L2 penalty on the weights")
 
 
 def fit_ease(interactions: Interactions, config: EaseConfig) -> ItemItemModel:

@@ -11,7 +11,7 @@ from persona_pipeline.collaborative.model import AgeingConfig
 class ItemKnnConfig(AgeingConfig):
     """Settings of ItemKNN."""
 
-    shrinkage: float = Field(10, ge=0, description="added below the fraction: distrust of pairs that few people met")
+    shrinkage: float = Field(10.0, ge=0, description="added below the fraction: distrust of pairs that few people met")
     neighbours: int = Field(100, ge=1, description="most similar items kept for each item of a history")
 
 

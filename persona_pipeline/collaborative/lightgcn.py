@@ -18,11 +18,11 @@ class LightGcnConfig(ModelConfig):
     """Settings of LightGCN."""
 
     dimensions: int = Field(64, ge=1, description="of the embeddings")
-    layers: int = Field(2, ge=1, description="steps through the graph")
-    epochs: int = Field(40, ge=1, description="passes over all interactions")
+    layers: int = Field(3, ge=1, description="steps through the graph")
+    epochs: int = Field(20, ge=1, description="passes over all interactions")
     batch_size: int = Field(1024, ge=1, description="interactions a step")
     learning_rate: float = Field(5e-3, gt=0, description="of Adam")
-    l2: float = Field(1e-4, ge=0, description="penalty on the embeddings of a batch before propagation")
+    l2: float = Field(0.1, ge=0, description="penalty on the embeddings of a batch before propagation")
     seed: int = Field(0, ge=0, description="of embeddings, order and negatives")
 
 
@@ -31,7 +31,8 @@ class LightGcnModel:
     """Item embeddings after 0..layers steps, (layers + 1, items, d) float32, and 1 / sqrt(n_i), (items,).
 
     A user is what the layers make of a history: sum_i w_i / sqrt(n_i) e_i^(k), k = 0..layers - 1. The user's own
-    embedding of layer 0 is left out, so that new users and decayed histories need no new fit.
+    embedding of layer 0 is left out, so that new users and decayed histories need no new fit; lists are no worse for it
+    (validation NDCG@10 on Musical Instruments .081 without, .078 with).
     """
 
     item_layers: np.ndarray
@@ -45,7 +46,21 @@ class LightGcnModel:
 
 
 def fit_lightgcn(interactions: Interactions, config: LightGcnConfig) -> LightGcnModel:
-    """Train with BPR on pairs of an item met and one drawn at random. Deterministic for a seed and number of threads."""
+    """Train with BPR on pairs of an item met and one drawn at random; the same for the same interactions and seed.
+
+    One thread: steps are too small to share, and waiting for a busy core cost a hundred times what it saved.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _train(interactions, config)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(interactions: Interactions, config: LightGcnConfig) -> LightGcnModel:
     import torch
 
     pairs = torch.from_numpy(np.stack([interactions.users, interactions.items]))
@@ -62,10 +77,10 @@ def fit_lightgcn(interactions: Interactions, config: LightGcnConfig) -> LightGcn
             user_layers, item_layers = _propagate(own[0], own[1], to_users, to_items, config.layers)
             user, item = user_layers.mean(0), item_layers.mean(0)
             margin = (user[who] * (item[met] - item[other])).sum(-1)
-            size = sum(e.square().sum() for e in (own[0][who], own[1][met], own[1][other])) / (2 * len(rows))
+            size = torch.cat([own[0][who], own[1][met], own[1][other]]).square().sum() / (2 * len(rows))
             loss = -torch.nn.functional.logsigmoid(margin).mean() + config.l2 * size
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     with torch.inference_mode():
         _, item_layers = _propagate(own[0], own[1], to_users, to_items, config.layers)

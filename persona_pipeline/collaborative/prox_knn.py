@@ -14,12 +14,14 @@ _LEAST_WEIGHT = 1e-3  # pairs further apart than this count for nothing
 class ProxKnnConfig(AgeingConfig):
     """Settings of ProxKNN."""
 
-    half_life: float = Field(5, gt=0, description="steps apart in a user's history after which a pair counts half")
-    shrinkage: float = Field(5, ge=0, description="added below the fraction: distrust of pairs that few people met")
+    distance_half_life: float = Field(
+        5, gt=0, description="steps apart in a user's history after which a pair counts half"
+    )
+    shrinkage: float = Field(5.0, ge=0, description="added below the fraction: distrust of pairs that few people met")
 
 
 def fit_prox_knn(interactions: Interactions, config: ProxKnnConfig) -> ItemItemModel:
-    """Similarity sum_u 0.5 ** ((distance - 1) / half_life) / (sqrt(n_i n_j) + shrinkage); symmetric, zero diagonal, CSR.
+    """Similarity sum_u 0.5 ** ((distance - 1) / distance_half_life) / (sqrt(n_i n_j) + shrinkage); symmetric, zero diagonal, CSR.
 
     With ageing each pair counts by the product of its two weights, and n_i is the sum of squared weights.
 
@@ -27,7 +29,7 @@ def fit_prox_knn(interactions: Interactions, config: ProxKnnConfig) -> ItemItemM
     left out (beyond 50 places at the default half-life), so the cost is at most the sum of squared history lengths.
     """
     weights = interactions.age_weights(config.age_half_life_days)
-    nearby = _nearby(interactions, weights, config.half_life).tocoo()
+    nearby = _nearby(interactions, weights, config.distance_half_life).tocoo()
     rows, columns = nearby.coords
     length = np.sqrt(np.bincount(interactions.items, weights**2, minlength=len(interactions.item_ids)))
     nearby.data = nearby.data / (length[rows] * length[columns] + config.shrinkage)
