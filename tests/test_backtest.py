@@ -1,19 +1,32 @@
-"""A whole backtest on a small synthetic world: nothing withheld enters a night, and a second run redoes nothing."""
+"""A whole backtest on a small synthetic world: nothing withheld enters a night, and a second run redoes nothing.
 
-import re
-import subprocess
-import sys
+The jobs run in this process, on the session's Spark.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
+from jobs.runner import execute
+from persona_pipeline.backtest import Request, run_backtest
 from persona_pipeline.errors import LeakError
 from persona_pipeline.evaluate.leaks import require_nothing_withheld
 from persona_pipeline.evaluate.splits import leave_last_out
+from persona_pipeline.nights import Night
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
 from persona_pipeline.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.slow
 
 WORLD = SyntheticConfig(n_users=80, n_items=40, n_reviews=240, n_latent_personas=8)
 CONFIG = """
@@ -23,27 +36,42 @@ spark: {driver_memory: 2g, shuffle_partitions: 2}
 """
 
 
-def backtested(home: Path, *options: str) -> str:
-    command = [
-        *(str(Path(sys.executable).parent / "persona-pipeline"), "backtest", "--source", "jsonl"),
-        *("--reviews", str(home / "world" / "reviews.jsonl.gz"), "--items", str(home / "world" / "items.jsonl.gz")),
-        *("--config", str(home / "small.yaml"), "--warehouse", str(home / "backtest"), "--no-baselines", *options),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=home)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+@pytest.fixture(scope="module")
+def ran(spark: "SparkSession") -> Iterator[list[str]]:
+    """Jobs that were run, in order, as they are run here."""
+    found: list[str] = []
+
+    def run_job(self: Night, job: str, _console: Console, arguments: Sequence[str] = ()) -> dict[str, Any]:
+        found.append(job)
+        held_out = Path(arguments[1]) if arguments else None
+        options = {"extractor": None, "engine": True, "source": self.source, "held_out": held_out}
+        given = argparse.Namespace(
+            warehouse=self.warehouse, as_of=self.as_of.isoformat(), config=self.config, reviews=self.reviews,
+            items=self.items, **options,
+        )  # fmt: skip
+        return execute(job, import_module(f"jobs.{job}").job, given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Night, "run_job", run_job)
+        yield found
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, ran: list[str]) -> Path:
+    """A folder with the input and a backtest of it."""
     home = tmp_path_factory.mktemp("backtest")
     write(generate(WORLD), home / "world")
     (home / "small.yaml").write_text(CONFIG)
-    (home / "output.txt").write_text(backtested(home))
+    run_backtest(request(home), Console(quiet=True))
     return home
 
 
-@pytest.mark.slow
+def request(home: Path, **other: Any) -> Request:
+    world, config = home / "world", str(home / "small.yaml")
+    given: dict[str, Any] = {"root": home / "backtest", "baselines": False, "config": config} | other
+    return Request(source="jsonl", reviews=world / "reviews.jsonl.gz", items=world / "items.jsonl.gz", **given)
+
+
 def test_nothing_withheld_is_in_any_table(home: Path) -> None:
     nights = {name: Warehouse(home / "backtest" / name) for name in ("all", "tuning", "test")}
     split = leave_last_out(nights["all"])
@@ -59,7 +87,6 @@ def test_nothing_withheld_is_in_any_table(home: Path) -> None:
     assert counts["test"] - counts["tuning"] == split.validation.num_rows
 
 
-@pytest.mark.slow
 def test_every_test_user_is_judged_on_every_metric(home: Path) -> None:
     root = Warehouse(home / "backtest")
     users = leave_last_out(Warehouse(home / "backtest" / "all")).test["user_id"].to_pylist()
@@ -74,29 +101,27 @@ def test_every_test_user_is_judged_on_every_metric(home: Path) -> None:
     assert found["hit"] == found["recall"] > 0
     by_user = pq.read_table(home / "backtest" / "_evaluations" / f"{evaluation_id}.parquet")
     assert sorted(by_user["user_id"].to_pylist()) == sorted(users)
-    assert evaluation_id in (home / "output.txt").read_text()
 
 
-@pytest.mark.slow
-def test_a_second_run_redoes_nothing(home: Path) -> None:
+def test_a_second_run_redoes_nothing_and_says_the_same(home: Path, ran: list[str]) -> None:
     root = home / "backtest"
     before = {name: Warehouse(root / name).versions() for name in ("", "all", "tuning", "test")}
-    output = backtested(home)
-    assert not re.search("✓", output)
-    assert "ndcg@10" in output
+    del ran[:]
+    summary = run_backtest(request(home), Console(quiet=True))
+    assert ran == []
+    assert summary["written"][0]["inserted"] == summary["written"][0]["updated"] == 0
     assert {name: Warehouse(root / name).versions() for name in before} == before
 
 
-@pytest.mark.slow
-def test_before_a_day_users_are_judged_on_what_they_did_since(home: Path) -> None:
+def test_before_a_day_users_are_judged_on_what_they_did_since(home: Path, ran: list[str]) -> None:
     day = datetime.fromtimestamp(WORLD.end_timestamp, UTC).date() - timedelta(days=60)
-    output = backtested(
-        home, "--split", day.isoformat(), "--warehouse", str(home / "dated"), "--cache", str(home / "backtest")
+    root, cache = home / "dated", home / "backtest"
+    summary = run_backtest(request(home, root=root, cache=cache, split=day.isoformat()), Console(quiet=True))
+    known = Warehouse(root / "test").query(
+        "SELECT max(reviewed_at) AS newest, array_agg(user_id) AS users FROM reviews", ["reviews"]
     )
-    assert f"test: as of {day}" in output
-    test = Warehouse(home / "dated" / "test")
-    assert test.query("SELECT max(reviewed_at) AS newest FROM reviews", ["reviews"])["newest"][0].as_py().date() < day
-    rows = Warehouse(home / "dated").read("evaluation_metrics")
-    assert set(rows["split"].to_pylist()) == {day.isoformat()}
-    # Most texts were embedded for the other backtest.
-    assert (home / "dated" / "test" / "text_embeddings").resolve() == home / "backtest" / "text_embeddings"
+    assert known["newest"][0].as_py().date() < day
+    by_user = pq.read_table(root / summary["by_user"])
+    assert set(by_user["user_id"].to_pylist()) <= set(known["users"][0].as_py())
+    assert set(Warehouse(root).read("evaluation_metrics")["split"].to_pylist()) == {day.isoformat()}
+    assert (root / "test" / "text_embeddings").resolve() == cache / "text_embeddings"

@@ -72,3 +72,8 @@ def test_a_job_that_fails_is_told_with_its_log(tmp_path: Path) -> None:
     ):
         night(tmp_path).run(("reviews",), CONSOLE)
     assert '"event": "failed"' in (tmp_path / "_logs" / "2024-06-30.reviews.log").read_text()
+
+
+def test_a_job_is_a_process_of_its_own_and_its_last_line_its_summary(tmp_path: Path) -> None:
+    summary = night(tmp_path).run(("extraction_plan",), CONSOLE)["extraction_plan"]
+    assert (summary["event"], summary["shards"]) == ("finished", [])  # without an LLM there is nothing to plan
