@@ -43,7 +43,7 @@ PROX_KNN = Family(
 )
 ALS = Family("als", fit_als, [AlsConfig(factors=f, regularization=r) for f, r in product((16, 64), (5, 20, 50))])
 LIGHTGCN = Family(
-    "lightgcn", fit_lightgcn, [LightGcnConfig(layers=n, epochs=e) for n, e in product((2, 4), (10, 20, 40))]
+    "lightgcn", fit_lightgcn, [LightGcnConfig(layers=n, epochs=e) for n, e in product((2, 4), (10, 30, 90))]
 )
 COLLABORATIVE: tuple[Family[Any], ...] = (POPULARITY, ITEM_KNN, EASE, PROX_KNN, ALS, LIGHTGCN)
 
