@@ -20,4 +20,5 @@ def checkerboard() -> Interactions:
 
 def best_new_item(scores: np.ndarray) -> np.ndarray:
     """The highest of each user's items not met, (users,)."""
-    return np.argmax(np.where(checkerboard().matrix().toarray() > 0, -np.inf, scores), axis=1)
+    best: np.ndarray = np.argmax(np.where(checkerboard().matrix().toarray() > 0, -np.inf, scores), axis=1)
+    return best
