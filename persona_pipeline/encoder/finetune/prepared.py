@@ -5,10 +5,12 @@ persona_id, masked_persona_ids, history, weights) and `known_positives.parquet` 
 rows of `texts`. `about.json` says what it was made from.
 """
 
+import argparse
 import hashlib
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from persona_pipeline.config import load_config
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots
 from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.recency import recency_weights
 from persona_pipeline.encoder.retraining import TRAINED_ON, with_vectors
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
-from persona_pipeline.text_embeddings import vectors_of
+from persona_pipeline.text_embeddings import Embedder, vectors_of
 from persona_pipeline.warehouse import Warehouse
 
 _ABOUT = "about.json"
@@ -171,3 +174,26 @@ def _rows_in(values: pa.ChunkedArray, among: pa.Array | pa.ChunkedArray) -> np.n
 def _strings(column: pa.ChunkedArray) -> np.ndarray:
     strings: np.ndarray = column.to_numpy(zero_copy_only=False).astype(str)
     return strings
+
+
+def main() -> None:
+    """Prepare from a warehouse, with the settings a night has."""
+    parser = argparse.ArgumentParser(
+        prog="python -m persona_pipeline.encoder.finetune.prepared", description="Write the folder a fine-tune reads."
+    )
+    parser.add_argument("--warehouse", type=Path, required=True, help="folder of the Delta tables")
+    parser.add_argument("--output", type=Path, required=True, help="folder to make")
+    parser.add_argument("--config", default="local", help="profile (local, gpu) or YAML file, as the nights had it")
+    parser.add_argument("--history", type=int, default=10, help="most recent interactions of a pair that are encoded")
+    found = parser.parse_args()
+    try:
+        config, warehouse = load_config(found.config), Warehouse(found.warehouse)
+        base_model = Embedder(config.text_embeddings, warehouse).base_model
+        liked, half_life = config.training_pairs.min_liked_rating, config.encoders.half_life
+        prepare(warehouse, found.output, base_model, liked, half_life, found.history)
+    except PipelineError as error:
+        sys.exit(f"prepared: {error}")
+
+
+if __name__ == "__main__":
+    main()
