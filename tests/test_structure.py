@@ -73,6 +73,8 @@ HEAVY = ("airflow", "great_expectations", "pyspark", "sentence_transformers", "t
         "persona_pipeline.cli",
         "persona_pipeline.config",
         "persona_pipeline.contracts",
+        "persona_pipeline.encoder.finetune.__main__",
+        "persona_pipeline.encoder.finetune.prepared",
         "persona_pipeline.extract.protocol",
         "persona_pipeline.nightly",
         "persona_pipeline.publish.audit",

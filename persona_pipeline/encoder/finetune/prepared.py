@@ -155,7 +155,7 @@ def _visible(pairs: pa.Table, personas: pa.Table, slots: np.ndarray, filled: np.
     pair = np.repeat(np.arange(len(pairs)), pc.list_value_length(masked).to_numpy(zero_copy_only=False))
     visible = filled.copy()
     at_masked, slot = np.nonzero(slots[pair] == rows[:, None])
-    visible[pair[at_masked], slot] &= False
+    visible[pair[at_masked], slot] = False
     return visible
 
 
