@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.errors import ConfigError
+from persona_pipeline.token_batches import within_budget
 from persona_pipeline.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class _BaseModel:
     """The sentence-transformers model, run in batches of like length under bfloat16 where the CPU has it."""
 
     def __init__(self, config: TextEmbeddingsConfig) -> None:
-        folder = _model_folder(config.base_model)  # before imports that take seconds
+        folder = model_folder(config.base_model)  # before imports that take seconds
         import torch
         from sentence_transformers import SentenceTransformer
 
@@ -129,7 +130,7 @@ class _BaseModel:
         order = np.argsort(-counts, kind="stable")
         matrix = np.empty((len(texts), self.dimensions), np.float32)
         with torch.inference_mode(), self._autocast:
-            for start, end in _batches(counts[order].tolist(), self.config.batch_tokens):
+            for start, end in within_budget(counts[order].tolist(), self.config.batch_tokens):
                 rows = order[start:end]
                 features = self._model.preprocess([texts[i] for i in rows])
                 features = {
@@ -148,26 +149,13 @@ def vectors_of(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     return np.asarray(array.flatten()).reshape(len(array), -1)
 
 
-def _batches(lengths: list[int], budget: int) -> list[tuple[int, int]]:
-    """Consecutive ranges whose padded size, widest text times count, stays within the budget; at least one text each."""
-    ranges, start, widest = [], 0, 0
-    for i, length in enumerate(lengths):
-        widest = max(widest, length)
-        if i > start and widest * (i - start + 1) > budget:
-            ranges.append((start, i))
-            start, widest = i, length
-    if lengths:
-        ranges.append((start, len(lengths)))
-    return ranges
-
-
 def _has_bfloat16(torch: Any, device: str) -> bool:
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _model_folder(name: str) -> Path:
+def model_folder(name: str) -> Path:
     """A local folder, or the `model` folder of an installed package. Raises ConfigError when it is neither."""
     if Path(name).is_dir():
         return Path(name)

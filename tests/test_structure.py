@@ -83,6 +83,8 @@ HEAVY = ("airflow", "great_expectations", "implicit", "pyspark", "sentence_trans
         "persona_pipeline.evaluate.gate",
         "persona_pipeline.evaluate.published",
         "persona_pipeline.evaluate.results",
+        "persona_pipeline.encoder.finetune.__main__",
+        "persona_pipeline.encoder.finetune.prepared",
         "persona_pipeline.extract.protocol",
         "persona_pipeline.nightly",
         "persona_pipeline.publish.audit",

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from persona_pipeline import text_embeddings
 from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.errors import ConfigError
-from persona_pipeline.text_embeddings import Embedder, _batches, text_hash, vectors_of
+from persona_pipeline.text_embeddings import Embedder, text_hash, vectors_of
+from persona_pipeline.token_batches import within_budget
 from persona_pipeline.warehouse import Warehouse
 
 TEXTS = [
@@ -154,9 +155,9 @@ def test_hash_is_the_one_spark_computes() -> None:
 
 def test_unknown_base_model_says_what_it_may_be() -> None:
     with pytest.raises(ConfigError, match=r"base_model no_such_model: neither a folder nor an installed package"):
-        text_embeddings._model_folder("no_such_model")
+        text_embeddings.model_folder("no_such_model")
     with pytest.raises(ConfigError, match=r"base_model yaml: the package has no model folder"):
-        text_embeddings._model_folder("yaml")
+        text_embeddings.model_folder("yaml")
 
 
 def test_unknown_base_model_is_told_when_a_text_needs_it(tmp_path: Path) -> None:
@@ -166,14 +167,14 @@ def test_unknown_base_model_is_told_when_a_text_needs_it(tmp_path: Path) -> None
 
 
 def test_local_folder_is_a_model_too(tmp_path: Path) -> None:
-    assert text_embeddings._model_folder(str(tmp_path)) == tmp_path
+    assert text_embeddings.model_folder(str(tmp_path)) == tmp_path
     assert embedder(tmp_path, base_model=str(tmp_path)).base_model == f"{tmp_path}@local:256"
 
 
 @settings(max_examples=200)
 @given(st.lists(st.integers(1, 300)), st.integers(1, 500))
 def test_batches_keep_the_budget_and_leave_nothing_out(lengths: list[int], budget: int) -> None:
-    ranges = _batches(lengths, budget)
+    ranges = within_budget(lengths, budget)
     assert [n for start, end in ranges for n in range(start, end)] == list(range(len(lengths)))
     for start, end in ranges:
         assert end > start
