@@ -1,8 +1,8 @@
 -- Measures of training_pairs, one row; expectations/training_pairs.json says what they must be.
-WITH histories AS (SELECT user_id, item_id, history_cutoff, unnest(history_review_ids) AS review_id FROM training_pairs)
+WITH histories AS (SELECT user_id, item_id, unnest(history_review_ids) AS review_id FROM training_pairs)
 SELECT
     (SELECT count(*) FROM training_pairs WHERE len(history_review_ids) = 0) AS without_history,
-    (SELECT count(*) FROM histories JOIN reviews USING (review_id) WHERE reviewed_at > history_cutoff) AS history_after_cutoff,
+    (SELECT count(*) FROM histories h JOIN reviews r USING (review_id) WHERE h.user_id <> r.user_id) AS history_of_another,
     (SELECT count(*) FROM histories h JOIN reviews r USING (review_id) WHERE h.item_id = r.item_id) AS target_in_history,
     (SELECT count(*) FROM training_pairs WHERE list_contains(masked_persona_ids, persona_id)) AS masked_labels,
     (SELECT count(*) FROM training_pairs ANTI JOIN (SELECT * FROM item_personas WHERE status = 'current') USING (persona_id, item_id))

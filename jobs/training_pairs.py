@@ -21,7 +21,7 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         tables.read("user_histories"),
         tables.read("item_personas"),
         tables.read("item_summaries").select("item_id", "summary"),
-        tables.read("review_aspects"),
+        tables.read("reviews"),
         tables.read("persona_choices"),
         tables.read("text_embeddings").where(F.col("base_model") == base_model),
         night.config.training_pairs.min_liked_rating,

@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from jobs.runner import Night, run
+from persona_pipeline.encoder.profiles import profile_model
 from persona_pipeline.encoder.vectors import tonights_encoder
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.text_embeddings import vectors_of
@@ -32,7 +33,8 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     fusion = encoder.config
     shelf = Shelf.build(items, vectors_of(personas["vector"]), popularity, fusion.temperature, fusion.aggregation)
     persona_ids = personas["persona_id"].to_numpy(zero_copy_only=False).astype(str)
-    ranking = Ranking(shelf, persona_ids, encoder, config.k, config.block_bytes)
+    prior = encoder.prior_onto(shelf.item_ids)
+    ranking = Ranking(shelf, persona_ids, encoder, prior, config.k, config.block_bytes)
 
     spark = session(night.config.spark, "user_item_topk")
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "1000")  # a user carries its interactions' vectors
@@ -40,9 +42,9 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     histories = tables.read("user_histories")
     if not config.exclude_reviewed:
         histories = histories.withColumn("reviewed_item_ids", F.array().cast("array<string>"))
-    embeddings = tables.read("text_embeddings").where(F.col("base_model") == encoder.base_model)
+    profiles = tables.read("text_embeddings").where(F.col("base_model") == profile_model(encoder.base_model))
     users = tables.read("user_vectors").where(F.col("encoder_id") == encoder.encoder_id)
-    ranked = ranked_users(users, histories, embeddings, ranking)
+    ranked = ranked_users(users, histories, profiles, ranking)
     summaries = tables.read("item_summaries").select("item_id", "summary")
     title = F.coalesce("title", F.substring_index(F.when(F.col("summary") != "", F.col("summary")), ". ", 1))
     titles = tables.read("items").join(summaries, "item_id", "left").select("item_id", title.alias("item_title"))

@@ -173,14 +173,22 @@ class TrainingPairsConfig(_Stage):
     """Which interactions the encoder learns from."""
 
     min_liked_rating: float = Field(
-        4.0, description="an interaction rated lower is no training target and not part of a user's vector"
+        2.0,
+        description="an interaction rated lower is no training target and not part of a user's vector: a disliked item does "
+        "not pull. A lukewarm one still foretells what a user buys next",
     )
 
 
 class EncodersConfig(_Stage):
     """The contrastive head and the policy of its retraining."""
 
-    half_life: float = Field(5.0, gt=0, description="interactions after which the weight of history halves")
+    half_life: float = Field(3.0, gt=0, description="interactions after which the weight of history halves")
+    age_half_life_days: float = Field(
+        730.0, ge=0, description="days after which an interaction teaches half as much; 0: all teach the same"
+    )
+    persona_weight: float = Field(
+        0.5, ge=0, description="weight of a persona's own text beside the profile of its item; 0: one vector per item"
+    )
     steps: int = Field(100, ge=0, description="optimiser steps")
     batch_size: int = Field(512, ge=2, description="pairs per step, the negatives of one another")
     learning_rate: float = Field(2e-3, gt=0, description="peak learning rate, cosine decay")
@@ -190,10 +198,23 @@ class EncodersConfig(_Stage):
     aggregation: Literal["softmax", "max"] = Field(
         "softmax", description="how an item's personas combine; max is the paper's"
     )
-    popularity_weight: float = Field(
-        0.75, ge=0, description="weight of log(1 + liked interactions of the item), in units of the temperature"
+    heads: int = Field(
+        3, ge=1, description="heads trained on batches in another order each; their weights are averaged"
     )
+    popularity_weight: float = Field(
+        0.25, ge=0, description="weight of log(1 + liked interactions of the item), in units of the temperature"
+    )
+    prior: Literal["none", "prox_knn", "ease"] = Field(
+        "none", description="collaborative prior: who else met these items; none leaves it to the personas"
+    )
+    prior_weight: float = Field(
+        0.0, ge=0, description="weight of the prior, whose largest value is about one, in units of the temperature"
+    )
+    prior_neighbours: int = Field(200, ge=1, description="items a prior keeps beside each")
     retrain_every_days: int = Field(7, ge=1, description="the served encoder is kept until it is this old")
+    gate_margin: float = Field(
+        0.005, ge=0, description="a new encoder replaces the served one unless NDCG@10 may be lower by more than this"
+    )
     seed: int = Field(0, description="seed of batch order")
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persona_pipeline.config import TextEmbeddingsConfig
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.errors import ConfigError, PipelineError
 from persona_pipeline.token_batches import within_budget
 from persona_pipeline.warehouse import Warehouse
 
@@ -64,11 +64,11 @@ class Embedder:
             return {}
         return dict(zip(rows["text_hash"].to_pylist(), vectors_of(rows["vector"]), strict=True))
 
-    def _stored(self, hashes: Sequence[str], columns: str) -> pa.Table:
+    def _stored(self, hashes: Sequence[str], columns: str, base_model: str | None = None) -> pa.Table:
         return self.warehouse.query(
             f"SELECT {columns} FROM text_embeddings SEMI JOIN wanted USING (text_hash) WHERE base_model = $base_model",
             ["text_embeddings"],
-            {"base_model": self.base_model},
+            {"base_model": base_model or self.base_model},
             wanted=pa.table({"text_hash": pa.array(hashes, pa.string())}),
         )
 
@@ -79,21 +79,24 @@ class Embedder:
         for start in range(0, len(order), self.config.commit_texts):
             keys = order[start : start + self.config.commit_texts]
             vectors = self._model.encode([missing[key] for key in keys])
-            self._commit(pa.table({"text_hash": keys, "vector": list(vectors)}))
+            self.keep(pa.table({"text_hash": keys, "vector": list(vectors)}), self.base_model)
             done.update(zip(keys, vectors, strict=True))
             self.embedded += len(keys)
             logger.info("embedded %d of %d new texts", min(start + len(keys), len(order)), len(order))
         return done
 
-    def _commit(self, found: pa.Table) -> None:
-        """Add what no other process has added meanwhile: appends never conflict in Delta, both would add their rows."""
+    def keep(self, found: pa.Table, base_model: str) -> None:
+        """Add text_hash and vector of what no other process has added meanwhile.
+
+        Under a lock: appends never conflict in Delta, and both processes would add their rows.
+        """
         with (self.warehouse.root / "_text_embeddings.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            known = self._stored(found["text_hash"].to_pylist(), "text_hash")["text_hash"]
+            known = self._stored(found["text_hash"].to_pylist(), "text_hash", base_model)["text_hash"]
             new = found.filter(pc.invert(pc.is_in(found["text_hash"], known)))
             if new.num_rows:
-                base_model = pa.array([self.base_model] * new.num_rows, pa.string())
-                self.warehouse.append("text_embeddings", new.append_column("base_model", base_model))
+                models = pa.repeat(base_model, new.num_rows)
+                self.warehouse.append("text_embeddings", new.append_column("base_model", models))
 
     @cached_property
     def _model(self) -> "_BaseModel":
@@ -139,6 +142,26 @@ class _BaseModel:
                 matrix[rows] = self._model(features)["sentence_embedding"].float().cpu().numpy()
         normalised: np.ndarray = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
         return normalised
+
+
+def with_vectors(warehouse: Warehouse, rows: pa.Table, base_model: str, key: str = "text_hash") -> pa.Table:
+    """Rows with the vector of their key in `text_embeddings` as `vector`, order kept.
+
+    Raises PipelineError where one is missing: the text_embeddings task has not run.
+    """
+    numbered = rows.append_column("_row", pa.array(np.arange(rows.num_rows)))
+    found = warehouse.query(
+        f"SELECT rows.* EXCLUDE (_row), vector FROM rows JOIN text_embeddings ON text_embeddings.text_hash = rows.{key} "
+        "WHERE base_model = $base_model ORDER BY _row",
+        ["text_embeddings"],
+        {"base_model": base_model},
+        rows=numbered,
+    )
+    if found.num_rows != rows.num_rows:
+        raise PipelineError(
+            f"{rows.num_rows - found.num_rows} texts have no embedding by {base_model}; run the text_embeddings task first"
+        )
+    return found
 
 
 def vectors_of(column: pa.ChunkedArray | pa.Array) -> np.ndarray:

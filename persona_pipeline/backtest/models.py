@@ -22,17 +22,12 @@ MODEL = "persona"
 VALIDATION = "validation_ndcg@10"
 """Key in a baseline's settings of what they were chosen by."""
 
-ENCODER_TUNES = False
-"""Whether `jobs.encoders --held-out` chooses settings; without it they are the configuration's."""
-
 PREPARED = ORDER[: ORDER.index("encoders")]
 SCORED = ORDER[ORDER.index("encoders") : ORDER.index("releases")]
 
 
 def tuned_settings(nights: Nights, tuning: Part, validation: pa.Table) -> dict[str, Any]:
     """Settings for `encoders` that foretell the validation interactions best, chosen on the tuning night alone."""
-    if not ENCODER_TUNES:
-        return {}
     held_out = nights.root / "validation.parquet"
     pq.write_table(validation.select(["user_id", "item_id"]), held_out)
     made_from = digest(nights.made_from(tuning.night), files_digest([held_out]))

@@ -1,4 +1,7 @@
-"""An encoder on disk: `head.safetensors`, `popularity.parquet` and `encoder.json`, in a folder that appears whole or not at all."""
+"""An encoder on disk, in a folder that appears whole or not at all.
+
+`head.safetensors`, `popularity.parquet`, `prior.npz` with `prior_items.parquet`, and `encoder.json`.
+"""
 
 import json
 import os
@@ -10,8 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.numpy import load_file, save_file
+from scipy.sparse import csr_array, load_npz, save_npz
 
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.errors import PipelineError
 
 
@@ -23,7 +28,9 @@ class Encoder:
         interaction_map: A, (d, d).
         persona_map: B, (d, d).
         liked_counts: liked interactions by item, for the popularity term; an unknown item has none.
+        prior: which items the same people met.
         config: the settings it was trained with, fusion constants included.
+        reviews_digest: hash of the reviews it was trained from (`provenance.reviews_digest`).
     """
 
     encoder_id: str
@@ -32,15 +39,17 @@ class Encoder:
     interaction_map: np.ndarray
     persona_map: np.ndarray
     liked_counts: dict[str, int]
+    prior: Prior
     config: EncodersConfig
+    reviews_digest: str
 
     def encode_interactions(self, embeddings: np.ndarray) -> np.ndarray:
-        """Base embeddings (n, d) to encoded ones (n, d), float64 and not normalised."""
+        """Profiles of items met (n, d) to encoded ones (n, d), float64 and not normalised."""
         encoded: np.ndarray = embeddings.astype(np.float64) @ self.interaction_map.T.astype(np.float64)
         return encoded
 
     def encode_personas(self, embeddings: np.ndarray) -> np.ndarray:
-        """Base embeddings (n, d) to unit persona vectors (n, d), float32."""
+        """`profiles.persona_inputs` (n, d) to unit persona vectors (n, d), float32."""
         encoded = embeddings.astype(np.float64) @ self.persona_map.T.astype(np.float64)
         unit: np.ndarray = (encoded / np.linalg.norm(encoded, axis=1, keepdims=True)).astype(np.float32)
         return unit
@@ -50,6 +59,10 @@ class Encoder:
         counts = np.array([self.liked_counts.get(item, 0) for item in item_ids], dtype=np.float64)
         shares: np.ndarray = self.config.temperature * self.config.popularity_weight * np.log1p(counts)
         return shares
+
+    def prior_onto(self, item_ids: np.ndarray) -> csr_array:
+        """What an item in a history adds to the score of each of `item_ids`, at weight one: (prior items, n)."""
+        return csr_array(self.prior.onto(item_ids) * (self.config.temperature * self.config.prior_weight))
 
     def save(self, folder: Path) -> None:
         """Write the artefact; a folder already there is the same encoder and stays."""
@@ -67,11 +80,16 @@ class Encoder:
             pa.table({"item_id": pa.array(items, pa.string()), "liked_count": pa.array(counts, pa.int64())}),
             partial / "popularity.parquet",
         )
+        save_npz(partial / "prior.npz", self.prior.similarities)
+        pq.write_table(
+            pa.table({"item_id": pa.array(self.prior.item_ids, pa.string())}), partial / "prior_items.parquet"
+        )
         about = {
             "encoder_id": self.encoder_id,
             "base_model": self.base_model,
             "text_version": self.text_version,
             "config": self.config.model_dump(mode="json"),
+            "reviews_digest": self.reviews_digest,
         }
         (partial / "encoder.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         partial.rename(folder)
@@ -92,5 +110,10 @@ class Encoder:
             tensors["interaction_map"],
             tensors["persona_map"],
             counts,
+            Prior(
+                pq.read_table(folder / "prior_items.parquet")["item_id"].to_numpy(zero_copy_only=False).astype(str),
+                csr_array(load_npz(folder / "prior.npz")),
+            ),
             EncodersConfig.model_validate(about["config"]),
+            about["reviews_digest"],
         )

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from persona_pipeline.encoder.texts import ASPECT_COLUMNS, render_interactions, render_personas
+from persona_pipeline.encoder.texts import render_interactions, render_personas
 from persona_pipeline.text_embeddings import text_hash
 from persona_pipeline.warehouse import Warehouse
 
@@ -28,19 +28,26 @@ def liked_interaction_texts(warehouse: Warehouse, min_liked_rating: float) -> pa
         WITH interactions AS (
             SELECT user_id, unnest(interactions) AS i, generate_subscripts(interactions, 1) - 1 AS age FROM user_histories
         )
-        SELECT interactions.user_id, i.review_id AS review_id, i.item_id AS item_id,
-               summary, category_preference, purchase_purpose, quality_criteria, usage_context
-        FROM interactions
-        LEFT JOIN item_summaries ON item_summaries.item_id = i.item_id
-        LEFT JOIN review_aspects ON review_aspects.review_id = i.review_id
+        SELECT interactions.user_id, i.review_id AS review_id, i.item_id AS item_id, text AS said
+        FROM interactions LEFT JOIN reviews ON reviews.review_id = i.review_id
         WHERE i.rating >= $min_liked_rating
         ORDER BY interactions.user_id, age
         """,
-        ["user_histories", "item_summaries", "review_aspects"],
+        ["user_histories", "reviews"],
         {"min_liked_rating": min_liked_rating},
     )
-    text = render_interactions(*(rows[c].combine_chunks() for c in ("summary", *ASPECT_COLUMNS)))
+    text = render_interactions(rows["said"].combine_chunks())
     return _with_text(rows, ["user_id", "review_id", "item_id"], text)
+
+
+def evidence_texts(warehouse: Warehouse) -> pa.Table:
+    """The evidence of every item as item_id, review_id, text, text_hash; ordered by item and review."""
+    rows = warehouse.query(
+        "SELECT item_id, e.review_id AS review_id, e.text AS said "
+        "FROM (SELECT item_id, unnest(evidence) AS e FROM item_reviews) ORDER BY item_id, review_id",
+        ["item_reviews"],
+    )
+    return _with_text(rows, ["item_id", "review_id"], render_interactions(rows["said"].combine_chunks()))
 
 
 def _with_text(rows: pa.Table, kept: list[str], text: pa.Array) -> pa.Table:

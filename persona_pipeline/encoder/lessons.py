@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 
-from persona_pipeline.encoder.recency import recency_weights
+from persona_pipeline.encoder.recency import distances_from, proximity_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,12 @@ class Lessons:
     """One row per training pair.
 
     Attributes:
-        profiles: (n, d) recency-weighted sum of the history's interaction embeddings.
+        profiles: (n, d) mean of the profiles of the user's other items, those next to the target weighing most.
         targets: (n,) row of the liked item in the catalogue.
         labels: (n,) row of the labelled persona in the catalogue.
         visible: (n, slots) personas of the target the pair may see.
         users: (n,) user as a number, to mask a user's other positives.
+        weights: (n,) how often the pair is drawn, in proportion: old ones less.
     """
 
     profiles: Tensor
@@ -62,20 +64,31 @@ class Lessons:
     labels: Tensor
     visible: Tensor
     users: Tensor
+    weights: Tensor
 
     @classmethod
     def build(
-        cls, pairs: pa.Table, catalogue: Catalogue, interactions: dict[str, np.ndarray], half_life: float
+        cls,
+        pairs: pa.Table,
+        catalogue: Catalogue,
+        reviews: pa.Array,
+        vectors: np.ndarray,
+        half_life: float,
+        age_half_life_days: float = 0,
     ) -> "Lessons":
-        """From rows of `training_pairs`; `interactions` holds the embedding of every history review by id."""
-        reviews = list(interactions)
-        matrix = np.stack([interactions[review] for review in reviews])
+        """From rows of `training_pairs`; `reviews` (r,) are the ids of all history reviews, `vectors` (r, d) their items'."""
         histories = pairs["history_review_ids"].combine_chunks()
-        members = pc.index_in(histories.flatten(), pa.array(reviews)).to_numpy(zero_copy_only=False)
         lengths = pc.list_value_length(histories).to_numpy(zero_copy_only=False)
-        weights = np.concatenate([recency_weights(int(n), half_life) for n in lengths]).astype(np.float32)
-        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        profiles = np.add.reduceat(matrix[members] * weights[:, None], starts, axis=0)
+        places = pairs["history_place"].to_numpy(zero_copy_only=False)
+        by_shape = {
+            (n, place): proximity_weights(distances_from(n, place), half_life)
+            for n, place in set(zip(lengths.tolist(), places.tolist(), strict=True))
+        }
+        weights = np.concatenate([by_shape[shape] for shape in zip(lengths.tolist(), places.tolist(), strict=True)])
+        members = pc.index_in(histories.flatten(), reviews).to_numpy(zero_copy_only=False)
+        # One sparse product instead of gathering every history's vectors: memory is the pairs', not their histories'.
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        profiles = csr_array((weights.astype(np.float32), members, ends), shape=(len(pairs), len(reviews))) @ vectors
         targets = np.searchsorted(catalogue.item_ids, pairs["item_id"].to_numpy(zero_copy_only=False).astype(str))
         masked = pairs["masked_persona_ids"].combine_chunks()
         rows = pc.index_in(masked.flatten(), pa.array(catalogue.persona_ids)).to_numpy(zero_copy_only=False)
@@ -93,7 +106,17 @@ class Lessons:
             torch.from_numpy(
                 np.unique(pairs["user_id"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
             ),
+            torch.from_numpy(_ageing(pairs, age_half_life_days)),
         )
 
     def __len__(self) -> int:
         return len(self.targets)
+
+
+def _ageing(pairs: pa.Table, half_life_days: float) -> np.ndarray:
+    """(n,) float32 0.5 ** (days before the newest pair / half-life)."""
+    if not half_life_days:
+        return np.ones(len(pairs), np.float32)
+    moments = pairs["reviewed_at"].to_numpy(zero_copy_only=False).astype("datetime64[s]").astype(np.int64)
+    weights: np.ndarray = (0.5 ** ((moments.max() - moments) / 86_400 / half_life_days)).astype(np.float32)
+    return weights

@@ -7,15 +7,16 @@ from datetime import date
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
+from persona_pipeline.encoder.profiles import profile_model, profiles, with_profiles
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.errors import PipelineError
-from persona_pipeline.text_embeddings import vectors_of
+from persona_pipeline.text_embeddings import vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
-TRAINED_ON = ("training_pairs", "item_personas", "item_summaries", "review_aspects", "user_histories", "reviews")
+TRAINED_ON = ("training_pairs", "item_personas", "item_summaries", "item_reviews", "user_histories", "reviews")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,51 +63,52 @@ class TrainingData:
 
     Attributes:
         pairs: rows of `training_pairs`.
-        persona_ids, persona_items, persona_embeddings: current personas, (p,), (p,), (p, d).
-        interactions: embedding of each liked interaction by review_id, (d,).
+        personas: persona_id, item_id; rows of `persona_texts` and `persona_profiles`, (p, d) each.
+        interactions: user_id, review_id, item_id of liked ones, each user's newest first; rows of `interaction_profiles`.
         liked_counts: liked interactions by item.
     """
 
     pairs: pa.Table
-    persona_ids: np.ndarray
-    persona_items: np.ndarray
-    persona_embeddings: np.ndarray
-    interactions: dict[str, np.ndarray]
+    personas: pa.Table
+    persona_texts: np.ndarray
+    persona_profiles: np.ndarray
+    interactions: pa.Table
+    interaction_profiles: np.ndarray
     liked_counts: dict[str, int]
 
 
 def training_data(warehouse: Warehouse, base_model: str, min_liked_rating: float) -> TrainingData:
     """Gather it. Raises PipelineError where the cache lacks a text (the text_embeddings task has not run)."""
-    pairs = warehouse.read("training_pairs")
-    personas = with_vectors(warehouse, persona_texts(warehouse), base_model)
-    interactions = with_vectors(warehouse, liked_interaction_texts(warehouse, min_liked_rating), base_model)
-    liked = warehouse.query(
+    known = profiles(warehouse)
+    told = with_profiles(persona_texts(warehouse).drop_columns(["text"]), known)
+    liked = with_profiles(liked_interaction_texts(warehouse, min_liked_rating).drop_columns(["text"]), known)
+    counts = warehouse.query(
         "SELECT item_id, count(*) AS n FROM reviews WHERE rating >= $liked GROUP BY item_id ORDER BY item_id",
         ["reviews"],
         {"liked": min_liked_rating},
     )
     return TrainingData(
-        pairs,
-        personas["persona_id"].to_numpy(zero_copy_only=False).astype(str),
-        personas["item_id"].to_numpy(zero_copy_only=False).astype(str),
-        vectors_of(personas["vector"]),
-        dict(zip(interactions["review_id"].to_pylist(), vectors_of(interactions["vector"]), strict=True)),
-        dict(zip(liked["item_id"].to_pylist(), liked["n"].to_pylist(), strict=True)),
+        # An item without evidence and without a persona has no profile.
+        _with_profiled_histories(warehouse.read("training_pairs"), liked),
+        told.select(["persona_id", "item_id"]),
+        vectors_of(with_vectors(warehouse, told, base_model)["vector"]),
+        _profile_vectors(warehouse, told, base_model),
+        liked.select(["user_id", "review_id", "item_id"]),
+        _profile_vectors(warehouse, liked, base_model),
+        dict(zip(counts["item_id"].to_pylist(), counts["n"].to_pylist(), strict=True)),
     )
 
 
-def with_vectors(warehouse: Warehouse, rows: pa.Table, base_model: str) -> pa.Table:
-    """Rows with their base embedding by text_hash as `vector`, order kept."""
-    numbered = rows.append_column("_row", pa.array(np.arange(rows.num_rows)))
-    found = warehouse.query(
-        "SELECT rows.* EXCLUDE (_row), vector FROM rows JOIN text_embeddings USING (text_hash) "
-        "WHERE base_model = $base_model ORDER BY _row",
-        ["text_embeddings"],
-        {"base_model": base_model},
-        rows=numbered,
-    )
-    if found.num_rows != rows.num_rows:
-        raise PipelineError(
-            f"{rows.num_rows - found.num_rows} texts have no embedding by {base_model}; run the text_embeddings task first"
-        )
-    return found
+def _profile_vectors(warehouse: Warehouse, rows: pa.Table, base_model: str) -> np.ndarray:
+    return vectors_of(with_vectors(warehouse, rows, profile_model(base_model), "profile_hash")["vector"])
+
+
+def _with_profiled_histories(pairs: pa.Table, liked: pa.Table) -> pa.Table:
+    """Pairs all of whose history has a profile."""
+    histories = pairs["history_review_ids"].combine_chunks()
+    strangers = pc.invert(pc.is_in(histories.flatten(), liked["review_id"].combine_chunks()))
+    if not pc.any(strangers).as_py():
+        return pairs
+    rows = np.repeat(np.arange(len(pairs)), pc.list_value_length(histories).to_numpy(zero_copy_only=False))
+    broken = np.unique(rows[strangers.to_numpy(zero_copy_only=False)])
+    return pairs.take(pa.array(np.setdiff1d(np.arange(len(pairs)), broken)))

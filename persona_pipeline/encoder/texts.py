@@ -1,23 +1,15 @@
 """The one place that turns a persona, or a user's interaction with an item, into the text that is embedded.
 
-Training and serving call the same two functions on Arrow columns, so their texts cannot differ; `TEXT_VERSION` is
-recorded in every encoder and must change whenever a rendering does. After the paper (section 4.2): a persona is its
-name, description, the item's summary and the rationale; an interaction is the item's summary and the user's own
-aspects of it.
+Training and serving call the same functions, so their texts cannot differ; `TEXT_VERSION` is recorded in every encoder and
+must change whenever a rendering does. A persona is its name, description, the item's summary and the rationale, after the
+paper (section 4.2). An interaction is the user's review as it stands: measured against the paper's summary and aspects of
+it, reviews foretell the next interaction a good deal better (benchmarks/ablations.py).
 """
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-TEXT_VERSION = "1"
-
-_ASPECT_LABELS = {
-    "category_preference": "Looks for",
-    "purchase_purpose": "Bought for",
-    "quality_criteria": "Judges by",
-    "usage_context": "Used",
-}
-ASPECT_COLUMNS = tuple(_ASPECT_LABELS)
+TEXT_VERSION = "2"
 
 
 def render_personas(name: pa.Array, description: pa.Array, summary: pa.Array, rationale: pa.Array) -> pa.Array:
@@ -25,13 +17,9 @@ def render_personas(name: pa.Array, description: pa.Array, summary: pa.Array, ra
     return _joined([name, description, summary, rationale], [". ", " ", " "])
 
 
-def render_interactions(summary: pa.Array, *aspects: pa.Array) -> pa.Array:
-    """Interaction texts, (n,); `aspects` in the order of ASPECT_COLUMNS, null where the review gives none."""
-    labelled = [
-        pc.binary_join_element_wise(pa.scalar(label), aspect, ": ")
-        for label, aspect in zip(_ASPECT_LABELS.values(), aspects, strict=True)
-    ]
-    return _joined([summary, *labelled], [" "] * len(labelled))
+def render_interactions(text: pa.Array) -> pa.Array:
+    """Interaction texts, (n,), from review texts; a null is an empty text."""
+    return _filled(text)
 
 
 def _joined(parts: list[pa.Array], separators: list[str]) -> pa.Array:

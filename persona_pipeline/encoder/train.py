@@ -13,17 +13,32 @@ logger = logging.getLogger(__name__)
 
 
 def train_head(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig) -> tuple[Head, dict[str, float]]:
-    """The head and figures of its training. Deterministic for one machine and number of threads."""
-    torch.manual_seed(config.seed)
+    """The head and figures of its training. Deterministic for one machine and number of threads.
+
+    `config.heads` heads see batches in another order each and are averaged: all start as the identity and the loss is
+    nearly convex around it, so their mean is as good as an ensemble of them at the price of one (Wortsman et al. 2022,
+    "Model soups").
+    """
+    trained = [_train_one(lessons, catalogue, config, config.seed + n) for n in range(config.heads)]
+    with torch.no_grad():
+        mean = Head(catalogue.embeddings.shape[1])
+        for name, parameter in mean.named_parameters():
+            parameter.copy_(torch.stack([dict(head.named_parameters())[name] for head, _ in trained]).mean(0))
+    losses = trained[0][1]
+    return mean, {**_ends(losses), "label_agreement": _label_agreement(mean, lessons, catalogue)}
+
+
+def _train_one(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig, seed: int) -> tuple[Head, list[float]]:
+    """One head and its loss at every step."""
     head = Head(catalogue.embeddings.shape[1])
     optimiser = torch.optim.AdamW(head.parameters(), lr=config.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(config.steps, 1))
-    order = torch.Generator().manual_seed(config.seed)
+    order = torch.Generator().manual_seed(seed)
     log_q = torch.log(torch.bincount(lessons.targets, minlength=len(catalogue.item_ids)) / len(lessons))
     known = _keys(lessons.users, lessons.targets, catalogue).sort().values
     losses: list[float] = []
     for step in range(config.steps):
-        rows = torch.randperm(len(lessons), generator=order)[: config.batch_size]
+        rows = torch.multinomial(lessons.weights, min(config.batch_size, len(lessons)), generator=order)
         items, targets = torch.unique(lessons.targets[rows], return_inverse=True)
         pairs = _keys(lessons.users[rows][:, None], items[None, :], catalogue)
         loss = in_batch_loss(
@@ -44,7 +59,7 @@ def train_head(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig) -
         losses.append(loss.item())
         if step % 25 == 0:
             logger.info("step %d of %d: loss %.3f", step, config.steps, losses[-1])
-    return head, {**_ends(losses), "label_agreement": _label_agreement(head, lessons, catalogue)}
+    return head, losses
 
 
 def _keys(users: torch.Tensor, items: torch.Tensor, catalogue: Catalogue) -> torch.Tensor:

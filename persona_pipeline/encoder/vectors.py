@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
+from persona_pipeline.encoder.profiles import persona_inputs, profile_model, profiles, with_profiles
 from persona_pipeline.encoder.recency import recency_weights
-from persona_pipeline.encoder.retraining import with_vectors
 from persona_pipeline.errors import PipelineError
-from persona_pipeline.text_embeddings import vectors_of
+from persona_pipeline.text_embeddings import vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
 _USERS_AT_ONCE = 20_000
@@ -27,11 +27,11 @@ def tonights_encoder(warehouse: Warehouse, encoder_id: str) -> Encoder:
 
 
 def persona_vectors(warehouse: Warehouse, encoder: Encoder) -> tuple[pa.Table, int]:
-    """Rows of `persona_vectors`, and how many had to be encoded: a persona whose text is as before keeps its vector."""
-    texts = persona_texts(warehouse).drop_columns(["text"])
+    """Rows of `persona_vectors`, and how many had to be encoded: one whose text and item are as before keeps its vector."""
+    texts = with_profiles(persona_texts(warehouse).drop_columns(["text"]), profiles(warehouse))
     kept = warehouse.query(
-        "SELECT persona_vectors.* FROM persona_vectors SEMI JOIN texts USING (persona_id, item_id, text_hash) "
-        "WHERE encoder_id = $id",
+        "SELECT persona_vectors.* FROM persona_vectors "
+        "SEMI JOIN texts USING (persona_id, item_id, text_hash, profile_hash) WHERE encoder_id = $id",
         ["persona_vectors"],
         {"id": encoder.encoder_id},
         texts=texts,
@@ -40,7 +40,9 @@ def persona_vectors(warehouse: Warehouse, encoder: Encoder) -> tuple[pa.Table, i
     schema = load_contract("persona_vectors").arrow_schema()
     if new.num_rows == 0:
         return kept.cast(schema), 0
-    vectors = encoder.encode_personas(vectors_of(with_vectors(warehouse, new, encoder.base_model)["vector"]))
+    own = vectors_of(with_vectors(warehouse, new, encoder.base_model)["vector"])
+    shared = vectors_of(with_vectors(warehouse, new, profile_model(encoder.base_model), "profile_hash")["vector"])
+    vectors = encoder.encode_personas(persona_inputs(shared, own, encoder.config.persona_weight))
     columns = {"encoder_id": pa.repeat(encoder.encoder_id, new.num_rows), **{c: new[c] for c in texts.column_names}}
     encoded = pa.table({**columns, "vector": _lists(vectors)}).select(schema.names).cast(schema)
     return pa.concat_tables([kept.cast(schema), encoded]), new.num_rows
@@ -51,11 +53,12 @@ def user_vectors(warehouse: Warehouse, encoder: Encoder, min_liked_rating: float
 
     Memory: the rows, and the interaction embeddings of 20,000 users at a time.
     """
-    liked = liked_interaction_texts(warehouse, min_liked_rating).drop_columns(["text"])
-    users = liked.group_by("user_id", use_threads=False).aggregate([("review_id", "list"), ("text_hash", "list")])
+    texts = liked_interaction_texts(warehouse, min_liked_rating).drop_columns(["text", "text_hash"])
+    liked = with_profiles(texts, profiles(warehouse))
+    users = liked.group_by("user_id", use_threads=False).aggregate([("review_id", "list"), ("profile_hash", "list")])
     hashes = [
         hashlib.sha256(f"{encoder.encoder_id}\x1f{','.join(r)}\x1f{','.join(t)}".encode()).hexdigest()[:16]
-        for r, t in zip(users["review_id_list"].to_pylist(), users["text_hash_list"].to_pylist(), strict=True)
+        for r, t in zip(users["review_id_list"].to_pylist(), users["profile_hash_list"].to_pylist(), strict=True)
     ]
     inputs = pa.table({"user_id": users["user_id"], "inputs_hash": pa.array(hashes, pa.string())})
     kept = warehouse.query(
@@ -76,7 +79,8 @@ def user_vectors(warehouse: Warehouse, encoder: Encoder, min_liked_rating: float
 
 def _encode_users(warehouse: Warehouse, encoder: Encoder, liked: pa.Table, inputs: pa.Table) -> pa.Table:
     """Users encoded; `liked` is ordered by user and age, so each user's interactions lie together, newest first."""
-    encoded = encoder.encode_interactions(vectors_of(with_vectors(warehouse, liked, encoder.base_model)["vector"]))
+    met = with_vectors(warehouse, liked, profile_model(encoder.base_model), "profile_hash")
+    encoded = encoder.encode_interactions(vectors_of(met["vector"]))
     user_of = liked["user_id"].to_numpy(zero_copy_only=False).astype(str)
     user_ids, starts, counts = np.unique(user_of, return_index=True, return_counts=True)
     by_count = {count: recency_weights(count, encoder.config.half_life) for count in set(counts.tolist())}
@@ -85,10 +89,10 @@ def _encode_users(warehouse: Warehouse, encoder: Encoder, liked: pa.Table, input
     norms = np.linalg.norm(sums, axis=1)
     structs = pa.StructArray.from_arrays(
         [
-            *(liked[c].combine_chunks() for c in ("review_id", "item_id", "text_hash")),
+            *(liked[c].combine_chunks() for c in ("review_id", "item_id", "profile_hash")),
             pa.array(weights / np.repeat(norms, counts)),
         ],
-        ["review_id", "item_id", "text_hash", "weight"],
+        ["review_id", "item_id", "profile_hash", "weight"],
     )
     offsets = pa.array(np.append(starts, len(user_of)).astype(np.int32))
     rows = pa.table(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import csr_array
 
 if TYPE_CHECKING:  # imported where it computes: the driver only builds the shelf, and torch takes seconds
     import torch
@@ -60,17 +61,21 @@ class Ranked:
         personas: row of the winning persona in `Shelf.vectors`.
         best: u . winning persona.
         others: what the item's other personas add (0 for `max`; negative when they pull the soft maximum down).
-        scores: best + others + popularity.
+        prior: what the collaborative prior adds.
+        scores: best + others + popularity + prior.
     """
 
     items: np.ndarray
     personas: np.ndarray
     best: np.ndarray
     others: np.ndarray
+    prior: np.ndarray
     scores: np.ndarray
 
 
-def top_items(shelf: Shelf, users: np.ndarray, seen: list[np.ndarray], k: int, block_bytes: int) -> Ranked:
+def top_items(
+    shelf: Shelf, users: np.ndarray, seen: list[np.ndarray], k: int, block_bytes: int, prior: csr_array
+) -> Ranked:
     """Exact top-k.
 
     Args:
@@ -79,19 +84,23 @@ def top_items(shelf: Shelf, users: np.ndarray, seen: list[np.ndarray], k: int, b
         seen: for each user the indices of items to leave out.
         k: places wanted.
         block_bytes: bound on the scores held at once.
+        prior: (users, items) what the collaborative prior adds to each score; nothing where no entry is stored.
     """
     per_user = 4 * shelf.slots.size
     step = max(1, block_bytes // max(per_user, 1))
     blocks = [
-        _top_block(shelf, users[start : start + step], seen[start : start + step], k)
+        _top_block(shelf, users[start : start + step], seen[start : start + step], k, prior[start : start + step])
         for start in range(0, len(users), step)
     ]
-    fields = ("items", "personas", "best", "others", "scores")
+    fields = ("items", "personas", "best", "others", "prior", "scores")
     return Ranked(*(np.concatenate([getattr(block, name) for block in blocks]) for name in fields))
 
 
-def exact_scores(shelf: Shelf, users: np.ndarray, items: np.ndarray) -> Ranked:
-    """float64 scores of given items, (users, n) each, in the order given. O(users x n x slots x d)."""
+def exact_scores(shelf: Shelf, users: np.ndarray, items: np.ndarray, prior: csr_array | None = None) -> Ranked:
+    """float64 scores of given items, (users, n) each, in the order given. O(users x n x slots x d).
+
+    `prior` (users, all items) as in `top_items`; None where there is none.
+    """
     rows = shelf.slots[items]  # (users, n, slots)
     similarities = np.einsum("ud,unsd->uns", users, shelf.vectors[rows].astype(np.float64))
     hidden = np.where(shelf.filled[items], similarities, -np.inf)
@@ -102,25 +111,34 @@ def exact_scores(shelf: Shelf, users: np.ndarray, items: np.ndarray) -> Ranked:
         spread = np.exp((hidden - best[..., None]) / shelf.temperature).sum(-1)
         others = shelf.temperature * (np.log(spread) - np.log(shelf.filled[items].sum(-1)))
     personas = np.take_along_axis(rows, winner, -1)[..., 0]
-    return Ranked(items, personas, best, others, best + others + shelf.popularity[items])
+    added = np.zeros_like(best) if prior is None else prior[np.arange(len(items))[:, None], items].toarray()
+    return Ranked(items, personas, best, others, added, best + others + shelf.popularity[items] + added)
 
 
-def _top_block(shelf: Shelf, users: np.ndarray, seen: list[np.ndarray], k: int) -> Ranked:
+def _top_block(shelf: Shelf, users: np.ndarray, seen: list[np.ndarray], k: int, prior: csr_array) -> Ranked:
     import torch
 
     rough = _rough_scores(shelf, users)
+    if prior.nnz:
+        rows, columns = prior.tocoo().coords
+        rough[torch.from_numpy(rows.astype(np.int64)), torch.from_numpy(columns.astype(np.int64))] += torch.from_numpy(
+            prior.data.astype(np.float32)
+        )
     owners = np.repeat(np.arange(len(users)), [len(s) for s in seen])
     if len(owners):
         rough[torch.from_numpy(owners), torch.from_numpy(np.concatenate(seen).astype(np.int64))] = -torch.inf
     finalists = _finalists(rough, min(k, rough.shape[1]))
-    exact = exact_scores(shelf, users, finalists)
+    exact = exact_scores(shelf, users, finalists, prior)
     allowed = torch.gather(rough, 1, torch.from_numpy(finalists)).numpy() > -np.inf
     # Rounded to where float64 summation order cannot reach, so that equal scores are equal whatever the block.
     rounded = np.where(allowed, np.round(exact.scores, 9), -np.inf)
     order = np.lexsort((finalists, -rounded), axis=1)[:, :k]
     order = order if order.shape[1] == k else np.pad(order, ((0, 0), (0, k - order.shape[1])), mode="edge")
-    take = [np.take_along_axis(a, order, 1) for a in (finalists, exact.personas, exact.best, exact.others, rounded)]
-    missing = np.isneginf(take[4]) | (np.arange(k) >= finalists.shape[1])
+    take = [
+        np.take_along_axis(a, order, 1)
+        for a in (finalists, exact.personas, exact.best, exact.others, exact.prior, rounded)
+    ]
+    missing = np.isneginf(take[5]) | (np.arange(k) >= finalists.shape[1])
     take[0] = np.where(missing, -1, take[0])
     return Ranked(*take)
 

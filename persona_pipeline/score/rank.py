@@ -1,7 +1,7 @@
 """One batch of users, as Arrow, to their ranked items with contributions, as Arrow: what a Spark task runs.
 
 Contributions (invariant 7): a user is sum_i w_i A h_i, so u . persona is a sum of one share per interaction; what other
-personas add and popularity are shares of their own. The score is defined as the sum of the rounded shares.
+personas, popularity and the collaborative prior add are shares of their own. The score is defined as the sum of the rounded shares.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.sparse import csr_array
 
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.score.kernel import Ranked, Shelf, top_items
@@ -22,11 +23,12 @@ RANKED_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What every task needs; broadcast once."""
+    """What every task needs; broadcast once. `prior` (prior items, items) is `Encoder.prior_onto` the shelf."""
 
     shelf: Shelf
     persona_ids: np.ndarray
     encoder: Encoder
+    prior: csr_array
     k: int
     block_bytes: int
 
@@ -47,10 +49,13 @@ def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
     counts = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     owner = np.repeat(np.arange(len(lists)), counts)
     encoded = ranking.encoder.encode_interactions(vectors_of(flat.field("vector")))
-    parts = encoded * flat.field("weight").to_numpy(zero_copy_only=False)[:, None]  # (interactions, d)
+    weights = flat.field("weight").to_numpy(zero_copy_only=False)
+    parts = encoded * weights[:, None]  # (interactions, d)
     vectors = np.zeros((len(lists), parts.shape[1]))
     np.add.at(vectors, owner, parts)
-    ranked = top_items(ranking.shelf, vectors, _seen(ranking.shelf, users), ranking.k, ranking.block_bytes)
+    histories = ranking.encoder.prior.histories(owner, flat.field("item_id"), weights, len(lists))
+    prior = csr_array(histories @ ranking.prior)
+    ranked = top_items(ranking.shelf, vectors, _seen(ranking.shelf, users), ranking.k, ranking.block_bytes, prior)
     return _rows(ranking, users["user_id"].combine_chunks(), ranked, parts, flat, owner)
 
 
@@ -67,17 +72,18 @@ def _rows(
 ) -> pa.Table:
     user, place = np.nonzero(ranked.items >= 0)
     items, personas = ranked.items[user, place], ranked.personas[user, place]
-    # Every (recommendation, interaction) combination of the same user, then two more shares per recommendation.
+    # Every (recommendation, interaction) combination of the same user, then three more shares per recommendation.
     first = np.searchsorted(owner, np.arange(len(user_ids)))
     count = np.bincount(owner, minlength=len(user_ids))
     row = np.repeat(np.arange(len(user)), count[user])
     member = np.arange(len(row)) - np.repeat(np.cumsum(count[user]) - count[user], count[user]) + first[user][row]
     winning = ranking.shelf.vectors[personas].astype(np.float64)
     shares = np.einsum("nd,nd->n", parts[member], winning[row])
-    rows = np.concatenate([row, np.arange(len(user)), np.arange(len(user))])
-    values = np.round(np.concatenate([shares, ranked.others[user, place], ranking.shelf.popularity[items]]), 9)
-    kinds = np.repeat(["interaction", "other_personas", "popularity"], [len(row), len(user), len(user)])
-    source = pa.array(np.concatenate([member, np.full(2 * len(user), -1)]))
+    whole = (ranked.others[user, place], ranking.shelf.popularity[items], ranked.prior[user, place])
+    rows = np.concatenate([row, np.tile(np.arange(len(user)), len(whole))])
+    values = np.round(np.concatenate([shares, *whole]), 9)
+    kinds = np.repeat(["interaction", "other_personas", "popularity", "prior"], [len(row), *[len(user)] * len(whole)])
+    source = pa.array(np.concatenate([member, np.full(len(whole) * len(user), -1)]))
     source = pc.if_else(pc.less(source, 0), pa.scalar(None, pa.int64()), source)
     order = np.lexsort((np.arange(len(rows)), -values, rows))
     kept = order[(values[order] != 0) | (kinds[order] == "interaction")]

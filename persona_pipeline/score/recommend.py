@@ -15,19 +15,19 @@ from persona_pipeline.score.rank import RANKED_FIELDS, Ranking, rank_users
 _QUOTES = 2  # spans of evidence a recommendation carries
 
 
-def ranked_users(users: DataFrame, histories: DataFrame, embeddings: DataFrame, ranking: Ranking) -> DataFrame:
+def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ranking: Ranking) -> DataFrame:
     """Columns of RANKED_FIELDS.
 
     Args:
         users: rows of `user_vectors` of one encoder.
         histories: rows of `user_histories`; their reviewed items are left out. Pass empty lists to keep them.
-        embeddings: text_hash and vector of the encoder's base model.
+        profiles: text_hash and vector of the items' profiles by the encoder's base model.
         ranking: what every task needs.
     """
     interactions = (
         users.select("user_id", F.explode("interactions").alias("i"))
         .select("user_id", "i.*")
-        .join(embeddings.select("text_hash", "vector"), "text_hash")
+        .join(profiles.select(F.col("text_hash").alias("profile_hash"), "vector"), "profile_hash")
         .groupBy("user_id")
         # Sorted, so that sums over a user's interactions do not depend on how the shuffle delivered them.
         .agg(F.array_sort(F.collect_list(F.struct("review_id", "item_id", "weight", "vector"))).alias("interactions"))
@@ -100,6 +100,6 @@ def _explanation() -> Column:
     return F.concat_ws(
         " ",
         F.concat("persona_name", F.lit(": "), "preference_rationale"),
-        F.concat(F.lit("You liked “"), F.col("liked_title"), F.lit("”.")),
+        F.concat(F.lit("You reviewed “"), F.col("liked_title"), F.lit("”.")),
         F.concat(said, quote["quote"], F.lit("”")),
     )

@@ -21,11 +21,11 @@ import pyarrow.parquet as pq
 from persona_pipeline.config import load_config
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots
 from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
-from persona_pipeline.encoder.recency import recency_weights
-from persona_pipeline.encoder.retraining import TRAINED_ON, with_vectors
+from persona_pipeline.encoder.recency import distances_from, proximity_weights
+from persona_pipeline.encoder.retraining import TRAINED_ON
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
-from persona_pipeline.text_embeddings import Embedder, vectors_of
+from persona_pipeline.text_embeddings import Embedder, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
 _ABOUT = "about.json"
@@ -70,7 +70,7 @@ def prepare(
 def _tables(
     warehouse: Warehouse, base_model: str, min_liked_rating: float, half_life: float, history: int
 ) -> dict[str, pa.Table]:
-    columns = ["user_id", "item_id", "persona_id", "masked_persona_ids", "history_review_ids"]
+    columns = ["user_id", "item_id", "persona_id", "masked_persona_ids", "history_review_ids", "history_place"]
     pairs = warehouse.read("training_pairs", columns).sort_by([("user_id", "ascending"), ("item_id", "ascending")])
     if pairs.num_rows == 0:
         raise PipelineError("training_pairs is empty: there is nothing to train on")
@@ -88,7 +88,8 @@ def _tables(
         )
     lengths = pc.list_value_length(members).to_numpy(zero_copy_only=False)
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
-    weights = np.concatenate([recency_weights(int(n), half_life) for n in lengths]).astype(np.float32)
+    shapes = zip(lengths.tolist(), pairs["history_place"].to_pylist(), strict=True)
+    weights = np.concatenate([proximity_weights(distances_from(n, place), half_life) for n, place in shapes])
     known = warehouse.query(
         "SELECT user_id, item_id FROM reviews WHERE rating >= $liked UNION SELECT user_id, item_id FROM training_pairs "
         "ORDER BY user_id, item_id",
@@ -101,9 +102,9 @@ def _tables(
         "personas": personas.select(["persona_id", "item_id", "vector"]).append_column(
             "text", pc.index_in(personas["text"], texts)
         ),
-        "pairs": pairs.drop_columns(["history_review_ids"])
+        "pairs": pairs.drop_columns(["history_review_ids", "history_place"])
         .append_column("history", history_rows)
-        .append_column("weights", pa.ListArray.from_arrays(offsets, pa.array(weights))),
+        .append_column("weights", pa.ListArray.from_arrays(offsets, pa.array(weights.astype(np.float32)))),
         "known_positives": known,
     }
 

@@ -1,0 +1,59 @@
+"""Training data to an encoder: head, popularity and collaborative prior, ready to be saved."""
+
+import numpy as np
+import pyarrow as pa
+
+from persona_pipeline.collaborative.interactions import Interactions
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.head import Head
+from persona_pipeline.encoder.lessons import Catalogue, Lessons
+from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.profiles import persona_inputs
+from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.encoder.texts import TEXT_VERSION
+from persona_pipeline.encoder.train import train_head
+
+
+def fit_head(data: TrainingData, config: EncodersConfig) -> tuple[Head, Catalogue, dict[str, float]]:
+    """The head, the catalogue it was trained on, and figures of the training."""
+    inputs = persona_inputs(data.persona_profiles, data.persona_texts, config.persona_weight)
+    ids, items = (_texts(data.personas[name]) for name in ("persona_id", "item_id"))
+    catalogue = Catalogue.build(ids, items, inputs)
+    reviews = data.interactions["review_id"].combine_chunks()
+    lessons = Lessons.build(
+        data.pairs, catalogue, reviews, data.interaction_profiles, config.half_life, config.age_half_life_days
+    )
+    head, metrics = train_head(lessons, catalogue, config)
+    return head, catalogue, metrics
+
+
+def fit_encoder(
+    encoder_id: str,
+    base_model: str,
+    data: TrainingData,
+    interactions: Interactions,
+    reviews_digest: str,
+    config: EncodersConfig,
+) -> tuple[Encoder, dict[str, float]]:
+    """The encoder and figures of its training. `interactions` are what the prior is fitted on."""
+    head, _, metrics = fit_head(data, config)
+    interaction_map, persona_map = head.interaction_map.detach().numpy(), head.persona_map.detach().numpy()
+    prior = Prior.fit(interactions, config)
+    encoder = Encoder(
+        encoder_id,
+        base_model,
+        TEXT_VERSION,
+        interaction_map,
+        persona_map,
+        data.liked_counts,
+        prior,
+        config,
+        reviews_digest,
+    )
+    return encoder, metrics
+
+
+def _texts(column: pa.ChunkedArray) -> np.ndarray:
+    texts: np.ndarray = column.to_numpy(zero_copy_only=False).astype(str)
+    return texts
