@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
@@ -119,9 +119,7 @@ class Warehouse:
     def append(self, table: str, rows: pa.Table) -> None:
         """Add rows whose keys the caller knows to be new; one commit, and no look at what is stored."""
         contract = self._writable(table)
-        write_deltalake(
-            self._created(contract), contract.conform(rows), mode="append", commit_properties=self._properties()
-        )
+        self._commit(self._created(contract), contract.conform(rows), "append")
 
     def replace(self, table: str, rows: pa.Table) -> WriteResult:
         """Make the table hold exactly these rows, committing only what differs."""
@@ -154,10 +152,16 @@ class Warehouse:
             # Not delta-rs' merge: the files it writes hold string views, on which Arrow cannot filter, so that neither
             # DuckDB over an Arrow dataset nor `to_pyarrow_table(filters=...)` could read the table any more.
             content = rows if delete_others else pa.concat_tables([self._others(contract, rows), rows])
-            write_deltalake(target, content, mode="overwrite", commit_properties=self._properties())
+            self._commit(target, content, "overwrite")
         elif counts["insert"]:
-            write_deltalake(target, changes.drop_columns(["_op"]), mode="append", commit_properties=self._properties())
+            self._commit(target, changes.drop_columns(["_op"]), "append")
         return WriteResult(table, self._open(table).version(), counts["insert"], counts["update"], counts["delete"])
+
+    def _commit(self, target: DeltaTable, rows: pa.Table, mode: Literal["append", "overwrite"]) -> None:
+        # Without comments: delta-rs refuses rows whose comments are not the stored ones, so that a better description in a
+        # contract would make every older warehouse unwritable.
+        bare = rows.cast(pa.schema([_without_comments(field) for field in rows.schema]))
+        write_deltalake(target, bare, mode=mode, commit_properties=self._properties())
 
     def _others(self, contract: Contract, rows: pa.Table) -> pa.Table:
         """Stored rows with none of these keys."""
@@ -188,6 +192,15 @@ class Warehouse:
             description=contract.description,
             commit_properties=self._properties(),
         )
+
+
+def _without_comments(field: pa.Field) -> pa.Field:
+    kind = field.type
+    if pa.types.is_list(kind):
+        kind = pa.list_(_without_comments(kind.value_field))
+    elif pa.types.is_struct(kind):
+        kind = pa.struct([_without_comments(part) for part in kind])
+    return pa.field(field.name, kind, field.nullable)
 
 
 def _delta_field(field: pa.Field) -> Field:

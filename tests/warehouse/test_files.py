@@ -208,6 +208,18 @@ def test_the_contract_lands_in_delta(warehouse: Warehouse) -> None:
     )  # neither deletion vectors nor column mapping: every engine opens it
 
 
+def test_a_better_description_leaves_older_tables_writable(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace(warehouse, summary("capo"))
+    before = load_contract("item_summaries")
+    column = before.columns[1].model_copy(update={"description": "Said better"})
+    better = before.model_copy(update={"columns": (before.columns[0], column, *before.columns[2:])})
+    monkeypatch.setattr("persona_pipeline.warehouse._files.load_contract", lambda _: better)
+    warehouse.append("item_summaries", arrow("item_summaries", [summary("strap")]))
+    assert replace(warehouse, summary("capo", "Another."), summary("tuner")) == (1, 1, 1)
+
+
 def test_every_commit_says_which_night_and_job_made_it(warehouse: Warehouse) -> None:
     replace(warehouse, summary("capo"), summary("picks"))
     replace(warehouse, summary("capo", "Better."))
