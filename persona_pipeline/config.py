@@ -204,6 +204,11 @@ class EncodersConfig(_Stage):
     popularity_weight: float = Field(
         0.25, ge=0, description="weight of log(1 + liked interactions of the item), in units of the temperature"
     )
+    popularity_support: float = Field(
+        1.0,
+        ge=0,
+        description="short histories lean on popularity more: its weight is times 1 + this / (interactions in the user's vector)",
+    )
     prior: Literal["none", "prox_knn", "ease"] = Field(
         "none", description="collaborative prior: who else met these items; none leaves it to the personas"
     )

@@ -21,7 +21,7 @@ from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.fitting import fit_head
 from persona_pipeline.encoder.head import aggregate
 from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.encoder.recency import recency_weights
+from persona_pipeline.encoder.recency import popularity_scales, recency_weights
 from persona_pipeline.encoder.retraining import TrainingData
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 HALF_LIVES = (1.0, 3.0, 5.0, 10.0)
 STEPS = (50, 100, 200)
 POPULARITY_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+POPULARITY_SUPPORTS = (0.0, 1.0, 2.0)
 PRIORS: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("none", (0.0,)),
     ("prox_knn", (0.5, 1.0, 2.0, 4.0, 8.0)),
@@ -92,7 +93,9 @@ def tuned_settings(
         scores = _head_scores(data, asked, tried)
         for weight in POPULARITY_WEIGHTS:
             settings = {"half_life": half_life, "steps": steps, "popularity_weight": weight}
-            trials.append(Trial(settings, _ndcg(scores + weight * counts, asked)))
+            trials.append(
+                Trial(settings, _ndcg(scores + weight * _liked(counts, asked, config.popularity_support), asked))
+            )
         reached = max(trial.ndcg for trial in trials[-len(POPULARITY_WEIGHTS) :])
         logger.info("half-life %g, %d steps: NDCG@10 %.4f", half_life, steps, reached)
         if best is None or reached > best[0]:
@@ -123,9 +126,22 @@ def _fused(
         prior = Prior.fit(interactions, config.model_copy(update={"prior": name}))
         met = pa.array(asked.item_ids[asked.members], pa.string())
         others = (prior.histories(asked.owners, met, weights, len(asked.lengths)) @ prior.onto(item_ids)).toarray()
-        for prior_weight, weight in product(prior_weights, POPULARITY_WEIGHTS):
-            settings = {"popularity_weight": weight, "prior": name, "prior_weight": prior_weight}
-            yield Trial(settings, _ndcg(scores + weight * counts + prior_weight * others, asked))
+        for support in POPULARITY_SUPPORTS:
+            liked = _liked(counts, asked, support)
+            for prior_weight, weight in product(prior_weights, POPULARITY_WEIGHTS):
+                settings = {
+                    "popularity_weight": weight,
+                    "popularity_support": support,
+                    "prior": name,
+                    "prior_weight": prior_weight,
+                }
+                yield Trial(settings, _ndcg(scores + weight * liked + prior_weight * others, asked))
+
+
+def _liked(counts: np.ndarray, asked: _Asked, support: float) -> np.ndarray:
+    """(users, items) popularity at weight one."""
+    liked: np.ndarray = popularity_scales(asked.lengths, support)[:, None] * counts
+    return liked
 
 
 @torch.inference_mode()

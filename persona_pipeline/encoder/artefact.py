@@ -17,6 +17,7 @@ from scipy.sparse import csr_array, load_npz, save_npz
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.recency import popularity_scales
 from persona_pipeline.errors import PipelineError
 
 
@@ -59,6 +60,11 @@ class Encoder:
         counts = np.array([self.liked_counts.get(item, 0) for item in item_ids], dtype=np.float64)
         shares: np.ndarray = self.config.temperature * self.config.popularity_weight * np.log1p(counts)
         return shares
+
+    def popularity_scales(self, lengths: np.ndarray) -> np.ndarray:
+        """What popularity is times for users with so many interactions in their vectors, (n,) float64."""
+        scales: np.ndarray = popularity_scales(lengths, self.config.popularity_support)
+        return scales
 
     def prior_onto(self, item_ids: np.ndarray) -> csr_array:
         """What an item in a history adds to the score of each of `item_ids`, at weight one: (prior items, n)."""

@@ -1,4 +1,4 @@
-"""How much each interaction of a history counts."""
+"""How much each interaction of a history counts, and how much its length."""
 
 import numpy as np
 
@@ -24,3 +24,9 @@ def distances_from(count: int, place: int) -> np.ndarray:
     others = np.arange(count)
     distances: np.ndarray = np.where(others < place, place - others - 1, others - place)
     return distances
+
+
+def popularity_scales(lengths: np.ndarray, support: float) -> np.ndarray:
+    """1 + support / length of each history (n,): who has told little of themselves gets more of what everybody likes."""
+    scales: np.ndarray = 1 + support / np.maximum(lengths, 1)
+    return scales

@@ -62,7 +62,7 @@ class Ranked:
         best: u . winning persona.
         others: what the item's other personas add (0 for `max`; negative when they pull the soft maximum down).
         prior: what the collaborative prior adds.
-        scores: best + others + popularity + prior.
+        scores: best + others + popularity, scaled for the user, + prior.
     """
 
     items: np.ndarray
@@ -74,7 +74,13 @@ class Ranked:
 
 
 def top_items(
-    shelf: Shelf, users: np.ndarray, seen: list[np.ndarray], k: int, block_bytes: int, prior: csr_array
+    shelf: Shelf,
+    users: np.ndarray,
+    seen: list[np.ndarray],
+    k: int,
+    block_bytes: int,
+    prior: csr_array,
+    scales: np.ndarray | None = None,
 ) -> Ranked:
     """Exact top-k.
 
@@ -85,21 +91,29 @@ def top_items(
         k: places wanted.
         block_bytes: bound on the scores held at once.
         prior: (users, items) what the collaborative prior adds to each score; nothing where no entry is stored.
+        scales: (users,) what the shelf's popularity is times for each user; None for one.
     """
+    scales = np.ones(len(users)) if scales is None else scales
     per_user = 4 * shelf.slots.size
     step = max(1, block_bytes // max(per_user, 1))
     blocks = [
-        _top_block(shelf, users[start : start + step], seen[start : start + step], k, prior[start : start + step])
-        for start in range(0, len(users), step)
+        _top_block(shelf, users[part], seen[part], k, prior[part], scales[part])
+        for part in (slice(start, start + step) for start in range(0, len(users), step))
     ]
     fields = ("items", "personas", "best", "others", "prior", "scores")
     return Ranked(*(np.concatenate([getattr(block, name) for block in blocks]) for name in fields))
 
 
-def exact_scores(shelf: Shelf, users: np.ndarray, items: np.ndarray, prior: csr_array | None = None) -> Ranked:
+def exact_scores(
+    shelf: Shelf,
+    users: np.ndarray,
+    items: np.ndarray,
+    prior: csr_array | None = None,
+    scales: np.ndarray | None = None,
+) -> Ranked:
     """float64 scores of given items, (users, n) each, in the order given. O(users x n x slots x d).
 
-    `prior` (users, all items) as in `top_items`; None where there is none.
+    `prior` (users, all items) and `scales` as in `top_items`; None where there are none.
     """
     rows = shelf.slots[items]  # (users, n, slots)
     similarities = np.einsum("ud,unsd->uns", users, shelf.vectors[rows].astype(np.float64))
@@ -112,13 +126,16 @@ def exact_scores(shelf: Shelf, users: np.ndarray, items: np.ndarray, prior: csr_
         others = shelf.temperature * (np.log(spread) - np.log(shelf.filled[items].sum(-1)))
     personas = np.take_along_axis(rows, winner, -1)[..., 0]
     added = np.zeros_like(best) if prior is None else prior[np.arange(len(items))[:, None], items].toarray()
-    return Ranked(items, personas, best, others, added, best + others + shelf.popularity[items] + added)
+    liked = shelf.popularity[items] * (1.0 if scales is None else scales[:, None])
+    return Ranked(items, personas, best, others, added, best + others + liked + added)
 
 
-def _top_block(shelf: Shelf, users: np.ndarray, seen: list[np.ndarray], k: int, prior: csr_array) -> Ranked:
+def _top_block(
+    shelf: Shelf, users: np.ndarray, seen: list[np.ndarray], k: int, prior: csr_array, scales: np.ndarray
+) -> Ranked:
     import torch
 
-    rough = _rough_scores(shelf, users)
+    rough = _rough_scores(shelf, users, scales)
     if prior.nnz:
         rows, columns = prior.tocoo().coords
         rough[torch.from_numpy(rows.astype(np.int64)), torch.from_numpy(columns.astype(np.int64))] += torch.from_numpy(
@@ -128,7 +145,7 @@ def _top_block(shelf: Shelf, users: np.ndarray, seen: list[np.ndarray], k: int, 
     if len(owners):
         rough[torch.from_numpy(owners), torch.from_numpy(np.concatenate(seen).astype(np.int64))] = -torch.inf
     finalists = _finalists(rough, min(k, rough.shape[1]))
-    exact = exact_scores(shelf, users, finalists, prior)
+    exact = exact_scores(shelf, users, finalists, prior, scales)
     allowed = torch.gather(rough, 1, torch.from_numpy(finalists)).numpy() > -np.inf
     # Rounded to where float64 summation order cannot reach, so that equal scores are equal whatever the block.
     rounded = np.where(allowed, np.round(exact.scores, 9), -np.inf)
@@ -143,7 +160,7 @@ def _top_block(shelf: Shelf, users: np.ndarray, seen: list[np.ndarray], k: int, 
     return Ranked(*take)
 
 
-def _rough_scores(shelf: Shelf, users: np.ndarray) -> "torch.Tensor":
+def _rough_scores(shelf: Shelf, users: np.ndarray, scales: np.ndarray) -> "torch.Tensor":
     """float32 scores, (users, items)."""
     import torch
 
@@ -155,7 +172,7 @@ def _rough_scores(shelf: Shelf, users: np.ndarray) -> "torch.Tensor":
     else:
         scores = shelf.temperature * torch.logsumexp(hidden / shelf.temperature, -1)
         scores -= shelf.temperature * torch.from_numpy(np.log(shelf.filled.sum(1))).float()
-    return scores + torch.from_numpy(shelf.popularity).float()
+    return scores + torch.from_numpy(scales).float()[:, None] * torch.from_numpy(shelf.popularity).float()
 
 
 def _finalists(rough: "torch.Tensor", k: int) -> np.ndarray:

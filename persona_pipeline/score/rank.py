@@ -55,8 +55,10 @@ def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
     np.add.at(vectors, owner, parts)
     histories = ranking.encoder.prior.histories(owner, flat.field("item_id"), weights, len(lists))
     prior = csr_array(histories @ ranking.prior)
-    ranked = top_items(ranking.shelf, vectors, _seen(ranking.shelf, users), ranking.k, ranking.block_bytes, prior)
-    return _rows(ranking, users["user_id"].combine_chunks(), ranked, parts, flat, owner)
+    scales = ranking.encoder.popularity_scales(counts)
+    seen = _seen(ranking.shelf, users)
+    ranked = top_items(ranking.shelf, vectors, seen, ranking.k, ranking.block_bytes, prior, scales)
+    return _rows(ranking, users["user_id"].combine_chunks(), ranked, parts, flat, owner, scales)
 
 
 def _seen(shelf: Shelf, users: pa.Table) -> list[np.ndarray]:
@@ -68,7 +70,13 @@ def _seen(shelf: Shelf, users: pa.Table) -> list[np.ndarray]:
 
 
 def _rows(
-    ranking: Ranking, user_ids: pa.Array, ranked: Ranked, parts: np.ndarray, flat: pa.StructArray, owner: np.ndarray
+    ranking: Ranking,
+    user_ids: pa.Array,
+    ranked: Ranked,
+    parts: np.ndarray,
+    flat: pa.StructArray,
+    owner: np.ndarray,
+    scales: np.ndarray,
 ) -> pa.Table:
     user, place = np.nonzero(ranked.items >= 0)
     items, personas = ranked.items[user, place], ranked.personas[user, place]
@@ -79,7 +87,8 @@ def _rows(
     member = np.arange(len(row)) - np.repeat(np.cumsum(count[user]) - count[user], count[user]) + first[user][row]
     winning = ranking.shelf.vectors[personas].astype(np.float64)
     shares = np.einsum("nd,nd->n", parts[member], winning[row])
-    whole = (ranked.others[user, place], ranking.shelf.popularity[items], ranked.prior[user, place])
+    liked = ranking.shelf.popularity[items] * scales[user]
+    whole = (ranked.others[user, place], liked, ranked.prior[user, place])
     rows = np.concatenate([row, np.tile(np.arange(len(user)), len(whole))])
     values = np.round(np.concatenate([shares, *whole]), 9)
     kinds = np.repeat(["interaction", "other_personas", "popularity", "prior"], [len(row), *[len(user)] * len(whole)])
