@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from deltalake import write_deltalake
 
+from persona_pipeline.config import EncodersConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.warehouse import Warehouse
@@ -156,7 +157,9 @@ def shop() -> dict[str, list[Row]]:
         ],
         "encoders": [
             {"encoder_id": "enc1", "as_of": AS_OF, "artefact": "_artefacts/encoders/enc1", "base_model": BASE_MODEL,
-             "text_version": "1", "dimensions": 8, "config_digest": "c", "pair_count": 2, "data_versions": [], "metrics": []},
+             "text_version": "2", "dimensions": 8, "config_digest": "c", "pair_count": 2, "data_versions": [], "metrics": [],
+             "settings": EncodersConfig().model_dump_json(), "verdict": "first", "reasons": ["there is no encoder yet"],
+             "ndcg_difference": None, "ndcg_low": None, "ndcg_high": None},
         ],
         "persona_vectors": [
             {"encoder_id": "enc1", "persona_id": row["persona_id"], "item_id": row["item_id"], "text_hash": "h",

@@ -8,10 +8,12 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array, load_npz, save_npz
 
@@ -102,9 +104,19 @@ class Encoder:
 
     @classmethod
     def load(cls, folder: Path) -> "Encoder":
-        """Read an artefact. Raises PipelineError where there is none."""
+        """Read an artefact. Raises PipelineError where there is none, or one that is not what `save` writes."""
         if not (folder / "encoder.json").is_file():
             raise PipelineError(f"no encoder artefact at {folder}")
+        try:
+            return cls._read(folder)
+        except (OSError, ValueError, KeyError, SafetensorError, BadZipFile) as error:
+            raise PipelineError(
+                f"the encoder artefact at {folder} is damaged, or of another version of this program "
+                f"({type(error).__name__}: {error}); restore the folder, or serve another encoder"
+            ) from error
+
+    @classmethod
+    def _read(cls, folder: Path) -> "Encoder":
         about = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "head.safetensors")
         popularity = pq.read_table(folder / "popularity.parquet")

@@ -51,9 +51,14 @@ def reason_to_train(served: Served | None, as_of: date, base_model: str, config:
     return f"the served encoder is {age} days old, {due} are allowed" if age >= due else None
 
 
-def encoder_id(as_of: date, base_model: str, config: PipelineConfig, versions: dict[str, int]) -> str:
-    """Hash of all a training depends on; training again from the same makes the same encoder."""
-    parts = (as_of.isoformat(), base_model, TEXT_VERSION, settings_digest(config), sorted(versions.items()))
+def encoder_id(
+    as_of: date, base_model: str, config: PipelineConfig, versions: dict[str, int], served: str | None = None
+) -> str:
+    """Hash of all a training depends on; training again from the same makes the same encoder.
+
+    `served` is the encoder whose settings stay where the new ones are worse.
+    """
+    parts = (as_of.isoformat(), base_model, TEXT_VERSION, settings_digest(config), sorted(versions.items()), served)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

@@ -63,7 +63,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ])  # fmt: skip
     put(found, "encoders", [
         {"encoder_id": "enc1", "as_of": AS_OF, "artefact": "a", "base_model": "m", "text_version": "1", "dimensions": 8,
-         "config_digest": "c", "pair_count": 9, "data_versions": [], "metrics": [{"name": "last_loss", "value": 1.5}]}
+         "config_digest": "c", "pair_count": 9, "data_versions": [], "metrics": [{"name": "last_loss", "value": 1.5}],
+         "settings": "{}", "verdict": "first", "reasons": [], "ndcg_difference": None, "ndcg_low": None, "ndcg_high": None}
     ])  # fmt: skip
     beside = candidates(found)
     put(beside, "user_item_topk", [recommendation(f"u{n}", 1) for n in range(5)])

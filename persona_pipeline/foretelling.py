@@ -1,0 +1,182 @@
+"""A freshly trained head, popularity and a collaborative prior foretell interactions they do not know: the score of serving.
+
+What the choice of settings (`tuning`) and their comparison (`promotion`) both measure with. All scores are in units of
+the temperature, in which the weights of popularity and prior are given.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from scipy.sparse import csr_array
+
+from persona_pipeline.collaborative.interactions import Interactions
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.head import Head, aggregate
+from persona_pipeline.encoder.lessons import Catalogue
+from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.recency import popularity_scales, recency_weights
+from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
+
+K = 10
+"""Places of a list that are judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Held-out interactions, and what is known of their users, as arrays.
+
+    Attributes:
+        user_ids: (users,) sorted.
+        item_ids: (interactions,) item of each liked interaction of anybody.
+        owners, members: (n,) user row and interaction row of each entry, each user's newest first.
+        lengths: (users,)
+        truth: items to foretell, places in the catalogue.
+        seen: (rows, columns) items met before.
+    """
+
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    owners: np.ndarray
+    members: np.ndarray
+    lengths: np.ndarray
+    truth: Truth
+    seen: tuple[np.ndarray, np.ndarray]
+
+    @property
+    def users(self) -> int:
+        """How many users."""
+        return len(self.user_ids)
+
+    def recency(self, half_life: float) -> np.ndarray:
+        """(n,) weight of each entry, those of a user summing to one."""
+        by_length = {count: recency_weights(count, half_life) for count in set(self.lengths.tolist())}
+        return np.concatenate([by_length[count] for count in self.lengths.tolist()])
+
+    def part(self, start: int, stop: int) -> "Asked":
+        """The users from `start` to `stop`, exclusive."""
+        mine = (self.owners >= start) & (self.owners < stop)
+        users = np.arange(self.users)
+        rows, columns = self.seen
+        met = (rows >= start) & (rows < stop)
+        return Asked(
+            self.user_ids[start:stop],
+            self.item_ids,
+            self.owners[mine] - start,
+            self.members[mine],
+            self.lengths[start:stop],
+            self.truth.of((users >= start) & (users < stop)),
+            (rows[met] - start, columns[met]),
+        )
+
+
+def ask(
+    data: TrainingData, interactions: Interactions, held_out: pa.Table, item_ids: np.ndarray, most_users: int
+) -> Asked:
+    """Held-out interactions of users with a history and items with a persona; of a sample of users, seeded.
+
+    Args:
+        data, interactions: that do not know what is held out.
+        held_out: user_id, item_id.
+        item_ids: (items,) sorted: the catalogue.
+
+    Raises:
+        PipelineError: no user is left.
+    """
+    known = held_out.filter(
+        pc.and_(
+            pc.is_in(held_out["user_id"], data.interactions["user_id"].combine_chunks()),
+            pc.is_in(held_out["item_id"], pa.array(item_ids, pa.string())),
+        )
+    )
+    if known.num_rows == 0:
+        raise PipelineError("none of the held-out interactions is of a user with a history and an item with a persona")
+    users = known["user_id"].to_numpy(zero_copy_only=False).astype(str)
+    chosen = np.unique(users)
+    if len(chosen) > most_users:
+        chosen = np.sort(np.random.default_rng(0).choice(chosen, most_users, replace=False))
+    kept = np.isin(users, chosen)
+    items = known["item_id"].to_numpy(zero_copy_only=False).astype(str)[kept]
+    order = np.argsort(users[kept], kind="stable")
+    sizes = np.bincount(np.searchsorted(chosen, users[kept]), minlength=len(chosen))
+    owner = pc.index_in(data.interactions["user_id"], pa.array(chosen, pa.string())).combine_chunks()
+    members = np.flatnonzero(owner.is_valid().to_numpy(zero_copy_only=False))
+    owners = owner.drop_null().to_numpy().astype(np.int64)
+    row = pc.index_in(pa.array(interactions.user_ids, pa.string()), pa.array(chosen, pa.string()))
+    met = pc.fill_null(row, -1).to_numpy()[interactions.users].astype(np.int64)
+    mine = met >= 0
+    column = pc.index_in(
+        pa.array(interactions.item_ids[interactions.items[mine]], pa.string()), pa.array(item_ids, pa.string())
+    )
+    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    return Asked(
+        chosen,
+        data.interactions["item_id"].to_numpy(zero_copy_only=False).astype(str),
+        owners,
+        members,
+        np.bincount(owners, minlength=len(chosen)),
+        Truth(np.searchsorted(item_ids, items[order]), np.concatenate([[0], np.cumsum(sizes)])),
+        (met[mine][valid], column.drop_null().to_numpy().astype(np.int64)),
+    )
+
+
+@torch.inference_mode()
+def head_scores(
+    head: Head,
+    catalogue: Catalogue,
+    profiles: np.ndarray,
+    asked: Asked,
+    config: EncodersConfig,
+    hidden: tuple[np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
+    """What the personas say, (users, items) float32. Memory: users x items x slots of float32, a few times.
+
+    Args:
+        profiles: (interactions, d) item profiles of everybody's liked interactions.
+        hidden: (m,) users and (m,) catalogue rows of personas that rest on the user's held-out review alone; such a user
+            has that one item to foretell, and it keeps another persona.
+    """
+    weights = asked.recency(config.half_life).astype(np.float32)
+    met = csr_array((weights, (asked.owners, asked.members)), shape=(asked.users, len(profiles))) @ profiles
+    similarities = head.users(torch.from_numpy(met)) @ head.personas(catalogue.embeddings).T
+    scores = aggregate(similarities[:, catalogue.slots], catalogue.filled, config.temperature, config.aggregation)
+    if hidden is not None and len(hidden[0]):
+        keys = torch.from_numpy(hidden[0] * similarities.shape[1] + hidden[1])
+        users = np.unique(hidden[0])
+        targets = asked.truth.items[asked.truth.offsets[users]]
+        slots, rows = catalogue.slots[targets], torch.from_numpy(users)[:, None]
+        visible = catalogue.filled[targets] & ~torch.isin(rows * similarities.shape[1] + slots, keys)
+        fewer = aggregate(similarities[rows, slots], visible, config.temperature, config.aggregation)
+        scores[users, targets] = fewer
+    found: np.ndarray = (scores / config.temperature).numpy()
+    return found
+
+
+def prior_scores(prior: Prior, item_ids: np.ndarray, asked: Asked, config: EncodersConfig) -> np.ndarray:
+    """What others who met the same items add at weight one, (users, items)."""
+    met = pa.array(asked.item_ids[asked.members], pa.string())
+    histories = prior.histories(asked.owners, met, asked.recency(config.half_life), asked.users)
+    scores: np.ndarray = (histories @ prior.onto(item_ids)).toarray()
+    return scores
+
+
+def popularity(data: TrainingData, item_ids: np.ndarray) -> np.ndarray:
+    """log(1 + liked interactions) of every item, (items,)."""
+    found: np.ndarray = np.log1p([data.liked_counts.get(item, 0) for item in item_ids.tolist()])
+    return found
+
+
+def popularity_scores(counts: np.ndarray, asked: Asked, config: EncodersConfig) -> np.ndarray:
+    """What popularity adds at weight one, (users, items), from `popularity` (items,)."""
+    scores: np.ndarray = popularity_scales(asked.lengths, config.popularity_support)[:, None] * counts
+    return scores
+
+
+def ndcg(scores: np.ndarray, asked: Asked) -> np.ndarray:
+    """(users,) NDCG@10 of the lists that scores (users, items) make, what a user met left out."""
+    values: np.ndarray = per_user(top_lists(scores, asked.seen, K), asked.truth, (K,))[f"ndcg@{K}"]
+    return values

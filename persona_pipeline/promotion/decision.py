@@ -1,0 +1,159 @@
+"""What a night does about its encoder: serve one that people ordered, or train, with the settings the gate lets through."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from persona_pipeline.collaborative.interactions import Interactions
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.encoder.retraining import Served, TrainingData
+from persona_pipeline.encoder.texts import TEXT_VERSION
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.evaluate.gate import Verdict
+from persona_pipeline.promotion.orders import Order, order_of, read_orders, serving_since
+from persona_pipeline.promotion.registry import (
+    POLICY,
+    Row,
+    differences,
+    encoder_row,
+    encoder_rows,
+    readable,
+    settings_of,
+)
+from persona_pipeline.publish.releases import Release
+from persona_pipeline.warehouse import Warehouse, WriteResult
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The encoder a night starts from.
+
+    Attributes:
+        row: its row of `encoders`; None on a first night, as is `since`.
+        order: what people ordered, if that is why it stands.
+        since: the night from which its age counts.
+    """
+
+    row: Row | None
+    order: Order | None
+    since: date | None
+
+    @property
+    def served(self) -> Served | None:
+        """What the policy of retraining goes by."""
+        if self.row is None or self.since is None:
+            return None
+        row = self.row
+        return Served(row["encoder_id"], self.since, row["base_model"], row["text_version"], row["config_digest"])
+
+
+def standing(warehouse: Warehouse, as_of: date, parent: Release | None, base_model: str) -> Standing:
+    """What was ordered, or the encoder of the parent release.
+
+    Raises PipelineError where the encoder ordered is not on record, cannot be read, or has another base model than the
+    night, whose texts are not embedded for it.
+    """
+    orders = read_orders(warehouse.root)
+    order = order_of(orders, as_of, parent)
+    if order:
+        row = _obeyed(warehouse, order, base_model)
+    else:
+        found = [row for row in encoder_rows(warehouse) if parent and row["encoder_id"] == parent.encoder_id]
+        if not found:
+            return Standing(None, None, None)
+        row = found[0]
+    return Standing(row, order, serving_since(orders, row["encoder_id"], row["as_of"], as_of))
+
+
+def _obeyed(warehouse: Warehouse, order: Order, base_model: str) -> Row:
+    instead = (
+        "`persona-pipeline encoders pin --off` ends the pin"
+        if order.order == "pin"
+        else "`persona-pipeline encoders promote` names another"
+    )
+    try:
+        readable(warehouse, order.encoder_id)
+        row = encoder_row(warehouse, order.encoder_id)
+    except PipelineError as error:
+        raise PipelineError(f"{error} (it was {order.told()}; {instead})") from error
+    if row["base_model"] != base_model:
+        raise PipelineError(
+            f"encoder {order.encoder_id} was {order.told()}, but its base model is {row['base_model']} and the "
+            f"configuration says {base_model}: set text_embeddings back, or {instead}"
+        )
+    return row
+
+
+def mark_manual(warehouse: Warehouse, stands: Standing) -> list[WriteResult]:
+    """Put a promotion by hand on record in `encoders`; a pin only keeps, and changes nothing there."""
+    if stands.row is None or stands.order is None or stands.order.order != "promote":
+        return []
+    row = {**stands.row, "verdict": "manual", "reasons": [stands.order.told()]}
+    return [warehouse.upsert("encoders", pa.Table.from_pylist([row], schema=load_contract("encoders").arrow_schema()))]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The settings to train with, and why: `verdict` and `reasons` as in `encoders`; `judged` by the gate, if there was need."""
+
+    config: EncodersConfig
+    verdict: str
+    reasons: list[str]
+    judged: Verdict | None = None
+
+    def columns(self) -> Mapping[str, Any]:
+        """Their columns of `encoders`."""
+        return {
+            "settings": self.config.model_dump_json(),
+            "verdict": self.verdict,
+            "reasons": self.reasons,
+            "ndcg_difference": self.judged and self.judged.difference,
+            "ndcg_low": self.judged and self.judged.low,
+            "ndcg_high": self.judged and self.judged.high,
+        }
+
+
+def settle(
+    row: Row | None,
+    reason: str,
+    data: TrainingData,
+    interactions: Interactions,
+    base_model: str,
+    config: EncodersConfig,
+) -> Settled:
+    """New settings only if they pass the gate against those of the served encoder, which else are trained on newer data.
+
+    Where the settings are the same, or the served encoder cannot be refitted, there is nothing to compare.
+
+    Args:
+        row: the served encoder's, None on a first night.
+        reason: why the night trains.
+        data, interactions: what it trains from; both sides are refitted on it.
+    """
+    if row is None:
+        return Settled(config, "first", [reason])
+    try:
+        served = settings_of(row)
+    except PipelineError as error:
+        return Settled(config, "promoted", [reason, f"nothing to refit: {error}"])
+    if (row["base_model"], row["text_version"]) != (base_model, TEXT_VERSION):
+        return Settled(
+            config, "promoted", [reason, f"encoder {row['encoder_id']} cannot be refitted on tonight's texts"]
+        )
+    changed = differences(served, config)
+    if not changed:
+        return Settled(config, "promoted", [reason, "its settings are those served: there is nothing to compare"])
+    from persona_pipeline.promotion.comparison import compare_settings
+
+    verdict = compare_settings(data, interactions, served, config, config.gate_margin).verdict
+    told = f"settings tried against those of encoder {row['encoder_id']}: " + ", ".join(
+        f"{name} {value}" for name, value in changed.items()
+    )
+    if verdict.promoted:
+        return Settled(config, "promoted", [told, *verdict.reasons], verdict)
+    kept = config.model_copy(update=served.model_dump(exclude=set(POLICY)))
+    return Settled(kept, "kept_settings", [told, *verdict.reasons], verdict)

@@ -1,0 +1,65 @@
+"""Rows of `encoders`, and what their settings differ in."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.texts import TEXT_VERSION
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.warehouse import Warehouse
+
+Row = dict[str, Any]
+
+POLICY = frozenset({"retrain_every_days", "gate_margin"})
+"""Settings that say when an encoder is trained or kept, not what it becomes."""
+
+
+def encoder_rows(warehouse: Warehouse) -> list[Row]:
+    """Every encoder on record, newest night first."""
+    return sorted(warehouse.read("encoders").to_pylist(), key=lambda row: (row["as_of"], row["encoder_id"]))[::-1]
+
+
+def encoder_row(warehouse: Warehouse, encoder_id: str) -> Row:
+    """The encoder's row. Raises PipelineError for one that is not on record."""
+    sql = "SELECT * FROM encoders WHERE encoder_id = $id"
+    found: list[Row] = warehouse.query(sql, ["encoders"], {"id": encoder_id}).to_pylist()
+    if not found:
+        raise PipelineError(
+            f"there is no encoder {encoder_id} in the table encoders of {warehouse.root}; "
+            "`persona-pipeline encoders list` shows those there are"
+        )
+    return found[0]
+
+
+def readable(warehouse: Warehouse, encoder_id: str) -> Encoder:
+    """The encoder itself, so that whoever names it knows that it can serve.
+
+    Raises PipelineError for one that is not on record, or whose artefact is gone, damaged, or renders texts otherwise.
+    """
+    row = encoder_row(warehouse, encoder_id)
+    encoder = Encoder.load(warehouse.root / row["artefact"])
+    if encoder.text_version != TEXT_VERSION:
+        raise PipelineError(
+            f"encoder {encoder_id} was trained on texts of version {encoder.text_version}, this program renders "
+            f"version {TEXT_VERSION}; choose a newer encoder"
+        )
+    return encoder
+
+
+def settings_of(row: Row) -> EncodersConfig:
+    """The settings it was trained with. Raises PipelineError where this program no longer knows one of them."""
+    try:
+        return EncodersConfig.model_validate_json(row["settings"])
+    except ValidationError as error:
+        keys = ", ".join(str(fault["loc"][0]) for fault in error.errors())
+        raise PipelineError(
+            f"encoder {row['encoder_id']}: settings this program does not know or accept: {keys}"
+        ) from error
+
+
+def differences(served: EncodersConfig, other: EncodersConfig) -> Row:
+    """Settings of `other` that make it another encoder than `served`, by name; empty where it would be the same."""
+    there, here = served.model_dump(mode="json"), other.model_dump(mode="json")
+    return {name: value for name, value in here.items() if name not in POLICY and value != there[name]}
