@@ -163,8 +163,9 @@ def _asked(data: TrainingData, interactions: Interactions, held_out: pa.Table, i
     owner = pc.index_in(data.interactions["user_id"], pa.array(chosen, pa.string())).combine_chunks()
     members = np.flatnonzero(owner.is_valid().to_numpy(zero_copy_only=False))
     owners = owner.drop_null().to_numpy().astype(np.int64)
-    met = np.searchsorted(chosen, interactions.user_ids[interactions.users].clip(max=chosen[-1]))
-    mine = chosen[met] == interactions.user_ids[interactions.users]
+    row = pc.index_in(pa.array(interactions.user_ids, pa.string()), pa.array(chosen, pa.string()))
+    met = pc.fill_null(row, -1).to_numpy()[interactions.users].astype(np.int64)
+    mine = met >= 0
     column = pc.index_in(
         pa.array(interactions.item_ids[interactions.items[mine]], pa.string()), pa.array(item_ids, pa.string())
     )

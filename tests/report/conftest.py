@@ -62,7 +62,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for n in range(1, 6)
     ])  # fmt: skip
     put(found, "encoders", [
-        {"encoder_id": "enc1", "as_of": AS_OF, "artefact": "a", "base_model": "m", "text_version": "1", "dimensions": 8,
+        {"encoder_id": "enc1", "as_of": AS_OF, "artefact": "a", "base_model": "m", "text_version": "2", "dimensions": 8,
          "config_digest": "c", "pair_count": 9, "data_versions": [], "metrics": [{"name": "last_loss", "value": 1.5}]}
     ])  # fmt: skip
     beside = candidates(found)
