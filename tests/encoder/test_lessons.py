@@ -74,7 +74,9 @@ def test_what_stood_next_to_the_target_weighs_most(place: int, weights: list[int
 
 def test_histories_of_like_length_and_unlike_places_do_not_mix() -> None:
     history = ["r-new", "r-mid"]
-    pairs = [pair(user, "tuner", "tuner-c", history, [], place) for user, place in (("ana", 0), ("ben", 2), ("cleo", 1))]
+    pairs = [
+        pair(user, "tuner", "tuner-c", history, [], place) for user, place in (("ana", 0), ("ben", 2), ("cleo", 1))
+    ]
     one_by_one = torch.cat([built([row]).profiles for row in pairs])
     assert torch.equal(built(pairs).profiles, one_by_one)
     assert len(torch.unique(one_by_one, dim=0)) == 3

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from checkerboard import ITEMS, USERS, best_new_item, checkerboard, missing
 from helpers import put, shop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from checkerboard import ITEMS, USERS, best_new_item, checkerboard, missing
 from persona_pipeline.collaborative.ease import EaseConfig, fit_ease
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
