@@ -24,6 +24,8 @@ from persona_pipeline.errors import PipelineError
 from persona_pipeline.text_embeddings import text_hash, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
+MADE_OF = ("reviews", "item_reviews", "item_personas", "item_summaries", "user_histories")
+
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
@@ -31,9 +33,6 @@ def warehouse(tmp_path: Path) -> Warehouse:
     tables = shop()
     put_all(found, {table: tables[table] for table in MADE_OF})
     return found
-
-
-MADE_OF = ("reviews", "item_reviews", "item_personas", "item_summaries", "user_histories")
 
 
 def silence(warehouse: Warehouse, *items: str) -> None:
