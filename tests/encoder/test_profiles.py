@@ -142,7 +142,7 @@ def test_a_profile_is_no_text(warehouse: Warehouse) -> None:
 def test_inputs_of_personas_by_hand() -> None:
     shared, own = np.array([[1, 0], [1, 0]], np.float32), np.array([[0, 1], [1, 0]], np.float32)
     assert persona_inputs(shared, own, 0.0).tolist() == shared.tolist()
-    np.testing.assert_allclose(persona_inputs(shared, own, 0.75), [[0.8, 0.6], [1, 0]], rtol=1e-6)
+    np.testing.assert_allclose(persona_inputs(shared, own, 0.75), np.array([[4, 3], [5, 0]]) / 5, rtol=1e-6)
 
 
 UNIT = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).standard_normal((5, 8)))
