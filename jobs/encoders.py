@@ -50,7 +50,7 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
     if data.pairs.num_rows < 2:
         raise PipelineError(
             f"only {data.pairs.num_rows} training pairs: too few to train on. A pair is a user's liked review of an item "
-            "after another liked one; look at the tables user_histories and item_personas"
+            "beside other liked ones; look at the tables user_histories and item_personas"
         )
     settled = settle(stands.row, reason, data, interactions, base_model, night.config.encoders)
     digest = reviews_digest(night.warehouse)

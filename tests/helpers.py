@@ -146,11 +146,11 @@ def shop() -> dict[str, list[Row]]:
         ],
         "training_pairs": [
             {"user_id": "ana", "item_id": "tuner", "review_id": "ana-tuner", "persona_id": "tuner-3",
-             "label_source": "similarity", "masked_persona_ids": [], "history_review_ids": ["ana-strap"],
-             "history_cutoff": datetime(2024, 6, 5, 12, tzinfo=UTC)},
+             "label_source": "similarity", "masked_persona_ids": [], "reviewed_at": datetime(2024, 6, 5, 12, tzinfo=UTC),
+             "history_review_ids": ["ana-strings", "ana-strap"], "history_place": 1},
             {"user_id": "ben", "item_id": "capo", "review_id": "ben-capo", "persona_id": "capo-4",
-             "label_source": "similarity", "masked_persona_ids": [], "history_review_ids": ["ben-strap"],
-             "history_cutoff": datetime(2024, 6, 9, 12, tzinfo=UTC)},
+             "label_source": "similarity", "masked_persona_ids": [], "reviewed_at": datetime(2024, 6, 9, 12, tzinfo=UTC),
+             "history_review_ids": ["ben-strap"], "history_place": 0},
         ],
         "text_embeddings": [
             {"text_hash": f"hash-{n}", "base_model": BASE_MODEL, "vector": one_hot(n)} for n in range(3)
@@ -163,7 +163,7 @@ def shop() -> dict[str, list[Row]]:
         ],
         "persona_vectors": [
             {"encoder_id": "enc1", "persona_id": row["persona_id"], "item_id": row["item_id"], "text_hash": "h",
-             "vector": one_hot(n)}
+             "profile_hash": "p", "vector": one_hot(n)}
             for n, row in enumerate(personas)
         ],
         "user_vectors": [

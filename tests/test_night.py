@@ -70,7 +70,7 @@ def test_airflow_runs_the_night_and_shows_it(home: Path) -> None:
     for job in ORDER:
         assert re.search(rf"✓ {job} ", output), output
     assert "Published" in output
-    assert "A reviewer wrote: “" in output or "You liked “" in output
+    assert "A reviewer wrote: “" in output or "You reviewed “" in output
     report = home / "warehouse" / "_reports" / f"{FIRST}.html"
     assert str(report) in output.replace("\n", "")
     assert "</html>" in report.read_text(encoding="utf-8")

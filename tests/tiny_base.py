@@ -92,6 +92,7 @@ def small_warehouse(folder: Path) -> Warehouse:
         "persona_id": "strap-1",
         "masked_persona_ids": ["strap-2"],
         "history_review_ids": ["dan-strings", "dan-picks"],
+        "history_place": 0,
     }
     tables["training_pairs"].append(dan)
     put_all(found, tables)

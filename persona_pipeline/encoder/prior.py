@@ -63,7 +63,7 @@ class Prior:
         return csr_array(self.similarities @ picked)
 
     def histories(self, owners: np.ndarray, items: pa.Array, weights: np.ndarray, users: int) -> csr_array:
-        """(users, items) CSR of what each user's history weighs, rows summing to one.
+        """(users, items) CSR of what each user's history weighs; a row sums to one, less the part of items the prior does not know.
 
         `owners`, `items`, `weights` (n,): user row, item id and weight of each interaction, in any scale by user.
         """

@@ -10,7 +10,11 @@ from typing import Any
 NAMED = 3
 """Interactions told one by one; the rest of them are one segment."""
 
-_LABELS = {"popularity": "Liked by many people", "other_personas": "Other kinds of buyers of this item"}
+_LABELS = {
+    "popularity": "Liked by many people",
+    "other_personas": "Other kinds of buyers of this item",
+    "prior": "Met by others who met the same items",
+}
 _TOLERANCE = 1e-6  # shares are stored with nine digits
 
 
@@ -50,12 +54,12 @@ def segments(contributions: Sequence[Mapping[str, Any]], score: float, titles: M
     ordered = sorted(contributions, key=lambda c: (-c["share"], c["kind"], c["review_id"] or ""))
     interactions = [c for c in ordered if c["kind"] == "interaction"]
     parts: list[tuple[str, str, float, str | None]] = [
-        (f"interaction{place}", "You liked", c["share"], titles.get(c["item_id"], c["item_id"]))
+        (f"interaction{place}", "You reviewed", c["share"], titles.get(c["item_id"], c["item_id"]))
         for place, c in enumerate(interactions[:NAMED], start=1)
     ]
     rest = interactions[NAMED:]
     if rest:
-        label = f"{len(rest)} more you liked" if len(rest) > 1 else "One more you liked"
+        label = f"{len(rest)} more you reviewed" if len(rest) > 1 else "One more you reviewed"
         parts.append(("interactions", label, sum(c["share"] for c in rest), None))
     for c in ordered:
         if c["kind"] != "interaction":

@@ -1,8 +1,10 @@
 """Tables to tensors, by hand on two items and three pairs."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
+import pytest
 import torch
 from helpers import Row, arrow
 
@@ -12,32 +14,37 @@ from persona_pipeline.encoder.lessons import Catalogue, Lessons
 PERSONA_IDS = np.array(["tuner-b", "strap-a", "tuner-a", "tuner-c"])
 ITEMS = np.array(["tuner", "strap", "tuner", "tuner"])
 EMBEDDINGS = np.array([[2, 0], [1, 0], [0, 2], [3, 3]], dtype=np.float32)
-INTERACTIONS = {
-    "r-old": np.array([4, 0], np.float32),
-    "r-mid": np.array([0, 4], np.float32),
-    "r-new": np.array([4, 4], np.float32),
-}
+REVIEWS = pa.array(["r-old", "r-mid", "r-new"])
+PROFILES = np.array([[4, 0], [0, 4], [4, 4]], np.float32)
+NEWEST = datetime(2024, 6, 1, tzinfo=UTC)
 
 
 def catalogue() -> Catalogue:
     return Catalogue.build(PERSONA_IDS, ITEMS, EMBEDDINGS)
 
 
-def pair(user: str, item: str, persona: str, history: list[str], masked: list[str]) -> Row:
+def pair(
+    user: str, item: str, persona: str, history: list[str], masked: list[str], place: int = 0, days_ago: float = 0
+) -> Row:
     return {
         "user_id": user, "item_id": item, "review_id": f"{user}-{item}", "persona_id": persona,
         "label_source": "evidence", "masked_persona_ids": masked, "history_review_ids": history,
-        "history_cutoff": datetime(2024, 6, 1, tzinfo=UTC),
+        "history_place": place, "reviewed_at": NEWEST - timedelta(days=days_ago),
     }  # fmt: skip
 
 
-def lessons() -> Lessons:
+def lessons(age_half_life_days: float = 0) -> Lessons:
     pairs = [
         pair("cleo", "tuner", "tuner-c", ["r-new", "r-mid", "r-old"], ["tuner-a"]),
-        pair("ana", "strap", "strap-a", ["r-old"], []),
-        pair("cleo", "strap", "strap-a", ["r-mid", "r-old"], []),
+        pair("ana", "strap", "strap-a", ["r-old"], [], days_ago=100),
+        pair("cleo", "strap", "strap-a", ["r-mid", "r-old"], [], days_ago=50),
     ]
-    return Lessons.build(arrow("training_pairs", pairs), catalogue(), INTERACTIONS, half_life=1.0)
+    return built(pairs, age_half_life_days)
+
+
+def built(pairs: list[Row], age_half_life_days: float = 0) -> Lessons:
+    table = arrow("training_pairs", pairs)
+    return Lessons.build(table, catalogue(), REVIEWS, PROFILES, 1.0, age_half_life_days)
 
 
 def test_catalogue_sorts_and_pads() -> None:
@@ -53,6 +60,31 @@ def test_profiles_are_weighted_sums_of_the_history() -> None:
     # Half life 1, so weights 4/7, 2/7, 1/7, then 1, then 2/3, 1/3.
     expected = torch.tensor([[20 / 7, 24 / 7], [4, 0], [4 / 3, 8 / 3]])
     assert torch.allclose(lessons().profiles, expected)
+
+
+@pytest.mark.parametrize(
+    ("place", "weights"),
+    [(0, [4, 2, 1]), (1, [2, 2, 1]), (2, [1, 2, 2]), (3, [1, 2, 4])],  # of new, mid, old
+)
+def test_what_stood_next_to_the_target_weighs_most(place: int, weights: list[int]) -> None:
+    new, mid, old = np.array(weights) / sum(weights)
+    found = built([pair("cleo", "tuner", "tuner-c", ["r-new", "r-mid", "r-old"], [], place)])
+    np.testing.assert_allclose(found.profiles.numpy(), [[4 * new + 4 * old, 4 * new + 4 * mid]], rtol=1e-6)
+
+
+def test_histories_of_like_length_and_unlike_places_do_not_mix() -> None:
+    history = ["r-new", "r-mid"]
+    pairs = [
+        pair(user, "tuner", "tuner-c", history, [], place) for user, place in (("ana", 0), ("ben", 2), ("cleo", 1))
+    ]
+    one_by_one = torch.cat([built([row]).profiles for row in pairs])
+    assert torch.equal(built(pairs).profiles, one_by_one)
+    assert len(torch.unique(one_by_one, dim=0)) == 3
+
+
+def test_pairs_fade_with_age() -> None:
+    assert torch.allclose(lessons(50).weights, torch.tensor([1, 0.25, 0.5]))
+    assert lessons(0).weights.tolist() == [1, 1, 1]
 
 
 def test_targets_and_labels_point_into_the_catalogue() -> None:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from persona_pipeline.encoder.texts import render_interactions, render_personas
+from persona_pipeline.encoder.texts import render_personas
 from persona_pipeline.text_embeddings import text_hash
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-ASPECTS = "review_id string, category_preference string, purchase_purpose string, quality_criteria string, usage_context string"
 
 
 def persona(persona_id: str, item: str, position: int, *reviews: str) -> tuple[Any, ...]:
@@ -27,13 +26,13 @@ def found(spark: "SparkSession") -> "DataFrame":
 
     histories = spark.createDataFrame(
         [
-            # newest first; ua's disliked review of i9 is neither history nor target
+            # newest first; ua's disliked review of i9 is neither history nor target, and takes no place
             (
                 "ua",
                 [
                     ("a3", "i3", 5.0, START + timedelta(days=3)),
                     ("a9", "i9", 1.0, START),
-                    ("a2", "i2", 4.0, START),
+                    ("a2", "i2", 4.0, START + timedelta(days=2)),
                     ("a1", "i1", 5.0, START),
                 ],
             ),
@@ -60,17 +59,15 @@ def found(spark: "SparkSession") -> "DataFrame":
     summaries = spark.createDataFrame(
         [(f"i{n}", f"item {n}") for n in (1, 2, 3, 4, 9)], "item_id string, summary string"
     )
-    aspects = spark.createDataFrame([("b3", None, "for gigs", None, None)], ASPECTS)
+    said = {f"{user}{n}": "fine" for user in "abcdel" for n in (1, 2, 3, 4, 9)} | {"b3": "for gigs"}
+    reviews = spark.createDataFrame(list(said.items()), "review_id string, text string")
     vectors = {}
     for row in personas.collect():
         text = render_personas(*(pa.array([v]) for v in (row["name"], "d", f"item {row['item_id'][1:]}", "r")))[
             0
         ].as_py()
         vectors[text_hash(text)] = [1.0, 0.0] if row["persona_id"] == "p3b" else [0.0, 1.0]
-    for item in (1, 2, 3, 4, 9):
-        for purpose in (None, "for gigs"):
-            columns = [pa.array([v], pa.string()) for v in (f"item {item}", None, purpose, None, None)]
-            vectors[text_hash(render_interactions(*columns)[0].as_py())] = [1.0, 0.0] if purpose else [0.0, 1.0]
+    vectors |= {text_hash("for gigs"): [1.0, 0.0], text_hash("fine"): [0.0, 1.0]}
     choices = spark.createDataFrame(
         [
             ("ua", "i3", "a3", "p3a"),  # evidence says p3b
@@ -82,7 +79,7 @@ def found(spark: "SparkSession") -> "DataFrame":
         "user_id string, item_id string, review_id string, persona_id string",
     )
     embeddings = spark.createDataFrame(list(vectors.items()), "text_hash string, vector array<float>")
-    return training_pairs(histories, personas, summaries, aspects, choices, embeddings, 4.0).persist()
+    return training_pairs(histories, personas, summaries, reviews, choices, embeddings, 4.0).persist()
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +91,29 @@ def test_pairs(pairs: dict[tuple[str, str], Any]) -> None:
     assert set(pairs) == {
         ("ua", "i3"),
         ("ua", "i2"),
-        ("ub", "i3"),
-        ("ud", "i3"),
-        ("ue", "i3"),
-    }  # uc's only persona of i4 would give the answer away
+        ("ua", "i1"),
+        *((user, item) for user in ("ub", "ud", "ue") for item in ("i1", "i3")),
+        ("uc", "i1"),
+    }  # uc's only persona of i4 would give the answer away, and lonely has nothing beside i1
     assert (pairs["ua", "i3"]["persona_id"], pairs["ua", "i3"]["label_source"]) == ("p3b", "evidence")
     assert pairs["ua", "i3"]["history_review_ids"] == ["a2", "a1"]
-    assert pairs["ua", "i3"]["history_cutoff"].replace(tzinfo=UTC) == START + timedelta(days=3)
+    assert pairs["ua", "i3"]["reviewed_at"].replace(tzinfo=UTC) == START + timedelta(days=3)
     # ub's text is nearest to p3b; p3c quotes the review, but nobody else's
     assert (pairs["ub", "i3"]["persona_id"], pairs["ub", "i3"]["label_source"]) == ("p3b", "similarity")
     assert pairs["ub", "i3"]["masked_persona_ids"] == ["p3c"]
-    assert pairs["ua", "i2"]["history_review_ids"] == ["a1"]
+
+
+def test_the_target_is_taken_out_and_what_came_later_stays(pairs: dict[tuple[str, str], Any]) -> None:
+    told = {
+        key: (row["history_review_ids"], row["history_place"]) for key, row in pairs.items() if key[0] in ("ua", "ub")
+    }
+    assert told == {
+        ("ua", "i3"): (["a2", "a1"], 0),
+        ("ua", "i2"): (["a3", "a1"], 1),
+        ("ua", "i1"): (["a3", "a2"], 2),
+        ("ub", "i3"): (["b1"], 0),
+        ("ub", "i1"): (["b3"], 1),
+    }
 
 
 def test_the_judge_comes_after_evidence_and_before_similarity(pairs: dict[tuple[str, str], Any]) -> None:
@@ -128,7 +137,7 @@ def test_agreement_counts_pairs_of_which_both_say_something(found: "DataFrame") 
     from persona_pipeline.encoder.pairing import label_counts
 
     assert label_counts(found) == {
-        "labels": {"evidence": 1, "judge": 1, "similarity": 3},
+        "labels": {"evidence": 3, "judge": 1, "similarity": 6},
         "agreement": {
             "evidence_judge": {"pairs": 1, "agree": 0},  # ua-i3
             "evidence_similarity": {"pairs": 1, "agree": 0},  # ua-i3

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
-from helpers import AS_OF, BASE_MODEL, put_all, shop, toward
+from embedded import embed, shop_profile
+from helpers import AS_OF, BASE_MODEL, Row, put_all, shop, toward
 
 from persona_pipeline.config import PipelineConfig, load_config
-from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
+from persona_pipeline.encoder.inputs import persona_texts
 from persona_pipeline.encoder.retraining import (
     TRAINED_ON,
     Served,
@@ -95,39 +97,55 @@ def test_the_id_covers_every_table_the_training_reads(monkeypatch: pytest.Monkey
     assert read - {"text_embeddings"} <= set(TRAINED_ON)  # embeddings are addressed by their text
 
 
-def _fill(warehouse: Warehouse, leave_out: int = 0) -> None:
-    tables = shop()
-    put_all(warehouse, {table: rows for table, rows in tables.items() if table != "text_embeddings"})
-    rendered = (persona_texts(warehouse), liked_interaction_texts(warehouse, 4.0))
-    texts = {text for table in rendered for text in table["text"].to_pylist()}
-    rows = [
-        {"text_hash": text_hash(t), "base_model": BASE_MODEL, "vector": toward(t)[0].tolist()} for t in sorted(texts)
-    ]
-    put_all(warehouse, {"text_embeddings": rows[leave_out:]})
+def _fill(warehouse: Warehouse, **changed: list[Row]) -> None:
+    put_all(warehouse, {table: rows for table, rows in shop().items() if table != "text_embeddings"} | changed)
+    embed(warehouse)
 
 
 def test_training_data_comes_from_the_tables(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path)
     _fill(warehouse)
     data = training_data(warehouse, BASE_MODEL, 4.0)
-    assert data.persona_ids.tolist() == sorted(row["persona_id"] for row in shop()["item_personas"])
-    assert data.persona_items.tolist() == [persona.split("-")[0] for persona in data.persona_ids]
-    assert set(data.interactions) == {row["review_id"] for row in shop()["reviews"] if row["rating"] >= 4}
-    text = dict(
-        zip(*(liked_interaction_texts(warehouse, 4.0)[c].to_pylist() for c in ("review_id", "text")), strict=True)
-    )
-    np.testing.assert_array_equal(data.interactions["ana-tuner"], toward(text["ana-tuner"])[0])
-    assert data.liked_counts == {
-        "capo": 2,
-        "picks": 1,
-        "strap": 2,
-        "strings": 2,
-        "tuner": 2,
-    }  # ben's two stars do not count
+    assert data.personas["persona_id"].to_pylist() == sorted(row["persona_id"] for row in shop()["item_personas"])
+    texts = {row["persona_id"]: row["text"] for row in persona_texts(warehouse).to_pylist()}
+    for row, own, shared in zip(data.personas.to_pylist(), data.persona_texts, data.persona_profiles, strict=True):
+        assert row["item_id"] == row["persona_id"].split("-")[0]
+        np.testing.assert_array_equal(own, toward(texts[row["persona_id"]])[0])
+        np.testing.assert_allclose(shared, shop_profile(row["item_id"]), atol=1e-6)
+    assert {row["review_id"] for row in data.interactions.to_pylist()} == {
+        row["review_id"] for row in shop()["reviews"] if row["rating"] >= 4
+    }
+    newest_first = [row["item_id"] for row in data.interactions.to_pylist() if row["user_id"] == "ana"]
+    assert newest_first == ["strings", "tuner", "strap"]
+    for row, profile in zip(data.interactions.to_pylist(), data.interaction_profiles, strict=True):
+        np.testing.assert_allclose(profile, shop_profile(row["item_id"]), atol=1e-6)
+    # ben's two stars do not count
+    assert data.liked_counts == {"capo": 2, "picks": 1, "strap": 2, "strings": 2, "tuner": 2}
+    assert data.pairs.num_rows == 2
+
+
+def test_by_default_only_what_was_disliked_is_left_out() -> None:
+    assert CONFIG.training_pairs.min_liked_rating == 2.0
+
+
+def test_a_pair_whose_history_has_no_profile_is_no_lesson(tmp_path: Path) -> None:
+    """The strings have lost evidence and persona, so ana's pair is gone and ben's stays."""
+    silent = {"item_reviews": shop()["item_reviews"], "item_personas": shop()["item_personas"][:5]}
+    for row in silent["item_reviews"]:
+        if row["item_id"] == "strings":
+            row["evidence"] = []
+    warehouse = Warehouse(tmp_path)
+    _fill(warehouse, **silent)
+    data = training_data(warehouse, BASE_MODEL, 4.0)
+    assert data.pairs["user_id"].to_pylist() == ["ben"]
+    assert "strings" not in data.interactions["item_id"].to_pylist()
 
 
 def test_a_missing_embedding_names_the_task_to_run(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path)
-    _fill(warehouse, leave_out=1)
+    _fill(warehouse)
+    lost = text_hash(persona_texts(warehouse)["text"][0].as_py())
+    rows = warehouse.read("text_embeddings")
+    warehouse.replace("text_embeddings", rows.filter(pc.not_equal(rows["text_hash"], lost)))
     with pytest.raises(PipelineError, match=f"1 texts have no embedding by {BASE_MODEL}; run the text_embeddings task"):
         training_data(warehouse, BASE_MODEL, 4.0)

@@ -1,6 +1,7 @@
 """Known by construction: two tribes whose likes and personas are the same up to a rotation the head must find."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,7 @@ def lessons() -> Lessons:
         torch.from_numpy(2 * targets),
         torch.ones(USERS, 2, dtype=torch.bool),
         torch.arange(USERS),
+        torch.ones(USERS),
     )
 
 
@@ -86,6 +88,33 @@ def test_the_seed_decides_the_batches(trained: tuple[Head, dict[str, float]]) ->
     assert not torch.equal(other.persona_map, trained[0].persona_map)
 
 
+def test_heads_are_averaged(trained: tuple[Head, dict[str, float]]) -> None:
+    """Each head is what its seed alone would give; their mean is none of them."""
+    alone = [train_head(lessons(), catalogue(), CONFIG.model_copy(update={"heads": 1, "seed": n}))[0] for n in range(3)]
+    assert CONFIG.heads == 3
+    for name, parameter in trained[0].named_parameters():
+        singles = torch.stack([dict(head.named_parameters())[name] for head in alone])
+        assert not torch.equal(singles[0], singles[1])
+        assert torch.allclose(parameter, singles.mean(0), atol=1e-7)
+
+
+def test_what_has_faded_teaches_nothing() -> None:
+    """The second half of the pairs is of no weight: as if it said the opposite, or nothing at all."""
+    taught = lessons()
+    weights = (torch.arange(USERS) < USERS // 2).float()
+    config = CONFIG.model_copy(update={"heads": 1, "batch_size": USERS // 2, "steps": 5})
+    maps = []
+    for opposite in (False, True):
+        profiles = taught.profiles.clone()
+        if opposite:
+            profiles[USERS // 2 :] *= -1
+        head, _ = train_head(replace(taught, weights=weights, profiles=profiles), catalogue(), config)
+        maps.append(head.interaction_map)
+    assert torch.equal(*maps)
+    head, _ = train_head(replace(taught, profiles=profiles), catalogue(), config)
+    assert not torch.equal(head.interaction_map, maps[0])  # with weight, it would
+
+
 def test_no_steps_leave_the_identity() -> None:
     head, metrics = train_head(lessons(), catalogue(), CONFIG.model_copy(update={"steps": 0}))
     assert torch.equal(head.interaction_map, torch.eye(D))
@@ -101,6 +130,7 @@ def test_label_agreement_counts_the_nearest_visible_persona() -> None:
         torch.tensor([0, 1, 1, 1]),
         torch.tensor([[True, True], [True, True], [True, True], [False, True]]),
         torch.arange(4),
+        torch.ones(4),
     )
     _, metrics = train_head(taught, shelf, CONFIG.model_copy(update={"steps": 0}))
     assert metrics["label_agreement"] == 0.75  # the second pair is nearer to the other persona

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from embedded import embed, shop_profile
 from helpers import BASE_MODEL, Row, put, put_all, shop, toward
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder import vectors
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
+from persona_pipeline.encoder.inputs import persona_texts
+from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.profiles import persona_inputs, profiles
 from persona_pipeline.encoder.vectors import persona_vectors, tonights_encoder, user_vectors
-from persona_pipeline.text_embeddings import text_hash
 from persona_pipeline.warehouse import Warehouse
 
 D = 16
@@ -27,24 +29,15 @@ LIKED = {
 def make_encoder(encoder_id: str = "enc1") -> Encoder:
     rng = np.random.default_rng(8)
     maps = [(np.eye(D) + 0.2 * rng.standard_normal((D, D))).astype(np.float32) for _ in range(2)]
-    return Encoder(encoder_id, BASE_MODEL, "1", maps[0], maps[1], {}, EncodersConfig(half_life=2.0))
-
-
-def embed(warehouse: Warehouse) -> None:
-    """What the text_embeddings task would do."""
-    tables = (persona_texts(warehouse), liked_interaction_texts(warehouse, 4.0))
-    texts = {text for table in tables for text in table["text"].to_pylist()}
-    rows = [
-        {"text_hash": text_hash(t), "base_model": BASE_MODEL, "vector": toward(t)[0].tolist()} for t in sorted(texts)
-    ]
-    put(warehouse, "text_embeddings", rows)
+    config = EncodersConfig(half_life=2.0, persona_weight=0.3)
+    return Encoder(encoder_id, BASE_MODEL, "2", maps[0], maps[1], {}, Prior.none(), config, "digest")
 
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
     found = Warehouse(tmp_path)
     tables = shop()
-    made = ("item_personas", "item_summaries", "review_aspects", "user_histories", "encoders")
+    made = ("item_personas", "item_summaries", "reviews", "item_reviews", "user_histories", "encoders")
     put_all(found, {table: tables[table] for table in made})
     embed(found)
     return found
@@ -74,34 +67,35 @@ def test_a_user_is_the_normalised_weighted_sum_of_liked_interactions(warehouse: 
     users, encoded = run_users(warehouse, encoder)
     assert encoded == 4
     assert {user: [i["item_id"] for i in row["interactions"]] for user, row in users.items()} == LIKED
-    texts = {row["review_id"]: row["text"] for row in liked_interaction_texts(warehouse, 4.0).to_pylist()}
     for user, items in LIKED.items():
         total = sum(
-            0.5 ** (age / 2.0) * encoder.encode_interactions(toward(texts[f"{user}-{item}"]))[0]
+            0.5 ** (age / 2.0) * encoder.encode_interactions(shop_profile(item)[None])[0]
             for age, item in enumerate(items)
         )
-        np.testing.assert_allclose(users[user]["vector"], total / np.linalg.norm(total), atol=1e-7)
+        np.testing.assert_allclose(users[user]["vector"], total / np.linalg.norm(total), atol=1e-6)
 
 
 def test_weights_reproduce_the_vector_exactly(warehouse: Warehouse) -> None:
     encoder = make_encoder()
     users, _ = run_users(warehouse, encoder)
-    texts = {row["text_hash"]: row["text"] for row in liked_interaction_texts(warehouse, 4.0).to_pylist()}
+    cached = {row["text_hash"]: row["vector"] for row in warehouse.read("text_embeddings").to_pylist()}
     for row in users.values():
         total = sum(
-            i["weight"] * encoder.encode_interactions(toward(texts[i["text_hash"]]))[0] for i in row["interactions"]
+            i["weight"] * encoder.encode_interactions(np.array([cached[i["profile_hash"]]]))[0]
+            for i in row["interactions"]
         )
         assert abs(np.linalg.norm(total) - 1) < 1e-12
         np.testing.assert_allclose(total, np.array(row["vector"]), rtol=0, atol=2**-24)
 
 
-def test_personas_are_encoded_texts(warehouse: Warehouse) -> None:
+def test_personas_are_encoded_profiles_and_texts(warehouse: Warehouse) -> None:
     encoder = make_encoder()
     found, encoded = run_personas(warehouse, encoder)
     assert encoded == len(found) == 6
     for row in persona_texts(warehouse).to_pylist():
-        expected = encoder.encode_personas(toward(row["text"]))[0]
-        np.testing.assert_allclose(found[row["persona_id"]]["vector"], expected, atol=1e-7)
+        inputs = persona_inputs(shop_profile(row["item_id"])[None], toward(row["text"]), 0.3)
+        expected = encoder.encode_personas(inputs)[0]
+        np.testing.assert_allclose(found[row["persona_id"]]["vector"], expected, atol=1e-6)
         assert found[row["persona_id"]]["item_id"] == row["item_id"]
 
 
@@ -130,17 +124,23 @@ def test_only_a_changed_persona_is_encoded(warehouse: Warehouse) -> None:
     assert {key for key in after if after[key] != before[key]} == {"strap-1"}
 
 
-def test_only_changed_users_are_encoded(warehouse: Warehouse) -> None:
-    before, _ = run_users(warehouse, make_encoder())
+def test_what_is_said_of_an_item_changes_those_who_liked_it_and_its_personas(warehouse: Warehouse) -> None:
+    users, personas = run_users(warehouse, make_encoder())[0], run_personas(warehouse, make_encoder())[0]
 
     def reword(rows: list[Row]) -> None:
-        rows[8]["quality_criteria"] = "warmth"  # dan's review of the picks
-        rows[4]["quality_criteria"] = "strength"  # ben's, which he did not like
+        for row in rows:
+            if row["item_id"] == "picks":  # liked by dan, not by ben
+                row["evidence"][0]["text"] = "They crack."
 
-    change(warehouse, "review_aspects", reword)
-    after, encoded = run_users(warehouse, make_encoder())
-    assert encoded == 1
-    assert {user for user in after if after[user] != before[user]} == {"dan"}
+    change(warehouse, "item_reviews", reword)
+    users_after, users_encoded = run_users(warehouse, make_encoder())
+    assert users_encoded == 1
+    assert {user for user in users_after if users_after[user] != users[user]} == {"dan"}
+    personas_after, personas_encoded = run_personas(warehouse, make_encoder())
+    assert personas_encoded == 1
+    assert {key for key in personas_after if personas_after[key] != personas[key]} == {"picks-5"}
+    picks = next(row for row in profiles(warehouse).to_pylist() if row["item_id"] == "picks")
+    assert personas_after["picks-5"]["profile_hash"] == picks["profile_hash"]
 
 
 def test_a_new_interaction_changes_its_user(warehouse: Warehouse) -> None:

@@ -136,9 +136,9 @@ FAULTS: dict[str, tuple[Callable[[Tables], None], str]] = {
         _set("training_pairs", 0, history_review_ids=["ana-strap", "ana-tuner"]),
         "training_pairs.target_in_history",
     ),
-    "history after the cut-off": (
-        _set("training_pairs", 0, history_review_ids=["ana-strings"]),
-        "training_pairs.history_after_cutoff",
+    "history of another": (
+        _set("training_pairs", 0, history_review_ids=["ana-strings", "ben-strap"]),
+        "training_pairs.history_of_another",
     ),
     "label hidden from its pair": (
         _set("training_pairs", 0, masked_persona_ids=["tuner-3"]),

@@ -16,6 +16,7 @@ SPAN = {"kind": "review", "ref": "r1", "start": 0, "end": 4, "quote": f"nice {HO
 CONTRIBUTIONS: list[dict[str, Any]] = [
     {"kind": "popularity", "review_id": None, "item_id": None, "share": 0.2004},
     *({"kind": "interaction", "review_id": f"r{n}", "item_id": "tin", "share": 0.1004} for n in range(5)),
+    {"kind": "prior", "review_id": None, "item_id": None, "share": 0.0804},
     {"kind": "other_personas", "review_id": None, "item_id": None, "share": -0.0504},
 ]
 SCORE: float = sum(c["share"] for c in CONTRIBUTIONS)

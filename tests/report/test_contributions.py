@@ -34,11 +34,12 @@ def test_segments_add_up_to_the_score(interactions: list[float], popularity: flo
 def test_by_hand() -> None:
     told = segments(CONTRIBUTIONS, SCORE, {"tin": "Tin"})
     assert [(part.kind, part.label, part.title, part.thousandths) for part in told] == [
-        ("interaction1", "You liked", "Tin", 101),
-        ("interaction2", "You liked", "Tin", 100),
-        ("interaction3", "You liked", "Tin", 100),
-        ("interactions", "2 more you liked", None, 201),
+        ("interaction1", "You reviewed", "Tin", 101),
+        ("interaction2", "You reviewed", "Tin", 100),
+        ("interaction3", "You reviewed", "Tin", 100),
+        ("interactions", "2 more you reviewed", None, 201),
         ("popularity", "Liked by many people", None, 200),
+        ("prior", "Met by others who met the same items", None, 80),
         ("other_personas", "Other kinds of buyers of this item", None, -50),
     ]
     assert NAMED == 3
@@ -50,8 +51,8 @@ def test_what_does_not_add_up_is_shown() -> None:
 
 
 def test_a_kind_unknown_to_the_page_is_told_in_its_own_words() -> None:
-    told = segments([contribution("collaborative_prior", 0.2)], 0.2, {})
-    assert [(part.kind, part.label) for part in told] == [("other", "Collaborative prior")]
+    told = segments([contribution("season_ticket", 0.2)], 0.2, {})
+    assert [(part.kind, part.label) for part in told] == [("other", "Season ticket")]
 
 
 def test_bars_of_one_user_share_a_scale() -> None:

@@ -11,6 +11,7 @@ from helpers import AS_OF, BASE_MODEL, put, shop
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.score.default import default_topk
 from persona_pipeline.warehouse import Warehouse
 
@@ -19,7 +20,7 @@ COUNTS = {"capo": 2, "picks": 1, "strap": 9, "strings": 2, "tuner": 2, "disconti
 
 
 def encoder(counts: dict[str, int]) -> Encoder:
-    return Encoder("enc1", BASE_MODEL, "1", np.eye(2), np.eye(2), counts, EncodersConfig())
+    return Encoder("enc1", BASE_MODEL, "1", np.eye(2), np.eye(2), counts, Prior.none(), EncodersConfig(), "digest")
 
 
 @pytest.fixture

@@ -1,16 +1,17 @@
 """Top-k is exact: equal to a float64 brute force on friendly and on hostile vectors, whatever the blocks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from persona_pipeline.encoder.head import aggregate
 from persona_pipeline.score import kernel
-from persona_pipeline.score.kernel import Shelf, exact_scores, top_items
+from persona_pipeline.score.kernel import Ranked, Shelf, exact_scores, top_items
 
 NO_BOUND = 2**40
 TEMPERATURE = 0.1
@@ -24,6 +25,7 @@ class Case:
     users: np.ndarray
     seen: list[np.ndarray]
     k: int
+    prior: csr_array
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
@@ -31,8 +33,8 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return normalised
 
 
-def make_case(kind: str, seed: int, users: int, items: int, k: int, aggregation: str) -> Case:
-    """Vectors of one kind; items have one to four personas; each user has seen some items."""
+def make_case(kind: str, seed: int, users: int, items: int, k: int, aggregation: str, prior_scale: float = 0.0) -> Case:
+    """Vectors of one kind; items have one to four personas; each user has seen some items and has a prior on some."""
     rng = np.random.default_rng(seed)
     d = 24
     counts = rng.integers(1, 5, items)
@@ -56,13 +58,14 @@ def make_case(kind: str, seed: int, users: int, items: int, k: int, aggregation:
     shares = {f"B{n:05d}": float(popularity[n]) for n in range(items)}
     shelf = Shelf.build(item_of, _unit(personas).astype(np.float32), shares, TEMPERATURE, aggregation)
     seen = [rng.choice(items, rng.integers(0, items + 1), replace=False) for _ in range(users)]
-    return Case(shelf, _unit(people), seen, k)
+    prior = prior_scale * rng.random((users, items)) * (rng.random((users, items)) < 0.4)
+    return Case(shelf, _unit(people), seen, k, csr_array(prior))
 
 
 def brute_force(case: Case) -> tuple[list[list[int]], list[list[float]]]:
     """Every score in float64, one Python loop at a time; ties (to 1e-9) by item."""
     best_items, best_scores = [], []
-    for user, seen in zip(case.users, case.seen, strict=True):
+    for user, seen, prior in zip(case.users, case.seen, case.prior.toarray(), strict=True):
         scored = []
         for item in range(len(case.shelf.item_ids)):
             rows = case.shelf.slots[item][case.shelf.filled[item]]
@@ -72,7 +75,7 @@ def brute_force(case: Case) -> tuple[list[list[int]], list[list[float]]]:
                 powers = np.exp((np.array(similar) - max(similar)) / TEMPERATURE)
                 relevance += TEMPERATURE * (np.log(powers.sum()) - np.log(len(rows)))
             if item not in seen:
-                scored.append((-round(relevance + case.shelf.popularity[item], 9), item))
+                scored.append((-round(relevance + case.shelf.popularity[item] + prior[item], 9), item))
         scored.sort()
         best_items.append([item for _, item in scored[: case.k]])
         best_scores.append([-score for score, _ in scored[: case.k]])
@@ -91,7 +94,12 @@ CASES = st.builds(
     items=st.integers(1, 90),
     k=st.integers(1, 12),
     aggregation=st.sampled_from(["softmax", "max"]),
+    prior_scale=st.sampled_from([0.0, 1e-7, 0.3, 20.0]),
 )
+
+
+def top(case: Case, block_bytes: int = NO_BOUND) -> Ranked:
+    return top_items(case.shelf, case.users, case.seen, case.k, block_bytes, case.prior)
 
 
 @settings(max_examples=60, deadline=None)
@@ -100,8 +108,10 @@ CASES = st.builds(
 @example(make_case("clustered", 2, 3, 90, 10, "max"))
 @example(make_case("opposed", 3, 3, 60, 5, "softmax"))
 @example(make_case("random", 4, 3, 3, 12, "softmax"))  # k larger than there are items
+@example(make_case("clustered", 5, 3, 90, 10, "max", prior_scale=1e-7))
+@example(make_case("tied", 6, 3, 90, 10, "softmax", prior_scale=0.3))
 def test_equals_brute_force(case: Case) -> None:
-    found = top_items(case.shelf, case.users, case.seen, case.k, NO_BOUND)
+    found = top(case)
     items, scores = brute_force(case)
     assert listed(found.items, found.items) == items
     for ours, theirs in zip(listed(found.scores, found.items), scores, strict=True):
@@ -112,31 +122,33 @@ def test_equals_brute_force(case: Case) -> None:
 def test_float32_alone_would_be_wrong() -> None:
     """Proof that the cases above are hard: the rough pass by itself orders clustered items wrongly."""
     case = make_case("clustered", 2, 3, 90, 10, "max")
-    everything = Case(case.shelf, case.users, [np.array([], int)] * 3, 10)
+    everything = replace(case, seen=[np.array([], int)] * 3)
     rough = kernel._rough_scores(case.shelf, case.users).topk(10, dim=1).indices.numpy()
     exact, _ = brute_force(everything)
     assert rough.tolist() != exact
-    assert listed(top_items(case.shelf, case.users, everything.seen, 10, NO_BOUND).items, rough) == exact
+    assert listed(top(everything).items, rough) == exact
 
 
 @settings(max_examples=25, deadline=None)
 @given(CASES, st.integers(1, 5))
 def test_blocks_of_any_size_give_identical_results(case: Case, users_per_block: int) -> None:
-    whole = top_items(case.shelf, case.users, case.seen, case.k, NO_BOUND)
-    blocks = top_items(case.shelf, case.users, case.seen, case.k, users_per_block * 4 * case.shelf.slots.size)
-    tiny = top_items(case.shelf, case.users, case.seen, case.k, 1)
+    whole = top(case)
+    blocks = top(case, users_per_block * 4 * case.shelf.slots.size)
+    tiny = top(case, 1)
     for other in (blocks, tiny):
         np.testing.assert_array_equal(other.items, whole.items)
         present = whole.items >= 0
         np.testing.assert_array_equal(other.personas[present], whole.personas[present])
         np.testing.assert_array_equal(other.scores[present], whole.scores[present])
+        np.testing.assert_array_equal(other.prior[present], whole.prior[present])
 
 
 @pytest.mark.parametrize("aggregation", ["softmax", "max"])
 def test_parts_add_up_and_the_winner_is_the_nearest_persona(aggregation: str) -> None:
-    case = make_case("random", 5, 4, 40, 6, aggregation)
-    found = exact_scores(case.shelf, case.users, np.tile(np.arange(40), (4, 1)))
-    np.testing.assert_array_equal(found.scores, found.best + found.others + case.shelf.popularity)
+    case = make_case("random", 5, 4, 40, 6, aggregation, prior_scale=0.5)
+    found = exact_scores(case.shelf, case.users, np.tile(np.arange(40), (4, 1)), case.prior)
+    np.testing.assert_array_equal(found.scores, found.best + found.others + case.shelf.popularity + found.prior)
+    np.testing.assert_array_equal(found.prior, case.prior.toarray())
     similar = case.users @ case.shelf.vectors.T.astype(np.float64)
     for user in range(4):
         for item in range(40):
@@ -162,8 +174,8 @@ def test_serving_scores_are_the_training_scores(aggregation: str) -> None:
 
 
 def test_everything_seen_leaves_no_item() -> None:
-    case = make_case("random", 7, 2, 5, 3, "softmax")
-    found = top_items(case.shelf, case.users, [np.arange(5), np.array([0, 1, 3])], 3, NO_BOUND)
+    case = make_case("random", 7, 2, 5, 3, "softmax", prior_scale=0.5)
+    found = top(replace(case, seen=[np.arange(5), np.array([0, 1, 3])]))
     assert found.items[0].tolist() == [-1, -1, -1]
     assert sorted(found.items[1].tolist()) == [-1, 2, 4]
     assert found.items[1, 2] == -1  # what is missing comes last
@@ -173,9 +185,21 @@ def test_ties_go_to_the_earlier_item() -> None:
     same = np.tile(np.eye(4, dtype=np.float32)[0], (100, 1))
     items = np.array([f"B{n:05d}" for n in range(100)])
     shelf = Shelf.build(items, same, dict.fromkeys(items.tolist(), 0.0), TEMPERATURE, "softmax")
-    found = top_items(shelf, np.eye(4)[:1], [np.array([1, 3])], 5, NO_BOUND)
+    found = top_items(shelf, np.eye(4)[:1], [np.array([1, 3])], 5, NO_BOUND, csr_array((1, 100)))
     assert found.items.tolist() == [[0, 2, 4, 5, 6]]
     assert found.scores.tolist() == [[1.0] * 5]
+
+
+def test_the_prior_lifts_what_the_personas_leave_level() -> None:
+    same = np.tile(np.eye(4, dtype=np.float32)[0], (100, 1))
+    items = np.array([f"B{n:05d}" for n in range(100)])
+    shelf = Shelf.build(items, same, dict.fromkeys(items.tolist(), 0.0), TEMPERATURE, "softmax")
+    # The first user's prior knows three items, one of them seen; the second's none.
+    prior = csr_array(([0.5, 0.25, 9.0], ([0, 0, 0], [99, 50, 7])), shape=(2, 100))
+    found = top_items(shelf, np.eye(4)[[0, 0]], [np.array([7]), np.array([], int)], 3, NO_BOUND, prior)
+    assert found.items.tolist() == [[99, 50, 0], [0, 1, 2]]
+    assert found.prior.tolist() == [[0.5, 0.25, 0], [0, 0, 0]]
+    assert found.scores.tolist() == [[1.5, 1.25, 1], [1, 1, 1]]
 
 
 def test_shelf_pads_ragged_personas() -> None:

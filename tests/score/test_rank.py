@@ -6,9 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from helpers import BASE_MODEL, Row, toward
+from scipy.sparse import csr_array
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.score.kernel import Shelf
 from persona_pipeline.score.rank import Ranking, rank_users
 
@@ -23,16 +25,32 @@ USERS = pa.schema(
 )
 
 
-def make_ranking(aggregation: str = "softmax", k: int = 4) -> Ranking:
-    config = EncodersConfig(aggregation=aggregation)
+# Who met a strap met tuner and slide, and so on; of the discontinued slip-on the catalogue knows no more.
+PRIOR_ITEMS = np.array(["capo", "picks", "slide", "slip-on", "strap", "tuner"])
+SIMILARITIES = csr_array(
+    np.array([
+        [0, 0.3, 0, 0.1, 1, 0],
+        [0.3, 0, 0, 0, 0, 0.7],
+        [0, 0, 0, 0, 0.2, 0],
+        [0.1, 0, 0.9, 0, 0, 0],
+        [1, 0, 0.2, 0, 0, 0.4],
+        [0, 0.7, 0, 0, 0.4, 0],
+    ])
+)  # fmt: skip
+
+
+def make_ranking(aggregation: str = "softmax", k: int = 4, prior_weight: float = 1.5) -> Ranking:
+    config = EncodersConfig.model_validate({"aggregation": aggregation, "prior_weight": prior_weight})
     rng = np.random.default_rng(3)
     maps = [np.eye(D) + 0.3 * rng.standard_normal((D, D)) for _ in range(2)]
     counts = {"capo": 40, "picks": 3, "strap": 12, "tuner": 1}
-    encoder = Encoder("enc1", BASE_MODEL, "1", maps[0].astype(np.float32), maps[1].astype(np.float32), counts, config)
+    interaction_map, persona_map = (m.astype(np.float32) for m in maps)
+    prior = Prior(PRIOR_ITEMS, SIMILARITIES)
+    encoder = Encoder("enc1", BASE_MODEL, "2", interaction_map, persona_map, counts, prior, config, "digest")
     popularity = dict(zip(ITEMS, encoder.popularity_shares(ITEMS).tolist(), strict=True))
     items = np.array([persona.split("-")[0] for persona in PERSONAS])
     shelf = Shelf.build(items, encoder.encode_personas(toward(*PERSONAS, dimensions=D)), popularity, 0.1, aggregation)
-    return Ranking(shelf, np.array(PERSONAS), encoder, k, 2**30)
+    return Ranking(shelf, np.array(PERSONAS), encoder, encoder.prior_onto(shelf.item_ids), k, 2**30)
 
 
 def make_user(ranking: Ranking, user: str, *liked: str) -> Row:
@@ -56,6 +74,14 @@ def people(ranking: Ranking) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=USERS)
 
 
+def prior_by_hand(ranking: Ranking, interactions: list[Row], item: str) -> float:
+    """Weighted mean of similarities to the item; an item the prior does not know has none."""
+    known = {(a, b): SIMILARITIES.toarray()[n, m] for n, a in enumerate(PRIOR_ITEMS) for m, b in enumerate(PRIOR_ITEMS)}
+    total = sum(i["weight"] for i in interactions)
+    mean = sum(i["weight"] / total * known.get((i["item_id"], item), 0.0) for i in interactions)
+    return ranking.encoder.config.temperature * ranking.encoder.config.prior_weight * float(mean)
+
+
 @pytest.mark.parametrize("aggregation", ["softmax", "max"])
 def test_scores_are_the_sum_of_their_contributions(aggregation: str) -> None:
     ranking = make_ranking(aggregation)
@@ -67,20 +93,25 @@ def test_scores_are_the_sum_of_their_contributions(aggregation: str) -> None:
         )
         for row in users.to_pylist()
     }
+    histories = {row["user_id"]: row["interactions"] for row in users.to_pylist()}
     rows = rank_users(ranking, users).to_pylist()
     assert len(rows) == 3 + 4 + 0 + 2
     for row in rows:
         shares = [c["share"] for c in row["contributions"]]
-        assert abs(row["score"] - sum(shares)) < 1e-12
+        assert row["score"] == round(sum(shares), 9)
         item = ITEMS.index(row["item_id"])
         similar = ranking.shelf.vectors[ranking.shelf.slots[item][ranking.shelf.filled[item]]] @ vectors[row["user_id"]]
         expected = similar.max()
         if aggregation == "softmax":
             expected = 0.1 * (np.log(np.exp(similar / 0.1).sum()) - np.log(len(similar)))
-        exact = expected + ranking.shelf.popularity[item]
+        of_prior = prior_by_hand(ranking, histories[row["user_id"]], row["item_id"])
+        exact = expected + ranking.shelf.popularity[item] + of_prior
         assert abs(row["score"] - exact) < 1e-8
         of_interactions = sum(c["share"] for c in row["contributions"] if c["kind"] == "interaction")
         assert abs(of_interactions - similar.max()) < 1e-8
+        assert [c["share"] for c in row["contributions"] if c["kind"] == "prior"] == (
+            [round(of_prior, 9)] if of_prior else []
+        )
         assert row["persona_id"] == f"{row['item_id']}-{similar.argmax()}"
 
 
@@ -95,6 +126,8 @@ def test_contributions_say_where_they_come_from() -> None:
         others = [c for c in parts if c["kind"] != "interaction"]
         assert all(c["review_id"] is None and c["item_id"] is None for c in others)
         kinds = {c["kind"] for c in others}
+        mine = make_user(ranking, "ana", "strap", "tuner", "strings")["interactions"]
+        assert ("prior" in kinds) == (prior_by_hand(ranking, mine, row["item_id"]) > 0)
         assert ("popularity" in kinds) == (row["item_id"] in ranking.encoder.liked_counts)
         assert ("other_personas" in kinds) == (len([p for p in PERSONAS if p.startswith(f"{row['item_id']}-")]) > 1)
 
@@ -117,7 +150,7 @@ def test_ties_go_by_item_id() -> None:
     ranking = make_ranking(k=6)
     same = np.tile(toward("any", dimensions=D), (len(ITEMS), 1))
     shelf = Shelf.build(np.array(ITEMS), same, dict.fromkeys(ITEMS, 0.0), 0.1, "softmax")
-    tied = replace(ranking, shelf=shelf, persona_ids=np.array(ITEMS))
+    tied = replace(ranking, shelf=shelf, persona_ids=np.array(ITEMS), prior=csr_array(ranking.prior.shape))
     rows = rank_users(tied, people(ranking).slice(1, 1)).to_pylist()
     assert [row["item_id"] for row in rows] == [item for item in ITEMS if item != "picks"]
     assert len({row["score"] for row in rows}) == 1
@@ -141,6 +174,27 @@ def test_order_of_a_users_interactions_does_not_matter_to_the_score() -> None:
     before, after = (rank_users(ranking, pa.Table.from_pylist([row], schema=USERS)) for row in (user, turned))
     assert before.select(["item_id", "rank", "persona_id"]).equals(after.select(["item_id", "rank", "persona_id"]))
     np.testing.assert_allclose(before["score"].to_numpy(), after["score"].to_numpy(), atol=1e-8)
+
+
+def test_the_prior_moves_ranks_and_without_weight_adds_nothing() -> None:
+    with_it, without = (
+        rank_users(ranking, people(ranking)).to_pylist() for ranking in (make_ranking(), make_ranking(prior_weight=0.0))
+    )
+    assert {c["kind"] for row in with_it for c in row["contributions"]} == {
+        "interaction", "other_personas", "popularity", "prior",
+    }  # fmt: skip
+    assert "prior" not in {c["kind"] for row in without for c in row["contributions"]}
+    assert [row["item_id"] for row in with_it] != [row["item_id"] for row in without]
+
+
+def test_a_user_who_met_nothing_the_prior_knows_is_ranked_without_it() -> None:
+    ranking = make_ranking()
+    stranger = pa.Table.from_pylist([make_user(ranking, "eve", "strings", "harp")], schema=USERS)
+    rows = rank_users(ranking, stranger).to_pylist()
+    assert len(rows) == 4
+    assert "prior" not in {c["kind"] for row in rows for c in row["contributions"]}
+    bare = replace(ranking, encoder=replace(ranking.encoder, prior=Prior.none()), prior=csr_array((0, len(ITEMS))))
+    assert rank_users(bare, stranger).to_pylist() == rows
 
 
 def test_fewer_items_than_places() -> None:

@@ -38,9 +38,9 @@ def recommend(spark: "SparkSession") -> dict[int, Any]:
 def test_explanations_say_for_whom_why_and_quote_once(spark: "SparkSession") -> None:
     rows = recommend(spark)
     assert rows[1]["explanation"] == (
-        "Gigging players: It holds its tune: “never slips”. You liked “Strap”. A reviewer wrote: “solid”"
+        "Gigging players: It holds its tune: “never slips”. You reviewed “Strap”. A reviewer wrote: “solid”"
     )
-    # no liked item spoke for it, and its evidence is the seller's
+    # no item they met spoke for it, and its evidence is the seller's
     assert rows[2]["explanation"] == "Gift givers: It looks the part. The seller says: “Gift”"
     assert rows[1]["item_title"] == "Tuner"
     assert rows[2]["item_title"] is None

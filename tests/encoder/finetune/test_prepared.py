@@ -33,10 +33,11 @@ def test_examples_are_the_tables(tmp_path: Path) -> None:
     assert examples.targets.tolist() == [tuner, capo, strap]  # ana's, ben's, dan's
     places, lengths = examples.histories.places(np.arange(3))
     assert [examples.texts[text] for text in examples.histories.values[places]] == [
-        shop_texts[review] for review in ("ana-strap", "ben-strap", "dan-strings", "dan-picks")
+        shop_texts[review] for review in ("ana-strings", "ana-strap", "ben-strap", "dan-strings", "dan-picks")
     ]
-    assert lengths.tolist() == [1, 1, 2]
-    assert np.allclose(examples.weights, [1, 1, *recency_weights(2, 5.0)])
+    assert lengths.tolist() == [2, 1, 2]
+    # ana's tuner stood between the two; dan's strap came after both.
+    assert np.allclose(examples.weights, [0.5, 0.5, 1, *recency_weights(2, 5.0)])
     of_strap = examples.slots[strap][examples.filled[strap]]
     assert [examples.texts[text] for text in examples.persona_texts[of_strap]] == [
         persona["strap-1"],

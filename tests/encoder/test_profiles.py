@@ -1,0 +1,181 @@
+"""Profiles of items: means of what was said of them, made once, and what the head sees of a persona."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from embedded import StandIn, embed, embed_texts, mean_of, shop_profile
+from helpers import BASE_MODEL, TITLES, Row, put, put_all, shop, toward
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from persona_pipeline.encoder import profiles as module
+from persona_pipeline.encoder.inputs import persona_texts
+from persona_pipeline.encoder.profiles import (
+    ensure_profiles,
+    persona_inputs,
+    profile_model,
+    profiles,
+    with_profiles,
+)
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.text_embeddings import text_hash, vectors_of, with_vectors
+from persona_pipeline.warehouse import Warehouse
+
+MADE_OF = ("reviews", "item_reviews", "item_personas", "item_summaries", "user_histories")
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    found = Warehouse(tmp_path)
+    tables = shop()
+    put_all(found, {table: tables[table] for table in MADE_OF})
+    return found
+
+
+def silence(warehouse: Warehouse, *items: str) -> None:
+    """Leave items without evidence: one with an empty list, the others without a row."""
+    rows = [row for row in shop()["item_reviews"] if row["item_id"] not in items[1:]]
+    for row in rows:
+        if row["item_id"] == items[0]:
+            row["evidence"] = []
+    put(warehouse, "item_reviews", rows)
+
+
+def vectors_by_item(warehouse: Warehouse) -> dict[str, np.ndarray]:
+    known = with_vectors(warehouse, profiles(warehouse), profile_model(BASE_MODEL), "profile_hash")
+    return dict(zip(known["item_id"].to_pylist(), vectors_of(known["vector"]), strict=True))
+
+
+def test_a_profile_is_the_mean_of_what_was_said(warehouse: Warehouse) -> None:
+    assert embed(warehouse) == 5
+    found = vectors_by_item(warehouse)
+    assert list(found) == sorted(TITLES)
+    for item, vector in found.items():
+        np.testing.assert_allclose(vector, shop_profile(item), atol=1e-6)
+        assert vector.dtype == np.float32
+
+
+def test_an_item_nobody_wrote_of_is_what_its_personas_are(warehouse: Warehouse) -> None:
+    silence(warehouse, "strap", "tuner")
+    embed(warehouse)
+    texts = {row["persona_id"]: row["text"] for row in persona_texts(warehouse).to_pylist()}
+    found = vectors_by_item(warehouse)
+    np.testing.assert_allclose(found["strap"], mean_of(texts["strap-1"], texts["strap-2"]), atol=1e-6)
+    np.testing.assert_allclose(found["tuner"], toward(texts["tuner-3"])[0], atol=1e-6)
+    np.testing.assert_allclose(found["capo"], shop_profile("capo"), atol=1e-6)
+
+
+def test_neither_evidence_nor_persona_is_no_profile(warehouse: Warehouse) -> None:
+    silence(warehouse, "strap")
+    put(warehouse, "item_personas", [row for row in shop()["item_personas"] if row["item_id"] != "strap"])
+    known = profiles(warehouse)
+    assert known["item_id"].to_pylist() == ["capo", "picks", "strings", "tuner"]
+    rows = with_profiles(pa.table({"item_id": ["strap", "tuner", "capo", "tuner"], "n": [0, 1, 2, 3]}), known)
+    assert rows["n"].to_pylist() == [1, 2, 3]
+    expected = dict(zip(known["item_id"].to_pylist(), known["profile_hash"].to_pylist(), strict=True))
+    assert rows["profile_hash"].to_pylist() == [expected[item] for item in ("tuner", "capo", "tuner")]
+
+
+def test_nothing_is_made_twice(warehouse: Warehouse) -> None:
+    embed(warehouse)
+    version = warehouse.version("text_embeddings")
+    assert embed(warehouse) == 0
+    assert warehouse.version("text_embeddings") == version
+
+
+def test_only_an_item_of_which_more_was_said_is_made_anew(warehouse: Warehouse) -> None:
+    embed(warehouse)
+    before = {row["item_id"]: row["profile_hash"] for row in profiles(warehouse).to_pylist()}
+    rows = shop()["item_reviews"]
+    rows[0]["evidence"].pop()
+    put(warehouse, "item_reviews", rows)
+    assert embed(warehouse) == 1
+    after = {row["item_id"]: row["profile_hash"] for row in profiles(warehouse).to_pylist()}
+    assert {item for item in after if after[item] != before[item]} == {rows[0]["item_id"]}
+
+
+def test_the_order_of_the_evidence_does_not_matter(warehouse: Warehouse) -> None:
+    before = profiles(warehouse)
+    rows = shop()["item_reviews"]
+    for row in rows:
+        row["evidence"].reverse()
+    put(warehouse, "item_reviews", rows[::-1])
+    assert profiles(warehouse).equals(before)
+
+
+def test_items_of_which_the_same_was_said_share_a_profile(warehouse: Warehouse) -> None:
+    rows = shop()["item_reviews"]
+    for row in rows:
+        row["evidence"] = [{**row["evidence"][0], "text": "Good."}]
+    put(warehouse, "item_reviews", rows)
+    assert embed(warehouse) == 1
+    assert len(profiles(warehouse)["profile_hash"].unique()) == 1
+
+
+def test_parts_of_any_size_make_the_same(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ITEMS_AT_ONCE", 2)
+    assert embed(warehouse) == 5
+    for item, vector in vectors_by_item(warehouse).items():
+        np.testing.assert_allclose(vector, shop_profile(item), atol=1e-6)
+
+
+def test_one_text_without_embedding_raises(warehouse: Warehouse) -> None:
+    embed_texts(warehouse)
+    missing = text_hash("Reads fast even on a loud stage.")
+    rows = warehouse.read("text_embeddings")
+    warehouse.replace("text_embeddings", rows.filter(pc.not_equal(rows["text_hash"], missing)))
+    with pytest.raises(PipelineError, match=f"1 texts have no embedding by {BASE_MODEL}; run the text_embeddings task"):
+        ensure_profiles(warehouse, StandIn(warehouse))
+
+
+def test_a_profile_is_no_text(warehouse: Warehouse) -> None:
+    """Profiles and texts share a table, but neither is ever read as the other."""
+    embed(warehouse)
+    hashes = profiles(warehouse).select(["profile_hash"])
+    with pytest.raises(PipelineError, match="5 texts have no embedding"):
+        with_vectors(warehouse, hashes, BASE_MODEL, "profile_hash")
+
+
+def test_inputs_of_personas_by_hand() -> None:
+    shared, own = np.array([[1, 0], [1, 0]], np.float32), np.array([[0, 1], [1, 0]], np.float32)
+    assert persona_inputs(shared, own, 0.0).tolist() == shared.tolist()
+    np.testing.assert_allclose(persona_inputs(shared, own, 0.75), np.array([[4, 3], [5, 0]]) / 5, rtol=1e-6)
+
+
+UNIT = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).standard_normal((5, 8)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(UNIT, UNIT, st.floats(0, 20))
+def test_inputs_are_unit_and_lean_to_the_text_by_weight(one: np.ndarray, other: np.ndarray, weight: float) -> None:
+    shared, own = ((m / np.linalg.norm(m, axis=1, keepdims=True)).astype(np.float32) for m in (one, other))
+    found = persona_inputs(shared, own, weight)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    more = persona_inputs(shared, own, weight + 1)
+    assert ((more * own).sum(1) >= (found * own).sum(1) - 1e-6).all()
+
+
+def test_what_cancels_out_is_zero_and_not_nan(warehouse: Warehouse) -> None:
+    opposite = toward("any")
+    assert persona_inputs(opposite, -opposite, 1.0).tolist() == [[0.0] * 16]
+
+
+def said_of(items: dict[str, list[str]]) -> list[Row]:
+    rows = [row for row in shop()["item_reviews"] if row["item_id"] in items]
+    for row in rows:
+        row["evidence"] = [
+            {**row["evidence"][0], "review_id": f"r{n}", "text": t} for n, t in enumerate(items[row["item_id"]])
+        ]
+    return rows
+
+
+def test_what_is_said_twice_counts_twice(warehouse: Warehouse) -> None:
+    put(warehouse, "item_reviews", said_of({"capo": ["Good.", "Good.", "Bad."], "tuner": ["Good.", "Bad."]}))
+    embed(warehouse)
+    found = vectors_by_item(warehouse)
+    np.testing.assert_allclose(found["capo"], mean_of("Good.", "Good.", "Bad."), atol=1e-6)
+    np.testing.assert_allclose(found["tuner"], mean_of("Good.", "Bad."), atol=1e-6)
