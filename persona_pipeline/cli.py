@@ -15,6 +15,8 @@ console = Console(highlight=False)
 
 quarantine = typer.Typer(no_args_is_help=True, help="What extraction refused, why, and what it would be now.")
 personas = typer.Typer(no_args_is_help=True, help="Personas under one configuration and another.")
+encoders = typer.Typer(no_args_is_help=True, help="Which encoder is served, how others compare, and orders about it.")
+app.add_typer(encoders, name="encoders")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(personas, name="personas")
 
@@ -22,6 +24,7 @@ WarehouseOption = Annotated[Path, typer.Option(help="Folder of the Delta tables.
 StageOption = Annotated[str | None, typer.Option(help="review_aspects, item_summaries or item_personas.")]
 ReasonOption = Annotated[str | None, typer.Option(help="As `quarantine list` counts them, for example ungrounded.")]
 LlmOption = Annotated[str | None, typer.Option(help="vllm or openai; default: as the configuration says.")]
+OrderReasonOption = Annotated[str | None, typer.Option("--reason", help="Why; kept with the order.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Ask new requests without confirmation.")]
 
 
@@ -151,6 +154,54 @@ def diff(
     from persona_pipeline import trials
 
     trials.diff(warehouse, config, against, extractor, sample, item or [], yes, console)
+
+
+@encoders.command("list")
+def list_encoders(warehouse: WarehouseOption = Path("warehouse")) -> None:
+    """Show every encoder trained: when, how it was judged, and in what its settings differ from those served."""
+    from persona_pipeline.promotion.shown import show_encoders
+
+    show_encoders(warehouse, console)
+
+
+@encoders.command()
+def compare(
+    served: Annotated[str, typer.Argument(help="Encoder to be replaced.")],
+    candidate: Annotated[str, typer.Argument(help="Encoder to replace it.")],
+    warehouse: WarehouseOption = Path("warehouse"),
+    config: Annotated[str, typer.Option(help="Profile or YAML file: gate_margin, min_liked_rating.")] = "local",
+) -> None:
+    """Refit the settings of two encoders without each user's newest liked interaction, and judge how they foretell it."""
+    from persona_pipeline.promotion.shown import show_comparison
+
+    show_comparison(warehouse, served, candidate, config, console)
+
+
+@encoders.command()
+def promote(
+    encoder_id: Annotated[str, typer.Argument(help="As `encoders list` shows it.")],
+    warehouse: WarehouseOption = Path("warehouse"),
+    reason: OrderReasonOption = None,
+) -> None:
+    """Have the next night serve this encoder instead of the last release's; after that the policy of retraining goes on."""
+    from persona_pipeline.promotion.shown import order_encoder
+
+    order_encoder(warehouse, "promote", encoder_id, reason, console)
+
+
+@encoders.command()
+def pin(
+    encoder_id: Annotated[str | None, typer.Argument(help="As `encoders list` shows it.")] = None,
+    warehouse: WarehouseOption = Path("warehouse"),
+    reason: OrderReasonOption = None,
+    off: Annotated[bool, typer.Option("--off", help="End the pin.")] = False,
+) -> None:
+    """Have nights serve this encoder and train none until the pin is ended."""
+    from persona_pipeline.promotion.shown import order_encoder
+
+    if off == (encoder_id is not None):
+        raise PipelineError("encoders pin: expected an encoder id, or --off to end the pin")
+    order_encoder(warehouse, "unpin" if off else "pin", encoder_id or "", reason, console)
 
 
 @app.command()

@@ -9,7 +9,11 @@ from persona_pipeline.warehouse import Warehouse
 ROOT = Path(__file__).resolve().parents[1]
 
 _CODE = (".py", ".jinja2", ".yaml", ".json")
-_JUDGING = ("backtest", "evaluate", "report")  # look at nights; nothing in a night follows from them
+_JUDGING = (
+    "backtest",
+    "evaluate",
+    "report",
+)  # look at nights; no first night, such as a backtest has, follows from them
 
 
 def reviews_digest(warehouse: Warehouse) -> str:

@@ -1,0 +1,191 @@
+"""Nights of the job `encoders`: settings that are worse are kept out, better ones let in, and people obeyed."""
+
+import json
+import shutil
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from drifting import ENDLESS, FIRST, RECENT, night, publish
+from helpers import Row, arrow
+
+from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.promotion import comparison
+from persona_pipeline.promotion.orders import ORDERS, give_order
+from persona_pipeline.promotion.registry import encoder_row, encoder_rows, settings_of
+from persona_pipeline.warehouse import Warehouse
+
+NOW = datetime(2024, 6, 2, 9, tzinfo=UTC)
+
+
+def after(days: int) -> date:
+    return FIRST + timedelta(days=days)
+
+
+def served(warehouse: Warehouse) -> str:
+    """The encoder of the first night."""
+    return str(encoder_rows(warehouse)[-1]["encoder_id"])
+
+
+def trained(warehouse: Warehouse, days: int, encoders: Row) -> Row:
+    """The row of the encoder a night trained, which is then published."""
+    summary = night(warehouse, after(days), encoders)
+    assert summary["trained"]
+    publish(warehouse, after(days), summary["encoder_id"])
+    row = encoder_row(warehouse, summary["encoder_id"])
+    assert (row["verdict"], row["reasons"]) == (summary["verdict"], summary["reasons"])
+    return row
+
+
+@pytest.fixture
+def no_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("nothing should be compared")
+
+    monkeypatch.setattr(comparison, "compare_settings", refuse)
+
+
+def test_the_first_has_nothing_to_be_compared_with(warehouse: Warehouse) -> None:
+    row = encoder_row(warehouse, served(warehouse))
+    assert (row["verdict"], row["reasons"], row["ndcg_difference"]) == ("first", ["there is no encoder yet"], None)
+    assert settings_of(row).half_life == 1.0
+
+
+def test_worse_settings_are_refused_and_those_served_trained_again(warehouse: Warehouse) -> None:
+    row = trained(warehouse, 1, {**ENDLESS, "gate_margin": 0.01})
+    assert row["verdict"] == "kept_settings"
+    assert row["reasons"][0] == f"settings tried against those of encoder {served(warehouse)}: half_life 1000.0"
+    assert "is not above -0.0100" in row["reasons"][1]
+    assert row["ndcg_low"] < row["ndcg_difference"] < row["ndcg_high"] < 0
+    assert (settings_of(row).half_life, settings_of(row).gate_margin) == (1.0, 0.01)
+    assert Encoder.load(warehouse.root / row["artefact"]).config == settings_of(row)
+
+
+def test_the_gate_is_asked_once(warehouse: Warehouse, request: pytest.FixtureRequest) -> None:
+    row = trained(warehouse, 1, ENDLESS)
+    request.getfixturevalue("no_comparison")
+    again = night(warehouse, after(1), ENDLESS)
+    assert again["encoder_id"] == row["encoder_id"]
+    assert again["reason"] == "already trained by an earlier attempt at this night"
+    tomorrow = night(warehouse, after(2), ENDLESS)  # the refused settings are still configured
+    assert (tomorrow["trained"], tomorrow["encoder_id"]) == (False, row["encoder_id"])
+
+
+def test_better_settings_are_promoted(warehouse: Warehouse) -> None:
+    bad = trained(warehouse, 1, {**ENDLESS, "gate_margin": 1.0})
+    assert bad["verdict"] == "promoted"  # such is the margin
+    row = trained(warehouse, 2, RECENT)
+    assert row["verdict"] == "promoted"
+    assert settings_of(row).half_life == 1.0
+    assert row["ndcg_low"] > 0
+
+
+@pytest.mark.usefixtures("no_comparison")
+def test_a_weekly_refresh_compares_nothing(warehouse: Warehouse) -> None:
+    row = trained(warehouse, 7, RECENT)
+    assert row["verdict"] == "promoted"
+    assert row["reasons"] == [
+        "the served encoder is 7 days old, 7 are allowed",
+        "its settings are those served: there is nothing to compare",
+    ]
+    assert row["ndcg_difference"] is None
+
+
+@pytest.mark.usefixtures("no_comparison")
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"text_version": "0"}, "cannot be refitted on tonight's texts"),
+        ({"settings": '{"half_live": 3}'}, "settings this program does not know or accept: half_live"),
+    ],
+)
+def test_what_cannot_be_refitted_is_replaced(warehouse: Warehouse, change: Row, reason: str) -> None:
+    _alter(warehouse, served(warehouse), **change)
+    row = trained(warehouse, 8, ENDLESS)
+    assert row["verdict"] == "promoted"
+    assert reason in row["reasons"][1]
+
+
+@pytest.mark.usefixtures("no_comparison")
+def test_a_pinned_encoder_serves_until_the_pin_is_ended(warehouse: Warehouse) -> None:
+    first = served(warehouse)
+    versions = warehouse.versions()
+    give_order(warehouse, "pin", first, "the sale", NOW)
+    for days in (1, 30):
+        summary = night(warehouse, after(days), ENDLESS)
+        assert (summary["trained"], summary["pin"], summary["encoder_id"]) == (False, True, first)
+        assert summary["reason"].startswith("pinned by ")
+        assert summary["reason"].endswith(f" after the night {FIRST}: the sale")
+    assert warehouse.versions() == versions
+    give_order(warehouse, "unpin", "", None, NOW)
+    assert night(warehouse, after(30), RECENT)["trained"]
+
+
+def test_an_order_leaves_the_night_it_was_given_after(warehouse: Warehouse) -> None:
+    give_order(warehouse, "pin", served(warehouse), None, NOW)
+    assert "pin" not in night(warehouse, FIRST, RECENT)
+    assert "pin" in night(warehouse, after(1), RECENT)
+
+
+@pytest.mark.usefixtures("no_comparison")
+def test_a_promoted_encoder_serves_until_the_policy_trains(warehouse: Warehouse) -> None:
+    first = served(warehouse)
+    trained(warehouse, 7, RECENT)
+    give_order(warehouse, "promote", first, "its lists sold more", NOW)
+    for _ in ("once", "again"):
+        summary = night(warehouse, after(8), RECENT)
+        assert (summary["trained"], summary["promote"], summary["encoder_id"]) == (False, True, first)
+    row = encoder_row(warehouse, first)
+    assert (row["verdict"], row["as_of"]) == ("manual", FIRST)
+    assert row["reasons"][0].endswith("its lists sold more")
+    assert row["reasons"] == [summary["reason"]]
+    publish(warehouse, after(8), first)
+    kept = night(warehouse, after(13), RECENT)  # its age counts from the promotion, on the seventh
+    assert (kept["trained"], kept["encoder_id"], "promote" in kept) == (False, first, False)
+    assert night(warehouse, after(14), RECENT)["trained"]
+
+
+def test_orders_no_night_can_obey_are_refused(warehouse: Warehouse) -> None:
+    with pytest.raises(PipelineError, match=r"there is no encoder enc9 in the table encoders of .*; `persona-pipeline"):
+        give_order(warehouse, "pin", "enc9", None, NOW)
+    with pytest.raises(PipelineError, match="no encoder is pinned"):
+        give_order(warehouse, "unpin", "", None, NOW)
+    (warehouse.root / encoder_row(warehouse, served(warehouse))["artefact"] / "head.safetensors").write_bytes(b"?")
+    with pytest.raises(PipelineError, match=r"the encoder artefact at .* is damaged, or of another version"):
+        give_order(warehouse, "promote", served(warehouse), None, NOW)
+    assert not (warehouse.root / ORDERS).exists()
+
+
+def test_nothing_can_be_ordered_before_a_release(warehouse: Warehouse) -> None:
+    shutil.rmtree(warehouse.path("releases"))
+    with pytest.raises(PipelineError, match=r"nothing has been published in .* yet"):
+        give_order(warehouse, "pin", served(warehouse), None, NOW)
+
+
+@pytest.mark.parametrize("part", ["head.safetensors", "encoder.json", "prior.npz"])
+def test_a_night_says_what_to_do_when_the_pinned_encoder_is_gone(warehouse: Warehouse, part: str) -> None:
+    first = served(warehouse)
+    give_order(warehouse, "pin", first, None, NOW)
+    (warehouse.root / encoder_row(warehouse, first)["artefact"] / part).unlink()
+    with pytest.raises(
+        PipelineError, match=r"artefact.*pinned by .*`persona-pipeline encoders pin --off` ends the pin"
+    ):
+        night(warehouse, after(1), RECENT)
+
+
+def test_a_pin_does_not_survive_another_base_model(warehouse: Warehouse) -> None:
+    give_order(warehouse, "promote", served(warehouse), None, NOW)
+    _alter(warehouse, served(warehouse), base_model="bge-m3@1:512")
+    with pytest.raises(PipelineError, match=r"its base model is bge-m3@1:512 and the configuration says .*set"):
+        night(warehouse, after(1), RECENT)
+
+
+@pytest.mark.parametrize("content", ["", "{}", json.dumps([{"order": "pin"}])])
+def test_a_damaged_file_of_orders_stops_the_night(warehouse: Warehouse, content: str) -> None:
+    (warehouse.root / ORDERS).write_text(content)
+    with pytest.raises(PipelineError, match=r"orders.json: cannot be read as a list of orders"):
+        night(warehouse, after(1), RECENT)
+
+
+def _alter(warehouse: Warehouse, encoder_id: str, **change: str) -> None:
+    warehouse.upsert("encoders", arrow("encoders", [{**encoder_row(warehouse, encoder_id), **change}]))

@@ -1,0 +1,79 @@
+"""`persona-pipeline encoders ...` as typed."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from drifting import ENDLESS, FIRST, RECENT, night
+from typer.testing import CliRunner
+
+from persona_pipeline import cli
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.promotion.orders import ORDERS
+from persona_pipeline.promotion.registry import encoder_rows
+from persona_pipeline.warehouse import Warehouse
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.console, "_width", 300)
+
+
+def encoders(warehouse: Warehouse, *arguments: str) -> str:
+    done = CliRunner().invoke(cli.app, ["encoders", *arguments, "--warehouse", str(warehouse.root)])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.output
+
+
+@pytest.fixture
+def two(warehouse: Warehouse) -> tuple[str, str]:
+    """The encoder served, and one trained with other settings by a night that was not published."""
+    second = night(warehouse, FIRST + timedelta(days=1), {**ENDLESS, "gate_margin": 1.0})["encoder_id"]
+    return next(row["encoder_id"] for row in encoder_rows(warehouse) if row["encoder_id"] != second), second
+
+
+def test_list(warehouse: Warehouse, two: tuple[str, str]) -> None:
+    first, second = two
+    encoders(warehouse, "pin", second, "--reason", "trying it")
+    lines = encoders(warehouse, "list").splitlines()
+    (new,) = (line.split() for line in lines if second in line and "as of" not in line and "pinned by" not in line)
+    (old,) = (line.split() for line in lines if first in line)
+    assert new[:3] == ["pinned", second, "2024-06-02"]
+    assert "promoted" in new
+    assert new[-2:] == ["half_life", "1000.0"]
+    assert old[:3] == ["served", first, "2024-06-01"]
+    assert f"{second} pinned by " in lines[-1]
+    assert lines[-1].endswith("after the night 2024-06-01: trying it")
+
+
+def test_list_before_any_training(shop: Warehouse) -> None:
+    assert "no encoder has been trained" in encoders(shop, "list")
+
+
+def test_compare(warehouse: Warehouse, two: tuple[str, str]) -> None:
+    first, second = two
+    worse = encoders(warehouse, "compare", first, second)
+    assert f"{second} has other settings than {first}: half_life 1000.0" in worse
+    assert f"{second} would be refused over {first}" in worse
+    assert "NDCG@10 of 240 users: 0.0" in worse
+    assert f"{first} would be promoted over {second}" in encoders(warehouse, "compare", second, first)
+    with pytest.raises(PipelineError, match="trained with the same settings, on other data"):
+        encoders(warehouse, "compare", first, first)
+    with pytest.raises(PipelineError, match="there is no encoder nosuch"):
+        encoders(warehouse, "compare", first, "nosuch")
+
+
+def test_orders(warehouse: Warehouse, two: tuple[str, str]) -> None:
+    _, second = two
+    assert f"from 2024-06-02 on, serves {second}" in encoders(warehouse, "promote", second)
+    assert f"Nights from 2024-06-02 on serve {second} and train none" in encoders(warehouse, "pin", second)
+    assert "retrain as the policy says" in encoders(warehouse, "pin", "--off")
+    given = json.loads((warehouse.root / ORDERS).read_text())
+    assert [order["order"] for order in given] == ["promote", "pin", "unpin"]
+    assert {order["after"] for order in given} == {"2024-06-01"}
+    assert all(order["by"] and order["given_at"] for order in given)
+    for arguments in (("pin",), ("pin", second, "--off")):
+        with pytest.raises(PipelineError, match="expected an encoder id, or --off"):
+            encoders(warehouse, *arguments)
+    assert night(warehouse, FIRST + timedelta(days=1), RECENT)["encoder_id"] == second  # the promotion still stands
