@@ -13,6 +13,7 @@ from persona_pipeline.backtest.models import (
     personas,
     reference_of,
     require_nothing_leaked,
+    rivals,
     tuned_settings,
 )
 from persona_pipeline.backtest.nights import Nights, Part, Request, digest
@@ -57,6 +58,7 @@ def run_backtest(request: Request, console: Console) -> Summary:
     runs = [personas(nights, test, problem, truth, settings, seed) for seed in range(request.seeds)]
     if request.baselines:
         runs += baselines(nights, (tuning, test), problem)
+        runs += rivals(nights, (tuning, test), problem, validation)
     results = evaluate(runs, problem.truth, problem.slices(), problem.test.counts(), reference_of(runs))
     console.print()
     show(results, console)
