@@ -22,9 +22,9 @@ from rich.table import Table
 from persona_pipeline.backtest.finished import Finished, read_finished
 from persona_pipeline.backtest.variants import Known, Scores, least_popularity
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder import train
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.inputs import liked_interaction_texts
+from persona_pipeline.encoder.loss import in_batch_loss
 from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.evaluate.results import Evaluated, Results, evaluate
 from persona_pipeline.text_embeddings import Embedder
@@ -74,19 +74,16 @@ def _runs(finished: Finished, name: str, variant: Variant, seeds: int) -> Iterat
         encoder, known = _trained(finished.test, variant, config.model_copy(update={"seed": config.seed + seed}))
         scores = Scores.of(encoder, known, finished.problem.users, variant.newest)
         weighed = {name: (tuned, encoder.prior), **priors}
-        for told_as, (settings, prior) in weighed.items():
-            yield Evaluated(told_as, seed, settings.model_dump(mode="json"), scores.lists(settings, prior))
+        for told_as, (settings, fitted_prior) in weighed.items():
+            yield Evaluated(told_as, seed, settings.model_dump(mode="json"), scores.lists(settings, fitted_prior))
 
 
 def _trained(known: Known, variant: Variant, config: EncodersConfig) -> tuple[Encoder, Known]:
     changed, settings = known.changed(variant.change, config)
     if variant.log_q:
         return changed.encoder(settings), changed
-    with patch.object(train, "in_batch_loss", _without_log_q):
+    with patch("persona_pipeline.encoder.train.in_batch_loss", _without_log_q):
         return changed.encoder(settings), changed
-
-
-_loss = train.in_batch_loss
 
 
 def _without_log_q(*arguments: object) -> torch.Tensor:
@@ -94,7 +91,7 @@ def _without_log_q(*arguments: object) -> torch.Tensor:
     given = list(arguments)
     assert isinstance(given[5], torch.Tensor)
     given[5] = torch.zeros_like(given[5])
-    return _loss(*given)  # type: ignore[arg-type]
+    return in_batch_loss(*given)  # type: ignore[arg-type]
 
 
 def _own_reviews(finished: Finished) -> dict[str, np.ndarray]:
