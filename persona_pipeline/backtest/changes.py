@@ -50,12 +50,12 @@ SINGLE_VECTORS: dict[str, Change] = {
 
 
 def item_texts(data: TrainingData, catalogue: np.ndarray) -> np.ndarray:
-    """(items, d) mean of each item's persona texts, for a model that learns nothing; zeros where there is none."""
+    """(items, d) sum of each item's persona texts, for a model of cosines; zeros where there is none."""
     return _by_item(data, data.persona_texts, catalogue)
 
 
 def item_profiles(data: TrainingData, catalogue: np.ndarray) -> np.ndarray:
-    """(items, d) each item's profile; zeros where there is none."""
+    """(items, d) each item's profile, in any length; zeros where there is none."""
     return _by_item(data, data.persona_profiles, catalogue)
 
 
