@@ -20,6 +20,7 @@ from persona_pipeline.backtest.finished import read_finished
 from persona_pipeline.backtest.nights import LENGTH
 from persona_pipeline.backtest.variants import Scores
 from persona_pipeline.errors import LeakError
+from persona_pipeline.evaluate.families import COLLABORATIVE
 from persona_pipeline.evaluate.leaks import require_nothing_withheld
 from persona_pipeline.evaluate.lists import recommended
 from persona_pipeline.evaluate.splits import leave_last_out
@@ -141,3 +142,9 @@ def test_before_a_day_users_are_judged_on_what_they_did_since(home: Path, ran: l
     assert set(by_user["user_id"].to_pylist()) <= set(known["users"][0].as_py())
     assert set(Warehouse(root).read("evaluation_metrics")["split"].to_pylist()) == {day.isoformat()}
     assert (root / "test" / "text_embeddings").resolve() == cache / "text_embeddings"
+
+
+def test_rivals_on_the_same_texts_stand_beside_the_baselines(home: Path) -> None:
+    summary = run_backtest(request(home, baselines=True), Console(quiet=True))
+    assert {"persona", "item text, zero-shot", "mean persona vector", "max over personas"} <= set(summary["models"])
+    assert summary["reference"] in {family.name for family in COLLABORATIVE}
