@@ -96,10 +96,12 @@ def _without_log_q(*arguments: object) -> torch.Tensor:
 
 def _own_reviews(finished: Finished) -> dict[str, np.ndarray]:
     """Vectors of what users wrote themselves, by review; what the cache lacks is embedded."""
-    warehouse, config = finished.warehouse, finished.pipeline
-    rows = liked_interaction_texts(warehouse, config.training_pairs.min_liked_rating)
-    vectors = Embedder(config.text_embeddings, warehouse)(rows["text"].to_pylist())
-    return dict(zip(rows["review_id"].to_pylist(), vectors, strict=True))
+    config, found = finished.pipeline, {}
+    for warehouse in finished.warehouses:  # a long history's oldest interaction is in one of them alone
+        rows = liked_interaction_texts(warehouse, config.training_pairs.min_liked_rating)
+        vectors = Embedder(config.text_embeddings, warehouse)(rows["text"].to_pylist())
+        found.update(zip(rows["review_id"].to_pylist(), vectors, strict=True))
+    return found
 
 
 def _figures(results: Results) -> dict[str, dict[str, object]]:

@@ -26,7 +26,8 @@ class Finished:
         asked: (users,) rows of `problem.tuning.user_ids` with validation interactions, and
         answers: what those are.
         config: the settings chosen for the encoder, of the first seed.
-        pipeline, warehouse: configuration and tables of the test night.
+        pipeline: configuration of the test night.
+        warehouses: tables of the tuning and of the test night.
     """
 
     problem: Problem
@@ -37,7 +38,7 @@ class Finished:
     answers: Truth
     config: EncodersConfig
     pipeline: PipelineConfig
-    warehouse: Warehouse
+    warehouses: tuple[Warehouse, Warehouse]
 
 
 def read_finished(root: Path) -> Finished:
@@ -61,5 +62,5 @@ def read_finished(root: Path) -> Finished:
         Truth(items[order], np.concatenate([[0], np.cumsum(sizes)])),
         config.encoders,
         config,
-        test,
+        (tuning, test),
     )
