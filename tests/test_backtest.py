@@ -16,8 +16,13 @@ from rich.console import Console
 
 from jobs.runner import execute
 from persona_pipeline.backtest import Request, run_backtest
+from persona_pipeline.backtest.finished import read_finished
+from persona_pipeline.backtest.nights import LENGTH
+from persona_pipeline.backtest.variants import Scores
 from persona_pipeline.errors import LeakError
+from persona_pipeline.evaluate.families import COLLABORATIVE
 from persona_pipeline.evaluate.leaks import require_nothing_withheld
+from persona_pipeline.evaluate.lists import recommended
 from persona_pipeline.evaluate.splits import leave_last_out
 from persona_pipeline.nights import Night
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
@@ -113,6 +118,18 @@ def test_a_second_run_redoes_nothing_and_says_the_same(home: Path, ran: list[str
     assert {name: Warehouse(root / name).versions() for name in before} == before
 
 
+def test_lists_made_in_this_process_are_the_nights(home: Path) -> None:
+    """The formula is the same; what may differ is a tie, or the rounding of a head trained on other threads."""
+    found = read_finished(home / "backtest")
+    ids = found.problem.user_ids, found.problem.item_ids
+    night = recommended(Warehouse(home / "backtest" / "test"), *ids, LENGTH)
+    encoder = found.test.encoder(found.config)
+    scores = Scores.of(encoder, found.test, found.problem.users)
+    assert (scores.lists(encoder.config, encoder.prior) == night).all(axis=1).mean() > 0.98
+    other = encoder.config.model_copy(update={"popularity_weight": encoder.config.popularity_weight + 0.5})
+    assert (scores.lists(other, encoder.prior) == night).all(axis=1).mean() < 0.9
+
+
 def test_before_a_day_users_are_judged_on_what_they_did_since(home: Path, ran: list[str]) -> None:
     day = datetime.fromtimestamp(WORLD.end_timestamp, UTC).date() - timedelta(days=60)
     root, cache = home / "dated", home / "backtest"
@@ -125,3 +142,9 @@ def test_before_a_day_users_are_judged_on_what_they_did_since(home: Path, ran: l
     assert set(by_user["user_id"].to_pylist()) <= set(known["users"][0].as_py())
     assert set(Warehouse(root).read("evaluation_metrics")["split"].to_pylist()) == {day.isoformat()}
     assert (root / "test" / "text_embeddings").resolve() == cache / "text_embeddings"
+
+
+def test_rivals_on_the_same_texts_stand_beside_the_baselines(home: Path) -> None:
+    summary = run_backtest(request(home, baselines=True), Console(quiet=True))
+    assert {"persona", "item text, zero-shot", "mean persona vector", "max over personas"} <= set(summary["models"])
+    assert summary["reference"] in {family.name for family in COLLABORATIVE}

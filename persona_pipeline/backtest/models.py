@@ -80,9 +80,17 @@ def baselines(nights: Nights, parts: tuple[Part, Part], problem: Problem) -> Ite
             yield run
 
 
+def rivals(nights: Nights, parts: tuple[Part, Part], problem: Problem, validation: pa.Table) -> Iterator[Evaluated]:
+    """The same texts without training, and trained with one vector per item; kept on disk like the rest."""
+    from persona_pipeline.backtest.rivals import Rivals
+
+    yield from Rivals(nights, parts, problem, validation)
+
+
 def reference_of(runs: Sequence[Evaluated]) -> str:
-    """The baseline that did best on validation, which the others are held against; without baselines the first model."""
-    tuned = [run for run in runs if VALIDATION in run.settings]
+    """The collaborative baseline that did best on validation, which the others are held against; without any the first model."""
+    names = {family.name for family in COLLABORATIVE}
+    tuned = [run for run in runs if run.model in names]
     return max(tuned, key=_validation).model if tuned else runs[0].model
 
 

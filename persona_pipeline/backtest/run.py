@@ -13,13 +13,14 @@ from persona_pipeline.backtest.models import (
     personas,
     reference_of,
     require_nothing_leaked,
+    rivals,
     tuned_settings,
 )
 from persona_pipeline.backtest.nights import Nights, Part, Request, digest
 from persona_pipeline.config import load_config
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.evaluate.problem import Problem, make_problem
-from persona_pipeline.evaluate.results import Results, evaluate, show
+from persona_pipeline.evaluate.results import Evaluated, Results, evaluate, show
 from persona_pipeline.evaluate.splits import later_interactions
 from persona_pipeline.nights import Summary
 from persona_pipeline.terminal import counted
@@ -36,6 +37,20 @@ def run_backtest(request: Request, console: Console) -> Summary:
         LeakError: a night knows something that was withheld from it.
         PipelineError: a job failed, or there is nothing to evaluate.
     """
+    nights, test, problem, runs, settings = _judged(request, console)
+    results = evaluate(runs, problem.truth, problem.slices(), problem.test.counts(), reference_of(runs))
+    console.print()
+    show(results, console)
+    return _write(nights, test, problem, results, settings)
+
+
+def judged(request: Request, console: Console) -> list[Evaluated]:
+    """Every model's lists, for comparisons of one's own; raises as `run_backtest`, and writes no figures."""
+    return _judged(request, console)[3]
+
+
+def _judged(request: Request, console: Console) -> tuple[Nights, Part, Problem, list[Evaluated], dict[str, Any]]:
+    """The nights, the one to test, who is asked for what, every model's lists, and the encoder's settings."""
     nights = Nights(request, console)
     everything = nights.everything()
     tuning, test = nights.parts(everything)
@@ -57,10 +72,8 @@ def run_backtest(request: Request, console: Console) -> Summary:
     runs = [personas(nights, test, problem, truth, settings, seed) for seed in range(request.seeds)]
     if request.baselines:
         runs += baselines(nights, (tuning, test), problem)
-    results = evaluate(runs, problem.truth, problem.slices(), problem.test.counts(), reference_of(runs))
-    console.print()
-    show(results, console)
-    return _write(nights, test, problem, results, settings)
+        runs += rivals(nights, (tuning, test), problem, validation)
+    return nights, test, problem, runs, settings
 
 
 def _write(nights: Nights, test: Part, problem: Problem, results: Results, settings: dict[str, Any]) -> Summary:

@@ -1,0 +1,66 @@
+"""A finished backtest read back from its folder: the problem, what each night knows, and the settings it chose."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from persona_pipeline.backtest.variants import Known
+from persona_pipeline.config import EncodersConfig, PipelineConfig, load_config
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.evaluate.metrics import Truth
+from persona_pipeline.evaluate.problem import Problem, make_problem
+from persona_pipeline.evaluate.splits import later_interactions
+from persona_pipeline.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a backtest was about.
+
+    Attributes:
+        problem: who is judged by what.
+        tuning, test: what the nights know.
+        validation: review_id, user_id, item_id of the interactions to tune against.
+        asked: (users,) rows of `problem.tuning.user_ids` with validation interactions, and
+        answers: what those are.
+        config: the settings chosen for the encoder, of the first seed.
+        pipeline: configuration of the test night.
+        warehouses: tables of the tuning and of the test night.
+    """
+
+    problem: Problem
+    tuning: Known
+    test: Known
+    validation: pa.Table
+    asked: np.ndarray
+    answers: Truth
+    config: EncodersConfig
+    pipeline: PipelineConfig
+    warehouses: tuple[Warehouse, Warehouse]
+
+
+def read_finished(root: Path) -> Finished:
+    """Read it. Raises PipelineError where the folder holds no finished backtest."""
+    settings = root / "test-0.yaml"
+    if not settings.is_file():
+        raise PipelineError(f"{root} holds no finished backtest: there is no {settings.name}; run one there first")
+    config = load_config(str(settings))
+    everything, tuning, test = (Warehouse(root / name) for name in ("all", "tuning", "test"))
+    validation = later_interactions(test, tuning)
+    problem = make_problem(everything, tuning, test, validation, later_interactions(everything, test))
+    rows, items = problem.validation
+    order = np.argsort(rows, kind="stable")
+    asked, sizes = np.unique(rows, return_counts=True)
+    return Finished(
+        problem,
+        Known.of(tuning, config, problem.tuning),
+        Known.of(test, config, problem.test),
+        validation,
+        asked,
+        Truth(items[order], np.concatenate([[0], np.cumsum(sizes)])),
+        config.encoders,
+        config,
+        (tuning, test),
+    )

@@ -1,0 +1,99 @@
+"""What several personas are up against on the same texts: cosines nothing was trained for, and one vector per item.
+
+Cosines are tuned as any baseline, the trained ones as the encoder is: the same settings tried, on the tuning night.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from persona_pipeline.backtest.changes import SINGLE_VECTORS, Change, item_profiles, item_texts
+from persona_pipeline.backtest.models import VALIDATION
+from persona_pipeline.backtest.nights import LENGTH, Nights, Part, digest
+from persona_pipeline.backtest.variants import Known, ranked
+from persona_pipeline.collaborative.interactions import Interactions
+from persona_pipeline.config import EncodersConfig, load_config
+from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.evaluate.baselines import tune_and_rank
+from persona_pipeline.evaluate.families import content
+from persona_pipeline.evaluate.lists import load, save
+from persona_pipeline.evaluate.problem import Problem
+from persona_pipeline.evaluate.results import Evaluated
+from persona_pipeline.provenance import baselines_code, files_digest
+from persona_pipeline.tuning import tuned_settings
+
+ZERO_SHOT: dict[str, Callable[[TrainingData, np.ndarray], np.ndarray]] = {
+    "item text, zero-shot": item_texts,
+    "item profile, zero-shot": item_profiles,
+}
+
+
+class Rivals:
+    """Rivals in one backtest; the nights' data is read when a list is missing."""
+
+    def __init__(self, nights: Nights, parts: tuple[Part, Part], problem: Problem, validation: pa.Table) -> None:
+        self._nights, self._parts, self._problem, self._validation = nights, parts, problem, validation
+        self._settings: dict[str, dict[str, Any]] = {}
+        code = files_digest(sorted(Path(__file__).parent.glob("*.py")))
+        made = (nights.made_from(part.night) for part in parts)
+        self._made_from = digest(*made, baselines_code(), code, str(LENGTH))
+
+    def __iter__(self) -> Iterator[Evaluated]:
+        for name, vectors in ZERO_SHOT.items():
+            yield self._kept(name, 0, partial(self._zero_shot, name, vectors))
+        for name, change in SINGLE_VECTORS.items():
+            for seed in range(self._nights.request.seeds):
+                yield self._kept(name, seed, partial(self._trained, name, change, seed))
+
+    @cached_property
+    def _known(self) -> tuple[Known, Known]:
+        """Of the tuning and of the test night."""
+        tuning, test = self._parts
+        config = load_config(self._nights.request.config)
+        mine = Known.of(tuning.warehouse, config, self._problem.tuning)
+        return mine, Known.of(test.warehouse, config, self._problem.test)
+
+    def _zero_shot(self, name: str, vectors: Callable[[TrainingData, np.ndarray], np.ndarray]) -> Evaluated:
+        problem, (tuning, test) = self._problem, self._known
+
+        def of(interactions: Interactions) -> np.ndarray:
+            known = test if interactions is problem.test else tuning
+            return vectors(known.data, interactions.item_ids)
+
+        found = tune_and_rank(
+            content(name, of), problem.tuning, problem.validation, problem.test, problem.users, LENGTH
+        )
+        return Evaluated(name, 0, {**found.settings, VALIDATION: found.validation_ndcg}, found.lists)
+
+    def _tuned(self, name: str, change: Change) -> dict[str, Any]:
+        """Settings chosen once for all seeds."""
+        if name not in self._settings:
+            tuning, config = self._known[0].changed(change, self._config)
+            self._settings[name] = tuned_settings(tuning.data, tuning.liked, self._validation, config)[0]
+        return self._settings[name]
+
+    def _trained(self, name: str, change: Change, seed: int) -> Evaluated:
+        tuned = self._tuned(name, change)
+        settings = self._config.model_copy(update={**tuned, "seed": self._config.seed + seed})
+        changed, config = self._known[1].changed(change, settings)
+        lists = ranked(changed.encoder(config), changed, self._problem.users)
+        return Evaluated(name, seed, config.model_dump(mode="json"), lists)
+
+    @cached_property
+    def _config(self) -> EncodersConfig:
+        return load_config(self._nights.request.config).encoders
+
+    def _kept(self, name: str, seed: int, make: Callable[[], Evaluated]) -> Evaluated:
+        path = self._nights.root / "_lists" / f"{name.replace(' ', '_')}-{seed}-{self._made_from}.parquet"
+        run = load(path)
+        if run is None:
+            console = self._nights.console
+            with console.status(f"{name} ..."):
+                run = make()
+            save(path, run)
+            console.print(f"  [green]✓[/] {name}, seed {seed}")
+        return run

@@ -1,0 +1,203 @@
+"""A night's tables and any settings of the encoder to lists, in this process: what the night's jobs would recommend.
+
+For comparisons that change how the encoder is trained or what it is trained on, without Spark and without a night of
+their own. Scores are those of `score.kernel`, over everybody at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from persona_pipeline.backtest.changes import Change
+from persona_pipeline.backtest.nights import LENGTH
+from persona_pipeline.collaborative.interactions import Interactions
+from persona_pipeline.config import EncodersConfig, PipelineConfig
+from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.fitting import fit_encoder
+from persona_pipeline.encoder.head import aggregate
+from persona_pipeline.encoder.prior import Prior, liked_interactions
+from persona_pipeline.encoder.profiles import persona_inputs
+from persona_pipeline.encoder.recency import recency_weights
+from persona_pipeline.encoder.retraining import TrainingData, training_data
+from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
+from persona_pipeline.score.kernel import Shelf
+from persona_pipeline.text_embeddings import Embedder
+from persona_pipeline.tuning import AS_GOOD
+from persona_pipeline.warehouse import Warehouse
+
+CUTOFF = 10
+_DIGITS = 9  # scores are rounded where the kernel rounds them, so that equal ones are equal
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a night knows.
+
+    Attributes:
+        data: what its head is trained on; a variant changes it.
+        liked: what its prior is fitted on.
+        met: all interactions; lists leave them out, and its `item_ids` are the catalogue.
+        base_model: of the embeddings.
+    """
+
+    data: TrainingData
+    liked: Interactions
+    met: Interactions
+    base_model: str
+
+    @classmethod
+    def of(cls, warehouse: Warehouse, config: PipelineConfig, met: Interactions) -> "Known":
+        """From a night that has its training pairs. Raises PipelineError where the cache lacks a text."""
+        base_model = Embedder(config.text_embeddings, warehouse).base_model
+        least = config.training_pairs.min_liked_rating
+        data = training_data(warehouse, base_model, least)
+        return cls(data, liked_interactions(warehouse, least), met, base_model)
+
+    def changed(self, change: Change, config: EncodersConfig) -> tuple["Known", EncodersConfig]:
+        """As a variant would have it, and its settings."""
+        data, settings = change(self.data, config)
+        return replace(self, data=data), settings
+
+    def encoder(self, config: EncodersConfig) -> Encoder:
+        """What `encoders` would train from this."""
+        return fit_encoder("variant", self.base_model, self.data, self.liked, "", config)[0]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of some users, apart by origin so that the weights of fusion can be changed without training anew.
+
+    Attributes:
+        met: as of `Known`.
+        users: (users,) who, rows of `met.user_ids`.
+        rows: (n,) those of `users` with a usable history; the others get what most people liked.
+        columns: (items,) places in the catalogue of the items that have personas.
+        personas: (n, items) what personas make of them, in units of the temperature.
+        members: of each interaction of a history its owner, a place in `rows`, its item's id and its weight.
+        item_ids, liked: (items,) the items' ids, and how many liked each.
+    """
+
+    met: Interactions
+    users: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+    personas: np.ndarray
+    members: tuple[np.ndarray, pa.Array, np.ndarray]
+    item_ids: np.ndarray
+    liked: np.ndarray
+
+    @classmethod
+    def of(cls, encoder: Encoder, known: Known, users: np.ndarray, newest: int | None = None) -> "Scores":
+        """What an encoder makes of these rows of `known.met.user_ids`, by their newest interactions if not by all."""
+        data = known.data
+        inputs = persona_inputs(data.persona_profiles, data.persona_texts, encoder.config.persona_weight)
+        items = _texts(data.personas["item_id"])
+        order = np.argsort(items, kind="stable")
+        vectors = encoder.encode_personas(inputs[order])
+        shelf = Shelf.build(items[order], vectors, dict.fromkeys(items.tolist(), 0.0), 1.0, "")
+        rows, owners, members, weights = _histories(known, users, encoder.config.half_life, newest)
+        sums = np.zeros((len(rows), inputs.shape[1]))
+        np.add.at(sums, owners, encoder.encode_interactions(data.interaction_profiles[members]) * weights[:, None])
+        sums /= np.linalg.norm(sums, axis=1, keepdims=True)
+        similarities = sums @ vectors.astype(np.float64).T
+        liked = np.array([data.liked_counts.get(item, 0) for item in shelf.item_ids.tolist()])
+        met_items = pa.array(_texts(data.interactions["item_id"])[members], pa.string())
+        return cls(
+            known.met,
+            users,
+            rows,
+            np.searchsorted(known.met.item_ids, shelf.item_ids),
+            _aggregated(similarities, shelf, encoder.config) / encoder.config.temperature,
+            (owners, met_items, weights),
+            shelf.item_ids,
+            liked,
+        )
+
+    def lists(self, config: EncodersConfig, prior: Prior | None = None, k: int = LENGTH) -> np.ndarray:
+        """(users, k) places in the catalogue, best first, -1 where nothing is left.
+
+        Args:
+            config: its weights of popularity and prior.
+            prior: whose weight that is; None where there is none.
+            k: places of a list.
+        """
+        scores = self.personas + config.popularity_weight * self._popularity
+        if prior is not None and config.prior_weight:
+            owners, items, weights = self.members
+            histories = prior.histories(owners, items, weights, len(self.rows))
+            scores += config.prior_weight * (histories @ prior.onto(self.item_ids)).toarray()
+        whole = np.full((len(self.users), len(self.met.item_ids)), -np.inf)
+        whole[:, self.columns[self._usual]] = self.liked[self._usual]
+        whole[self.rows] = -np.inf
+        whole[np.ix_(self.rows, self.columns)] = np.round(config.temperature * scores, _DIGITS)
+        return top_lists(whole, self.met.matrix()[self.users], k)
+
+    @cached_property
+    def _popularity(self) -> np.ndarray:
+        popularity: np.ndarray = np.log1p(self.liked)
+        return popularity
+
+    @cached_property
+    def _usual(self) -> np.ndarray:
+        """Items of `default_topk`."""
+        most_liked = np.argsort(-self.liked, kind="stable")[:LENGTH]
+        usual: np.ndarray = most_liked[self.liked[most_liked] > 0]
+        return usual
+
+
+def ranked(encoder: Encoder, known: Known, users: np.ndarray) -> np.ndarray:
+    """Lists under an encoder as it stands, (users, LENGTH)."""
+    return Scores.of(encoder, known, users).lists(encoder.config, encoder.prior)
+
+
+def ndcg(lists: np.ndarray, truth: Truth) -> float:
+    """Mean NDCG@10 of lists (users, k)."""
+    return float(per_user(lists, truth, [CUTOFF])[f"ndcg@{CUTOFF}"].mean())
+
+
+def least_popularity(
+    scores: Scores, prior: Prior | None, truth: Truth, config: EncodersConfig, weights: Sequence[float]
+) -> EncodersConfig:
+    """The settings with the smallest of these weights of popularity that foretells the truth about best, as `tuning` has it."""
+    tried = [config.model_copy(update={"popularity_weight": weight}) for weight in sorted(weights)]
+    found = [ndcg(scores.lists(settings, prior), truth) for settings in tried]
+    return next(settings for settings, value in zip(tried, found, strict=True) if value >= AS_GOOD * max(found))
+
+
+def _histories(
+    known: Known, users: np.ndarray, half_life: float, newest: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Places in `users` of those with a history, and of each interaction its owner among them, its row and its weight."""
+    names = pa.array(known.met.user_ids[users], pa.string())
+    owner = pc.index_in(known.data.interactions["user_id"], names).combine_chunks()
+    members = np.flatnonzero(owner.is_valid().to_numpy(zero_copy_only=False))
+    rows, owners, counts = np.unique(owner.drop_null().to_numpy(), return_inverse=True, return_counts=True)
+    order = np.argsort(owners, kind="stable")  # each user's newest first, as they come
+    if newest is not None:
+        order = order[np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts) < newest]
+        counts = counts.clip(max=newest)
+    by_count = {count: recency_weights(count, half_life) for count in set(counts.tolist())}
+    weights = np.concatenate([by_count[count] for count in counts.tolist()]) if len(rows) else np.empty(0)
+    return rows, owners[order], members[order], weights
+
+
+def _aggregated(similarities: np.ndarray, shelf: Shelf, config: EncodersConfig) -> np.ndarray:
+    """(users, items) float64 from (users, personas)."""
+    scores = aggregate(
+        torch.from_numpy(similarities[:, shelf.slots]),
+        torch.from_numpy(shelf.filled),
+        config.temperature,
+        config.aggregation,
+    )
+    found: np.ndarray = scores.numpy()
+    return found
+
+
+def _texts(column: pa.ChunkedArray) -> np.ndarray:
+    texts: np.ndarray = column.to_numpy(zero_copy_only=False).astype(str)
+    return texts
