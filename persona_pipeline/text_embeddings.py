@@ -115,7 +115,7 @@ class _BaseModel:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = SentenceTransformer(str(folder), device=device, local_files_only=True)
         self._model.max_seq_length = min(config.max_tokens, self._model.max_seq_length or config.max_tokens)
-        self._autocast = torch.autocast(device, torch.bfloat16, enabled=_has_bfloat16(torch, device))
+        self._autocast = torch.autocast(device, torch.bfloat16, enabled=has_bfloat16(device))
 
     @property
     def dimensions(self) -> int:
@@ -127,21 +127,24 @@ class _BaseModel:
         """Vectors of texts, (n, d). Batches hold texts of like token count: padding is work for nothing."""
         import torch
 
-        tokenizer = self._model.tokenizer
-        longest = self._model.max_seq_length or self.config.max_tokens
-        counts = np.array([min(len(ids), longest) for ids in tokenizer(texts, verbose=False)["input_ids"]])
+        tokens = self._tokens(texts)
+        counts = np.array([len(ids) for ids in tokens["input_ids"]])
         order = np.argsort(-counts, kind="stable")
         matrix = np.empty((len(texts), self.dimensions), np.float32)
         with torch.inference_mode(), self._autocast:
             for start, end in within_budget(counts[order].tolist(), self.config.batch_tokens):
                 rows = order[start:end]
-                features = self._model.preprocess([texts[i] for i in rows])
-                features = {
-                    name: value.to(self._model.device) for name, value in features.items() if hasattr(value, "to")
-                }
-                matrix[rows] = self._model(features)["sentence_embedding"].float().cpu().numpy()
+                batch = {name: [values[i] for i in rows] for name, values in tokens.items()}
+                features = self._model.tokenizer.pad(batch, return_tensors="pt").to(self._model.device)
+                matrix[rows] = self._model({**features})["sentence_embedding"].float().cpu().numpy()
         normalised: np.ndarray = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
         return normalised
+
+    def _tokens(self, texts: list[str]) -> dict[str, list[list[int]]]:
+        """What the model reads of each text, not padded yet: how long the texts are decides which are padded together."""
+        unpadded: Any = {"text": {"padding": False}, "common": {"return_tensors": None}}
+        found = self._model.preprocess(texts, processing_kwargs=unpadded)
+        return {name: values for name, values in found.items() if isinstance(values, list)}
 
 
 def with_vectors(warehouse: Warehouse, rows: pa.Table, base_model: str, key: str = "text_hash") -> pa.Table:
@@ -172,7 +175,10 @@ def vectors_of(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     return np.asarray(array.flatten()).reshape(len(array), -1)
 
 
-def _has_bfloat16(torch: Any, device: str) -> bool:
+def has_bfloat16(device: str) -> bool:
+    """Whether the base model runs under bfloat16 on `cuda` or `cpu`."""
+    import torch
+
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -88,6 +88,7 @@ HEAVY = ("airflow", "great_expectations", "implicit", "pyspark", "sentence_trans
         "persona_pipeline.extract.protocol",
         "persona_pipeline.nightly",
         "persona_pipeline.publish.audit",
+        "persona_pipeline.reranking",
         "persona_pipeline.report",
         "persona_pipeline.text_embeddings",
         "persona_pipeline.warehouse",

@@ -1,4 +1,4 @@
-"""What a reply must look like: pydantic models that mirror `schemas/llm/<table>.json`, and those schemas with their bounds.
+"""What a reply must look like: pydantic models that mirror `schemas/llm/<stage>.json`, and those schemas with their bounds.
 
 An engine is given the schema and keeps to it if it can; the model is what decides, whoever answered.
 """
@@ -97,6 +97,12 @@ class ChoiceReply(_Reply):
         if not 1 <= number <= count:
             raise ValueError(f"there is no persona {number}; there are {count}")
         return number
+
+
+class RankingReply(_Reply):
+    """Candidates by number, best first. No server can be held to name each once: the reader of it orders what it leaves out."""
+
+    ranking: list[int] = Field(min_length=1)
 
 
 @functools.lru_cache(maxsize=1024)
