@@ -49,6 +49,7 @@ def lessons_of(embeddings: np.ndarray, targets: np.ndarray, catalogue: Catalogue
         labels=catalogue.slots[items, 0],
         visible=catalogue.filled[items],
         users=torch.arange(len(targets)),
+        weights=torch.ones(len(targets)),
     )
 
 

@@ -13,7 +13,8 @@ from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.retraining import TrainingData
 from persona_pipeline.errors import PipelineError
-from persona_pipeline.tuning import AS_GOOD, POPULARITY_WEIGHTS, PRIORS, Trial, tuned_settings
+from persona_pipeline.foretelling import ask
+from persona_pipeline.tuning import AS_GOOD, POPULARITY_SUPPORTS, POPULARITY_WEIGHTS, PRIORS, Trial, tuned_settings
 
 CONFIG = EncodersConfig(batch_size=64, learning_rate=1e-2)
 World = tuple[TrainingData, Interactions, pa.Table]
@@ -75,10 +76,10 @@ def test_what_can_only_be_reached_by_its_text_does_without() -> None:
 
 def test_settings_are_complete_and_of_a_trial() -> None:
     settings, trials = tuned_settings(*text_world(), CONFIG)
-    assert set(settings) == {"half_life", "steps", "popularity_weight", "prior", "prior_weight"}
+    assert set(settings) == {"half_life", "steps", "popularity_weight", "popularity_support", "prior", "prior_weight"}
     assert settings in [trial.settings for trial in trials]
     EncodersConfig.model_validate(settings)
-    fused = sum(len(weights) for _, weights in PRIORS)
+    fused = len(POPULARITY_SUPPORTS) * sum(len(weights) for _, weights in PRIORS)
     assert len(trials) == len(POPULARITY_WEIGHTS) * (2 + fused)
 
 
@@ -86,14 +87,14 @@ def test_scores_do_not_depend_on_what_is_withheld(monkeypatch: pytest.MonkeyPatc
     """Other answers of the same users: other figures, and to the last bit the same scores."""
     data, interactions, withheld = text_world()
     others = withheld.set_column(1, "item_id", pa.array(["new-00"] * len(withheld)))
-    ndcg = tuning._ndcg
+    mean = tuning._mean
     seen: list[np.ndarray] = []
 
     def watched(scores: np.ndarray, asked: Any) -> float:
         seen.append(scores.copy())
-        return ndcg(scores, asked)
+        return mean(scores, asked)
 
-    monkeypatch.setattr(tuning, "_ndcg", watched)
+    monkeypatch.setattr(tuning, "_mean", watched)
     # One head, or which is taken to the second phase would depend on the answers.
     monkeypatch.setattr(tuning, "HALF_LIVES", (5.0,))
     _, one = tuned_settings(data, interactions, withheld, CONFIG)
@@ -128,7 +129,8 @@ def test_who_has_no_history_and_what_has_no_persona_is_left_out() -> None:
 def test_what_a_user_met_is_not_asked_for() -> None:
     """Items met are left out even where the encoder knows users whom nobody asks about."""
     data, interactions, withheld = co_occurrence_world()
-    asked = tuning._asked(data, interactions, withheld.slice(3, 2), np.unique(data.personas["item_id"].to_numpy()))
+    items_known = np.unique(data.personas["item_id"].to_numpy())
+    asked = ask(data, interactions, withheld.slice(3, 2), items_known, 100)
     users, items = asked.seen
     expected = {(user - 3, int(item)) for user in (3, 4) for item in range(12) if item % 2 == user % 2} - {
         (user - 3, missing(user)) for user in (3, 4)
@@ -138,8 +140,7 @@ def test_what_a_user_met_is_not_asked_for() -> None:
     assert asked.lengths.tolist() == [5, 5]
 
 
-def test_a_large_world_is_asked_by_a_sample_of_users(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_world_is_asked_by_a_sample_of_users() -> None:
     data, interactions, withheld = co_occurrence_world()
-    monkeypatch.setattr(tuning, "_CELLS", 7 * 12)
-    asked = tuning._asked(data, interactions, withheld, np.unique(data.personas["item_id"].to_numpy()))
+    asked = ask(data, interactions, withheld, np.unique(data.personas["item_id"].to_numpy()), 7)
     assert asked.truth.users == len(asked.lengths) == 7

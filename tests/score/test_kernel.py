@@ -123,7 +123,7 @@ def test_float32_alone_would_be_wrong() -> None:
     """Proof that the cases above are hard: the rough pass by itself orders clustered items wrongly."""
     case = make_case("clustered", 2, 3, 90, 10, "max")
     everything = replace(case, seen=[np.array([], int)] * 3)
-    rough = kernel._rough_scores(case.shelf, case.users).topk(10, dim=1).indices.numpy()
+    rough = kernel._rough_scores(case.shelf, case.users, np.ones(3)).topk(10, dim=1).indices.numpy()
     exact, _ = brute_force(everything)
     assert rough.tolist() != exact
     assert listed(top(everything).items, rough) == exact
