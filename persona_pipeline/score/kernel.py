@@ -166,6 +166,5 @@ def _finalists(rough: "torch.Tensor", k: int) -> np.ndarray:
         doubtful = values[:, -1] > values[:, k - 1] - _MARGIN
         # All of one score down to the last place fetched: there may be more of them further down.
         if wanted == rough.shape[1] or not bool((doubtful & (values[:, -1] > -np.inf)).any()):
-            result = np.array(indices.numpy())  # a copy: scipy refuses to index by memory that is torch's
-            return result
+            return np.array(indices.numpy())  # a copy: scipy refuses to index by memory that is torch's
         wanted = min(2 * wanted, rough.shape[1])
