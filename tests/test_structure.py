@@ -85,6 +85,8 @@ HEAVY = ("airflow", "great_expectations", "implicit", "pyspark", "sentence_trans
         "persona_pipeline.evaluate.results",
         "persona_pipeline.encoder.finetune.__main__",
         "persona_pipeline.encoder.finetune.prepared",
+        "persona_pipeline.encoder.prior",
+        "persona_pipeline.encoder.profiles",
         "persona_pipeline.extract.protocol",
         "persona_pipeline.nightly",
         "persona_pipeline.publish.audit",

@@ -110,6 +110,7 @@ def top(case: Case, block_bytes: int = NO_BOUND) -> Ranked:
 @example(make_case("random", 4, 3, 3, 12, "softmax"))  # k larger than there are items
 @example(make_case("clustered", 5, 3, 90, 10, "max", prior_scale=1e-7))
 @example(make_case("tied", 6, 3, 90, 10, "softmax", prior_scale=0.3))
+@example(make_case("random", 7, 12, 90, 1, "softmax", prior_scale=20.0))  # what the prior lifts is far down without it
 def test_equals_brute_force(case: Case) -> None:
     found = top(case)
     items, scores = brute_force(case)
