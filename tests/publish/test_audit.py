@@ -129,6 +129,7 @@ FAULTS: dict[str, tuple[Callable[[Tables], None], str]] = {
         "persona_vectors.not_unit_length",
     ),
     "persona without a vector": (_forget("persona_vectors", 1), "persona_vectors.missing_personas"),
+    "encoder without a reason": (_set("encoders", 0, reasons=[]), "encoders.unexplained"),
     "vectors of two encoders": (_set("user_vectors", 0, encoder_id="enc0"), "user_vectors.encoders"),
     "a text embedded twice": (_more("text_embeddings", 0), "text_embeddings.embedded_twice"),
     "history out of order": (_reread_history, "user_histories.out_of_order"),
