@@ -96,7 +96,8 @@ def _without_log_q(*arguments: object) -> torch.Tensor:
 
 def _own_reviews(finished: Finished) -> dict[str, np.ndarray]:
     """Vectors of what users wrote themselves, by review; what the cache lacks is embedded."""
-    config, found = finished.pipeline, {}
+    config = finished.pipeline
+    found: dict[str, np.ndarray] = {}
     for warehouse in finished.warehouses:  # a long history's oldest interaction is in one of them alone
         rows = liked_interaction_texts(warehouse, config.training_pairs.min_liked_rating)
         vectors = Embedder(config.text_embeddings, warehouse)(rows["text"].to_pylist())
