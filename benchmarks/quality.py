@@ -112,7 +112,7 @@ def one(data: Data, root: Path, seeds: int, console: Console) -> dict[str, objec
             "popularity_weight": weight,
             "ndcg@10": round(mean(results, "all", OPERATING_POINT, "ndcg@10"), 4),
             "ratio_vs_best_cf": _ratio(results, OPERATING_POINT, best, "all", "ndcg@10"),
-            "tail_recall@10": round(mean(results, TAIL, OPERATING_POINT, "recall@10"), 4),
+            "tail_recall@10": _figures(results, OPERATING_POINT, best).get(f"{TAIL}_recall@10"),
             "tail_recall_ratio": _ratio(results, OPERATING_POINT, best, TAIL, "recall@10"),
         },
         "models": {model: _figures(results, model, best) for model in dict.fromkeys(run.model for run in runs)},
@@ -158,7 +158,7 @@ def _weighed(config: EncodersConfig, weight: float) -> EncodersConfig:
 
 
 def _ratio(results: Results, model: str, reference: str, slice_name: str, column: str) -> float | None:
-    """None where the reference has nothing to be measured by."""
+    """None where nobody is in the slice, or the reference finds nothing."""
     own, other = (mean(results, slice_name, name, column) for name in (model, reference))
     return round(own / other, 4) if other > 0 else None
 
