@@ -30,17 +30,20 @@ def show_encoders(root: Path, console: Console) -> None:
     release = served(warehouse)
     current = next((row for row in rows if release and row["encoder_id"] == release.encoder_id), None)
     order = order_of(read_orders(root), release.as_of + timedelta(days=1), release) if release else None
-    table = _table("", "encoder", "as of", "base model", "verdict", "NDCG@10", "training", "settings")
+    table = _table("encoder", "as of", "verdict", "about")
     for row in rows:
         marks = ["served"] if row is current else []
         if order and order.encoder_id == row["encoder_id"]:
             marks.append("pinned" if order.order == "pin" else "next")
-        cells = (
-            *(row["encoder_id"], str(row["as_of"]), row["base_model"], row["verdict"], _judged(row)),
-            ", ".join(f"{metric['name']} {metric['value']:.3g}" for metric in row["metrics"]),
+        about = [
             _differing(current, row),
-        )
-        table.add_row(Text(", ".join(marks), "bold"), *(one_line(cell) for cell in cells))
+            _judged(row),
+            ", ".join(f"{metric['name']} {metric['value']:.3g}" for metric in row["metrics"]),
+            f"base model {row['base_model']}",
+        ]
+        lines = [Text(", ".join(marks), "bold green"), *(one_line(line) for line in about)]
+        cells = (row["encoder_id"], str(row["as_of"]), row["verdict"])
+        table.add_row(*(one_line(cell) for cell in cells), Text("\n").join(line for line in lines if line))
     console.print(table)
     if order:
         console.print(Text.assemble("\n", one_line(order.encoder_id), " ", one_line(order.told())))
@@ -107,16 +110,18 @@ def order_encoder(
 def _judged(row: Row) -> str:
     if row["ndcg_difference"] is None:
         return ""
-    return f"{row['ndcg_difference']:+.4f} ({row['ndcg_low']:+.4f} to {row['ndcg_high']:+.4f})"
+    return (
+        f"NDCG@10 of the new settings {row['ndcg_difference']:+.4f} ({row['ndcg_low']:+.4f} to {row['ndcg_high']:+.4f})"
+    )
 
 
 def _differing(current: Row | None, row: Row) -> str:
     if current is None or row is current:
         return ""
     try:
-        return _told(differences(settings_of(current), settings_of(row))) or "as served"
+        return "settings " + (_told(differences(settings_of(current), settings_of(row))) or "as served")
     except PipelineError:
-        return "of another version of this program"
+        return "settings of another version of this program"
 
 
 def _told(changed: Row) -> str:

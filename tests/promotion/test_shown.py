@@ -37,12 +37,13 @@ def test_list(warehouse: Warehouse, two: tuple[str, str]) -> None:
     first, second = two
     encoders(warehouse, "pin", second, "--reason", "trying it")
     lines = encoders(warehouse, "list").splitlines()
-    (new,) = (line.split() for line in lines if second in line and "as of" not in line and "pinned by" not in line)
-    (old,) = (line.split() for line in lines if first in line)
-    assert new[:3] == ["pinned", second, "2024-06-02"]
-    assert "promoted" in new
-    assert new[-2:] == ["half_life", "1000.0"]
-    assert old[:3] == ["served", first, "2024-06-01"]
+    new = next(n for n, line in enumerate(lines) if second in line)
+    old = next(n for n, line in enumerate(lines) if first in line)
+    assert lines[new].split() == [second, "2024-06-02", "promoted", "pinned"]
+    assert lines[new + 1].strip() == "settings half_life 1000.0"
+    assert "NDCG@10 of the new settings -0." in lines[new + 2]
+    assert lines[old].split() == [first, "2024-06-01", "first", "served"]
+    assert "label_agreement" in lines[old + 1]
     assert f"{second} pinned by " in lines[-1]
     assert lines[-1].endswith("after the night 2024-06-01: trying it")
 
