@@ -25,6 +25,7 @@ def run_night(
             source="jsonl",
             reviews=reviews,
             items=items,
+            held_out=None,
         )
         summaries[job] = execute(job, import_module(f"jobs.{job}").job, arguments)
     return summaries

@@ -19,7 +19,8 @@ OTHER: dict[str, dict[str, Any]] = {
     "training_pairs": {"min_liked_rating": 3.0},
     "encoders": {
         "half_life": 2.0, "steps": 10, "batch_size": 64, "learning_rate": 1e-3, "temperature": 0.05,
-        "aggregation": "max", "popularity_weight": 0.0, "retrain_every_days": 1, "seed": 7, "age_half_life_days": 0.0,
+        "aggregation": "max", "popularity_weight": 0.0, "popularity_support": 2.5, "retrain_every_days": 1,
+        "seed": 7, "age_half_life_days": 0.0,
         "persona_weight": 1.0, "heads": 1, "prior": "ease", "prior_weight": 2.0, "prior_neighbours": 50, "gate_margin": 0.01,
     },
     "user_item_topk": {"k": 5, "exclude_reviewed": False, "user_buckets": 2, "block_bytes": 2**24},

@@ -22,7 +22,7 @@ from persona_pipeline.encoder.fitting import fit_encoder
 from persona_pipeline.encoder.head import aggregate
 from persona_pipeline.encoder.prior import Prior, liked_interactions
 from persona_pipeline.encoder.profiles import persona_inputs
-from persona_pipeline.encoder.recency import recency_weights
+from persona_pipeline.encoder.recency import popularity_scales, recency_weights
 from persona_pipeline.encoder.retraining import TrainingData, training_data
 from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
 from persona_pipeline.score.kernel import Shelf
@@ -126,9 +126,10 @@ class Scores:
             prior: whose weight that is; None where there is none.
             k: places of a list.
         """
-        scores = self.personas + config.popularity_weight * self._popularity
+        owners, items, weights = self.members
+        scales = popularity_scales(np.bincount(owners, minlength=len(self.rows)), config.popularity_support)
+        scores = self.personas + config.popularity_weight * scales[:, None] * np.log1p(self.liked)
         if prior is not None and config.prior_weight:
-            owners, items, weights = self.members
             histories = prior.histories(owners, items, weights, len(self.rows))
             scores += config.prior_weight * (histories @ prior.onto(self.item_ids)).toarray()
         whole = np.full((len(self.users), len(self.met.item_ids)), -np.inf)
@@ -136,11 +137,6 @@ class Scores:
         whole[self.rows] = -np.inf
         whole[np.ix_(self.rows, self.columns)] = np.round(config.temperature * scores, _DIGITS)
         return top_lists(whole, self.met.matrix()[self.users], k)
-
-    @cached_property
-    def _popularity(self) -> np.ndarray:
-        popularity: np.ndarray = np.log1p(self.liked)
-        return popularity
 
     @cached_property
     def _usual(self) -> np.ndarray:

@@ -105,7 +105,8 @@ def test_scores_are_the_sum_of_their_contributions(aggregation: str) -> None:
         if aggregation == "softmax":
             expected = 0.1 * (np.log(np.exp(similar / 0.1).sum()) - np.log(len(similar)))
         of_prior = prior_by_hand(ranking, histories[row["user_id"]], row["item_id"])
-        exact = expected + ranking.shelf.popularity[item] + of_prior
+        short = 1 + ranking.encoder.config.popularity_support / len(histories[row["user_id"]])
+        exact = expected + short * ranking.shelf.popularity[item] + of_prior
         assert abs(row["score"] - exact) < 1e-8
         of_interactions = sum(c["share"] for c in row["contributions"] if c["kind"] == "interaction")
         assert abs(of_interactions - similar.max()) < 1e-8
