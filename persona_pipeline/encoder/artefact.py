@@ -1,17 +1,18 @@
 """An encoder on disk, in a folder that appears whole or not at all.
 
-`head.safetensors`, `popularity.parquet`, `prior.npz` with `prior_items.parquet`, and `encoder.json`.
+`head.safetensors`, `popularity.parquet`, `profiles.parquet`, `prior.npz` with `prior_items.parquet`, and `encoder.json`.
 """
 
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -34,6 +35,8 @@ class Encoder:
         prior: which items the same people met.
         config: the settings it was trained with, fusion constants included.
         reviews_digest: hash of the reviews it was trained from (`provenance.reviews_digest`).
+        profile_hashes: the profile of each item it was trained on. Those stay with it: what is said of an item in the
+            meantime moves neither its personas nor its users, until an encoder is trained on it.
     """
 
     encoder_id: str
@@ -45,6 +48,7 @@ class Encoder:
     prior: Prior
     config: EncodersConfig
     reviews_digest: str
+    profile_hashes: dict[str, str] = field(default_factory=dict)
 
     def encode_interactions(self, embeddings: np.ndarray) -> np.ndarray:
         """Profiles of items met (n, d) to encoded ones (n, d), float64 and not normalised."""
@@ -62,6 +66,13 @@ class Encoder:
         counts = np.array([self.liked_counts.get(item, 0) for item in item_ids], dtype=np.float64)
         shares: np.ndarray = self.config.temperature * self.config.popularity_weight * np.log1p(counts)
         return shares
+
+    def profiles(self, tonights: pa.Table) -> pa.Table:
+        """item_id and profile_hash of every item of tonight's `profiles`: its own where it has one, else tonight's."""
+        items, hashes = (tonights[name].combine_chunks() for name in ("item_id", "profile_hash"))
+        own = _mapping(self.profile_hashes)
+        kept = own["profile_hash"].combine_chunks().take(pc.index_in(items, own["item_id"].combine_chunks()))
+        return pa.table({"item_id": items, "profile_hash": pc.coalesce(kept, hashes)})
 
     def popularity_scales(self, lengths: np.ndarray) -> np.ndarray:
         """What popularity is times for users with so many interactions in their vectors, (n,) float64."""
@@ -88,6 +99,7 @@ class Encoder:
             pa.table({"item_id": pa.array(items, pa.string()), "liked_count": pa.array(counts, pa.int64())}),
             partial / "popularity.parquet",
         )
+        pq.write_table(_mapping(self.profile_hashes), partial / "profiles.parquet")
         save_npz(partial / "prior.npz", self.prior.similarities)
         pq.write_table(
             pa.table({"item_id": pa.array(self.prior.item_ids, pa.string())}), partial / "prior_items.parquet"
@@ -134,4 +146,12 @@ class Encoder:
             ),
             EncodersConfig.model_validate(about["config"]),
             about["reviews_digest"],
+            dict(zip(*pq.read_table(folder / "profiles.parquet").to_pydict().values(), strict=True)),
         )
+
+
+def _mapping(hashes: dict[str, str]) -> pa.Table:
+    items = sorted(hashes)
+    return pa.table(
+        {"item_id": pa.array(items, pa.string()), "profile_hash": pa.array([hashes[i] for i in items], pa.string())}
+    )

@@ -50,6 +50,7 @@ def fit_encoder(
         prior,
         config,
         reviews_digest,
+        data.profile_hashes,
     )
     return encoder, metrics
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -71,6 +71,7 @@ class TrainingData:
         personas: persona_id, item_id; rows of `persona_texts` and `persona_profiles`, (p, d) each.
         interactions: user_id, review_id, item_id of liked ones, each user's newest first; rows of `interaction_profiles`.
         liked_counts: liked interactions by item.
+        profile_hashes: every item's profile, by its key in `text_embeddings`.
     """
 
     pairs: pa.Table
@@ -80,6 +81,7 @@ class TrainingData:
     interactions: pa.Table
     interaction_profiles: np.ndarray
     liked_counts: dict[str, int]
+    profile_hashes: dict[str, str] = field(default_factory=dict)
 
 
 def training_data(warehouse: Warehouse, base_model: str, min_liked_rating: float) -> TrainingData:
@@ -101,6 +103,7 @@ def training_data(warehouse: Warehouse, base_model: str, min_liked_rating: float
         liked.select(["user_id", "review_id", "item_id"]),
         _profile_vectors(warehouse, liked, base_model),
         dict(zip(counts["item_id"].to_pylist(), counts["n"].to_pylist(), strict=True)),
+        dict(zip(known["item_id"].to_pylist(), known["profile_hash"].to_pylist(), strict=True)),
     )
 
 

@@ -21,13 +21,32 @@ def encoder() -> Encoder:
     config = EncodersConfig(temperature=0.2, popularity_weight=0.5, aggregation="max", prior="ease", prior_weight=3.0)
     similarities = csr_array(np.array([[0, 1.0, 0], [0.5, 0, 0.25], [0, 0.75, 0]]))
     prior = Prior(np.array(["capo", "strap", "tuner"]), similarities)
-    return Encoder("enc1", BASE_MODEL, "1", maps[0], maps[1], {"strap": 9, "capo": 1}, prior, config, "digest")
+    return Encoder(
+        "enc1",
+        BASE_MODEL,
+        "1",
+        maps[0],
+        maps[1],
+        {"strap": 9, "capo": 1},
+        prior,
+        config,
+        "digest",
+        {"strap": "a", "capo": "b"},
+    )
 
 
 def test_round_trip(encoder: Encoder, tmp_path: Path) -> None:
     encoder.save(tmp_path / "encoders" / "enc1")
     found = Encoder.load(tmp_path / "encoders" / "enc1")
-    for name in ("encoder_id", "base_model", "text_version", "liked_counts", "config", "reviews_digest"):
+    for name in (
+        "encoder_id",
+        "base_model",
+        "text_version",
+        "liked_counts",
+        "config",
+        "reviews_digest",
+        "profile_hashes",
+    ):
         assert getattr(found, name) == getattr(encoder, name)
     np.testing.assert_array_equal(found.interaction_map, encoder.interaction_map)
     np.testing.assert_array_equal(found.persona_map, encoder.persona_map)
@@ -55,6 +74,7 @@ def test_nothing_but_the_artefact_is_left(encoder: Encoder, tmp_path: Path) -> N
         "popularity.parquet",
         "prior.npz",
         "prior_items.parquet",
+        "profiles.parquet",
     }
 
 

@@ -1,6 +1,7 @@
 """Vectors of personas and users: what they are made of, and that only what changed is encoded again."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,28 @@ def test_what_is_said_of_an_item_changes_those_who_liked_it_and_its_personas(war
     assert {key for key in personas_after if personas_after[key] != personas[key]} == {"picks-5"}
     picks = next(row for row in profiles(warehouse).to_pylist() if row["item_id"] == "picks")
     assert personas_after["picks-5"]["profile_hash"] == picks["profile_hash"]
+
+
+def test_what_is_said_later_moves_nothing_the_encoder_was_trained_on(warehouse: Warehouse) -> None:
+    known = {row["item_id"]: row["profile_hash"] for row in profiles(warehouse).to_pylist()}
+    encoder = replace(make_encoder(), profile_hashes=known)
+    users, personas = run_users(warehouse, encoder)[0], run_personas(warehouse, encoder)[0]
+
+    def reword(rows: list[Row]) -> None:
+        for row in rows:
+            for said in row["evidence"]:
+                said["text"] = "They crack."
+
+    change(warehouse, "item_reviews", reword)
+    assert run_users(warehouse, encoder) == (users, 0)
+    assert run_personas(warehouse, encoder) == (personas, 0)
+
+
+def test_an_item_the_encoder_does_not_know_has_tonights_profile(warehouse: Warehouse) -> None:
+    tonights = profiles(warehouse)
+    found = replace(make_encoder(), profile_hashes={"picks": "frozen", "gone": "x"}).profiles(tonights).to_pylist()
+    expected = {row["item_id"]: row["profile_hash"] for row in tonights.to_pylist()} | {"picks": "frozen"}
+    assert {row["item_id"]: row["profile_hash"] for row in found} == expected
 
 
 def test_a_new_interaction_changes_its_user(warehouse: Warehouse) -> None:
