@@ -65,7 +65,7 @@ docs: $(READY) ## Regenerate docs/tables.md from the contracts
 	$(BIN)/persona-pipeline tables --output docs/tables.md
 
 benchmarks: $(READY) ## Run every script in benchmarks/
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 lock: ## Resolve requirements.txt anew from setup.cfg
 	$(BIN)/uv pip compile -q setup.cfg --extra dev --python-version 3.11 --no-header --no-annotate -o requirements.txt

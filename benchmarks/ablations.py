@@ -14,8 +14,8 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from comparing import difference, mean, told
-from encoder_variants import Variant, variants
+from _comparing import difference, mean, told
+from _encoder_variants import Variant, variants
 from rich.console import Console
 from rich.table import Table
 

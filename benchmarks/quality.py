@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from comparing import difference, mean, seeds_of, spread, told
+from _comparing import difference, mean, seeds_of, spread, told
 from rich.console import Console
 from rich.table import Table
 

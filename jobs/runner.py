@@ -76,9 +76,8 @@ def run(name: str, job: Job, options: Callable[[argparse.ArgumentParser], None] 
 
 def engine_option(parser: argparse.ArgumentParser) -> None:
     """For jobs that may ask an LLM."""
-    parser.add_argument(
-        "--no-engine", dest="engine", action="store_false", help="only use answers on record, as the shards left them"
-    )
+    told = "only use answers on record, as the shards left them"
+    parser.add_argument("--no-engine", dest="engine", action="store_false", help=told)
 
 
 def execute(name: str, job: Job, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -87,8 +86,9 @@ def execute(name: str, job: Job, arguments: argparse.Namespace) -> dict[str, Any
     night = _night(name, arguments)
     summary = {"job": name, "event": "finished", **job(night, arguments)}
     summary["seconds"] = round(time.monotonic() - started, 1)
-    part = f"{name}-{arguments.shard}" if "shard" in arguments else name
-    write_summary(night.warehouse.root, night.as_of, part, summary)
+    # Part of a stage, or a trial of it: the night goes by the summary under the stage's own name.
+    part = "held-out" if getattr(arguments, "held_out", None) else getattr(arguments, "shard", None)
+    write_summary(night.warehouse.root, night.as_of, name if part is None else f"{name}-{part}", summary)
     return summary
 
 

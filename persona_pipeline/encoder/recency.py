@@ -14,7 +14,8 @@ def proximity_weights(distances: np.ndarray, half_life: float) -> np.ndarray:
     Serving foretells what comes after the newest interaction, so there it is recency; training foretells one in the
     middle from those on either side.
     """
-    weights = 0.5 ** (distances / half_life)
+    # From the nearest on, or a short half-life would leave a history far away with no weight at all.
+    weights = 0.5 ** ((distances - distances.min(initial=distances.max(initial=0))) / half_life)
     normalised: np.ndarray = weights / weights.sum()
     return normalised
 

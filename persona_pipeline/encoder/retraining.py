@@ -16,6 +16,9 @@ from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.text_embeddings import vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
+POLICY = frozenset({"retrain_every_days", "gate_margin"})
+"""Settings of `encoders` that say when an encoder is trained or kept, not what it becomes."""
+
 TRAINED_ON = ("training_pairs", "item_personas", "item_summaries", "item_reviews", "user_histories", "reviews")
 
 
@@ -32,7 +35,10 @@ class Served:
 
 def settings_digest(config: PipelineConfig) -> str:
     """Hash of the settings that make an encoder what it is."""
-    settings = (config.encoders.model_dump(mode="json"), config.training_pairs.model_dump(mode="json"))
+    settings = (
+        config.encoders.model_dump(mode="json", exclude=set(POLICY)),
+        config.training_pairs.model_dump(mode="json"),
+    )
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -2,8 +2,8 @@
 
 Training and serving call the same functions, so their texts cannot differ; `TEXT_VERSION` is recorded in every encoder and
 must change whenever a rendering does. A persona is its name, description, the item's summary and the rationale, after the
-paper (section 4.2). An interaction is the user's review as it stands: measured against the paper's summary and aspects of
-it, reviews foretell the next interaction a good deal better (benchmarks/ablations.py).
+paper (section 4.2). An interaction is the user's review as it stands, not the paper's summary and aspects of it: on Musical
+Instruments, items as means of such embeddings reached NDCG@10 .104 with summary and aspects and .123 with reviews.
 """
 
 import pyarrow as pa

@@ -10,13 +10,12 @@ import pyarrow as pa
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.encoder.retraining import Served, TrainingData
+from persona_pipeline.encoder.retraining import POLICY, Served, TrainingData
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.evaluate.gate import Verdict
 from persona_pipeline.promotion.orders import Order, order_of, read_orders, serving_since
 from persona_pipeline.promotion.registry import (
-    POLICY,
     Row,
     differences,
     encoder_row,

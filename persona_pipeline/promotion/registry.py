@@ -6,14 +6,12 @@ from pydantic import ValidationError
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.retraining import POLICY
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]
-
-POLICY = frozenset({"retrain_every_days", "gate_margin"})
-"""Settings that say when an encoder is trained or kept, not what it becomes."""
 
 
 def encoder_rows(warehouse: Warehouse) -> list[Row]:

@@ -32,7 +32,7 @@ STAGES = (
     Stage("review_aspects", ("item_reviews", "user_histories"), ("review_aspects",), "extracted", "reviews", "reviews"),
     Stage("item_summaries", ("items", "item_reviews"), ("item_summaries",), "extracted", "items", "items"),
     Stage("item_personas", ("item_reviews", "item_summaries"), ("item_personas",), "extracted", "items", "items"),
-    Stage("text_embeddings", ("item_personas", "review_aspects"), ("text_embeddings",), "embedded", "texts", "texts"),
+    Stage("text_embeddings", ("item_personas", "item_reviews"), ("text_embeddings",), "embedded", "texts", "texts"),
     Stage("persona_choices", ("user_histories", "item_personas"), ("persona_choices",), "extracted", "pairs", "pairs"),
     Stage("training_pairs", ("user_histories", "item_personas"), ("training_pairs",)),
     Stage("encoders", ("training_pairs",), ("encoders",)),

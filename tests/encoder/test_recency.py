@@ -46,3 +46,7 @@ def test_neighbours_weigh_most_and_time_turned_round_is_the_same(shape: tuple[in
     assert (np.diff(weights[place:]) < 0).all()
     turned = proximity_weights(distances_from(count, count - place), half_life)
     np.testing.assert_allclose(turned[::-1], weights)
+
+
+def test_a_history_far_away_keeps_its_weight() -> None:
+    np.testing.assert_allclose(proximity_weights(np.array([900, 901]), 0.5), [0.8, 0.2])
