@@ -1,7 +1,14 @@
-"""`releases`: which night is served, which one a night starts from, and at which versions its tables stand."""
+"""`releases`: which night is served, which one a night starts from, and at which versions its tables stand.
 
+Rows are never deleted. A rollback sets the verdict of what it withdraws to `rolled_back`, so that the served release is
+always the newest published one, for readers in SQL too.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -20,19 +27,40 @@ class Release:
     versions: dict[str, int]
 
 
+Row = dict[str, Any]
+
+
 def published(warehouse: Warehouse) -> list[Release]:
     """Published releases, oldest night first."""
-    rows = warehouse.read("releases", where="verdict = 'published'").to_pylist()
-    releases = [
-        Release(
-            row["release_id"],
-            row["as_of"],
-            row["encoder_id"],
-            {entry["table"]: entry["version"] for entry in row["table_versions"]},
-        )
-        for row in rows
-    ]
-    return sorted(releases, key=lambda release: (release.as_of, release.release_id))
+    return [release_of(row) for row in release_rows(warehouse) if row["verdict"] == "published"]
+
+
+def release_rows(warehouse: Warehouse) -> list[Row]:
+    """Every row of `releases`, oldest night first."""
+    rows: list[Row] = warehouse.read("releases").to_pylist()
+    return sorted(rows, key=lambda row: (row["as_of"], row["release_id"]))
+
+
+def release_row(warehouse: Warehouse, release_id: str) -> Row:
+    """The row of a release. Raises ReleaseError where there is none."""
+    for row in release_rows(warehouse):
+        if row["release_id"] == release_id:
+            return row
+    raise ReleaseError(
+        f"there is no release {release_id} in {warehouse.root}; `persona-pipeline releases list` shows those there are"
+    )
+
+
+def release_of(row: Mapping[str, Any]) -> Release:
+    """The release a row is about."""
+    versions = {entry["table"]: entry["version"] for entry in row["table_versions"]}
+    return Release(row["release_id"], row["as_of"], row["encoder_id"], versions)
+
+
+def missing_files(warehouse: Warehouse, release: Release) -> list[Path]:
+    """Files of the release's tables that were deleted since; empty while it is kept."""
+    named = {path for table, version in release.versions.items() for path in warehouse.files(table, version)}
+    return sorted(path for path in named if not path.is_file())
 
 
 def served(warehouse: Warehouse) -> Release | None:

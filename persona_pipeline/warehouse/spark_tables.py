@@ -3,6 +3,7 @@
 import json
 from functools import reduce
 
+from delta.exceptions import DeltaConcurrentModificationException
 from delta.tables import DeltaTable
 from pyspark import StorageLevel
 from pyspark.sql import Column as SparkColumn
@@ -11,8 +12,8 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from persona_pipeline.contracts import Contract, StructField, load_contract
-from persona_pipeline.errors import ContractError
-from persona_pipeline.warehouse._files import Warehouse, WriteResult
+from persona_pipeline.errors import BusyError, ContractError
+from persona_pipeline.warehouse._files import TABLE_PROPERTIES, Warehouse, WriteResult
 
 _SCALARS: dict[str, T.DataType] = {
     "string": T.StringType(),
@@ -66,7 +67,8 @@ class SparkWarehouse:
     def replace(self, table: str, rows: DataFrame) -> WriteResult:
         """Make the table hold exactly these rows, committing only what differs.
 
-        Raises ContractError, before anything is written, for wrong columns, nulls or repeated keys.
+        Raises ContractError, before anything is written, for wrong columns, nulls or repeated keys; BusyError where
+        another process writes the table.
         """
         contract = load_contract(table)
         if contract.engine != "spark":
@@ -75,20 +77,33 @@ class SparkWarehouse:
         try:
             total = _check(contract, wanted)
             self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(self.files.commit))
-            if self.files.exists(table):
-                counts = self._merge(contract, wanted)
-            else:
-                self._create(contract)
-                wanted.write.format("delta").mode("append").save(self.files.path(table))
-                counts = {"insert": total}
+            with self.files.claim(table):
+                return self._write(contract, wanted, total)
         finally:
             wanted.unpersist()
-        version = self.files.version(table)
-        assert version is not None
-        return WriteResult(table, version, counts.get("insert", 0), counts.get("update", 0), counts.get("delete", 0))
 
-    def _merge(self, contract: Contract, wanted: DataFrame) -> dict[str, int]:
-        changes = _differences(contract, wanted, self.read(contract.table)).persist(StorageLevel.MEMORY_AND_DISK)
+    def _write(self, contract: Contract, wanted: DataFrame, total: int) -> WriteResult:
+        base = self.files.version(contract.table)
+        try:
+            if base is None:
+                self._create(contract)
+                wanted.write.format("delta").mode("append").save(self.files.path(contract.table))
+                counts, expected = {"insert": total}, 1
+            else:
+                counts = self._merge(contract, wanted, base)
+                expected = base + bool(counts)
+        except DeltaConcurrentModificationException as error:
+            raise _overtaken(contract.table) from error
+        version = self.files.version(contract.table)
+        # The differences are those from `base`; on top of another commit they make neither what is wanted nor what was.
+        if version != expected:
+            raise _overtaken(contract.table)
+        done = (counts.get(op, 0) for op in ("insert", "update", "delete"))
+        return WriteResult(contract.table, expected, *done)
+
+    def _merge(self, contract: Contract, wanted: DataFrame, base: int) -> dict[str, int]:
+        stored = self.read(contract.table, base)
+        changes = _differences(contract, wanted, stored).persist(StorageLevel.MEMORY_AND_DISK)
         counts = {row["_op"]: row["count"] for row in changes.groupBy("_op").count().collect()}
         if counts:
             matches = reduce(SparkColumn.__and__, (F.col(f"stored.{c}") == F.col(f"changed.{c}") for c in contract.key))
@@ -106,7 +121,7 @@ class SparkWarehouse:
         return counts
 
     def _create(self, contract: Contract) -> None:
-        (
+        builder = (
             DeltaTable.createIfNotExists(self.spark)
             .location(self.files.path(contract.table))
             .addColumns(spark_schema(contract))
@@ -115,8 +130,16 @@ class SparkWarehouse:
             # Off, so that delta-rs and DuckDB open what Spark wrote.
             .property("delta.enableDeletionVectors", "false")
             .property("delta.columnMapping.mode", "none")
-            .execute()
         )
+        for name, value in TABLE_PROPERTIES.items():
+            builder = builder.property(name, value)
+        builder.execute()
+
+
+def _overtaken(table: str) -> BusyError:
+    return BusyError(
+        f"table {table}: another process committed to it while it was being written. Run this again: it makes the table whole"
+    )
 
 
 def _conform(contract: Contract, rows: DataFrame) -> DataFrame:

@@ -10,7 +10,7 @@ from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.publish.audit import Audit
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
-from persona_pipeline.publish.publication import conclude
+from persona_pipeline.publish.publication import conclude, judged
 from persona_pipeline.publish.releases import parent_of, published, read_released, served
 from persona_pipeline.warehouse import Warehouse
 
@@ -36,7 +36,7 @@ def publisher(warehouse: Warehouse) -> Callable[[], None]:
 
 def run(warehouse: Warehouse, as_of: date = AS_OF, audit: Audit = PASSED, config: PipelineConfig = CONFIG) -> Row:
     parent = parent_of(warehouse, as_of)
-    return conclude(warehouse, as_of, config, parent, "enc1", audit, publisher(warehouse))
+    return conclude(warehouse, as_of, config, parent, "enc1", audit, publisher(warehouse), judged(warehouse))
 
 
 def propose(warehouse: Warehouse, score: float) -> None:
@@ -163,7 +163,7 @@ def test_a_crash_before_the_row_leaves_readers_with_the_release_before(warehouse
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        conclude(warehouse, TONIGHT, CONFIG, parent_of(warehouse, TONIGHT), "enc1", PASSED, killed)
+        conclude(warehouse, TONIGHT, CONFIG, parent_of(warehouse, TONIGHT), "enc1", PASSED, killed, judged(warehouse))
     assert warehouse.read("user_item_topk", where="user_id = 'ana' AND rank = 1")["score"][0].as_py() == 0.65
     assert first_score(warehouse) == pytest.approx(0.6)
     run(warehouse, TONIGHT)
