@@ -41,7 +41,6 @@ class Night:
 
 
 FAULT = 65  # EX_DATAERR: Airflow does not retry a job that ends with it; with TRY_AGAIN it does
-
 Job = Callable[[Night, argparse.Namespace], dict[str, Any]]
 
 

@@ -130,7 +130,8 @@ class Warehouse:
             full=True,
             keep_versions=list(keep),
         )
-        return sorted(self.root / table / unquote(path) for path in found)
+        # What was deleted before is still told: the log knows that it was there.
+        return sorted(path for path in (self.root / table / unquote(name) for name in found) if path.is_file())
 
     def restore(self, table: str, version: int) -> bool:
         """Make the newest version equal an earlier one, in one commit that copies no data; False where it is equal already.
@@ -182,9 +183,9 @@ class Warehouse:
     def _open(self, table: str, version: int | None = None) -> DeltaTable:
         try:
             return DeltaTable(self.path(table), version=version)
-        except TableNotFoundError as error:
-            raise PipelineError(f"table {table}: nothing at {self.path(table)}") from error
-        except DeltaError as error:
+        except DeltaError as error:  # of a version whose log is gone delta-rs says that there is no table
+            if version is None and isinstance(error, TableNotFoundError):
+                raise PipelineError(f"table {table}: nothing at {self.path(table)}") from error
             if version is None:
                 raise
             raise PipelineError(

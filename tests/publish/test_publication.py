@@ -1,60 +1,15 @@
 """The verdict on a night: published, refused, run again, superseded; and what readers see of each."""
 
-from collections.abc import Callable
-from datetime import date
-
 import pytest
-from helpers import AS_OF, Row, put, shop
+from helpers import AS_OF, put, shop
+from publishing import CONFIG, FAILED, PASSED, TONIGHT, first_score, propose, publisher, run, verdicts
 
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.publish.audit import Audit
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.publication import conclude, judged
-from persona_pipeline.publish.releases import parent_of, published, read_released, served
+from persona_pipeline.publish.releases import parent_of, published, served
 from persona_pipeline.warehouse import Warehouse
-
-CONFIG = PipelineConfig()
-PASSED = Audit({"reviews.rows": 10.0, "user_item_topk.user_coverage": 1.0}, [])
-FAILED = Audit(
-    {"reviews.rows": 10.0}, ["user_item_topk.ranks_broken is 1, expected at most 0: ranks run from 1 without a gap"]
-)
-TONIGHT = date(2024, 7, 1)
-
-
-def publisher(warehouse: Warehouse) -> Callable[[], None]:
-    """Published tables made equal to their candidates; committed only where they differ, as Spark does it."""
-
-    def publish() -> None:
-        for table in PUBLISHED:
-            rows = candidates(warehouse).read(table)
-            if not warehouse.read(table).equals(rows):
-                put(warehouse, table, rows.to_pylist())
-
-    return publish
-
-
-def run(warehouse: Warehouse, as_of: date = AS_OF, audit: Audit = PASSED, config: PipelineConfig = CONFIG) -> Row:
-    parent = parent_of(warehouse, as_of)
-    return conclude(warehouse, as_of, config, parent, "enc1", audit, publisher(warehouse), judged(warehouse))
-
-
-def propose(warehouse: Warehouse, score: float) -> None:
-    """Another candidate, told by its first score."""
-    rows = shop()["user_item_topk"]
-    rows[0]["score"] = score
-    put(candidates(warehouse), "user_item_topk", rows)
-
-
-def first_score(warehouse: Warehouse) -> float:
-    found = read_released(warehouse, "user_item_topk", where="user_id = 'ana' AND rank = 1")
-    score: float = found["score"][0].as_py()
-    return score
-
-
-def releases(warehouse: Warehouse) -> dict[str, str]:
-    rows = warehouse.read("releases")
-    return dict(zip(rows["release_id"].to_pylist(), rows["verdict"].to_pylist(), strict=True))
 
 
 def test_a_passed_night_is_published(warehouse: Warehouse) -> None:
@@ -92,7 +47,7 @@ def test_a_refused_night_leaves_the_last_good_one(warehouse: Warehouse) -> None:
     before = [warehouse.version(table) for table in PUBLISHED]
     propose(warehouse, 9.0)
     bad = run(warehouse, TONIGHT, FAILED)
-    assert releases(warehouse) == {good["release_id"]: "published", bad["release_id"]: "refused"}
+    assert verdicts(warehouse) == {good["release_id"]: "published", bad["release_id"]: "refused"}
     assert [warehouse.version(table) for table in PUBLISHED] == before
     assert first_score(warehouse) == pytest.approx(0.6)
     assert bad["parent_release_id"] == good["release_id"]
@@ -103,7 +58,7 @@ def test_a_rerun_gives_the_same_row_and_commits_nothing(warehouse: Warehouse) ->
     version = warehouse.version("releases")
     assert run(warehouse) == first
     assert warehouse.version("releases") == version
-    assert len(releases(warehouse)) == 1
+    assert len(verdicts(warehouse)) == 1
 
 
 def test_a_rerun_of_a_later_night_has_the_same_parent(warehouse: Warehouse) -> None:
@@ -120,7 +75,7 @@ def test_another_run_of_the_night_supersedes_the_first(warehouse: Warehouse) -> 
     first = run(warehouse)
     propose(warehouse, 0.65)
     second = run(warehouse, config=load_config("local", {"report": {"users": 3}}))
-    assert releases(warehouse) == {first["release_id"]: "superseded", second["release_id"]: "published"}
+    assert verdicts(warehouse) == {first["release_id"]: "superseded", second["release_id"]: "published"}
     assert first_score(warehouse) == 0.65
     assert second["parent_release_id"] is None
 
@@ -130,7 +85,7 @@ def test_a_night_rerun_with_worse_candidates_does_not_take_the_good_ones_back(wa
     good = run(warehouse)
     propose(warehouse, -1.0)
     bad = run(warehouse, audit=FAILED)
-    assert releases(warehouse) == {good["release_id"]: "published", bad["release_id"]: "refused"}
+    assert verdicts(warehouse) == {good["release_id"]: "published", bad["release_id"]: "refused"}
     assert first_score(warehouse) == pytest.approx(0.6)
 
 
@@ -138,7 +93,7 @@ def test_a_night_refused_and_mended_is_published(warehouse: Warehouse) -> None:
     bad = run(warehouse, audit=FAILED)
     propose(warehouse, 0.65)
     good = run(warehouse)
-    assert releases(warehouse) == {bad["release_id"]: "refused", good["release_id"]: "published"}
+    assert verdicts(warehouse) == {bad["release_id"]: "refused", good["release_id"]: "published"}
 
 
 @pytest.mark.parametrize("ingredient", ["config", "reviews", "parent"])
