@@ -1,15 +1,18 @@
 """The verdict on a night: published, refused, run again, superseded; and what readers see of each."""
 
+from dataclasses import replace
+
 import pytest
 from helpers import AS_OF, put, shop
 from publishing import CONFIG, FAILED, PASSED, TONIGHT, first_score, propose, publisher, run, verdicts
 
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.contracts import load_contract
+from persona_pipeline.errors import BusyError, ReleaseError
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
-from persona_pipeline.publish.publication import conclude, judged
+from persona_pipeline.publish.publication import check_whole_night, conclude, judged
 from persona_pipeline.publish.releases import parent_of, published, served
-from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse import Warehouse, write_summary
 
 
 def test_a_passed_night_is_published(warehouse: Warehouse) -> None:
@@ -124,3 +127,51 @@ def test_a_crash_before_the_row_leaves_readers_with_the_release_before(warehouse
     run(warehouse, TONIGHT)
     assert first_score(warehouse) == 0.65
     assert [release.as_of for release in published(warehouse)] == [AS_OF, TONIGHT]
+
+
+@pytest.mark.parametrize("table", ["reviews", "user_item_topk"])
+def test_what_was_written_while_it_was_judged_is_not_released(warehouse: Warehouse, table: str) -> None:
+    run(warehouse)
+    propose(warehouse, 0.65)
+
+    def overtaken() -> None:
+        publisher(warehouse)()
+        put(candidates(warehouse) if table in PUBLISHED else warehouse, table, shop()[table])
+
+    named = f"candidate {table}" if table in PUBLISHED else table
+    with pytest.raises(BusyError, match=f"another process wrote {named} while the night of {TONIGHT} was judged"):
+        conclude(
+            warehouse, TONIGHT, CONFIG, parent_of(warehouse, TONIGHT), "enc1", PASSED, overtaken, judged(warehouse)
+        )
+    assert len(verdicts(warehouse)) == 1
+    assert first_score(warehouse) == pytest.approx(0.6)
+
+
+def test_a_publication_that_another_overtook_is_not_released(warehouse: Warehouse) -> None:
+    """Where a file system has no locks: both judged the first night, one wrote its row first."""
+    seen = judged(warehouse)
+    run(warehouse, config=load_config("local", {"report": {"users": 3}}))
+    with pytest.raises(BusyError, match="table releases: another process committed to it in the meantime"):
+        conclude(warehouse, AS_OF, CONFIG, None, "enc1", PASSED, publisher(warehouse), replace(seen, releases=-1))
+    assert list(verdicts(warehouse).values()) == ["published"]
+
+
+def test_a_night_whose_parent_was_withdrawn_in_between_is_run_again(warehouse: Warehouse) -> None:
+    run(warehouse)
+    parent = parent_of(warehouse, TONIGHT)
+    assert parent is not None
+    for task in ("item_personas", "user_item_topk"):
+        write_summary(warehouse.root, TONIGHT, task, {"parent_release_id": parent.release_id})
+    check_whole_night(warehouse, TONIGHT, parent)
+    write_summary(warehouse.root, TONIGHT, "item_personas", {"parent_release_id": "2024-06-29-withdrawn"})
+    with pytest.raises(ReleaseError, match=rf"now starts from {parent.release_id}, but item_personas ran when"):
+        check_whole_night(warehouse, TONIGHT, parent)
+
+
+def test_candidates_of_another_night_are_not_published(warehouse: Warehouse) -> None:
+    left = {"version": candidates(warehouse).version("user_item_topk")}
+    write_summary(warehouse.root, TONIGHT, "user_item_topk", {"parent_release_id": None, "candidate": left})
+    check_whole_night(warehouse, TONIGHT, None)
+    propose(warehouse, 0.65)
+    with pytest.raises(ReleaseError, match=r"candidate of user_item_topk is at version 1, but .* left version 0"):
+        check_whole_night(warehouse, TONIGHT, None)
