@@ -79,7 +79,9 @@ def accept(
     by = getpass.getuser()
     store = Warehouse(warehouse.resolve(), {"job": "releases accept", "by": by, "release": release})
     accept_release(store, release, by, reason)
-    console.print(f"{release} is accepted; clear the task `releases` of its night, or run it again, to publish it")
+    console.print(
+        f"{release} is accepted; clear the task `releases` of its night, or run it again, to publish it", soft_wrap=True
+    )
 
 
 @releases.command()

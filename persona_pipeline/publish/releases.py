@@ -4,7 +4,7 @@ Rows are never deleted. A rollback sets the verdict of what it withdraws to `rol
 always the newest published one, for readers in SQL too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -57,10 +57,15 @@ def release_of(row: Mapping[str, Any]) -> Release:
     return Release(row["release_id"], row["as_of"], row["encoder_id"], versions)
 
 
-def missing_files(warehouse: Warehouse, release: Release) -> list[Path]:
-    """Files of the release's tables that were deleted since; empty while it is kept."""
-    named = {path for table, version in release.versions.items() for path in warehouse.files(table, version)}
-    return sorted(path for path in named if not path.is_file())
+def missing_files(warehouse: Warehouse, release: Release, tables: Collection[str] | None = None) -> list[Path]:
+    """Files of the release's tables (all by default) that were deleted since, or tables whose log was; empty while it is kept."""
+    missing = set()
+    for table in release.versions.keys() & (release.versions if tables is None else tables):
+        try:
+            missing |= {path for path in warehouse.files(table, release.versions[table]) if not path.is_file()}
+        except PipelineError:
+            missing.add(Path(warehouse.path(table)))
+    return sorted(missing)
 
 
 def served(warehouse: Warehouse) -> Release | None:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from persona_pipeline.errors import PipelineError
+from persona_pipeline.publish.candidates import PUBLISHED
 from persona_pipeline.publish.churn import CAUSES, CHANGES, churn
 from persona_pipeline.publish.limits import changed_settings
 from persona_pipeline.publish.releases import (
@@ -31,17 +32,17 @@ def show_releases(warehouse: Warehouse, console: Console) -> None:
     if not rows:
         console.print(f"no night has been judged in {warehouse.root} yet; `make nightly` runs one", markup=False)
         return
-    table = _table("as of", "release", "verdict", "encoder", "why")
     for row in rows:
-        is_served = current is not None and row["release_id"] == current.release_id
-        verdict = Text(row["verdict"], _COLOURS[row["verdict"]])
-        if is_served:
-            verdict = Text.assemble(verdict, (" served", "bold green"))
-        elif row["verdict"] == "published" and missing_files(warehouse, release_of(row)):
-            verdict = Text.assemble(verdict, (" cleaned", "dim"))
-        why = Text("\n").join(one_line(reason) for reason in row["reasons"])
-        table.add_row(str(row["as_of"]), one_line(row["release_id"]), verdict, one_line(row["encoder_id"] or ""), why)
-    console.print(table)
+        verdict = Text(row["verdict"], _COLOURS.get(row["verdict"], ""))
+        if current is not None and row["release_id"] == current.release_id:
+            verdict.append(" served", "bold green")
+        elif row["verdict"] == "published" and missing_files(warehouse, release_of(row), PUBLISHED):
+            verdict.append(" cleaned", "dim")
+        verdict.pad_right(max(0, 18 - len(verdict)))
+        told = (one_line(row["release_id"]), "  ", verdict, one_line(row["encoder_id"] or ""))
+        console.print(Text.assemble(f"{row['as_of']}  ", *told), soft_wrap=True)
+        for reason in row["reasons"]:
+            console.print(Text.assemble("            ", one_line(reason)), soft_wrap=True)
 
 
 def show_release(warehouse: Warehouse, release_id: str, console: Console) -> None:
@@ -120,5 +121,5 @@ def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         numeric = column in ("version", "value", "users", *CHANGES)
-        table.add_column(column, no_wrap=column != "why", justify="right" if numeric else "left")
+        table.add_column(column, no_wrap=True, justify="right" if numeric else "left")
     return table
