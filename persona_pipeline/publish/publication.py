@@ -16,7 +16,7 @@ from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.releases import Release, Row, parent_of, release_rows
 from persona_pipeline.warehouse import Warehouse, read_summaries
 
-PUBLICATION = "_publication"
+PUBLICATION = "publication"
 """The claim on a warehouse that publishing, accepting and rolling back hold."""
 
 

@@ -29,7 +29,7 @@ def claim(root: Path, name: str, holder: Mapping[str, str]) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise BusyError(
-                f"{name} in {root} is being written by another process ({lock.read() or 'just started'}); "
+                f"{name} in {root} is held by another process ({lock.read() or 'just started'}); "
                 "this one wrote nothing. Run it again once the other has ended"
             ) from None
         lock.truncate(0)

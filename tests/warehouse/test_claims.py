@@ -37,7 +37,7 @@ def test_a_table_is_written_by_one_process_and_a_dead_one_holds_nothing(tmp_path
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        said = rf'item_summaries in .* is being written by another process \({{"job": "other", "pid": {holder.pid}}}\)'
+        said = rf'item_summaries in .* is held by another process \({{"job": "other", "pid": {holder.pid}}}\)'
         for write in (warehouse.replace, warehouse.upsert):
             with pytest.raises(BusyError, match=said):
                 write("item_summaries", rows(summary("tuner")))
