@@ -137,10 +137,10 @@ def test_what_a_user_met_is_not_asked_for() -> None:
     }
     assert set(zip(users.tolist(), items.tolist(), strict=True)) == expected
     assert asked.truth.items.tolist() == [missing(3), missing(4)]
-    assert asked.lengths.tolist() == [5, 5]
+    assert asked.histories.lengths.tolist() == [5, 5]
 
 
 def test_a_large_world_is_asked_by_a_sample_of_users() -> None:
     data, interactions, withheld = co_occurrence_world()
     asked = ask(data, interactions, withheld, np.unique(data.personas["item_id"].to_numpy()), 7)
-    assert asked.truth.users == len(asked.lengths) == 7
+    assert asked.truth.users == len(asked.histories.lengths) == 7

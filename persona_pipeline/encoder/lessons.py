@@ -45,6 +45,10 @@ class Catalogue:
             torch.from_numpy(filled),
         )
 
+    def items_of(self, rows: np.ndarray) -> np.ndarray:
+        """Place in `item_ids` of each persona (n,), (n,): an item's personas lie side by side."""
+        return np.searchsorted(self.slots[:, 0].numpy(), rows, side="right") - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
