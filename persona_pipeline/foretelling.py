@@ -17,7 +17,7 @@ from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.head import Head, aggregate
 from persona_pipeline.encoder.lessons import Catalogue
 from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.encoder.recency import popularity_scales, recency_weights
+from persona_pipeline.encoder.recency import history_weights, popularity_scales, ranks
 from persona_pipeline.encoder.retraining import TrainingData
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
@@ -31,46 +31,52 @@ class Histories:
     """What some users are known by, as arrays.
 
     Attributes:
-        item_ids: (interactions,) item of each liked interaction of anybody.
+        item_ids, days: (interactions,) item of each liked interaction of anybody, and when it was.
         owners, members: (n,) user row and interaction row of each entry, each user's newest first.
         lengths: (users,) entries of each user.
     """
 
     item_ids: np.ndarray
+    days: np.ndarray
     owners: np.ndarray
     members: np.ndarray
     lengths: np.ndarray
 
     @classmethod
     def of(cls, interactions: pa.Table, user_ids: np.ndarray) -> "Histories":
-        """Of users (users,), from user_id and item_id of everybody's liked interactions, each user's newest first."""
+        """Of users (users,), from user_id, item_id and day of everybody's liked interactions, each user's newest first."""
         owner = pc.index_in(interactions["user_id"], pa.array(user_ids, pa.string())).combine_chunks()
         owners = owner.drop_null().to_numpy().astype(np.int64)
         order = np.argsort(owners, kind="stable")
         members = np.flatnonzero(owner.is_valid().to_numpy(zero_copy_only=False))[order]
         item_ids = interactions["item_id"].to_numpy(zero_copy_only=False).astype(str)
-        return cls(item_ids, owners[order], members, np.bincount(owners, minlength=len(user_ids)))
+        days = interactions["day"].to_numpy(zero_copy_only=False)
+        return cls(item_ids, days, owners[order], members, np.bincount(owners, minlength=len(user_ids)))
 
     @property
     def users(self) -> int:
         """How many users."""
         return len(self.lengths)
 
-    def recency(self, half_life: float) -> np.ndarray:
+    def recency(self, config: EncodersConfig) -> np.ndarray:
         """(n,) weight of each entry, those of a user summing to one."""
-        by_length = {count: recency_weights(count, half_life) for count in set(self.lengths.tolist())}
-        return np.concatenate([np.empty(0), *(by_length[count] for count in self.lengths.tolist())])
+        distances = ranks(self.lengths)
+        if config.recency == "days":
+            days = self.days[self.members]
+            distances = days[np.arange(len(days)) - distances] - days
+        return history_weights(distances, self.lengths, config.half_life)
 
     def part(self, start: int, stop: int) -> "Histories":
         """The users from `start` to `stop`, exclusive."""
         mine = (self.owners >= start) & (self.owners < stop)
-        return Histories(self.item_ids, self.owners[mine] - start, self.members[mine], self.lengths[start:stop])
+        return Histories(
+            self.item_ids, self.days, self.owners[mine] - start, self.members[mine], self.lengths[start:stop]
+        )
 
     def newest(self, count: int) -> "Histories":
         """At most so many entries of each user."""
-        ends = np.cumsum(self.lengths)
-        kept = np.arange(len(self.owners)) - np.repeat(ends - self.lengths, self.lengths) < count
-        return Histories(self.item_ids, self.owners[kept], self.members[kept], self.lengths.clip(max=count))
+        kept = ranks(self.lengths) < count
+        return Histories(self.item_ids, self.days, self.owners[kept], self.members[kept], self.lengths.clip(max=count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +174,7 @@ def head_scores(
     """
     kind = head.interaction_map.dtype
     weights = csr_array(
-        (histories.recency(config.half_life).astype(profiles.dtype), (histories.owners, histories.members)),
+        (histories.recency(config).astype(profiles.dtype), (histories.owners, histories.members)),
         shape=(histories.users, len(profiles)),
     )
     users, personas = head.users(torch.from_numpy(weights @ profiles).to(kind)), catalogue.embeddings.to(kind)
@@ -188,7 +194,7 @@ def head_scores(
 def prior_scores(prior: Prior, item_ids: np.ndarray, histories: Histories, config: EncodersConfig) -> np.ndarray:
     """What others who met the same items add at weight one, (users, items)."""
     met = pa.array(histories.item_ids[histories.members], pa.string())
-    weights = prior.histories(histories.owners, met, histories.recency(config.half_life), histories.users)
+    weights = prior.histories(histories.owners, met, histories.recency(config), histories.users)
     scores: np.ndarray = (weights @ prior.onto(item_ids)).toarray()
     return scores
 

@@ -22,7 +22,7 @@ from persona_pipeline.foretelling import Asked, ask, head_scores, ndcg, populari
 
 logger = logging.getLogger(__name__)
 
-HALF_LIVES = (1.0, 3.0, 5.0, 10.0)
+HALF_LIVES = {"rank": (1.0, 3.0, 5.0, 10.0), "days": (30.0, 180.0, 720.0)}
 STEPS = (50, 100, 200)
 POPULARITY_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 POPULARITY_SUPPORTS = (0.0, 1.0, 2.0)
@@ -61,7 +61,7 @@ def tuned_settings(
     counts = popularity(data, item_ids)
     trials: list[Trial] = []
     best: tuple[float, dict[str, Any], np.ndarray] | None = None
-    for half_life, steps in product(HALF_LIVES, STEPS):
+    for half_life, steps in product(HALF_LIVES[config.recency], STEPS):
         tried = config.model_copy(update={"half_life": half_life, "steps": steps, "heads": 1})
         head, catalogue, _ = fit_head(data, tried)
         scores = head_scores(head, catalogue, data.interaction_profiles, asked.histories, tried)

@@ -22,6 +22,7 @@ def histories() -> Histories:
         {
             "user_id": ["ben", "ana", "cy", "ana", "ana"],
             "item_id": ["capo", "strap", "strings", "tuner", "capo"],
+            "day": [9.0, 30.0, 7.0, 28.0, 10.0],
         }
     )
     return Histories.of(interactions, np.array(["ana", "ben"]))
@@ -32,7 +33,9 @@ def test_histories_are_in_the_order_of_the_users_and_newest_first() -> None:
     assert found.owners.tolist() == [0, 0, 0, 1]
     assert found.item_ids[found.members].tolist() == ["strap", "tuner", "capo", "capo"]
     assert found.lengths.tolist() == [3, 1]
-    np.testing.assert_allclose(found.recency(1.0), [4 / 7, 2 / 7, 1 / 7, 1])
+    np.testing.assert_allclose(found.recency(EncodersConfig(half_life=1)), [4 / 7, 2 / 7, 1 / 7, 1])
+    by_day = found.recency(EncodersConfig(half_life=2, recency="days"))
+    np.testing.assert_allclose(by_day, [1024 / 1537, 512 / 1537, 1 / 1537, 1])
 
 
 def test_only_the_newest_of_a_history() -> None:
@@ -42,8 +45,8 @@ def test_only_the_newest_of_a_history() -> None:
 
 
 def test_nobody_has_no_history() -> None:
-    found = Histories.of(pa.table({"user_id": ["ana"], "item_id": ["capo"]}), np.array(["cy"]))
-    assert found.recency(1.0).tolist() == []
+    found = Histories.of(pa.table({"user_id": ["ana"], "item_id": ["capo"], "day": [1.0]}), np.array(["cy"]))
+    assert found.recency(EncodersConfig()).tolist() == []
     assert found.lengths.tolist() == [0]
 
 
@@ -71,7 +74,7 @@ def test_scores_are_those_of_the_kernel(aggregation: str) -> None:
     found += config.prior_weight * prior_scores(prior, catalogue.item_ids, met, config)
 
     users = np.zeros((2, DIMENSIONS))
-    np.add.at(users, met.owners, (profiles @ maps[0].T)[met.members] * met.recency(2)[:, None])
+    np.add.at(users, met.owners, (profiles @ maps[0].T)[met.members] * met.recency(config)[:, None])
     encoded = personas @ maps[1].T
     shelf = Shelf.build(
         items,
@@ -81,7 +84,7 @@ def test_scores_are_those_of_the_kernel(aggregation: str) -> None:
         aggregation,
     )
     met_items = pa.array(met.item_ids[met.members])
-    shares = prior.histories(met.owners, met_items, met.recency(2), 2) @ prior.onto(shelf.item_ids)
+    shares = prior.histories(met.owners, met_items, met.recency(config), 2) @ prior.onto(shelf.item_ids)
     ranked = exact_scores(
         shelf,
         users / np.linalg.norm(users, axis=1, keepdims=True),

@@ -22,7 +22,7 @@ World = tuple[TrainingData, Interactions, pa.Table]
 
 @pytest.fixture(autouse=True)
 def few_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "HALF_LIVES", (1.0, 5.0))
+    monkeypatch.setattr(tuning, "HALF_LIVES", {"rank": (1.0, 5.0)})
     monkeypatch.setattr(tuning, "STEPS", (5,))
 
 
@@ -96,7 +96,7 @@ def test_scores_do_not_depend_on_what_is_withheld(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(tuning, "_mean", watched)
     # One head, or which is taken to the second phase would depend on the answers.
-    monkeypatch.setattr(tuning, "HALF_LIVES", (5.0,))
+    monkeypatch.setattr(tuning, "HALF_LIVES", {"rank": (5.0,)})
     _, one = tuned_settings(data, interactions, withheld, CONFIG)
     first = seen.copy()
     seen.clear()
