@@ -1,12 +1,11 @@
 """How far a night may be from its parent release: less where nothing but reviews is new, more where people changed something."""
 
-import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from persona_pipeline.config import PipelineConfig
-from persona_pipeline.publish.releases import Release, release_row
+from persona_pipeline.publish.releases import Release, configured
 from persona_pipeline.warehouse import Warehouse
 
 _LEAVE_LISTS_ALONE = ("releases", "report", "spark")
@@ -34,9 +33,7 @@ def changes_since(warehouse: Warehouse, config: PipelineConfig, parent: Release 
     if parent is None:
         return []
     found = [f"encoder {encoder_id} after {parent.encoder_id}"] if encoder_id != parent.encoder_id else []
-    # As JSON: a configuration of another version of this program may have other settings.
-    before = json.loads(release_row(warehouse, parent.release_id)["config"])
-    found += changed_settings(before, config.model_dump(mode="json"))
+    found += changed_settings(configured(warehouse, parent), config.model_dump(mode="json"))
     versions = warehouse.query(
         "SELECT DISTINCT extractor_version FROM item_personas WHERE status = 'current' "
         "AND extractor_version NOT IN (SELECT extractor_version FROM before) ORDER BY 1",

@@ -4,6 +4,7 @@ Rows are never deleted. A rollback sets the verdict of what it withdraws to `rol
 always the newest published one, for readers in SQL too.
 """
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -88,6 +89,13 @@ def parent_of(warehouse: Warehouse, as_of: date) -> Release | None:
         )
     earlier = [release for release in releases if release.as_of < as_of]
     return earlier[-1] if earlier else None
+
+
+def configured(warehouse: Warehouse, release: Release) -> dict[str, Any]:
+    """The configuration a release was made under, as plain values by stage."""
+    row = warehouse.read("releases", ["config"], where=f"release_id = '{release.release_id}'")
+    found: dict[str, Any] = json.loads(row["config"][0].as_py())
+    return found
 
 
 def read_released(

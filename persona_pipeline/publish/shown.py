@@ -1,6 +1,5 @@
 """Releases as a person looks at them: all of them, one of them, and two side by side."""
 
-import json
 from datetime import date
 
 from rich.console import Console
@@ -14,6 +13,7 @@ from persona_pipeline.publish.limits import changed_settings
 from persona_pipeline.publish.releases import (
     Release,
     Row,
+    configured,
     missing_files,
     release_of,
     release_row,
@@ -87,7 +87,7 @@ def show_diff(warehouse: Warehouse, before: str, after: str, console: Console) -
     told = {
         "nights": _arrow(one.as_of, other.as_of),
         "encoder": _arrow(one.encoder_id, other.encoder_id),
-        "settings": ", ".join(changed_settings(*(json.loads(row["config"]) for row in rows))) or "the same",
+        "settings": ", ".join(changed_settings(configured(warehouse, one), configured(warehouse, other))) or "the same",
         "users": _arrow(*found.users),
     }
     for name, value in told.items():
