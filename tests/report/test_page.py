@@ -96,6 +96,22 @@ def test_a_refused_first_night_leaves_readers_with_nothing(warehouse: Warehouse)
     assert "readers have no recommendations yet" in page(warehouse, release("refused", ["x"], {}))
 
 
+def test_what_people_decided_is_told(published: Warehouse) -> None:
+    told = [FAILURE, "accepted by ana: new prompt"]
+    text = page(published, {**row_of(published), "reasons": told})
+    assert "It is far from the night before, and was let through." in text
+    assert "accepted by ana: new prompt" in text
+    assert '<span class="tag bad">1 failed</span>' in text
+    put(published, "releases", [{**row_of(published), "verdict": "rolled_back", "reasons": [f"rolled back {HOSTILE}"]}])
+    text = page(published, row_of(published))
+    assert "✓ Published, then rolled back" in text
+    assert "no check failed" in text
+    assert HOSTILE not in text
+    waiting = page(published, release("accepted", told, {}))
+    assert "✗ Refused: 1 check failed" in waiting
+    assert "candidate, not published" in waiting
+
+
 def test_a_night_without_candidates_still_has_a_page(tmp_path_factory: pytest.TempPathFactory) -> None:
     empty = Warehouse(tmp_path_factory.mktemp("empty"))
     text = page(empty, {**release("refused", ["x"], {}), "encoder_id": None})
