@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from persona_pipeline.encoder.head import aggregate
-from persona_pipeline.score import kernel
+from persona_pipeline.score._first_pass import Block, FirstPass
 from persona_pipeline.score.kernel import Ranked, Shelf, exact_scores, top_items
 
 NO_BOUND = 2**40
@@ -124,7 +124,9 @@ def test_float32_alone_would_be_wrong() -> None:
     """Proof that the cases above are hard: the rough pass by itself orders clustered items wrongly."""
     case = make_case("clustered", 2, 3, 90, 10, "max")
     everything = replace(case, seen=[np.array([], int)] * 3)
-    rough = kernel._rough_scores(case.shelf, case.users, np.ones(3)).topk(10, dim=1).indices.numpy()
+    block = Block.of(case.shelf, 0, 90, "cpu")
+    scores = FirstPass(block, 3, None, bfloat16=False).scores(torch.from_numpy(case.users), torch.ones(3))
+    rough = block.items[scores.T.topk(10, dim=1).indices.numpy()]
     exact, _ = brute_force(everything)
     assert rough.tolist() != exact
     assert listed(top(everything).items, rough) == exact
