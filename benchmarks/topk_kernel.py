@@ -10,7 +10,8 @@ Three sides take turns on the same vectors with the same threads:
 Two kinds of unit vectors: `random`, independent normal, which no bound can prune, and `clustered`, items around centres and
 personas around their item, with the decay of variances that a trained encoder's vectors have. The last line, JSON, has the
 smaller ratio of the two kinds; `identical` says that ours are the items of a float64 brute force, for as many users as
-`--checked`, and for all users those of faiss up to float32 rounding. `--device cuda` times ours against the product there, without faiss.
+`--checked`, and for all users those of faiss up to float32 rounding. `--device cuda` times ours against the product there,
+without faiss.
 """
 
 import argparse

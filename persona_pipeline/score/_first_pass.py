@@ -161,7 +161,8 @@ class FirstPass:
     def _maximum(self, chunk: Chunk, personas: Tensor, out: Tensor) -> None:
         torch.index_select(personas, 0, chunk.slots[0], out=out)
         for slot in chunk.slots[1:]:
-            torch.maximum(out[: len(slot)], self._picked(personas, slot), out=out[: len(slot)])
+            part = out[: slot.shape[0]]
+            torch.maximum(part, self._picked(personas, slot), out=part)
 
     def _soft_maximum(self, chunk: Chunk, powers: Tensor, out: Tensor) -> None:
         torch.index_select(powers, 0, chunk.slots[0], out=out)
@@ -175,7 +176,7 @@ class FirstPass:
             torch.logaddexp(out[: len(slot)], self._picked(personas, slot), out=out[: len(slot)])
 
     def _picked(self, personas: Tensor, slot: Tensor) -> Tensor:
-        into = self._slot[: len(slot) * personas.shape[1]].view(len(slot), -1)
+        into = self._slot[: slot.shape[0] * personas.shape[1]].view(slot.shape[0], -1)
         return torch.index_select(personas, 0, slot, out=into)
 
 

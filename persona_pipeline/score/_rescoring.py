@@ -11,34 +11,34 @@ from persona_pipeline.score.shelf import Ranked, Shelf
 
 DIGITS = 9  # rounded to where float64 summation order cannot reach, so that equal scores are equal whatever the block
 _LEVEL = 1e-12  # personas of one item no further apart than this are level, and the first of them wins
-_ROWS_BYTES = 4 * 2**20  # most vectors copied at once: they stay in cache
-_WIDTH = 256  # personas of one user copied at once
+_COPIED_BYTES = 2 * 2**20  # most vectors copied at once: four users' of a hundred stay in cache
 
 
-def dots(vectors: Tensor, rows: Tensor, users: Tensor, owners: Tensor, copied_bytes: int) -> Tensor:
+def dots(vectors: Tensor, rows: Tensor, users: Tensor, owners: np.ndarray, copied_bytes: int) -> Tensor:
     """(n,) float64 u . p of pairs of a row of `vectors` (personas, d) float32 and of `users` (users, d) float64.
 
-    `rows`, `owners` (n,); owners ascending, which makes it one small matrix product per user. At most about `copied_bytes`
-    of vectors are copied at once.
+    `rows`, `owners` (n,), owners ascending: a user's vectors lie together, and one small product has them all. At most
+    about `copied_bytes` of vectors are copied at once, into memory that is used again.
     """
-    found = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
-    counts = torch.bincount(owners, minlength=len(users))
-    place = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[owners]
-    d = vectors.shape[1]
-    for first in range(0, int(counts.max()) if len(rows) else 0, _WIDTH):
-        here = (place >= first) & (place < first + _WIDTH)
-        who, owner = torch.unique(owners[here], return_inverse=True)
-        width = int(min(_WIDTH, int(counts.max()) - first))
-        table = torch.zeros(len(who), width, dtype=torch.int64, device=rows.device)
-        column = place[here] - first
-        table[owner, column] = rows[here]
-        values = torch.empty(len(who), width, dtype=torch.float64, device=rows.device)
-        step = max(1, min(copied_bytes, _ROWS_BYTES) // (12 * width * d))
-        for start in range(0, len(who), step):
-            part = slice(start, start + step)
-            picked = vectors.index_select(0, table[part].reshape(-1)).view(-1, width, d).double()
-            torch.bmm(picked, users[who[part], :, None], out=values[part, :, None])
-        found[here] = values[owner, column]
+    n, d = len(rows), vectors.shape[1]
+    step = max(1, min(copied_bytes, _COPIED_BYTES) // (12 * d))
+    found = torch.empty(n, dtype=torch.float64, device=rows.device)
+    single = torch.empty(min(step, n), d, device=rows.device)
+    double = torch.empty(min(step, n), d, dtype=torch.float64, device=rows.device)
+    cuts = np.union1d(np.flatnonzero(np.diff(owners)) + 1, np.arange(0, n + step, step).clip(max=n)).tolist()
+    place = 0
+    for start in range(0, n, step):
+        many = min(step, n - start)
+        torch.index_select(vectors, 0, rows[start : start + many], out=single[:many])
+        double[:many].copy_(single[:many])
+        if vectors.is_cuda:
+            theirs = torch.from_numpy(owners[start : start + many]).to(rows.device)
+            torch.linalg.vecdot(double[:many], users[theirs], out=found[start : start + many])
+            continue
+        while cuts[place] < start + many:
+            low, high = cuts[place], cuts[place + 1]
+            torch.mv(double[low - start : high - start], users[owners[low]], out=found[low:high])
+            place += 1
     return found
 
 

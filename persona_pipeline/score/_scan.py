@@ -12,10 +12,9 @@ from persona_pipeline.score._first_pass import CHUNK, Block, FirstPass, error_bo
 from persona_pipeline.score._rescoring import DIGITS, Pairs, dots, merge
 from persona_pipeline.score.shelf import Ranked, Shelf
 
-_MOST_USERS, _FEW_USERS = (
-    512,
-    128,
-)  # of a tile: more are multiplied no faster, fewer are slower than one more block of items
+_MOST_USERS = 512  # of a tile: more are multiplied no faster
+_ALIGNED = 16  # a tile that is no multiple of this is multiplied more slowly
+_PAIR_BYTES = 64  # of an item and a user, while they are put in order
 _LEVEL = 2 * 10.0**-DIGITS  # two scores this close may be rounded to the same number
 _GROUPS = 8  # times k: of so many groups of items, the k-th best of their best is close to the k-th best item
 
@@ -120,17 +119,19 @@ def _spans(costs: np.ndarray, budget: int, most: int) -> Iterator[tuple[int, int
 
 
 def _plan(request: Request, block_bytes: int) -> tuple[int, list[tuple[int, int]]]:
-    """Users of a tile, and the blocks of items: half the memory is for scores, a quarter for pairs that stay open."""
+    """Users of a tile, and the blocks of items: five eighths of the memory are for scores."""
     shelf, d = request.shelf, request.users.shape[1]
-    slots = shelf.slots.shape[1]
-    chunk = min(CHUNK, len(shelf.item_ids))
-    each = 32 * d + 8 * chunk * (slots + 1)  # bytes of a user whatever the block: three copies, and a chunk's scores
-    # Bytes of an item and user: its score and whether it stays, the best of groups, and for the maximum its personas' scores.
-    costs = 16 + 4 * shelf.filled.sum(1) * (_temperature(shelf) is None)
-    half = block_bytes // 2
-    tile = min(_MOST_USERS, max(half // (each + int(costs.sum())), _FEW_USERS))
-    tile = max(1, min(tile, len(request.users), half // (each + int(costs.max(initial=0)))))
-    return tile, list(_spans(costs, max(half // tile - each, 0), len(costs)))
+    groups = min(_GROUPS * request.k, len(shelf.item_ids))
+    chunk = min(CHUNK, len(shelf.item_ids)) * (1 if _temperature(shelf) is None else shelf.slots.shape[1] + 1)
+    # Bytes of a user whatever the block: copies, the best of groups, and what a chunk's scores go through.
+    each = 32 * d + 8 * groups + 4 * chunk
+    # Bytes of an item and user: its score, whether it stays, and for the maximum its personas' scores.
+    costs = 5 + 4 * shelf.filled.sum(1) * (_temperature(shelf) is None)
+    budget = block_bytes // 8 * 5
+    tile = min(_MOST_USERS, len(request.users), budget // (each + int(costs.max(initial=0))))
+    if tile > _ALIGNED:
+        tile -= tile % _ALIGNED
+    return max(1, tile), list(_spans(costs, budget // max(1, tile) - each, len(costs)))
 
 
 def _tile(
@@ -157,11 +158,7 @@ def _tile(
     )
     # Rounded down; above -inf, which is where what is left out lies.
     bar = torch.nextafter((least - _LEVEL).float(), torch.tensor(-torch.inf)).clamp(min=torch.finfo().min)
-    open_ = scores >= bar
-    counts = open_.sum(0, dtype=torch.int32).cpu().numpy()
-    for low, high in _groups(counts, request, block_bytes):
-        pairs = open_[:, low:high].nonzero()
-        rows, owners = pairs[pairs[:, 1].argsort(stable=True)].unbind(1)
+    for low, high, rows, owners in _pairs(scores >= bar, request, block_bytes):
         near = block.filled[rows]
         if first_pass.temperature is None:
             similar = first_pass.of_items(rows, owners + low, tile)
@@ -177,17 +174,34 @@ def _tile(
         )
 
 
+def _pairs(chosen: Tensor, request: Request, block_bytes: int) -> Iterator[tuple[int, int, Tensor, Tensor]]:
+    """Rows and users of what is chosen, (items, users) bool, by user: from user `low` to `high`, counted from `low`."""
+    if int(chosen.count_nonzero()) <= block_bytes // 8 // _PAIR_BYTES:
+        pairs = chosen.nonzero()
+        rows, owners = pairs[pairs[:, 1].argsort(stable=True)].unbind(1)
+        counts = owners.bincount(minlength=chosen.shape[1]).cpu().numpy()
+        ends = np.concatenate([[0], counts.cumsum()])
+        for low, high in _groups(counts, request, block_bytes):
+            yield low, high, rows[ends[low] : ends[high]], owners[ends[low] : ends[high]] - low
+        return
+    for low, high in _groups(chosen.sum(0).cpu().numpy(), request, block_bytes):
+        pairs = chosen[:, low:high].nonzero()
+        rows, owners = pairs[pairs[:, 1].argsort(stable=True)].unbind(1)
+        yield low, high, rows, owners
+
+
 def _left_out(request: Request, block: Block) -> np.ndarray:
     """(n,) places in the scores, items by users, of what a user has seen or is not among the candidates."""
-    tile, places = len(request.users), []
-    for user, (seen, only) in enumerate(zip(request.seen, request.candidates, strict=True)):
-        items = seen - block.start
-        rows = block.place[items[(items >= 0) & (items < len(block.items))]]
+    tile, (start, n) = len(request.users), (block.start, len(block.items))
+    owners = np.repeat(np.arange(tile), [len(seen) for seen in request.seen])
+    items = np.concatenate(request.seen).astype(np.int64) - start
+    here = (items >= 0) & (items < n)
+    places = [block.place[items[here]] * tile + owners[here]]
+    for user, only in enumerate(request.candidates):
         if only is not None:
             others = np.ones(len(request.shelf.item_ids), bool)
             others[only] = False
-            rows = np.concatenate([rows, block.place[others[block.start : block.start + len(block.items)]]])
-        places.append(rows * tile + user)
+            places.append(block.place[others[start : start + n]] * tile + user)
     return np.concatenate(places)
 
 
@@ -202,9 +216,9 @@ def _kth_at_least(scores: Tensor, k: int) -> Tensor:
 
 
 def _groups(counts: np.ndarray, request: Request, block_bytes: int) -> Iterator[tuple[int, int]]:
-    """Users so many that tables as wide as the largest of their counts fit in a quarter of the memory, or one."""
+    """Users so many that tables as wide as the largest of their counts fit in an eighth of the memory, or one."""
     slots = request.shelf.slots.shape[1]
-    cells = max(1, block_bytes // 4 // (32 * slots + 256))
+    cells = max(1, block_bytes // 8 // (32 * slots + 256))
     start = 0
     while start < len(counts):
         widest = request.k + np.maximum.accumulate(counts[start:])
@@ -225,7 +239,6 @@ def _rescore(
     """Merge pairs (owners, items, near) into what was found, by float64 scores of the near personas, `rows` of `vectors`."""
     owners, items, near = pairs
     pair, slot = near.nonzero()
-    of_user = torch.from_numpy(owners[pair]).to(users.device)
     similarities = np.full(near.shape, -np.inf)
-    similarities[pair, slot] = dots(vectors, rows, users, of_user, block_bytes // 8).cpu().numpy()
+    similarities[pair, slot] = dots(vectors, rows, users, owners[pair], block_bytes // 16).cpu().numpy()
     merge(request.shelf, found, Pairs(owners, items, similarities), request.prior, request.scales)
