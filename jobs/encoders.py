@@ -55,8 +55,10 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
     settled = settle(stands.row, reason, data, interactions, base_model, night.config.encoders)
     digest = reviews_digest(night.warehouse)
     from persona_pipeline.encoder.fitting import fit_encoder
+    from persona_pipeline.encoder.night_prior import night_prior
 
-    encoder, metrics = fit_encoder(encoder_id, base_model, data, interactions, digest, settled.config)
+    prior = night_prior(night.warehouse, interactions, night.config, settled.config)
+    encoder, metrics = fit_encoder(encoder_id, base_model, data, prior, digest, settled.config)
     artefact = ARTEFACTS / encoder_id
     encoder.save(night.warehouse.root / artefact)
     row = {

@@ -216,6 +216,10 @@ class EncodersConfig(_Stage):
         0.0, ge=0, description="weight of the prior, whose largest value is about one, in units of the temperature"
     )
     prior_neighbours: int = Field(200, ge=1, description="items a prior keeps beside each")
+    prior_engine: Literal["memory", "spark"] = Field(
+        "memory",
+        description="where a night computes prox_knn: in this process, or by Spark where pairs of items outgrow it",
+    )
     retrain_every_days: int = Field(7, ge=1, description="the served encoder is kept until it is this old")
     gate_margin: float = Field(
         0.005, ge=0, description="a new encoder replaces the served one unless NDCG@10 may be lower by more than this"

@@ -22,6 +22,7 @@ OTHER: dict[str, dict[str, Any]] = {
         "aggregation": "max", "popularity_weight": 0.0, "popularity_support": 2.5, "retrain_every_days": 1,
         "seed": 7, "age_half_life_days": 0.0,
         "persona_weight": 1.0, "heads": 1, "prior": "ease", "prior_weight": 2.0, "prior_neighbours": 50, "gate_margin": 0.01,
+        "prior_engine": "spark",
     },
     "user_item_topk": {"k": 5, "exclude_reviewed": False, "user_buckets": 2, "block_bytes": 2**24},
     "report": {"users": 3},

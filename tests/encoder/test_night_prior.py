@@ -1,0 +1,42 @@
+"""Which engine a night's prior is computed by."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import put, reviews
+from pyspark.sql import DataFrame, SparkSession
+
+from persona_pipeline.config import EncodersConfig, PipelineConfig
+from persona_pipeline.encoder import prior_spark as module
+from persona_pipeline.encoder.night_prior import night_prior
+from persona_pipeline.encoder.prior import Prior, liked_interactions
+from persona_pipeline.encoder.prior_spark import spark_prior
+from persona_pipeline.warehouse import Warehouse
+
+CONFIG = PipelineConfig()
+
+
+@pytest.mark.parametrize(
+    ("prior", "engine", "by_spark"),
+    [("prox_knn", "memory", False), ("ease", "spark", False), ("none", "spark", False), ("prox_knn", "spark", True)],
+)
+def test_the_engine_named_is_the_one_that_computes(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prior: str, engine: str, by_spark: bool
+) -> None:
+    asked: list[EncodersConfig] = []
+
+    def counted(reviews: DataFrame, min_liked_rating: float, config: EncodersConfig) -> Prior:
+        asked.append(config)
+        return spark_prior(reviews, min_liked_rating, config)
+
+    monkeypatch.setattr(module, "spark_prior", counted)
+    warehouse = Warehouse(tmp_path)
+    put(warehouse, "reviews", reviews())
+    settings = EncodersConfig.model_validate({"prior": prior, "prior_engine": engine})
+    interactions = liked_interactions(warehouse, CONFIG.training_pairs.min_liked_rating)
+    found = night_prior(warehouse, interactions, CONFIG, settings)
+    assert bool(asked) is by_spark
+    expected = Prior.fit(interactions, settings)
+    assert found.item_ids.tolist() == expected.item_ids.tolist()
+    np.testing.assert_allclose(found.similarities.toarray(), expected.similarities.toarray(), atol=1e-9)
