@@ -81,6 +81,8 @@ def top_items(
     block_bytes: int,
     prior: csr_array,
     scales: np.ndarray | None = None,
+    candidates: list[np.ndarray | None] | None = None,
+    offered: np.ndarray | None = None,
 ) -> Ranked:
     """Exact top-k.
 
@@ -92,12 +94,24 @@ def top_items(
         block_bytes: bound on the scores held at once.
         prior: (users, items) what the collaborative prior adds to each score; nothing where no entry is stored.
         scales: (users,) what the shelf's popularity is times for each user; None for one.
+        candidates: for each user the indices of the only items to rank, in any order; None, for all or for one user, is
+            every item.
+        offered: (items,) bool, items that may be recommended at all; None is every item.
     """
     scales = np.ones(len(users)) if scales is None else scales
     per_user = 4 * shelf.slots.size
     step = max(1, block_bytes // max(per_user, 1))
     blocks = [
-        _top_block(shelf, users[part], seen[part], k, prior[part], scales[part])
+        _top_block(
+            shelf,
+            users[part],
+            seen[part],
+            k,
+            prior[part],
+            scales[part],
+            candidates[part] if candidates is not None else [],
+            offered,
+        )
         for part in (slice(start, start + step) for start in range(0, len(users), step))
     ]
     fields = ("items", "personas", "best", "others", "prior", "scores")
@@ -131,7 +145,14 @@ def exact_scores(
 
 
 def _top_block(
-    shelf: Shelf, users: np.ndarray, seen: list[np.ndarray], k: int, prior: csr_array, scales: np.ndarray
+    shelf: Shelf,
+    users: np.ndarray,
+    seen: list[np.ndarray],
+    k: int,
+    prior: csr_array,
+    scales: np.ndarray,
+    candidates: list[np.ndarray | None],
+    offered: np.ndarray | None,
 ) -> Ranked:
     import torch
 
@@ -144,6 +165,13 @@ def _top_block(
     owners = np.repeat(np.arange(len(users)), [len(s) for s in seen])
     if len(owners):
         rough[torch.from_numpy(owners), torch.from_numpy(np.concatenate(seen).astype(np.int64))] = -torch.inf
+    for user, only in enumerate(candidates):
+        if only is not None:
+            others = np.ones(rough.shape[1], bool)
+            others[only] = False
+            rough[user, torch.from_numpy(others)] = -torch.inf
+    if offered is not None:
+        rough[:, torch.from_numpy(~offered)] = -torch.inf
     finalists = _finalists(rough, min(k, rough.shape[1]))
     exact = exact_scores(shelf, users, finalists, prior, scales)
     allowed = torch.gather(rough, 1, torch.from_numpy(finalists)).numpy() > -np.inf

@@ -203,6 +203,34 @@ def test_the_prior_lifts_what_the_personas_leave_level() -> None:
     assert found.scores.tolist() == [[1.5, 1.25, 1], [1, 1, 1]]
 
 
+def test_only_candidates_that_are_offered_and_unseen() -> None:
+    case = make_case("random", 8, 4, 40, 40, "softmax", prior_scale=20.0)
+    offered = np.arange(40) % 3 > 0
+    candidates = [np.array([5, 4, 3, 2, 2]), None, np.array([], int), np.arange(40)]
+    found = top_items(
+        case.shelf, case.users, case.seen, 40, NO_BOUND, case.prior, candidates=candidates, offered=offered
+    )
+    only = [set(range(40)) if c is None else set(c.tolist()) for c in candidates]
+    unseen = [(only[user] & set(np.flatnonzero(offered).tolist())) - set(case.seen[user].tolist()) for user in range(4)]
+    assert unseen[2] == set()
+    everything, _ = brute_force(case)
+    assert listed(found.items, found.items) == [
+        [item for item in everything[user] if item in unseen[user]] for user in range(4)
+    ]
+    assert any(len(left) < len(all_of) for left, all_of in zip(unseen, everything, strict=True))
+
+
+@pytest.mark.parametrize("block_bytes", [1, NO_BOUND])
+def test_candidates_stay_with_their_user_whatever_the_blocks(block_bytes: int) -> None:
+    case = make_case("tied", 9, 3, 30, 4, "max")
+    nothing_seen = replace(case, seen=[np.array([], int)] * 3)
+    candidates = [np.array([7]), np.array([29, 11]), None]
+    found = top_items(case.shelf, case.users, nothing_seen.seen, 4, block_bytes, case.prior, candidates=candidates)
+    assert set(found.items[0].tolist()) == {7, -1}
+    assert set(found.items[1].tolist()) == {11, 29, -1}
+    assert found.items[2].tolist() == brute_force(nothing_seen)[0][2]
+
+
 def test_shelf_pads_ragged_personas() -> None:
     vectors = np.eye(4, dtype=np.float32)
     shelf = Shelf.build(
