@@ -51,6 +51,24 @@ class ReviewsConfig(_Stage):
     )
 
 
+class CandidatesConfig(_Stage):
+    """Lists of another recommender, to be reranked."""
+
+    file: str = Field(
+        "",
+        description="Parquet, JSON lines or CSV with user_id, item_id and score or rank, or a folder of one of them; empty: none",
+    )
+    max_rejected_share: float = Field(
+        0.05, ge=0, le=1, description="the task fails when a larger share of the rows is refused"
+    )
+    max_unknown_share: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="the task fails when a larger share of the rows names a user or an item the night lacks",
+    )
+
+
 class ItemReviewsConfig(_Stage):
     """Choosing each item's evidence."""
 
@@ -247,6 +265,7 @@ class PipelineConfig(_Stage):
 
     spark: SparkConfig = SparkConfig()
     reviews: ReviewsConfig = ReviewsConfig()
+    candidates: CandidatesConfig = CandidatesConfig()
     item_reviews: ItemReviewsConfig = ItemReviewsConfig()
     user_histories: UserHistoriesConfig = UserHistoriesConfig()
     extraction: ExtractionConfig = ExtractionConfig()
@@ -323,21 +342,22 @@ def _read(text: str, shown: str) -> dict[str, Any]:
 
 def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
     """What a file names is beside it, wherever a task runs: relative paths become absolute."""
-    reviews = values.get("reviews")
-    if isinstance(reviews, Mapping) and reviews.get("withheld"):
-        withheld = str((file.parent / str(reviews["withheld"])).resolve())
-        values = {**values, "reviews": {**reviews, "withheld": withheld}}
+    for stage, key in (("reviews", "withheld"), ("candidates", "file")):
+        settings = values.get(stage)
+        if isinstance(settings, Mapping) and settings.get(key):
+            there = str((file.parent / str(settings[key])).resolve())
+            values = {**values, stage: {**settings, key: there}}
     extraction = values.get("extraction")
     llm = extraction.get("llm") if isinstance(extraction, Mapping) else None
     if not isinstance(extraction, Mapping) or not isinstance(llm, Mapping):
         return values
-    there = {
+    folders = {
         key: (file.parent / str(llm[key])).resolve()
         for key in ("model", "tokenizer", "prompts", "ledger")
         if llm.get(key)
     }
     # A model may be a name as well as a folder; the ledger need not exist yet.
-    found = {key: str(path) for key, path in there.items() if key in ("prompts", "ledger") or path.is_dir()}
+    found = {key: str(path) for key, path in folders.items() if key in ("prompts", "ledger") or path.is_dir()}
     return {**values, "extraction": {**extraction, "llm": {**llm, **found}}}
 
 

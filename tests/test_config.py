@@ -11,6 +11,7 @@ from persona_pipeline.errors import ConfigError
 # For every stage but spark, one setting of each field that differs from its default.
 OTHER: dict[str, dict[str, Any]] = {
     "reviews": {"max_rejected_share": 0.1, "max_characters": 4000, "withheld": "test.parquet"},
+    "candidates": {"file": "lists.parquet", "max_rejected_share": 0.1, "max_unknown_share": 0.5},
     "item_reviews": {"max_reviews": 30},
     "user_histories": {"length": 10},
     "extraction": {"extractor": "vllm", "max_personas": 5, "reviews_per_persona": 2, "match_threshold": 0.7,
@@ -161,9 +162,11 @@ def test_folders_a_file_names_are_beside_it(tmp_path: Path) -> None:
     assert (found.prompts, found.ledger) == (str(tmp_path / "prompts"), "/elsewhere")
 
 
-def test_a_file_of_withheld_reviews_is_beside_the_configuration(tmp_path: Path) -> None:
-    assert load_config(write(tmp_path, "reviews: {withheld: test.parquet}\n")).reviews.withheld == str(
-        tmp_path / "test.parquet"
+def test_files_of_withheld_reviews_and_of_candidates_are_beside_the_configuration(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "reviews: {withheld: test.parquet}\ncandidates: {file: lists}\n"))
+    assert (config.reviews.withheld, config.candidates.file) == (
+        str(tmp_path / "test.parquet"),
+        str(tmp_path / "lists"),
     )
 
 
