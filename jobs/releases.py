@@ -27,6 +27,7 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     parameters = {
         "as_of": night.as_of.isoformat(),
         "k": config.user_item_topk.k,
+        "only_candidates": config.user_item_topk.candidates == "only",
         "exclude_reviewed": config.user_item_topk.exclude_reviewed,
         "max_personas": config.extraction.max_personas,
         "max_reviews": config.item_reviews.max_reviews,

@@ -61,6 +61,9 @@ class CandidatesConfig(_Stage):
     max_rejected_share: float = Field(
         0.05, ge=0, le=1, description="the task fails when a larger share of the rows is refused"
     )
+    blind: bool = Field(
+        False, description="the lists were made without any interaction that a backtest withholds; it refuses others"
+    )
     max_unknown_share: float = Field(
         0.2,
         ge=0,
@@ -256,6 +259,9 @@ class UserItemTopkConfig(_Stage):
 
     k: int = Field(20, ge=1, description="recommendations per user")
     exclude_reviewed: bool = Field(True, description="leave out items the user has reviewed")
+    candidates: Literal["none", "only"] = Field(
+        "none", description="only: a user with rows in the table candidates is recommended those items alone, reranked"
+    )
     user_buckets: int = Field(8, ge=1, description="partitions of the table: crc32(user_id) modulo this")
     max_changed_share: float = Field(
         0.25,

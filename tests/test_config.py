@@ -11,7 +11,7 @@ from persona_pipeline.errors import ConfigError
 # For every stage but spark, one setting of each field that differs from its default.
 OTHER: dict[str, dict[str, Any]] = {
     "reviews": {"max_rejected_share": 0.1, "max_characters": 4000, "withheld": "test.parquet"},
-    "candidates": {"file": "lists.parquet", "max_rejected_share": 0.1, "max_unknown_share": 0.5},
+    "candidates": {"file": "lists.parquet", "max_rejected_share": 0.1, "max_unknown_share": 0.5, "blind": True},
     "item_reviews": {"max_reviews": 30},
     "user_histories": {"length": 10},
     "extraction": {"extractor": "vllm", "max_personas": 5, "reviews_per_persona": 2, "match_threshold": 0.7,
@@ -25,7 +25,8 @@ OTHER: dict[str, dict[str, Any]] = {
         "persona_weight": 1.0, "heads": 1, "prior": "ease", "prior_weight": 2.0, "prior_neighbours": 50, "gate_margin": 0.01,
         "prior_engine": "spark",
     },
-    "user_item_topk": {"k": 5, "exclude_reviewed": False, "user_buckets": 2, "block_bytes": 2**24, "max_changed_share": 0.5},
+    "user_item_topk": {"k": 5, "exclude_reviewed": False, "candidates": "only", "user_buckets": 2,
+                       "block_bytes": 2**24, "max_changed_share": 0.5},
     "report": {"users": 3},
 }  # fmt: skip
 SETTINGS = [(stage, key) for stage, settings in OTHER.items() for key in settings]

@@ -39,7 +39,7 @@ STAGES = (
     Stage("encoders", ("training_pairs",), ("encoders",)),
     Stage("persona_vectors", ("item_personas",), ("persona_vectors",), "encoded", "vectors", "vectors"),
     Stage("user_vectors", ("user_histories",), ("user_vectors",), "encoded", "vectors", "vectors"),
-    Stage("user_item_topk", ("user_vectors", "persona_vectors"), ("user_item_topk",)),
+    Stage("user_item_topk", ("user_vectors", "persona_vectors", "candidates"), ("user_item_topk",)),
     Stage("default_topk", ("items", "item_personas"), ("default_topk",)),
     Stage("releases", ("user_item_topk", "default_topk"), ()),
 )
