@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.runner import Night, run
+from persona_pipeline.errors import ConfigError
 from persona_pipeline.sources.candidate_files import check_candidates
 
 TABLES = ("candidates", "rejected_candidates")
@@ -13,6 +14,8 @@ TABLES = ("candidates", "rejected_candidates")
 def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Read, set aside what cannot be used, write; fail when that is too much."""
     config = night.config.candidates
+    if not config.file and night.config.user_item_topk.candidates == "only":
+        raise ConfigError("user_item_topk.candidates: only reranks the lists of candidates.file, which names none")
     if not config.file and not any(night.warehouse.dataset(table).count_rows() for table in _made(night)):
         return {"lines": 0}
     files = check_candidates(Path(config.file)) if config.file else None

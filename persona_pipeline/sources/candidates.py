@@ -136,7 +136,7 @@ def require_usable(parsed: Parsed, config: CandidatesConfig) -> None:
 
 
 def _texts(columns: tuple[str, ...]) -> str:
-    return ", ".join(f"`{name}` string" for name in (*columns, "_corrupt"))
+    return ", ".join(f"`{name.replace('`', '``')}` string" for name in (*columns, "_corrupt"))
 
 
 def _given(name: str) -> Column:

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from persona_pipeline import spark as spark_module
 from persona_pipeline.config import CandidatesConfig
-from persona_pipeline.errors import SourceError
+from persona_pipeline.errors import ConfigError, SourceError
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.candidates import Parsed, parse_candidates, read_candidates, require_usable
 from persona_pipeline.warehouse import Warehouse
@@ -134,6 +134,8 @@ def test_the_job_follows_the_configuration(
         patched.setattr(spark_module, "session", lambda *_: pytest.fail("Spark started for nothing"))
         assert night("report: {users: 3}\n")["lines"] == 0
     assert not warehouse.exists("candidates")
+    with pytest.raises(ConfigError, match=r"candidates: only reranks the lists of candidates\.file, which names none"):
+        night("user_item_topk: {candidates: only}\n")
 
     (tmp_path / "lists.csv").write_text("user_id,item_id,score\nana,capo,1\nana,picks,2\neve,capo,1\nben,capo,high\n")
     lenient = "candidates: {file: lists.csv, max_rejected_share: 0.5, max_unknown_share: 0.5}\n"
