@@ -9,9 +9,17 @@ WITH by_user AS (
 ), reviewed AS (
     SELECT user_id, count(DISTINCT item_id) * $exclude_reviewed::INTEGER AS items
     FROM reviews SEMI JOIN persona_vectors USING (item_id) GROUP BY user_id
+), candidate AS (
+    SELECT user_id, item_id FROM candidates WHERE $only_candidates::BOOLEAN
+), usable AS (
+    SELECT candidate.user_id, count(*) AS candidates
+    FROM (candidate SEMI JOIN persona_vectors USING (item_id))
+    LEFT JOIN (SELECT user_id, item_id, true AS met FROM reviews WHERE $exclude_reviewed::BOOLEAN) AS r USING (user_id, item_id)
+    WHERE met IS NULL GROUP BY candidate.user_id
 ), lengths AS (
-    SELECT len(ranks) AS found, least($k, (SELECT count(DISTINCT item_id) FROM persona_vectors) - coalesce(items, 0)) AS wanted
-    FROM by_user LEFT JOIN reviewed USING (user_id)
+    SELECT len(ranks) AS found,
+        least($k, coalesce(candidates, (SELECT count(DISTINCT item_id) FROM persona_vectors) - coalesce(items, 0))) AS wanted
+    FROM by_user LEFT JOIN reviewed USING (user_id) LEFT JOIN usable USING (user_id)
 ), mine AS (
     SELECT user_id, list(item_id) AS items FROM user_item_topk GROUP BY user_id
 ), parents AS (
@@ -33,6 +41,8 @@ SELECT
     (SELECT count(*) FROM by_user WHERE scores <> list_reverse_sort(scores)) AS scores_rising,
     (SELECT sum(repeated) FROM by_user) AS repeated_items,
     (SELECT count(*) FILTER (found < wanted) / greatest(count(*), 1) FROM lengths) AS short_lists,
+    (SELECT count(*) FROM user_item_topk SEMI JOIN candidate USING (user_id) ANTI JOIN candidate USING (user_id, item_id))
+        AS outside_candidates,
     (SELECT count(*) FROM user_item_topk SEMI JOIN reviews USING (user_id, item_id)) * $exclude_reviewed::INTEGER AS already_reviewed,
     (SELECT count(*) FROM user_item_topk
         WHERE abs(score - list_sum(list_transform(contributions, lambda c: c.share))) > 1e-8) AS contributions_off,

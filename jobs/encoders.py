@@ -1,6 +1,8 @@
 """`training_pairs` to `encoders`: train when the policy says so, with new settings if they pass the gate; else keep."""
 
 import argparse
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +55,11 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
             "beside other liked ones; look at the tables user_histories and item_personas"
         )
     settled = settle(stands.row, reason, data, interactions, base_model, night.config.encoders)
-    digest = reviews_digest(night.warehouse)
     from persona_pipeline.encoder.fitting import fit_encoder
+    from persona_pipeline.encoder.night_prior import night_prior
 
-    encoder, metrics = fit_encoder(encoder_id, base_model, data, interactions, digest, settled.config)
+    prior = night_prior(night.warehouse, interactions, night.config, settled.config)
+    encoder, metrics = fit_encoder(encoder_id, base_model, data, prior, reviews_digest(night.warehouse), settled.config)
     artefact = ARTEFACTS / encoder_id
     encoder.save(night.warehouse.root / artefact)
     row = {
@@ -78,16 +81,18 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
     return {"trained": True, "encoder_id": encoder_id, **found, "written": written}
 
 
-def _data(night: Night, base_model: str) -> tuple[retraining.TrainingData, Interactions]:
+def _data(night: Night, base_model: str) -> tuple[retraining.TrainingData, Callable[[], Interactions]]:
     liked = night.config.training_pairs.min_liked_rating
-    return retraining.training_data(night.warehouse, base_model, liked), liked_interactions(night.warehouse, liked)
+    # All of them are read only where somebody asks: Spark reads the table itself.
+    interactions = cache(partial(liked_interactions, night.warehouse, liked))
+    return retraining.training_data(night.warehouse, base_model, liked), interactions
 
 
 def _tuned(night: Night, base_model: str, held_out: Path) -> dict[str, Any]:
     from persona_pipeline.tuning import tuned_settings
 
     data, interactions = _data(night, base_model)
-    settings, trials = tuned_settings(data, interactions, pq.read_table(held_out), night.config.encoders)
+    settings, trials = tuned_settings(data, interactions(), pq.read_table(held_out), night.config.encoders)
     return {"settings": settings, "trials": [{**trial.settings, "ndcg@10": trial.ndcg} for trial in trials]}
 
 

@@ -51,6 +51,27 @@ class ReviewsConfig(_Stage):
     )
 
 
+class CandidatesConfig(_Stage):
+    """Lists of another recommender, to be reranked."""
+
+    file: str = Field(
+        "",
+        description="Parquet, JSON lines or CSV with user_id, item_id and score or rank, or a folder of one of them; empty: none",
+    )
+    max_rejected_share: float = Field(
+        0.05, ge=0, le=1, description="the task fails when a larger share of the rows is refused"
+    )
+    blind: bool = Field(
+        False, description="the lists were made without any interaction that a backtest withholds; it refuses others"
+    )
+    max_unknown_share: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="the task fails when a larger share of the rows names a user or an item the night lacks",
+    )
+
+
 class ItemReviewsConfig(_Stage):
     """Choosing each item's evidence."""
 
@@ -222,6 +243,10 @@ class EncodersConfig(_Stage):
         0.0, ge=0, description="weight of the prior, whose largest value is about one, in units of the temperature"
     )
     prior_neighbours: int = Field(200, ge=1, description="items a prior keeps beside each")
+    prior_engine: Literal["memory", "spark"] = Field(
+        "memory",
+        description="where a night computes prox_knn: in this process, or by Spark where pairs of items outgrow it",
+    )
     retrain_every_days: int = Field(7, ge=1, description="the served encoder is kept until it is this old")
     gate_margin: float = Field(
         0.005, ge=0, description="a new encoder replaces the served one unless NDCG@10 may be lower by more than this"
@@ -234,6 +259,9 @@ class UserItemTopkConfig(_Stage):
 
     k: int = Field(20, ge=1, description="recommendations per user")
     exclude_reviewed: bool = Field(True, description="leave out items the user has reviewed")
+    candidates: Literal["none", "only"] = Field(
+        "none", description="only: a user with rows in the table candidates is recommended those items alone, reranked"
+    )
     user_buckets: int = Field(8, ge=1, description="partitions of the table: crc32(user_id) modulo this")
     max_changed_share: float = Field(
         0.25,
@@ -286,6 +314,7 @@ class PipelineConfig(_Stage):
 
     spark: SparkConfig = SparkConfig()
     reviews: ReviewsConfig = ReviewsConfig()
+    candidates: CandidatesConfig = CandidatesConfig()
     item_reviews: ItemReviewsConfig = ItemReviewsConfig()
     user_histories: UserHistoriesConfig = UserHistoriesConfig()
     extraction: ExtractionConfig = ExtractionConfig()
@@ -363,21 +392,22 @@ def _read(text: str, shown: str) -> dict[str, Any]:
 
 def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
     """What a file names is beside it, wherever a task runs: relative paths become absolute."""
-    reviews = values.get("reviews")
-    if isinstance(reviews, Mapping) and reviews.get("withheld"):
-        withheld = str((file.parent / str(reviews["withheld"])).resolve())
-        values = {**values, "reviews": {**reviews, "withheld": withheld}}
+    for stage, key in (("reviews", "withheld"), ("candidates", "file")):
+        settings = values.get(stage)
+        if isinstance(settings, Mapping) and settings.get(key):
+            there = str((file.parent / str(settings[key])).resolve())
+            values = {**values, stage: {**settings, key: there}}
     extraction = values.get("extraction")
     llm = extraction.get("llm") if isinstance(extraction, Mapping) else None
     if not isinstance(extraction, Mapping) or not isinstance(llm, Mapping):
         return values
-    there = {
+    folders = {
         key: (file.parent / str(llm[key])).resolve()
         for key in ("model", "tokenizer", "prompts", "ledger")
         if llm.get(key)
     }
     # A model may be a name as well as a folder; the ledger need not exist yet.
-    found = {key: str(path) for key, path in there.items() if key in ("prompts", "ledger") or path.is_dir()}
+    found = {key: str(path) for key, path in folders.items() if key in ("prompts", "ledger") or path.is_dir()}
     return {**values, "extraction": {**extraction, "llm": {**llm, **found}}}
 
 

@@ -19,6 +19,7 @@ from persona_pipeline.progress import brief, events
 from persona_pipeline.publish.readers import show_top
 from persona_pipeline.publish.releases import read_released, served
 from persona_pipeline.sources.adapters import adapter
+from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, night_after_newest
 from persona_pipeline.warehouse import Warehouse
 
@@ -56,7 +57,9 @@ def run_night(request: Request, console: Console) -> None:
 
 def _params(request: Request, warehouse: Path) -> dict[str, Any]:
     """The DAG's parameters, everything checked that can be checked in a second."""
-    load_config(request.config)
+    candidates = load_config(request.config).candidates.file
+    if candidates:
+        check_candidates(Path(candidates))
     as_of = parse_as_of(request.as_of) if request.as_of else None
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
         raise PipelineError(

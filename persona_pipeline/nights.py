@@ -24,6 +24,7 @@ ORDER = (
     "reviews",
     "item_reviews",
     "user_histories",
+    "candidates",
     "review_aspects",
     "item_summaries",
     "item_personas",

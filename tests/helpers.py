@@ -109,6 +109,13 @@ def shop() -> dict[str, list[Row]]:
             {"source_file": "june.jsonl", "source_line": 11, "input": "reviews", "reason": "not_json", "detail": None,
              "text": '{"user": "eve", "item'},
         ],
+        "candidates": [
+            {"user_id": "ana", "item_id": item, "rank": rank, "score": 1.0 / rank}
+            for rank, item in enumerate(_LISTS["ana"], start=1)
+        ],
+        "rejected_candidates": [
+            {"source_file": "lists.csv", "source_line": 3, "reason": "not_csv", "detail": None, "text": "ana"},
+        ],
         "items": [
             {"item_id": item, "title": TITLES[item], "creator": None, "categories": ["Music"], "description": None,
              "has_metadata": True}

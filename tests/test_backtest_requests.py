@@ -56,6 +56,19 @@ def test_inputs_are_known_by_their_content(tmp_path: Path) -> None:
     assert Nights(other, CONSOLE).inputs != first.inputs
 
 
+def test_candidates_are_refused_unless_they_were_made_without_the_answers(tmp_path: Path) -> None:
+    (tmp_path / "lists.csv").write_text("user_id,item_id,rank\nu1,i1,1\n")
+    config = tmp_path / "mine.yaml"
+    config.write_text("candidates: {file: lists.csv}\n")
+    with pytest.raises(ConfigError, match=r"lists\.csv: a backtest cannot see .* candidates\.blind: true"):
+        Nights(request(tmp_path, config=str(config)), CONSOLE)
+    config.write_text("candidates: {file: lists.csv, blind: true}\n")
+    first = Nights(request(tmp_path, config=str(config)), CONSOLE)
+    assert first.inputs != Nights(request(tmp_path), CONSOLE).inputs
+    (tmp_path / "lists.csv").write_text("user_id,item_id,rank\nu1,i2,1\n")
+    assert Nights(request(tmp_path, config=str(config)), CONSOLE).inputs != first.inputs
+
+
 def test_every_night_shares_texts_and_answers_and_lists_reach_as_far_as_they_are_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from persona_pipeline.errors import ConfigError
 # For every stage but spark, one setting of each field that differs from its default.
 OTHER: dict[str, dict[str, Any]] = {
     "reviews": {"max_rejected_share": 0.1, "max_characters": 4000, "withheld": "test.parquet"},
+    "candidates": {"file": "lists.parquet", "max_rejected_share": 0.1, "max_unknown_share": 0.5, "blind": True},
     "item_reviews": {"max_reviews": 30},
     "user_histories": {"length": 10},
     "extraction": {"extractor": "vllm", "max_personas": 5, "reviews_per_persona": 2, "match_threshold": 0.7,
@@ -22,8 +23,10 @@ OTHER: dict[str, dict[str, Any]] = {
         "aggregation": "max", "popularity_weight": 0.0, "popularity_support": 2.5, "retrain_every_days": 1,
         "seed": 7, "age_half_life_days": 0.0,
         "persona_weight": 1.0, "heads": 1, "prior": "ease", "prior_weight": 2.0, "prior_neighbours": 50, "gate_margin": 0.01,
+        "prior_engine": "spark",
     },
-    "user_item_topk": {"k": 5, "exclude_reviewed": False, "user_buckets": 2, "block_bytes": 2**24, "max_changed_share": 0.5},
+    "user_item_topk": {"k": 5, "exclude_reviewed": False, "candidates": "only", "user_buckets": 2,
+                       "block_bytes": 2**24, "max_changed_share": 0.5},
     "releases": {"limits": {"replaced": 0.2}, "limits_after_change": {"score_shift": 9.0}, "keep": 3, "grace_hours": 0},
     "report": {"users": 3},
 }  # fmt: skip
@@ -161,9 +164,11 @@ def test_folders_a_file_names_are_beside_it(tmp_path: Path) -> None:
     assert (found.prompts, found.ledger) == (str(tmp_path / "prompts"), "/elsewhere")
 
 
-def test_a_file_of_withheld_reviews_is_beside_the_configuration(tmp_path: Path) -> None:
-    assert load_config(write(tmp_path, "reviews: {withheld: test.parquet}\n")).reviews.withheld == str(
-        tmp_path / "test.parquet"
+def test_files_of_withheld_reviews_and_of_candidates_are_beside_the_configuration(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "reviews: {withheld: test.parquet}\ncandidates: {file: lists}\n"))
+    assert (config.reviews.withheld, config.candidates.file) == (
+        str(tmp_path / "test.parquet"),
+        str(tmp_path / "lists"),
     )
 
 

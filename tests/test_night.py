@@ -35,7 +35,8 @@ END = datetime.fromtimestamp(WORLD.end_timestamp, UTC).date()
 FIRST, SECOND = END - timedelta(days=14), END - timedelta(days=11)
 CONFIG = """
 encoders: {steps: 5, batch_size: 64}
-user_item_topk: {k: 5, user_buckets: 2, max_changed_share: 1}
+candidates: {file: lists.csv, max_unknown_share: 1}
+user_item_topk: {k: 5, user_buckets: 2, max_changed_share: 1, candidates: only}
 spark: {driver_memory: 2g, shuffle_partitions: 2}
 """
 
@@ -45,6 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with input, configuration and the first night, run by Airflow as `make nightly` does."""
     home = tmp_path_factory.mktemp("night")
     write(generate(WORLD), home / "world")
+    (home / "lists.csv").write_text("user_id,item_id,rank\n" + "".join(lists(home / "world")))
     (home / "small.yaml").write_text(CONFIG)
     (home / "everybody.yaml").write_text(CONFIG.replace("max_changed_share: 1", "max_changed_share: 0"))
     command = [
@@ -57,6 +59,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "output.txt").write_text(done.stdout + done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
     return home
+
+
+def lists(world: Path) -> list[str]:
+    """Eight items of another recommender for every fifth user, as lines of CSV."""
+    names = [
+        sorted({json.loads(line)[key] for line in gzip.decompress((world / file).read_bytes()).splitlines()})
+        for file, key in (("reviews.jsonl.gz", "user_id"), ("items.jsonl.gz", "item_id"))
+    ]
+    users, items = names
+    return [
+        f"{user},{items[(n + 7 * place) % len(items)]},{place}\n"
+        for n, user in enumerate(users[::5])
+        for place in range(1, 9)
+    ]
 
 
 def again(
@@ -104,6 +120,17 @@ def test_three_engines_open_every_table_with_equal_counts(home: Path, spark: "Sp
             "spark": spark.read.format("delta").load(warehouse.path(table)).count(),
         }
         assert len(set(counts.values())) == 1, (table, counts)
+
+
+def test_users_with_lists_are_recommended_from_them_alone(home: Path) -> None:
+    warehouse = Warehouse(home / "warehouse")
+    listed = warehouse.read("candidates").to_pylist()
+    pairs, users = {(row["user_id"], row["item_id"]) for row in listed}, {row["user_id"] for row in listed}
+    rows = read_released(warehouse, "user_item_topk").to_pylist()
+    theirs = [row for row in rows if row["user_id"] in users]
+    assert len({row["user_id"] for row in theirs}) > 5
+    assert all((row["user_id"], row["item_id"]) in pairs for row in theirs)
+    assert {row["user_id"] for row in rows} > users
 
 
 def test_scores_explain_themselves(home: Path) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 import pyarrow as pa
 from rich.console import Console
 
-from persona_pipeline.config import load_config, write_config
+from persona_pipeline.config import CandidatesConfig, load_config, write_config
 from persona_pipeline.errors import ConfigError, PipelineError
 from persona_pipeline.evaluate.splits import leave_last_out, tuning_day, written_since
 from persona_pipeline.nights import Night, Summary
 from persona_pipeline.provenance import files_digest, night_code
 from persona_pipeline.sources.adapters import adapter
+from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, night_after_newest
 from persona_pipeline.terminal import counted
 from persona_pipeline.warehouse import Warehouse
@@ -84,7 +85,9 @@ class Nights:
         files = [found.path for found in check_files(request.reviews, "reviews", source)]
         if request.items:
             files += [found.path for found in check_files(request.items, "items", source)]
-        load_config(request.config, self._overrides())
+        config = load_config(request.config, self._overrides())
+        if config.candidates.file:
+            files += _blind(config.candidates)
         self.as_of = request.as_of or night_after_newest(request.reviews, source)
         if self.day and self.day >= self.as_of:
             raise ConfigError(
@@ -176,6 +179,17 @@ class Nights:
                 f"{link} is a table of its own; a backtest keeps it in {shared}. Choose another --warehouse"
             )
         link.symlink_to(shared)
+
+
+def _blind(config: CandidatesConfig) -> list[Path]:
+    """Files of candidates that cannot know the answers, as far as anybody says."""
+    if not config.blind:
+        raise ConfigError(
+            f"candidates.file: {config.file}: a backtest cannot see what these lists were made from, and one that knows what is "
+            "withheld, validation and test, would be scored by its own answers. Have them made without, and say so by "
+            "candidates.blind: true; or leave the file out"
+        )
+    return list(check_candidates(Path(config.file)).paths)
 
 
 def digest(*parts: str) -> str:

@@ -62,7 +62,7 @@ class Known:
 
     def encoder(self, config: EncodersConfig) -> Encoder:
         """What `encoders` would train from this."""
-        return fit_encoder("variant", self.base_model, self.data, self.liked, "", config)[0]
+        return fit_encoder("variant", self.base_model, self.data, Prior.fit(self.liked, config), "", config)[0]
 
 
 @dataclass(frozen=True)

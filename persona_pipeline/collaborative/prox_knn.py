@@ -29,7 +29,7 @@ def fit_prox_knn(interactions: Interactions, config: ProxKnnConfig) -> ItemItemM
     left out (beyond 50 places at the default half-life), so the cost is at most the sum of squared history lengths.
     """
     weights = interactions.age_weights(config.age_half_life_days)
-    nearby = _nearby(interactions, weights, config.distance_half_life).tocoo()
+    nearby = _nearby(interactions, weights, config).tocoo()
     rows, columns = nearby.coords
     length = np.sqrt(np.bincount(interactions.items, weights**2, minlength=len(interactions.item_ids)))
     nearby.data = nearby.data / (length[rows] * length[columns] + config.shrinkage)
@@ -37,16 +37,22 @@ def fit_prox_knn(interactions: Interactions, config: ProxKnnConfig) -> ItemItemM
     return ItemItemModel(csr_array(one_way + one_way.T))
 
 
-def _nearby(interactions: Interactions, weights: np.ndarray, half_life: float) -> csr_array:
+def reach(config: ProxKnnConfig) -> int:
+    """Places apart of the furthest pair that counts."""
+    return 1 + int(config.distance_half_life * np.log2(1 / _LEAST_WEIGHT))
+
+
+def _nearby(interactions: Interactions, weights: np.ndarray, config: ProxKnnConfig) -> csr_array:
     """Proximity of (earlier, later) items summed over users, (items, items)."""
     users, items = interactions.users, interactions.items
     shape = (len(interactions.item_ids), len(interactions.item_ids))
     summed = csr_array(shape, dtype=np.float64)
-    furthest = 1 + int(half_life * np.log2(1 / _LEAST_WEIGHT))
-    for distance in range(1, furthest + 1):
+    for distance in range(1, reach(config) + 1):
         same = users[:-distance] == users[distance:]
         if not same.any():  # no history is that long
             break
-        proximity = 0.5 ** ((distance - 1) / half_life) * (weights[:-distance] * weights[distance:])[same]
+        proximity = (
+            0.5 ** ((distance - 1) / config.distance_half_life) * (weights[:-distance] * weights[distance:])[same]
+        )
         summed += csr_array((proximity, (items[:-distance][same], items[distance:][same])), shape=shape)
     return summed

@@ -3,7 +3,6 @@
 import numpy as np
 import pyarrow as pa
 
-from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.head import Head
@@ -29,14 +28,13 @@ def fit_encoder(
     encoder_id: str,
     base_model: str,
     data: TrainingData,
-    interactions: Interactions,
+    prior: Prior,
     reviews_digest: str,
     config: EncodersConfig,
 ) -> tuple[Encoder, dict[str, float]]:
-    """The encoder and figures of its training. `interactions` are what the prior is fitted on."""
+    """The encoder and figures of its training."""
     head, _, metrics = fit_head(data, config)
     interaction_map, persona_map = head.interaction_map.detach().numpy(), head.persona_map.detach().numpy()
-    prior = Prior.fit(interactions, config)
     encoder = Encoder(
         encoder_id,
         base_model,

@@ -18,6 +18,9 @@ from persona_pipeline.collaborative.prox_knn import ProxKnnConfig, fit_prox_knn
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.warehouse import Warehouse
 
+DECIMALS = 12
+"""Similarities are rounded to these before the nearest are chosen, so that the order of summation breaks no ties."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prior:
@@ -42,12 +45,16 @@ class Prior:
             fitted = fit_prox_knn(interactions, ProxKnnConfig(age_half_life_days=age)).similarities
         else:
             fitted = fit_ease(interactions, EaseConfig(age_half_life_days=age)).similarities
-        kept = truncate(fitted, config.prior_neighbours)
-        kept.data = np.maximum(kept.data, 0.0)
-        kept.eliminate_zeros()
+        rounded = csr_array(fitted)
+        rounded.data = np.maximum(np.round(rounded.data, DECIMALS), 0.0)
+        return cls.scaled(interactions.item_ids, truncate(rounded, config.prior_neighbours))
+
+    @classmethod
+    def scaled(cls, item_ids: np.ndarray, kept: csr_array) -> "Prior":
+        """From the similarities kept, none below zero, in any unit."""
         largest = kept.max(axis=1).toarray().ravel()
         scale = float(largest[largest > 0].mean()) if (largest > 0).any() else 1.0
-        return cls(interactions.item_ids, csr_array(kept / scale))
+        return cls(item_ids, csr_array(kept / scale))
 
     @classmethod
     def none(cls) -> "Prior":

@@ -16,8 +16,8 @@ from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.text_embeddings import vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
-POLICY = frozenset({"retrain_every_days", "gate_margin"})
-"""Settings of `encoders` that say when an encoder is trained or kept, not what it becomes."""
+POLICY = frozenset({"retrain_every_days", "gate_margin", "prior_engine"})
+"""Settings of `encoders` that say when an encoder is trained or kept, or where, not what it becomes."""
 
 TRAINED_ON = ("training_pairs", "item_personas", "item_summaries", "item_reviews", "user_histories", "reviews")
 

@@ -22,8 +22,8 @@ NOT_LEARNED_FROM = {
     "llm_calls": "answers about each text on its own, shared with other warehouses on purpose; a night sees only those it asks for",
     "evaluation_metrics": "what this evaluation itself writes",
 }
-RECOMMENDING = ("user_item_topk",)
-"""Tables whose users and items are what is evaluated: a withheld item is just what they should name."""
+RECOMMENDING = ("user_item_topk", "candidates")
+"""Tables whose users and items are recommendations: a withheld item is just what they should name."""
 
 _ENCODED = ("persona_vectors", "user_vectors", "user_item_topk", "default_topk")
 

@@ -1,6 +1,6 @@
 """What a night does about its encoder: serve one that people ordered, or train, with the settings the gate lets through."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -120,7 +120,7 @@ def settle(
     row: Row | None,
     reason: str,
     data: TrainingData,
-    interactions: Interactions,
+    interactions: Callable[[], Interactions],
     base_model: str,
     config: EncodersConfig,
 ) -> Settled:
@@ -131,7 +131,7 @@ def settle(
     Args:
         row: the served encoder's, None on a first night.
         reason: why the night trains.
-        data, interactions: what it trains from; both sides are refitted on it.
+        data, interactions: what it trains from; both sides are refitted on it. Interactions are read where that happens.
     """
     if row is None:
         return Settled(config, "first", [reason])
@@ -148,7 +148,7 @@ def settle(
         return Settled(config, "promoted", [reason, "its settings are those served: there is nothing to compare"])
     from persona_pipeline.promotion.comparison import compare_settings
 
-    verdict = compare_settings(data, interactions, served, config, config.gate_margin).verdict
+    verdict = compare_settings(data, interactions(), served, config, config.gate_margin).verdict
     told = f"settings tried against those of encoder {row['encoder_id']}: " + ", ".join(
         f"{name} {value}" for name, value in changed.items()
     )

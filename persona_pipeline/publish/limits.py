@@ -22,6 +22,7 @@ def audit_parameters(
         "as_of": as_of.isoformat(),
         "k": config.user_item_topk.k,
         "exclude_reviewed": config.user_item_topk.exclude_reviewed,
+        "only_candidates": config.user_item_topk.candidates == "only",
         "max_personas": config.extraction.max_personas,
         "max_reviews": config.item_reviews.max_reviews,
         **{f"max_{name}": value for name, value in limits.model_dump().items()},

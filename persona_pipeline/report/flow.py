@@ -29,6 +29,7 @@ STAGES = (
     Stage("reviews", (), ("reviews", "items")),
     Stage("item_reviews", ("reviews", "items"), ("item_reviews",)),
     Stage("user_histories", ("reviews",), ("user_histories",)),
+    Stage("candidates", (), ("candidates",)),
     Stage("review_aspects", ("item_reviews", "user_histories"), ("review_aspects",), "extracted", "reviews", "reviews"),
     Stage("item_summaries", ("items", "item_reviews"), ("item_summaries",), "extracted", "items", "items"),
     Stage("item_personas", ("item_reviews", "item_summaries"), ("item_personas",), "extracted", "items", "items"),
@@ -38,7 +39,7 @@ STAGES = (
     Stage("encoders", ("training_pairs",), ("encoders",)),
     Stage("persona_vectors", ("item_personas",), ("persona_vectors",), "encoded", "vectors", "vectors"),
     Stage("user_vectors", ("user_histories",), ("user_vectors",), "encoded", "vectors", "vectors"),
-    Stage("user_item_topk", ("user_vectors", "persona_vectors"), ("user_item_topk",)),
+    Stage("user_item_topk", ("user_vectors", "persona_vectors", "candidates"), ("user_item_topk",)),
     Stage("default_topk", ("items", "item_personas"), ("default_topk",)),
     Stage("releases", ("user_item_topk", "default_topk"), ()),
 )
@@ -87,7 +88,7 @@ def _line(
 ) -> Flow:
     concluded = stage.name == "releases"  # the row itself says so: a refusal leaves no summary
     found = summary or {}
-    changes = [change for change in _changes(found) if change["table"] != "rejected_reviews"]
+    changes = [change for change in _changes(found) if not change["table"].startswith("rejected_")]
     inserted, updated, deleted = (
         sum(c[op] for c in changes) if changes else None for op in ("inserted", "updated", "deleted")
     )
@@ -109,8 +110,9 @@ def _line(
 
 
 def _read(stage: Stage, summary: Mapping[str, Any], counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    if stage.name == "reviews":
-        lines = [("review lines", summary.get("lines")), ("item lines", summary.get("item_lines"))]
+    if stage.name in ("reviews", "candidates"):
+        named = {"reviews": "review lines", "candidates": "rows"}[stage.name]
+        lines = [(named, summary.get("lines")), ("item lines", summary.get("item_lines"))]
         return [(name, n) for name, n in lines if n]
     return [(table, counts[table]) for table in stage.reads]
 

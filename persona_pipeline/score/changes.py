@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.score.rank import Ranking
-from persona_pipeline.score.recommend import ranked_users
+from persona_pipeline.score.recommend import limits, ranked_users
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 _CLOSE = 1e-6
@@ -49,10 +49,20 @@ class LastNight:
 def people(
     tables: SparkWarehouse, encoder_id: str, config: UserItemTopkConfig, versions: Mapping[str, int] | None = None
 ) -> tuple[DataFrame, DataFrame]:
-    """Users of the encoder, and their histories with the items to leave out; tonight's, or those of a release."""
+    """Users of the encoder, and their histories with the items to leave out and, if told so, the only ones to rank.
+
+    Tonight's, or those of a release.
+    """
     vectors, histories = (tables.read(t, versions[t] if versions else None) for t in ("user_vectors", "user_histories"))
     if not config.exclude_reviewed:
         histories = histories.withColumn("reviewed_item_ids", F.array().cast("array<string>"))
+    if config.candidates == "only":
+        # A release made before there were any has no version of them.
+        there = versions is None or "candidates" in versions
+        version = versions["candidates"] if versions and there else None
+        lists = tables.read("candidates", version) if there else tables.empty("candidates")
+        only = F.array_sort(F.collect_list("item_id")).alias("candidate_item_ids")
+        histories = histories.join(lists.groupBy("user_id").agg(only), "user_id", "left")
     return vectors.where(F.col("encoder_id") == encoder_id), histories
 
 
@@ -113,10 +123,10 @@ def ranked_changes(
 
 
 def _unchanged(users: DataFrame, histories: DataFrame, before: LastNight) -> DataFrame:
-    """user_id of those with the same vector and the same items to leave out."""
+    """user_id of those with the same vector, the same items to leave out and the same candidates."""
 
     def known(vectors: DataFrame, met: DataFrame) -> DataFrame:
-        seen = met.select("user_id", F.sha2(F.to_json("reviewed_item_ids"), 256).alias("seen"))
+        seen = met.select("user_id", F.sha2(F.to_json(F.struct(*limits(met))), 256).alias("seen"))
         return vectors.select("user_id", "inputs_hash").join(seen, "user_id")
 
     tonight, then = known(users, histories), known(before.users, before.histories)

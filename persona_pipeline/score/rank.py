@@ -49,7 +49,8 @@ def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
     Args:
         ranking: items, encoder, k.
         users: user_id, reviewed_item_ids (items to leave out), and interactions, a list of structs review_id, item_id,
-            weight and vector (base embedding), in any order.
+            weight and vector (base embedding), in any order. A column candidate_item_ids, where there is one, names the
+            only items to rank; null: all.
 
     Returns:
         Columns of RANKED_FIELDS, fewer than k rows for a user with fewer items left.
@@ -66,15 +67,26 @@ def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
     histories = ranking.encoder.prior.histories(owner, flat.field("item_id"), weights, len(lists))
     prior = csr_array(histories @ ranking.prior)
     scales = ranking.encoder.popularity_scales(counts)
-    seen = _seen(ranking.shelf, users)
-    ranked = top_items(ranking.shelf, vectors, seen, ranking.k, ranking.block_bytes, prior, scales)
+    seen = _places(ranking.shelf, users["reviewed_item_ids"])
+    ranked = top_items(
+        ranking.shelf, vectors, seen, ranking.k, ranking.block_bytes, prior, scales, _only(ranking, users)
+    )
     return _rows(ranking, users["user_id"].combine_chunks(), ranked, parts, flat, owner, scales)
 
 
-def _seen(shelf: Shelf, users: pa.Table) -> list[np.ndarray]:
-    lists = users["reviewed_item_ids"].combine_chunks()
+def _only(ranking: Ranking, users: pa.Table) -> list[np.ndarray | None] | None:
+    if "candidate_item_ids" not in users.column_names:
+        return None
+    given = users["candidate_item_ids"].is_valid().to_pylist()
+    places = _places(ranking.shelf, users["candidate_item_ids"])
+    return [place if some else None for place, some in zip(places, given, strict=True)]
+
+
+def _places(shelf: Shelf, item_ids: pa.ChunkedArray) -> list[np.ndarray]:
+    """Each user's items on the shelf; none where the list is null."""
+    lists = item_ids.combine_chunks()
     index = pc.index_in(lists.flatten(), pa.array(shelf.item_ids, pa.string()))
-    ends = np.cumsum(pc.list_value_length(lists).to_numpy(zero_copy_only=False))[:-1]
+    ends = np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False))[:-1]
     found = pc.fill_null(index, -1).to_numpy(zero_copy_only=False)
     return [part[part >= 0] for part in np.split(found, ends)]
 

@@ -20,7 +20,8 @@ def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ra
 
     Args:
         users: rows of `user_vectors` of one encoder.
-        histories: rows of `user_histories`; their reviewed items are left out. Pass empty lists to keep them.
+        histories: rows of `user_histories`; their reviewed items are left out. Pass empty lists to keep them. A column
+            candidate_item_ids names the only items to rank, null where all are.
         profiles: text_hash and vector of the items' profiles by the encoder's base model.
         ranking: what every task needs.
     """
@@ -32,7 +33,7 @@ def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ra
         # Sorted, so that sums over a user's interactions do not depend on how the shuffle delivered them.
         .agg(F.array_sort(F.collect_list(F.struct("review_id", "item_id", "weight", "vector"))).alias("interactions"))
     )
-    inputs = interactions.join(histories.select("user_id", "reviewed_item_ids"), "user_id")
+    inputs = interactions.join(histories.select("user_id", *limits(histories)), "user_id")
     shared = users.sparkSession.sparkContext.broadcast(ranking)
 
     def rank(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -41,6 +42,11 @@ def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ra
                 yield from rank_users(shared.value, pa.Table.from_batches([batch])).to_batches()
 
     return inputs.mapInArrow(rank, RANKED_FIELDS)
+
+
+def limits(histories: DataFrame) -> list[str]:
+    """Columns that say which items a user may be recommended."""
+    return [name for name in ("reviewed_item_ids", "candidate_item_ids") if name in histories.columns]
 
 
 def recommendations(

@@ -50,7 +50,7 @@ def check_files(path: Path, kind: InputKind, adapter: Adapter) -> list[InputFile
     for file in input_files(path, kind):
         _check_keys(file, kind, adapter)
         if file.suffix == ".gz":
-            _check_gzip(file)
+            check_gzip(file)
         checked.append(InputFile(file, file.stat().st_size))
     return checked
 
@@ -109,7 +109,8 @@ def _broken(file: Path, lines: int, error: Exception) -> SourceError:
     )
 
 
-def _check_gzip(file: Path) -> None:
+def check_gzip(file: Path) -> None:
+    """Raise SourceError where a gzip file breaks off; one that does shows it only at its end."""
     lines = 0
     with gzip.open(file, "rb") as stream:
         try:

@@ -65,7 +65,7 @@ def test_reasons_name_what_changed() -> None:
             reason(served(), tomorrow, load_config("local", other))
             == "the settings of encoders or training_pairs changed"
         )
-    policy = load_config("local", {"encoders": {"gate_margin": 0.1, "retrain_every_days": 30}})
+    policy = load_config("local", {"encoders": {"gate_margin": 0.1, "retrain_every_days": 30, "prior_engine": "spark"}})
     assert reason(served(), tomorrow, policy) is None
     elsewhere = load_config("local", {"user_item_topk": {"k": 5}, "spark": {"master": "yarn"}})
     assert reason(served(), tomorrow, elsewhere) is None

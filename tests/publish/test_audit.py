@@ -16,7 +16,7 @@ from persona_pipeline.warehouse import Warehouse
 
 LIMITS = {f"max_{name}": limit for name, limit in ReleasesConfig().limits.model_dump().items()}
 PARAMETERS = {
-    "as_of": AS_OF.isoformat(), "k": 2, "exclude_reviewed": True, "max_personas": 7, "max_reviews": 60, **LIMITS,
+    "as_of": AS_OF.isoformat(), "k": 2, "only_candidates": False, "exclude_reviewed": True, "max_personas": 7, "max_reviews": 60, **LIMITS,
 }  # fmt: skip
 Tables = dict[str, list[Row]]
 
@@ -124,6 +124,13 @@ FAULTS: dict[str, tuple[Callable[[Tables], None], str]] = {
         "rejected_reviews.unmasked_addresses",
     ),
     "unheard-of reason": (_set("rejected_reviews", 0, reason="mystery"), "rejected_reviews.unknown_reasons"),
+    "candidate of an unknown item": (_set("candidates", 0, item_id="drum"), "candidates.unknown_items"),
+    "candidate of an unknown user": (_more("candidates", 0, user_id="eve"), "candidates.unknown_users"),
+    "gap in the candidates": (_set("candidates", 0, rank=3), "candidates.ranks_broken"),
+    "unheard-of reason for a candidate": (
+        _set("rejected_candidates", 0, reason="mystery"),
+        "rejected_candidates.unknown_reasons",
+    ),
     "user vector too long": (
         _set("user_vectors", 0, vector=[1.002, *one_hot(9)[1:]]),
         "user_vectors.not_unit_length",
@@ -219,6 +226,23 @@ def test_reviewed_items_are_allowed_where_configured(warehouse: Warehouse) -> No
     put_all(warehouse, {"user_item_topk": spoilt["user_item_topk"]})
     assert measure(warehouse, "user_item_topk", PARAMETERS)["already_reviewed"] == 1
     assert measure(warehouse, "user_item_topk", {**PARAMETERS, "exclude_reviewed": False})["already_reviewed"] == 0
+
+
+def test_users_with_candidates_are_held_to_them_where_configured(warehouse: Warehouse) -> None:
+    only = {**PARAMETERS, "only_candidates": True}
+    # ana's two candidates are her list, and all it can hold; the others have no candidates and are short of what is left.
+    sound = measure(warehouse, "user_item_topk", {**only, "k": 20, "exclude_reviewed": False})
+    assert (sound["outside_candidates"], sound["short_lists"]) == (0, 0.75)
+    put_all(warehouse, {"candidates": [{"user_id": "ana", "item_id": "capo", "rank": 1, "score": None}]})
+    assert measure(warehouse, "user_item_topk", only)["outside_candidates"] == 1
+    assert measure(warehouse, "user_item_topk", PARAMETERS)["outside_candidates"] == 0
+    three = [
+        {"user_id": "ana", "item_id": i, "rank": n, "score": None} for n, i in enumerate(("capo", "picks", "strap"), 1)
+    ]
+    put_all(warehouse, {"candidates": three})
+    # The third is reviewed: not missed, unless reviewed items may be recommended.
+    assert measure(warehouse, "user_item_topk", {**only, "k": 3})["short_lists"] == 0.5
+    assert measure(warehouse, "user_item_topk", {**only, "k": 3, "exclude_reviewed": False})["short_lists"] == 1
 
 
 def test_limits_come_from_the_configuration(warehouse: Warehouse) -> None:

@@ -1,17 +1,19 @@
 """Ranking what changed against ranking everybody, on Spark: the same rows."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from helpers import BASE_MODEL
+from helpers import BASE_MODEL, put, shop
 from scipy.sparse import csr_array
 
-from persona_pipeline.config import EncodersConfig
+from persona_pipeline.config import EncodersConfig, UserItemTopkConfig
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.score.rank import Ranking
+from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -48,7 +50,8 @@ def world() -> World:
     }
     seen = {user: list(items) for user, items in met.items()}
     seen["u59"] = ITEMS[:-3]  # a list that is not full
-    return {"texts": texts, "met": met, "seen": seen}
+    only = {"u10": ["i04", "i05", "i30"], "u11": ITEMS[::2]}  # one list that is not full, one that is
+    return {"texts": texts, "met": met, "seen": seen, "only": only}
 
 
 def personas(world: World) -> pa.Table:
@@ -68,7 +71,9 @@ def frames(spark: "SparkSession", world: World) -> tuple["DataFrame", "DataFrame
         norm = np.linalg.norm((np.stack([vector(item) for item in items]) * weights[:, None]).sum(0))
         rows = [(f"{user}-{i}", i, i, float(w / norm)) for i, w in zip(items, weights, strict=True)]
         users.append((user, ",".join(items), rows))
-    histories = spark.createDataFrame(list(world["seen"].items()), "user_id string, reviewed_item_ids array<string>")
+    schema = "user_id string, reviewed_item_ids array<string>, candidate_item_ids array<string>"
+    limits = [(user, seen, world["only"].get(user)) for user, seen in world["seen"].items()]
+    histories = spark.createDataFrame(limits, schema)
     profiles = [(item, vector(item).tolist()) for item in ITEMS]
     return (
         spark.createDataFrame(users, USER_VECTORS),
@@ -98,6 +103,7 @@ NIGHTS = {
     "what many were recommended": rewritten(world(), **POPULAR),
     "one of two twins": rewritten(world(), i11=["no twin any more"]),
     "back among twins": rewritten(world(), i12=world()["texts"]["i10"]),
+    "other candidates": {**world(), "only": {"u10": ["i04", "i05", "i31"], "u12": ITEMS[:8]}},
     "both": with_users(rewritten(world(), **FEW, **POPULAR), {"u01": ["i30"], "u99": ["i02", "i31"], "u07": None}),
 }
 
@@ -122,10 +128,14 @@ def test_ranking_what_changed_is_ranking_everybody(spark: "SparkSession", night:
     whole = ranked_users(users, histories, profiles, ranking)
     order = ["user_id", "rank"]
     assert found.orderBy(order).collect() == whole.orderBy(order).select(found.columns).collect()
-    moved = {user for user, items in tonight["met"].items() if before["met"].get(user) != items}
+    moved = {
+        user
+        for user, items in tonight["met"].items()
+        if (before["met"].get(user), before["only"].get(user)) != (items, tonight["only"].get(user))
+    }
     assert figures["changed_users"] == len(moved)
     assert figures["doubtful_users"] < len(tonight["met"])
-    assert (figures["changed_items"] == 0) == (night == "nothing")
+    assert (figures["changed_items"] == 0) == (night in ("nothing", "other candidates"))
     last.unpersist()
 
 
@@ -134,3 +144,25 @@ def test_changed_items_are_those_with_other_personas() -> None:
 
     found = changed_items(personas(rewritten(world(), **FEW)), personas(world()))
     assert found.tolist() == ["i04", "i20", "i25", "i40"]
+
+
+def test_candidates_are_those_of_the_night_or_of_the_release(spark: "SparkSession", tmp_path: Path) -> None:
+    from persona_pipeline.score.changes import people
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    warehouse = Warehouse(tmp_path)
+    for table in ("user_vectors", "user_histories", "candidates"):
+        put(warehouse, table, shop()[table])
+    versions = {"user_vectors": 0, "user_histories": 0, "candidates": 0}
+    put(warehouse, "candidates", [{"user_id": "ben", "item_id": "tuner", "rank": 1, "score": None}])
+    tables = SparkWarehouse(spark, warehouse)
+
+    def lists(config: UserItemTopkConfig, then: dict[str, int] | None = None) -> dict[str, list[str] | None]:
+        rows = people(tables, "enc1", config, then)[1].collect()
+        return {row["user_id"]: row["candidate_item_ids"] for row in rows if row["candidate_item_ids"] is not None}
+
+    only = UserItemTopkConfig(candidates="only")
+    assert lists(only) == {"ben": ["tuner"]}
+    assert lists(only, versions) == {"ana": ["capo", "picks"]}
+    assert lists(only, {table: 0 for table in versions if table != "candidates"}) == {}
+    assert "candidate_item_ids" not in people(tables, "enc1", UserItemTopkConfig())[1].columns

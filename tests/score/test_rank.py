@@ -116,6 +116,27 @@ def test_scores_are_the_sum_of_their_contributions(aggregation: str) -> None:
         assert row["persona_id"] == f"{row['item_id']}-{similar.argmax()}"
 
 
+def test_only_candidates_are_ranked_with_the_scores_they_have_anyway() -> None:
+    ranking = make_ranking(k=3)
+    users = people(ranking)
+    free = {
+        (row["user_id"], row["item_id"]): row["score"] for row in rank_users(replace(ranking, k=9), users).to_pylist()
+    }
+    lists = [
+        ["tuner", "picks", "slide"],
+        None,
+        ["capo"],
+        ["drum"],
+    ]  # ana met the tuner, cleo everything; nobody sells drums
+    limited = users.append_column("candidate_item_ids", pa.array(lists, pa.list_(pa.string())))
+    rows = rank_users(ranking, limited).to_pylist()
+    found = {user: [row["item_id"] for row in rows if row["user_id"] == user] for user in ("ana", "ben", "cleo", "dan")}
+    assert set(found["ana"]) == {"picks", "slide"}
+    assert found["ben"] == [row["item_id"] for row in rank_users(ranking, users).to_pylist() if row["user_id"] == "ben"]
+    assert (found["cleo"], found["dan"]) == ([], [])
+    assert all(row["score"] == free[row["user_id"], row["item_id"]] for row in rows)
+
+
 def test_contributions_say_where_they_come_from() -> None:
     ranking = make_ranking()
     rows = [row for row in rank_users(ranking, people(ranking)).to_pylist() if row["user_id"] == "ana"]

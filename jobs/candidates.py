@@ -1,0 +1,50 @@
+"""Another recommender's lists (`candidates.file`) to `candidates` and `rejected_candidates`; without a file, to none."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from jobs.runner import Night, run
+from persona_pipeline.errors import ConfigError
+from persona_pipeline.sources.candidate_files import check_candidates
+
+TABLES = ("candidates", "rejected_candidates")
+
+
+def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+    """Read, set aside what cannot be used, write; fail when that is too much."""
+    config = night.config.candidates
+    if not config.file and night.config.user_item_topk.candidates == "only":
+        raise ConfigError("user_item_topk.candidates: only reranks the lists of candidates.file, which names none")
+    if not config.file and not any(night.warehouse.dataset(table).count_rows() for table in _made(night)):
+        return {"lines": 0}
+    files = check_candidates(Path(config.file)) if config.file else None
+
+    from persona_pipeline.sources.candidates import parse_candidates, read_candidates, require_usable
+    from persona_pipeline.spark import session
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    spark = session(night.config.spark, "candidates")
+    tables = SparkWarehouse(spark, night.warehouse)
+    if files is None:
+        return {"lines": 0, "written": [tables.replace(table, tables.empty(table)).as_dict() for table in _made(night)]}
+    users, items = tables.read("user_histories").select("user_id"), tables.read("items").select("item_id")
+    parsed = parse_candidates(read_candidates(spark, files), files, users, items)
+    written = [tables.replace("rejected_candidates", parsed.rejected)]
+    require_usable(parsed, config)
+    written.append(tables.replace("candidates", parsed.rows))
+    return {
+        "lines": parsed.lines,
+        "unknown_users": parsed.unknown_users,
+        "unknown_items": parsed.unknown_items,
+        "rejected": dict(sorted(parsed.reasons.items())),
+        "written": [result.as_dict() for result in written],
+    }
+
+
+def _made(night: Night) -> list[str]:
+    return [table for table in TABLES if night.warehouse.exists(table)]
+
+
+if __name__ == "__main__":
+    run("candidates", job)

@@ -1,0 +1,155 @@
+"""Files of another recommender's lists to `candidates` and `rejected_candidates` (Spark).
+
+Every row ends in exactly one place: a candidate, a rejection with a typed reason, or the count of those that name a user
+or an item the night does not know.
+"""
+
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from persona_pipeline.config import CandidatesConfig
+from persona_pipeline.errors import SourceError
+from persona_pipeline.sources.candidate_files import COLUMNS, CandidateFiles
+from persona_pipeline.sources.cleaning import mask_personal_data
+from persona_pipeline.sources.reader import NOT_FAULTS, read_lines
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Rows of `candidates` and of `rejected_candidates`, and counts of rows of the files.
+
+    Attributes:
+        reasons: refused rows by reason.
+        unknown_users, unknown_items: rows not refused that name one; a row may name both.
+        unknown: rows that name either.
+    """
+
+    rows: DataFrame
+    rejected: DataFrame
+    lines: int
+    reasons: dict[str, int]
+    unknown_users: int
+    unknown_items: int
+    unknown: int
+
+
+def read_candidates(spark: SparkSession, files: CandidateFiles) -> DataFrame:
+    """Columns source_file, source_line (from 1), line, malformed, and user_id, item_id, rank and score as texts."""
+    if files.format == "parquet":
+        present = [F.col(name).cast("string").alias(name) for name in files.columns]
+        return spark.read.parquet(*map(str, files.paths)).select(
+            F.col("_metadata.file_name").alias("source_file"),
+            (F.col("_metadata.row_index") + 1).alias("source_line"),
+            F.to_json(F.struct(*files.columns)).alias("line"),
+            F.lit(False).alias("malformed"),
+            *present,
+            *(F.lit(None).cast("string").alias(name) for name in COLUMNS if name not in files.columns),
+        )
+    lines = read_lines(spark, list(files.paths))
+    options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": "_corrupt"}
+    if files.format == "csv":
+        columns = files.columns
+        lines = lines.where("source_line > 1")
+        record = F.from_csv("line", _texts(columns), options)
+    else:
+        columns = COLUMNS
+        record = F.from_json("line", _texts(columns), options)
+    parsed = lines.withColumn("record", record)
+    return parsed.select(
+        "source_file",
+        "source_line",
+        "line",
+        (F.col("record").isNull() | F.col("record._corrupt").isNotNull()).alias("malformed"),
+        *((_given(name) if name in columns else F.lit(None).cast("string")).alias(name) for name in COLUMNS),
+    )
+
+
+def parse_candidates(lines: DataFrame, files: CandidateFiles, users: DataFrame, items: DataFrame) -> Parsed:
+    """The candidates among rows as `read_candidates` gives them.
+
+    A user's list is ordered by rank where the files have one, else by score, equals by item id; of an item named twice the
+    better place counts. `users` (user_id) and `items` (item_id) are those the night knows, each once.
+    """
+    rank = F.regexp_replace("rank", r"\.0$", "").try_cast("int")
+    score = F.col("score").try_cast("double")
+    faults = [
+        ("not_csv" if files.format == "csv" else "not_json", F.col("malformed"), F.lit(None)),
+        *((f"missing_{name}", F.col(name).isNull(), F.lit(None)) for name in ("user_id", "item_id")),
+        ("missing_rank", F.col("rank").isNull() & F.lit(files.by_rank), F.lit(None)),
+        ("bad_rank", F.col("rank").isNotNull() & F.coalesce(rank < 1, F.lit(True)), F.col("rank")),
+        ("missing_score", F.col("score").isNull() & F.lit(not files.by_rank), F.lit(None)),
+        (
+            "bad_score",
+            F.col("score").isNotNull() & ~F.coalesce(F.abs(score) < float("inf"), F.lit(False)),
+            F.col("score"),
+        ),
+    ]
+    reason, detail = F.lit(None).cast("string"), F.lit(None).cast("string")
+    for name, fails, value in reversed(faults):
+        reason = F.when(fails, F.lit(name)).otherwise(reason)
+        detail = F.when(fails, value).otherwise(detail)
+    judged = lines.select(
+        "source_file", "source_line", "line", reason.alias("reason"), detail.alias("detail"),
+        "user_id", "item_id", rank.alias("rank"), score.alias("score"),
+    )  # fmt: skip
+    good = F.col("reason").isNull()
+    best_first = [F.asc("rank") if files.by_rank else F.desc("score"), F.desc_nulls_last("score")]
+    of_item = Window.partitionBy("user_id", "item_id", good).orderBy(*best_first, "source_file", "source_line")
+    repeated = F.when(good & (F.row_number().over(of_item) > 1), F.lit("repeated"))
+    judged = judged.withColumn("reason", F.coalesce("reason", repeated)).persist()
+    known = (
+        judged.where(good)
+        .join(users.select("user_id", F.lit(True).alias("user_known")), "user_id", "left")
+        .join(items.select("item_id", F.lit(True).alias("item_known")), "item_id", "left")
+        .persist()
+    )
+    no_user, no_item = F.col("user_known").isNull(), F.col("item_known").isNull()
+    unknown = known.agg(*(F.count_if(c) for c in (no_user, no_item, no_user | no_item))).collect()[0]
+    of_user = Window.partitionBy("user_id").orderBy(*best_first, "item_id")
+    rows = known.where(~no_user & ~no_item).select(
+        "user_id", "item_id", F.row_number().over(of_user).alias("rank"), "score"
+    )
+    counts = {row["reason"]: row["count"] for row in judged.groupBy("reason").count().collect()}
+    reasons = {reason: count for reason, count in counts.items() if reason is not None}
+    return Parsed(rows, _rejected(judged), sum(counts.values()), reasons, *unknown)
+
+
+def require_usable(parsed: Parsed, config: CandidatesConfig) -> None:
+    """Raise SourceError where more rows than the configuration allows are refused, or name what the night does not know."""
+    faults = {reason: n for reason, n in parsed.reasons.items() if reason not in NOT_FAULTS}
+    refused = sum(faults.values())
+    if refused > config.max_rejected_share * parsed.lines:
+        top = ", ".join(f"{reason} {n:,}" for reason, n in sorted(faults.items(), key=lambda fault: -fault[1])[:3])
+        raise SourceError(
+            f"candidates: {refused:,} of {parsed.lines:,} rows refused (candidates.max_rejected_share is "
+            f"{config.max_rejected_share:.1%}): {top}. They are in the table rejected_candidates with file, line and reason."
+        )
+    usable = parsed.lines - sum(parsed.reasons.values())
+    if parsed.unknown > config.max_unknown_share * usable:
+        raise SourceError(
+            f"candidates: {parsed.unknown:,} of {usable:,} rows name a user or an item the night does not know "
+            f"(users: {parsed.unknown_users:,} rows, items: {parsed.unknown_items:,}; candidates.max_unknown_share is "
+            f"{config.max_unknown_share:.1%}). Ids must be those of the reviews; is the file of this shop, and of these days?"
+        )
+
+
+def _texts(columns: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name.replace('`', '``')}` string" for name in (*columns, "_corrupt"))
+
+
+def _given(name: str) -> Column:
+    """A field as trimmed text; null where there is nothing."""
+    text = F.trim(F.col("record").getField(name))
+    return F.when(text != "", text)
+
+
+def _rejected(judged: DataFrame) -> DataFrame:
+    return judged.where("reason IS NOT NULL").select(
+        "source_file",
+        "source_line",
+        "reason",
+        F.substring(mask_personal_data(F.col("detail")), 1, 200).alias("detail"),
+        F.substring(mask_personal_data(F.col("line")), 1, 2000).alias("text"),
+    )

@@ -1,0 +1,107 @@
+"""What is found before Spark starts: kind of file, columns, and faults that name file, column and what was expected."""
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from persona_pipeline.errors import SourceError
+from persona_pipeline.sources.candidate_files import check_candidates
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    data = text.encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "columns", "by_rank"),
+    [
+        ("a.csv", "user_id,item_id,score\n", ("user_id", "item_id", "score"), False),
+        ("a.csv.gz", '"item_id", note,rank,user_id\n', ("item_id", "note", "rank", "user_id"), True),
+        ("a.csv", "\ufeffuser_id,item_id,rank,score\n", ("user_id", "item_id", "rank", "score"), True),
+        (
+            "a.jsonl",
+            '{"score": 1, "item_id": "i", "user_id": "u", "note": 2}\n',
+            ("user_id", "item_id", "score"),
+            False,
+        ),
+        ("a.json.gz", 'broken\n{"user_id": "u", "item_id": "i"}\n{"rank": 1}\n', ("user_id", "item_id", "rank"), True),
+    ],
+)
+def test_columns_of_text_files(tmp_path: Path, name: str, text: str, columns: tuple[str, ...], by_rank: bool) -> None:
+    path = write(tmp_path / name, text)
+    found = check_candidates(path)
+    assert (found.paths, found.columns, found.by_rank) == ((path,), columns, by_rank)
+
+
+def test_columns_of_parquet(tmp_path: Path) -> None:
+    rows = pa.table({"score": [1.5], "user_id": [7], "item_id": pa.array(["i"]).dictionary_encode(), "note": [None]})
+    pq.write_table(rows, tmp_path / "a.parquet")
+    assert check_candidates(tmp_path / "a.parquet").columns == ("user_id", "item_id", "score")
+
+
+def test_a_folder_as_spark_writes_it(tmp_path: Path) -> None:
+    for name in ("part-1.csv", "part-0.csv", "_SUCCESS", ".part-0.csv.crc"):
+        write(tmp_path / name, "user_id,item_id,rank\n")
+    assert [path.name for path in check_candidates(tmp_path).paths] == ["part-0.csv", "part-1.csv"]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, r"nothing in the folder .*; expected \*\.parquet"),
+        ({"a.tsv": ""}, r"a\.tsv: unknown kind of file; expected \*\.parquet"),
+        ({"a.csv": "", "b.json": ""}, "holds csv, jsonl; give one format"),
+        ({"a.csv": ""}, r"a\.csv: the file is empty; expected a first line that names the columns"),
+        ({"a.csv": "user_id,item_id,user_id\n"}, r"a\.csv, line 1: a column is named twice: user_id, item_id, user_id"),
+        ({"a.csv": "user,item_id,score\n"}, r"a\.csv, line 1: candidates need user_id; found user, item_id, score"),
+        (
+            {"a.jsonl": '{"user_id": "u", "results": []}'},
+            r"a\.jsonl: candidates need item_id, rank \(1 is best\) or score \(more is better\); found user_id",
+        ),
+        ({"a.jsonl": "user_id,item_id,score\n"}, r"a\.jsonl: none of the first 1 lines is a JSON object"),
+        ({"a.parquet": "user_id"}, r"a\.parquet: not a Parquet file"),
+        (
+            {"a.csv": "user_id,item_id,rank\n", "b.csv": "item_id,user_id,rank\n"},
+            r"b\.csv: its columns are item_id, user_id, rank, those of a\.csv user_id, item_id, rank",
+        ),
+    ],
+)
+def test_faults_say_where_and_what_was_expected(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    for name, text in files.items():
+        write(folder / name, text)
+    with pytest.raises(SourceError, match=said):
+        check_candidates(folder)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"candidates\.file: no file or folder .*lists\.csv"):
+        check_candidates(tmp_path / "lists.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("user_id", [0.5], "column user_id is double; expected a string or a whole number"),
+        ("score", ["high"], "column score is string; expected a number"),
+    ],
+)
+def test_parquet_of_another_type(tmp_path: Path, column: str, values: list[object], said: str) -> None:
+    rows = {"user_id": ["u"], "item_id": ["i"], "score": [1.0], column: values}
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match=said):
+        check_candidates(tmp_path / "a.parquet")
+
+
+def test_a_truncated_file_is_found_before_it_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv.gz", "user_id,item_id,rank\n" + "".join(f"u{n},i{n},1\n" for n in range(9_000)))
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(SourceError, match="truncated or damaged"):
+        check_candidates(path)
