@@ -102,7 +102,7 @@ def training_data(warehouse: Warehouse, base_model: str, min_liked_rating: float
     )
     return TrainingData(
         # An item without evidence and without a persona has no profile.
-        _with_profiled_histories(warehouse.read("training_pairs"), liked),
+        with_profiled_histories(warehouse.read("training_pairs"), liked),
         told.select(["persona_id", "item_id"]),
         vectors_of(with_vectors(warehouse, told, base_model)["vector"]),
         _profile_vectors(warehouse, told, base_model),
@@ -117,8 +117,8 @@ def _profile_vectors(warehouse: Warehouse, rows: pa.Table, base_model: str) -> n
     return vectors_of(with_vectors(warehouse, rows, profile_model(base_model), "profile_hash")["vector"])
 
 
-def _with_profiled_histories(pairs: pa.Table, liked: pa.Table) -> pa.Table:
-    """Pairs all of whose history has a profile."""
+def with_profiled_histories(pairs: pa.Table, liked: pa.Table) -> pa.Table:
+    """Rows of `training_pairs` all of whose history is among `liked`, which are those with a profile."""
     histories = pairs["history_review_ids"].combine_chunks()
     strangers = pc.invert(pc.is_in(histories.flatten(), liked["review_id"].combine_chunks()))
     if not pc.any(strangers).as_py():
