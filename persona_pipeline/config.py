@@ -237,7 +237,13 @@ class FinetuneConfig(_Stage):
 class EncodersConfig(_Stage):
     """The contrastive head and the policy of its retraining."""
 
-    half_life: float = Field(3.0, gt=0, description="interactions after which the weight of history halves")
+    half_life: float = Field(
+        3.0, gt=0, description="interactions, or days where recency says so, after which the weight of history halves"
+    )
+    recency: Literal["rank", "days"] = Field(
+        "rank",
+        description="how far back an interaction lies: by how many came after it, or by days before the user's newest",
+    )
     age_half_life_days: float = Field(
         730.0, ge=0, description="days after which an interaction teaches half as much; 0: all teach the same"
     )
