@@ -13,17 +13,18 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from persona_pipeline.config import PipelineConfig, load_config
+from persona_pipeline.config import EncodersConfig, PipelineConfig, load_config
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots, place_of
 from persona_pipeline.encoder.inputs import evidence_texts, liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.profiles import profiles, with_profiles
-from persona_pipeline.encoder.recency import distances_from, proximity_weights
+from persona_pipeline.encoder.recency import weighted_histories
 from persona_pipeline.encoder.retraining import TRAINED_ON, with_profiled_histories
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
@@ -31,15 +32,7 @@ from persona_pipeline.text_embeddings import Embedder, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
 _ABOUT = "about.json"
-_PAIR = (
-    "user_id",
-    "item_id",
-    "review_id",
-    "persona_id",
-    "masked_persona_ids",
-    "history_review_ids",
-    "history_place",
-)
+_SERVING = {"half_life", "recency", "persona_weight", "aggregation"}
 
 
 def prepare(warehouse: Warehouse, folder: Path, base_model: str, config: PipelineConfig) -> None:
@@ -55,7 +48,7 @@ def prepare(warehouse: Warehouse, folder: Path, base_model: str, config: Pipelin
     """
     if folder.is_dir():
         return
-    tables = _tables(warehouse, base_model, config.training_pairs.min_liked_rating, config.encoders.half_life)
+    tables = _tables(warehouse, base_model, config.training_pairs.min_liked_rating, config.encoders)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -68,7 +61,7 @@ def prepare(warehouse: Warehouse, folder: Path, base_model: str, config: Pipelin
         "text_version": TEXT_VERSION,
         "max_tokens": config.text_embeddings.max_tokens,
         "near_duplicates_by": base_model,
-        **config.encoders.model_dump(include={"half_life", "persona_weight", "aggregation"}),
+        **config.encoders.model_dump(include=_SERVING),
         "data_versions": {table: warehouse.version(table) for table in TRAINED_ON},
         "sha256": digests,
     }
@@ -76,12 +69,14 @@ def prepare(warehouse: Warehouse, folder: Path, base_model: str, config: Pipelin
     partial.rename(folder)
 
 
-def _tables(warehouse: Warehouse, base_model: str, min_liked_rating: float, half_life: float) -> dict[str, pa.Table]:
+def _tables(
+    warehouse: Warehouse, base_model: str, min_liked_rating: float, encoders: EncodersConfig
+) -> dict[str, pa.Table]:
     items = profiles(warehouse)
     personas = with_vectors(warehouse, persona_texts(warehouse), base_model)
     said = evidence_texts(warehouse)
     liked = with_profiles(liked_interaction_texts(warehouse, min_liked_rating), items)
-    pairs = with_profiled_histories(warehouse.read("training_pairs", _PAIR), liked)
+    pairs = with_profiled_histories(warehouse.read("training_pairs"), liked)
     if pairs.num_rows == 0:
         raise PipelineError("training_pairs is empty: there is nothing to train on")
     pairs = pairs.sort_by([("user_id", "ascending"), ("item_id", "ascending")])
@@ -90,39 +85,34 @@ def _tables(warehouse: Warehouse, base_model: str, min_liked_rating: float, half
     texts = pa.chunked_array([*said["text"].chunks, *personas["text"].chunks]).take(pc.index_in(distinct, hashes))
     reviews = liked["review_id"].combine_chunks()
     written = liked["text_hash"].take(pc.index_in(pairs["review_id"], reviews))
-    histories = pairs["history_review_ids"].combine_chunks()
-    met = liked["item_id"].take(pc.index_in(histories.flatten(), reviews))
-    lengths = pc.list_value_length(histories).to_numpy(zero_copy_only=False)
-    shapes = zip(lengths.tolist(), pairs["history_place"].to_pylist(), strict=True)
-    weights = np.concatenate([proximity_weights(distances_from(n, place), half_life) for n, place in shapes])
+    lengths, members, weights = weighted_histories(pairs, liked, encoders)
+    met = liked["item_id"].take(pa.array(members))
     known = warehouse.query(
         "SELECT user_id, item_id FROM reviews WHERE rating >= $liked UNION SELECT user_id, item_id FROM training_pairs "
         "ORDER BY user_id, item_id",
         ["reviews", "training_pairs"],
         {"liked": min_liked_rating},
     )
-    evidence = items["text_hashes"].combine_chunks()
+    said_of = items["text_hashes"].combine_chunks()
+    evidence = _lists(pc.list_value_length(said_of), pc.index_in(said_of.flatten(), distinct))
+    history = pc.index_in(met, items["item_id"].combine_chunks())
     return {
         "texts": pa.table({"text": texts}),
-        "items": pa.table(
-            {"item_id": items["item_id"], "evidence": _like(evidence, pc.index_in(evidence.flatten(), distinct))}
-        ),
+        "items": pa.table({"item_id": items["item_id"], "evidence": evidence}),
         "personas": personas.select(["persona_id", "item_id", "vector"]).append_column(
             "text", pc.index_in(personas["text_hash"], distinct)
         ),
         "pairs": pairs.select(["user_id", "item_id", "persona_id", "masked_persona_ids"])
         .append_column("own", pc.fill_null(pc.index_in(written, distinct), -1))
-        .append_column("history", _like(histories, pc.index_in(met, items["item_id"].combine_chunks())))
-        .append_column("weights", _like(histories, pa.array(weights.astype(np.float32)))),
+        .append_column("history", _lists(lengths, history.combine_chunks()))
+        .append_column("weights", _lists(lengths, pa.array(weights.astype(np.float32)))),
         "known_positives": known,
     }
 
 
-def _like(lists: pa.ListArray, values: pa.Array | pa.ChunkedArray) -> pa.ListArray:
-    """Other values in lists of the same lengths."""
-    lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
-    return pa.ListArray.from_arrays(offsets, values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values)
+def _lists(lengths: Any, values: pa.Array) -> pa.ListArray:
+    """Values in lists of these lengths."""
+    return pa.ListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)), values)
 
 
 def load(folder: Path) -> tuple[Examples, dict[str, object]]:

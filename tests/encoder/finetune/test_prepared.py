@@ -68,19 +68,21 @@ def test_examples_are_the_tables(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "pairs.parquet").is_file()
 
 
-def test_with_all_evidence_users_and_personas_are_those_the_head_is_given(tmp_path: Path) -> None:
+@pytest.mark.parametrize("recency", ["rank", "days"])
+def test_with_all_evidence_users_and_personas_are_those_the_head_is_given(tmp_path: Path, recency: str) -> None:
     """Invariant 9, from the tables to the vectors: same base, same users, same personas as the head sees with the identity."""
     found = small_warehouse(tmp_path)
+    config = CONFIG.model_copy(update={"encoders": CONFIG.encoders.model_copy(update={"recency": recency})})
     data = training_data(found, BASE_MODEL, 4.0)
-    inputs = persona_inputs(data.persona_profiles, data.persona_texts, CONFIG.encoders.persona_weight)
+    inputs = persona_inputs(data.persona_profiles, data.persona_texts, config.encoders.persona_weight)
     ids, items = (np.array(data.personas[name].to_pylist()) for name in ("persona_id", "item_id"))
     catalogue = Catalogue.build(ids, items, inputs)
-    reviews = data.interactions["review_id"].combine_chunks()
     pairs = data.pairs.sort_by([("user_id", "ascending"), ("item_id", "ascending")])
-    lessons = Lessons.build(pairs, catalogue, reviews, data.interaction_profiles, CONFIG.encoders.half_life)
+    lessons = Lessons.build(pairs, catalogue, data.interactions, data.interaction_profiles, config.encoders)
     head = Head(inputs.shape[1])
 
-    examples, _ = prepared(tmp_path, found)
+    prepare(found, tmp_path / "data", BASE_MODEL, config)
+    examples, _ = load(tmp_path / "data")
     rows = np.arange(len(examples))
     unknown = replace(examples, own=np.full(len(examples), -1))
     for given, same in (
