@@ -182,6 +182,10 @@ class TrainingPairsConfig(_Stage):
 class FinetuneConfig(_Stage):
     """How the base model itself is trained, where the method is `full`."""
 
+    processes: int = Field(
+        1, ge=1, description="torchrun's processes in a night, one a GPU; the command itself has its own"
+    )
+
     steps: int = Field(1_000, ge=1, description="optimiser steps at most")
     batch_size: int = Field(1_024, ge=2, description="pairs per step over all processes, the negatives of one another")
     micro_batch_tokens: int = Field(
@@ -233,10 +237,18 @@ class FinetuneConfig(_Stage):
             )
         return self
 
+    def decisive(self) -> dict[str, Any]:
+        """The settings that decide what comes of it; the others say how the work is done."""
+        return self.model_dump(mode="json", exclude={"processes", "micro_batch_tokens", "checkpoint_every"})
+
 
 class EncodersConfig(_Stage):
-    """The contrastive head and the policy of its retraining."""
+    """The contrastive head, the base under it, and the policy of retraining."""
 
+    method: Literal["head", "full"] = Field(
+        "head", description="full: the base model itself is trained before the head, which wants a GPU"
+    )
+    finetune: FinetuneConfig = FinetuneConfig()
     half_life: float = Field(
         3.0, gt=0, description="interactions, or days where recency says so, after which the weight of history halves"
     )

@@ -71,6 +71,8 @@ def test_overrides_win_and_keep_the_rest_of_the_stage(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("encoders: {temprature: 0.2}", "unknown key encoders.temprature; did you mean temperature?"),
+        ("encoders: {finetune: {setps: 5}}", "unknown key encoders.finetune.setps; did you mean steps?"),
+        ("encoders: {finetune: {temperature: 0.9}}", "temperature 0.9 is not between min_temperature 0.02 and max"),
         ("encoder: {steps: 5}", "unknown key encoder; did you mean encoders?"),
         ("extraction: {llm: {modle: x}}", "unknown key extraction.llm.modle; did you mean model?"),
         ("extraction: {llm: {max_tokens: {persona: 9}}}", "extraction.llm.max_tokens.persona; did you mean personas?"),

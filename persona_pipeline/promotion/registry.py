@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.retraining import POLICY
+from persona_pipeline.encoder.retraining import decisive
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.warehouse import Warehouse
@@ -59,5 +59,5 @@ def settings_of(row: Row) -> EncodersConfig:
 
 def differences(served: EncodersConfig, other: EncodersConfig) -> Row:
     """Settings of `other` that make it another encoder than `served`, by name; empty where it would be the same."""
-    there, here = served.model_dump(mode="json"), other.model_dump(mode="json")
-    return {name: value for name, value in here.items() if name not in POLICY and value != there[name]}
+    there, here = decisive(served), decisive(other)
+    return {name: value for name, value in here.items() if name not in there or value != there[name]}

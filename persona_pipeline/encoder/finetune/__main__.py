@@ -70,7 +70,7 @@ def finetune(data: Path, output: Path, base_name: str, config: FinetuneConfig) -
     from persona_pipeline.encoder.finetune.training import Finetune
 
     examples, about = load(data)
-    made_from = {"base": base_name, "data": about, "config": config.model_dump(mode="json")}
+    made_from = {"base": base_name, "data": about, "config": config.decisive()}
     digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
     if output.exists():
         _refuse_another(output, digest)

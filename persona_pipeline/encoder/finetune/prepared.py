@@ -32,7 +32,8 @@ from persona_pipeline.text_embeddings import Embedder, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
 _ABOUT = "about.json"
-_SERVING = {"half_life", "recency", "persona_weight", "aggregation"}
+SERVING = {"half_life", "recency", "persona_weight", "aggregation"}
+"""Settings of `encoders` that say what a user, a persona and a score are."""
 
 
 def prepare(warehouse: Warehouse, folder: Path, base_model: str, config: PipelineConfig) -> None:
@@ -61,7 +62,7 @@ def prepare(warehouse: Warehouse, folder: Path, base_model: str, config: Pipelin
         "text_version": TEXT_VERSION,
         "max_tokens": config.text_embeddings.max_tokens,
         "near_duplicates_by": base_model,
-        **config.encoders.model_dump(include=_SERVING),
+        **config.encoders.model_dump(include=SERVING),
         "data_versions": {table: warehouse.version(table) for table in TRAINED_ON},
         "sha256": digests,
     }
