@@ -237,7 +237,9 @@ def test_bases_are_found_by_name_and_never_share_vectors(tmp_path: Path, model: 
     tuned = embedder_of(name, config, warehouse)
     assert (tuned.base_model, tuned.config.max_tokens, tuned.config.commit_texts) == (name, 64, 7)
     packaged = Embedder(config, warehouse)
-    assert embedder_of(packaged.base_model, TextEmbeddingsConfig(base_model="unused"), warehouse).config == config
+    assert (
+        embedder_of(packaged.base_model, config.model_copy(update={"base_model": "unused"}), warehouse).config == config
+    )
     for _ in ("once", "again"):
         packaged.ensure(TEXTS[:2])
         tuned.ensure(TEXTS[:3])
