@@ -302,6 +302,13 @@ class UserItemTopkConfig(_Stage):
     k: int = Field(20, ge=1, description="recommendations per user")
     exclude_reviewed: bool = Field(True, description="leave out items the user has reviewed")
     user_buckets: int = Field(8, ge=1, description="partitions of the table: crc32(user_id) modulo this")
+    max_changed_share: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="on a night that keeps its encoder, changed users are ranked in full and the others against changed items "
+        "alone, while no larger share of the items changed; 0: everybody is ranked in full every night",
+    )
     block_bytes: int = Field(256 * 2**20, ge=2**20, description="memory bound of one block of scores")
 
 

@@ -32,6 +32,16 @@ class Ranking:
     k: int
     block_bytes: int
 
+    @classmethod
+    def of(cls, encoder: Encoder, personas: pa.Table, k: int, block_bytes: int) -> "Ranking":
+        """Of rows of `persona_vectors` of one encoder, ordered by item and persona."""
+        items, persona_ids = (personas[c].to_numpy(zero_copy_only=False).astype(str) for c in ("item_id", "persona_id"))
+        names = np.unique(items).tolist()
+        popularity = dict(zip(names, encoder.popularity_shares(names).tolist(), strict=True))
+        fusion = encoder.config
+        shelf = Shelf.build(items, vectors_of(personas["vector"]), popularity, fusion.temperature, fusion.aggregation)
+        return cls(shelf, persona_ids, encoder, encoder.prior_onto(shelf.item_ids), k, block_bytes)
+
 
 def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
     """Ranked items of users.
