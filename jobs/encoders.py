@@ -67,9 +67,9 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
         "metrics": [{"name": n, "value": v} for n, v in sorted(metrics.items())],
     }
     rows = pa.Table.from_pylist([row], schema=load_contract("encoders").arrow_schema())
-    found = {"reason": reason, "verdict": settled.verdict, "reasons": settled.reasons, **metrics}
+    found = {"reason": reason, "verdict": settled.verdict, "reasons": settled.reasons, "base_model": encoder.base_model}
     written = [night.warehouse.upsert("encoders", rows).as_dict()]
-    return {"trained": True, "encoder_id": encoder_id, **found, "written": written}
+    return {"trained": True, "encoder_id": encoder_id, **found, **metrics, "written": written}
 
 
 def _tuned(night: Night, base_model: str, held_out: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from, and a lock.
 import fcntl
 import hashlib
 import json
-import logging
 import shutil
 import subprocess
 import sys
@@ -22,8 +21,6 @@ from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError, TransientError
 from persona_pipeline.text_embeddings import BASES, Embedder, embedder_of, tuned_model
 from persona_pipeline.warehouse import Warehouse
-
-logger = logging.getLogger(__name__)
 
 
 def tuned_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[str, int]) -> Embedder:
@@ -44,7 +41,8 @@ def tuned_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[s
         configured.ensure(sorted(set(persona_texts(warehouse)["text"].to_pylist())))
         prepare(warehouse, data, configured.base_model, config)
         _train(folder, data, config)
-        shutil.rmtree(data)
+    for left in folder.parent.glob(f".{folder.name}.*"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     return embedder_of(tuned_model(configured.base_model, folder), config.text_embeddings, warehouse)
 
 
@@ -70,6 +68,8 @@ def _train(folder: Path, data: Path, config: PipelineConfig) -> None:
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         # The training holds it too: where this job is killed alone, the next attempt waits for what still runs.
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return
         code = subprocess.run(command, pass_fds=(lock.fileno(),), check=False).returncode
     if code < 0:
         raise TransientError(
@@ -79,8 +79,6 @@ def _train(folder: Path, data: Path, config: PipelineConfig) -> None:
         raise PipelineError(
             f"the fine-tune ended with {code}, see the lines above; once that is mended, it goes on from its last checkpoint"
         )
-    settings.unlink()
-    Path(lock.name).unlink()
 
 
 def _python(processes: int) -> list[str]:
