@@ -22,7 +22,7 @@ from persona_pipeline.encoder.retraining import TRAINED_ON
 from persona_pipeline.errors import PipelineError, TransientError
 from persona_pipeline.promotion.orders import give_order
 from persona_pipeline.promotion.registry import encoder_row
-from persona_pipeline.text_embeddings import BASES, Embedder, embedder_of
+from persona_pipeline.text_embeddings import BASES, embedder_of
 from persona_pipeline.warehouse import Warehouse
 
 JOBS = ("text_embeddings", "encoders", "persona_vectors", "user_vectors")
@@ -52,15 +52,16 @@ def shop(tmp_path: Path) -> Warehouse:
             else:
                 row["name"] = said(row["item_id"])
         put(found, table, rows)
+    put(found, "persona_choices", [])
     return found
 
 
 @pytest.fixture
 def night(shop: Warehouse, tiny_base: Path) -> Callable[..., dict[str, Row]]:
-    def run(days: int, encoders: Row) -> dict[str, Row]:
+    def run(days: int, encoders: Row, jobs: tuple[str, ...] = JOBS) -> dict[str, Row]:
         file = shop.root / "mine.yaml"
         file.write_text(yaml.safe_dump(settings(tiny_base, encoders)))
-        summaries = run_night(shop.root, after(days), Path(), None, file, JOBS)
+        summaries = run_night(shop.root, after(days), Path(), None, file, jobs)
         publish(shop, after(days), summaries["encoders"]["encoder_id"])
         return summaries
 
@@ -79,6 +80,13 @@ def said_of(warehouse: Warehouse, item: str, text: str) -> None:
     put(warehouse, "item_reviews", rows)
 
 
+def renamed(warehouse: Warehouse, persona_id: str, name: str) -> None:
+    """Another text of a persona."""
+    rows = warehouse.read("item_personas").to_pylist()
+    next(row for row in rows if row["persona_id"] == persona_id)["name"] = name
+    put(warehouse, "item_personas", rows)
+
+
 def embedded_by(warehouse: Warehouse) -> dict[str, int]:
     """Vectors by base, profiles left out, of this test's bases."""
     found = warehouse.query(
@@ -88,6 +96,8 @@ def embedded_by(warehouse: Warehouse) -> dict[str, int]:
     return {row["base_model"]: row["n"] for row in found.to_pylist() if ":16" in row["base_model"]}
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("spark")
 def test_nights_over_a_tuned_base(
     shop: Warehouse,
     night: Callable[..., dict[str, Row]],
@@ -106,12 +116,12 @@ def test_nights_over_a_tuned_base(
             process.kill()
         return subprocess.CompletedProcess(command, process.returncode)
 
-    monkeypatch.setattr(tuned.subprocess, "run", killed)
+    monkeypatch.setattr(subprocess, "run", killed)
     with pytest.raises(TransientError, match="killed by signal 9; run again, it goes on from its last checkpoint"):
         night(0, FULL)
     assert not shop.exists("encoders")
     assert not [path for path in bases.iterdir() if not path.name.startswith(".")]
-    monkeypatch.setattr(tuned.subprocess, "run", real)
+    monkeypatch.setattr(subprocess, "run", real)
     capfd.readouterr()
     first = night(0, FULL)
     assert "resumed at step 4 of 12" in capfd.readouterr().err
@@ -130,18 +140,21 @@ def test_nights_over_a_tuned_base(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("nothing should be trained")
 
-    monkeypatch.setattr(tuned.subprocess, "run", refuse)
+    monkeypatch.setattr(subprocess, "run", refuse)
     versions = shop.versions()
     again = night(0, FULL)
     assert (again["encoders"]["trained"], again["encoders"]["encoder_id"]) == (False, row["encoder_id"])
     assert shop.versions() == versions
 
-    # The next night keeps it: what is new is embedded by its base, and by no other.
+    # The next night keeps it: what is new is embedded by its base, and by no other, and so are pairs labelled.
     said_of(shop, "a00", "loud loud travel")
-    kept = night(1, FULL)
+    renamed(shop, "a01-1", "very loud travel")
+    pairs = shop.read("training_pairs").num_rows
+    kept = night(1, FULL, ("text_embeddings", "training_pairs", *JOBS[1:]))
     assert (kept["encoders"]["trained"], kept["encoders"]["encoder_id"]) == (False, row["encoder_id"])
-    assert (kept["text_embeddings"]["embedded"], kept["text_embeddings"]["new_profiles"]) == (1, 1)
-    assert embedded_by(shop) == {untrained: counts[untrained], row["base_model"]: counts[untrained] + 1}
+    assert (kept["text_embeddings"]["embedded"], kept["text_embeddings"]["new_profiles"]) == (2, 1)
+    assert embedded_by(shop) == {untrained: counts[untrained], row["base_model"]: counts[untrained] + 2}
+    assert shop.read("training_pairs").num_rows == pairs  # those of the renamed persona too
 
     # A head alone over the untrained base: each side is judged over its own, and what that lacks is embedded tonight.
     head = {"steps": 2, "heads": 1, "gate_margin": 1.0}
@@ -150,22 +163,20 @@ def test_nights_over_a_tuned_base(
     assert "method head" in bare["reasons"][0]
     assert "each over its own base, for the 5% of users no fine-tune is shown" in bare["reasons"][0]
     assert encoder_row(shop, bare["encoder_id"])["base_model"] == untrained
-    assert embedded_by(shop)[untrained] == counts[untrained] + 1
+    assert embedded_by(shop)[untrained] == counts[untrained] + 2
 
     # Ordered back, it serves the very night: its base embeds what it has not seen.
     said_of(shop, "b00", "clean clean stage")
     give_order(shop, "promote", row["encoder_id"], None, datetime(2024, 6, 4, tzinfo=UTC))
     ordered = night(3, head)
     assert ordered["encoders"]["encoder_id"] == row["encoder_id"]
-    assert embedded_by(shop) == {untrained: counts[untrained] + 1, row["base_model"]: counts[untrained] + 2}
+    assert embedded_by(shop) == {untrained: counts[untrained] + 2, row["base_model"]: counts[untrained] + 3}
     assert ordered["user_vectors"]["vectors"] == 240
 
     # Files that are not those its vectors were made by embed nothing.
-    said_of(shop, "b01", "simple stage")
     (folder / "modules.json").write_text("[]")
     with pytest.raises(PipelineError, match="its files have changed; restore the folder, or serve another encoder"):
-        Embedder.ensure(embedder_of(row["base_model"], load_config().text_embeddings, shop), ["simple stage"])
-    (folder / "modules.json").rename(folder.with_name("elsewhere"))
+        embedder_of(row["base_model"], load_config().text_embeddings, shop).ensure(["simple stage"])
 
 
 def test_an_id_covers_what_the_base_is_trained_from_and_nothing_else(tiny_base: Path) -> None:
