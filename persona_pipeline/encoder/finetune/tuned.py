@@ -29,8 +29,8 @@ def tuned_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[s
     Args:
         versions: of the tables it is trained on.
 
-    Raises PipelineError where the training fails, TransientError where it was killed: started again, it goes on from its
-    last checkpoint.
+    Raises PipelineError where the training fails, TransientError where it was, or may have been, killed: started again, it
+    goes on from its last checkpoint.
     """
     configured = Embedder(config.text_embeddings, warehouse)
     folder = warehouse.root / BASES / base_id(configured.base_model, config, versions)
@@ -42,7 +42,7 @@ def tuned_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[s
         prepare(warehouse, data, configured.base_model, config)
         _train(folder, data, config)
     for left in folder.parent.glob(f".{folder.name}.*"):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+        shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
     return embedder_of(tuned_model(configured.base_model, folder), config.text_embeddings, warehouse)
 
 
@@ -71,14 +71,11 @@ def _train(folder: Path, data: Path, config: PipelineConfig) -> None:
         if folder.is_dir():
             return
         code = subprocess.run(command, pass_fds=(lock.fileno(),), check=False).returncode
-    if code < 0:
-        raise TransientError(
-            f"the fine-tune was killed by signal {-code}; run again, it goes on from its last checkpoint"
-        )
     if code:
-        raise PipelineError(
-            f"the fine-tune ended with {code}, see the lines above; once that is mended, it goes on from its last checkpoint"
-        )
+        told = f"was killed by signal {-code}" if code < 0 else f"ended with {code}, see the lines above"
+        # torchrun ends with 1 whatever became of its processes.
+        fault = TransientError if code < 0 or config.encoders.finetune.processes > 1 else PipelineError
+        raise fault(f"the fine-tune {told}; run again, it goes on from its last checkpoint")
 
 
 def _python(processes: int) -> list[str]:

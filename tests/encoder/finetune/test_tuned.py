@@ -1,6 +1,7 @@
 """Nights that fine-tune their base: killed and gone on with, kept, replaced, and served again by order."""
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -197,3 +198,40 @@ def test_an_id_covers_what_the_base_is_trained_from_and_nothing_else(tiny_base: 
 def test_processes_are_torchruns() -> None:
     assert tuned._python(1) == tuned._python(1)[:1]
     assert tuned._python(4)[1:] == ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "4"]
+
+
+@pytest.mark.parametrize(
+    ("code", "processes", "fault", "said"),
+    [
+        (-9, 1, TransientError, "was killed by signal 9; run again"),
+        (1, 1, PipelineError, "ended with 1, see the lines above; run again"),
+        (1, 2, TransientError, "ended with 1"),  # what torchrun says of a killed process too
+    ],
+)
+def test_how_a_training_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, processes: int, fault: type[PipelineError], said: str
+) -> None:
+    config = PipelineConfig.model_validate({"encoders": {"method": "full", "finetune": {"processes": processes}}})
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, code))
+    with pytest.raises(PipelineError, match=said) as raised:
+        tuned._train(tmp_path / "base", tmp_path / "data", config)
+    assert type(raised.value) is fault
+
+
+def test_a_training_that_outlived_its_job_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("nothing should be trained")
+
+    base = tmp_path / "base"
+    holder = (
+        "import fcntl, os, sys, time; fcntl.flock(1, fcntl.LOCK_EX); sys.stderr.write('held'); sys.stderr.flush(); "
+    )
+    holder += f"time.sleep(0.5); os.mkdir({str(base)!r})"
+    with (tmp_path / ".base.lock").open("w") as lock:
+        process = subprocess.Popen([sys.executable, "-c", holder], stdout=lock, stderr=subprocess.PIPE)
+    with process:
+        assert process.stderr is not None
+        assert process.stderr.read(4) == b"held"
+        monkeypatch.setattr(subprocess, "run", refuse)
+        tuned._train(base, tmp_path / "data", PipelineConfig())
+        assert base.is_dir()
