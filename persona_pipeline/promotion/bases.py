@@ -33,5 +33,4 @@ def embedder_of_standing(warehouse: Warehouse, stands: Standing, config: TextEmb
     try:
         return embedder_of(stands.row["base_model"], config, warehouse)
     except PipelineError as error:
-        told = f"was {stands.order.told()}; {stands.order.instead()}" if stands.order else "is the one served"
-        raise PipelineError(f"encoder {stands.row['encoder_id']}: {error} (it {told})") from error
+        raise PipelineError(f"encoder {stands.row['encoder_id']}, from which the night starts: {error}") from error

@@ -53,7 +53,7 @@ class Standing:
 def standing(warehouse: Warehouse, as_of: date, parent: Release | None) -> Standing:
     """What was ordered, or the encoder of the parent release.
 
-    Raises PipelineError where the encoder ordered is not on record or cannot be read.
+    Raises PipelineError where the encoder ordered is not on record, cannot be read, or has a base that is gone.
     """
     orders = read_orders(warehouse.root)
     order = order_of(orders, as_of, parent)
@@ -68,11 +68,16 @@ def standing(warehouse: Warehouse, as_of: date, parent: Release | None) -> Stand
 
 
 def _obeyed(warehouse: Warehouse, order: Order) -> Row:
+    instead = (
+        "`persona-pipeline encoders pin --off` ends the pin"
+        if order.order == "pin"
+        else "`persona-pipeline encoders promote` names another"
+    )
     try:
         readable(warehouse, order.encoder_id)
         return encoder_row(warehouse, order.encoder_id)
     except PipelineError as error:
-        raise PipelineError(f"{error} (it was {order.told()}; {order.instead()})") from error
+        raise PipelineError(f"{error} (it was {order.told()}; {instead})") from error
 
 
 def mark_manual(warehouse: Warehouse, stands: Standing) -> list[WriteResult]:

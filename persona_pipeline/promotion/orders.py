@@ -39,12 +39,6 @@ class Order(BaseModel):
         done = {"pin": "pinned", "unpin": "unpinned", "promote": "promoted"}[self.order]
         return f"{done} by {self.by} after the night {self.after}" + (f": {self.reason}" if self.reason else "")
 
-    def instead(self) -> str:
-        """What to do where it cannot be obeyed."""
-        if self.order == "pin":
-            return "`persona-pipeline encoders pin --off` ends the pin"
-        return "`persona-pipeline encoders promote` names another"
-
 
 _FILE = TypeAdapter(list[Order])
 

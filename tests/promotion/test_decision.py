@@ -183,11 +183,14 @@ def test_a_night_says_what_to_do_when_the_pinned_encoder_is_gone(warehouse: Ware
 
 def test_an_order_whose_base_is_gone_says_what_to_do(warehouse: Warehouse) -> None:
     give_order(warehouse, "promote", served(warehouse), None, NOW)
-    _alter(warehouse, served(warehouse), base_model="bge-m3@1:512")
+    about = warehouse.root / encoder_row(warehouse, served(warehouse))["artefact"] / "encoder.json"
+    about.write_text(json.dumps({**json.loads(about.read_text()), "base_model": "bge-m3@1:512"}))
     with pytest.raises(
         PipelineError, match=r"bge-m3: neither a folder nor an installed .*\(it was promoted by .*names an"
     ):
         night(warehouse, after(1), RECENT)
+    with pytest.raises(PipelineError, match="bge-m3: neither a folder nor an installed"):
+        give_order(warehouse, "pin", served(warehouse), None, NOW)
 
 
 def _settled(warehouse: Warehouse, share: float, tuned: Callable[[TrainingData], TrainingData]) -> Settled:
