@@ -24,7 +24,7 @@ from persona_pipeline.encoder.finetune.caching import cached_backward, share_of
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots
 from persona_pipeline.encoder.finetune.objective import Temperature, batch_loss
 
-ITEMS, PERSONAS, USERS, INTERACTIONS, HISTORY = 2_000, 4, 10_000, 40_000, 10
+ITEMS, PERSONAS, USERS, EVIDENCE, HISTORY = 2_000, 4, 10_000, 20, 10
 WORDS = (
     "guitar",
     "strap",
@@ -45,28 +45,35 @@ WORDS = (
 def synthetic_examples(words: int) -> Examples:
     """One pair per user; texts of `words` words on average, half as many to one and a half times."""
     rng = np.random.default_rng(0)
-    lengths = rng.integers(words // 2, words * 3 // 2 + 1, INTERACTIONS + ITEMS * PERSONAS)
+    lengths = rng.integers(words // 2, words * 3 // 2 + 1, ITEMS * (EVIDENCE + PERSONAS))
     texts = [" ".join(rng.choice(WORDS, n)) for n in lengths]
     slots, filled = item_slots(np.repeat(np.arange(ITEMS), PERSONAS), ITEMS)
     targets = rng.integers(0, ITEMS, USERS)
     vectors = rng.standard_normal((ITEMS * PERSONAS, 64)).astype(np.float32)
     return Examples(
         texts=texts,
-        histories=Ragged.of_lengths(rng.integers(0, INTERACTIONS, USERS * HISTORY), np.full(USERS, HISTORY)),
+        evidence=Ragged.of_lengths(np.arange(ITEMS * EVIDENCE), np.full(ITEMS, EVIDENCE)),
+        histories=Ragged.of_lengths(rng.integers(0, ITEMS, USERS * HISTORY), np.full(USERS, HISTORY)),
         weights=np.full(USERS * HISTORY, 1 / HISTORY, np.float32),
         users=np.arange(USERS),
+        places=np.arange(USERS) / USERS,
         targets=targets,
         labels=slots[targets, 0],
         visible=filled[targets],
-        persona_texts=INTERACTIONS + np.arange(ITEMS * PERSONAS),
+        own=np.full(USERS, -1),
+        persona_texts=ITEMS * EVIDENCE + np.arange(ITEMS * PERSONAS),
         persona_vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
         slots=slots,
         filled=filled,
         known=Ragged.of_lengths(targets, np.ones(USERS, np.int64)),
+        persona_weight=0.5,
+        aggregation="softmax",
     )
 
 
-def measure(folder: Path, steps: int, batch_size: int, budget: int, words: int, max_tokens: int) -> dict[str, Any]:
+def measure(
+    folder: Path, steps: int, batch_size: int, budget: int, words: int, max_tokens: int, evidence: int
+) -> dict[str, Any]:
     """Median seconds of a step, after one that is not counted, and what it did."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     base, examples = Base(folder, max_tokens, device), synthetic_examples(words)
@@ -75,12 +82,13 @@ def measure(folder: Path, steps: int, batch_size: int, budget: int, words: int, 
     counts = base.token_counts(examples.texts)
 
     def loss_of(batch: Batch, embeddings: Tensor) -> Tensor:
-        return batch_loss(embeddings, batch, temperature(), "softmax")
+        return batch_loss(embeddings, batch, temperature(), examples.persona_weight, examples.aggregation)
 
     preparing, stepping, texts, tokens = [], [], [], []
     for step in range(steps + 1):
         begun = time.perf_counter()
-        rows, batch = make_batch(examples, rows_of_step(np.arange(USERS), step, batch_size, 0), 0.95)
+        pairs = rows_of_step(np.arange(USERS), step, batch_size, 0)
+        rows, batch = make_batch(examples, pairs, 0.95, evidence, np.random.default_rng(step))
         share = share_of(base, [examples.texts[row] for row in rows], counts[rows], budget)
         prepared = time.perf_counter()
         loss = cached_backward(base, temperature, share, partial(loss_of, batch.to(device)))
@@ -101,6 +109,7 @@ def measure(folder: Path, steps: int, batch_size: int, budget: int, words: int, 
         "parameters": sum(parameter.numel() for parameter in base.parameters()),
         "batch_size": batch_size,
         "micro_batch_tokens": budget,
+        "evidence_per_item": evidence,
         "seconds_per_step": round(seconds, 4),
         "steps_per_second": round(1 / seconds, 3),
         "texts_per_second": round(float(np.mean(texts)) / seconds, 1),
@@ -130,7 +139,7 @@ if __name__ == "__main__":
     parser.add_argument("--micro-batch-tokens", type=int, default=65_536 if cuda else 2_048)
     parser.add_argument("--words", type=int, default=60 if cuda else 20)
     parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument("--evidence-per-item", type=int, default=4)
     a = parser.parse_args()
-    print(
-        json.dumps(measure(a.base or _packaged(), a.steps, a.batch_size, a.micro_batch_tokens, a.words, a.max_tokens))
-    )
+    told = a.steps, a.batch_size, a.micro_batch_tokens, a.words, a.max_tokens, a.evidence_per_item
+    print(json.dumps(measure(a.base or _packaged(), *told)))

@@ -30,7 +30,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 from job_operator import DEFAULTS, FILTERS, INPUT, JobOperator, params
 
 EXTRACTION: dict[str, Any] = {"arguments": " --no-engine", "execution_timeout": timedelta(hours=12)}
-GPU_QUEUE = os.environ.get("PERSONA_GPU_QUEUE", "default")  # of the workers that hold an LLM
+GPU_QUEUE = os.environ.get("PERSONA_GPU_QUEUE", "default")  # of the workers that hold an LLM, or train a base model
 
 
 with DAG(
@@ -68,7 +68,8 @@ with DAG(
         task_id="persona_choices", pool="gpu", queue=GPU_QUEUE, execution_timeout=timedelta(hours=12)
     )
     training_pairs = JobOperator(task_id="training_pairs", pool="spark")
-    encoders = JobOperator(task_id="encoders", pool="gpu")
+    # Where the base model itself is trained, which goes on from its last checkpoint when the task is retried.
+    encoders = JobOperator(task_id="encoders", pool="gpu", queue=GPU_QUEUE, execution_timeout=timedelta(hours=12))
     persona_vectors = JobOperator(task_id="persona_vectors", pool="gpu")
     user_vectors = JobOperator(task_id="user_vectors", pool="gpu")
     user_item_topk = JobOperator(task_id="user_item_topk", pool="spark", execution_timeout=timedelta(hours=6))

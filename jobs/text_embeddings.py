@@ -4,20 +4,14 @@ import argparse
 from typing import Any
 
 from jobs.runner import Night, run
-from persona_pipeline.encoder.inputs import evidence_texts, liked_interaction_texts, persona_texts
-from persona_pipeline.encoder.profiles import ensure_profiles
-from persona_pipeline.text_embeddings import Embedder
+from persona_pipeline.encoder.embedding import embed_everything
+from persona_pipeline.promotion.bases import embedder_of_night
 
 
 def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Render every text the encoder will read tonight and embed the new ones."""
-    interactions = liked_interaction_texts(night.warehouse, night.config.training_pairs.min_liked_rating)
-    kinds = (persona_texts(night.warehouse), evidence_texts(night.warehouse), interactions)
-    texts = {text for rows in kinds for text in rows["text"].to_pylist()}
-    embedder = Embedder(night.config.text_embeddings, night.warehouse)
-    embedder.ensure(sorted(texts))
-    new_profiles = ensure_profiles(night.warehouse, embedder)
-    return {"texts": len(texts), "embedded": embedder.embedded, "new_profiles": new_profiles}
+    """Render every text the encoder will read tonight and embed the new ones, by the base of the encoder that stands."""
+    embedder = embedder_of_night(night.warehouse, night.as_of, night.parent, night.config.text_embeddings)
+    return embed_everything(night.warehouse, embedder, night.config.training_pairs.min_liked_rating)
 
 
 if __name__ == "__main__":

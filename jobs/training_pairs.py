@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from jobs.runner import Night, run
-from persona_pipeline.text_embeddings import Embedder
+from persona_pipeline.promotion.bases import embedder_of_night
 
 
 def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
@@ -16,14 +16,14 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     tables = SparkWarehouse(session(night.config.spark, "training_pairs"), night.warehouse)
-    base_model = Embedder(night.config.text_embeddings, night.warehouse).base_model
+    embedder = embedder_of_night(night.warehouse, night.as_of, night.parent, night.config.text_embeddings)
     pairs = training_pairs(
         tables.read("user_histories"),
         tables.read("item_personas"),
         tables.read("item_summaries").select("item_id", "summary"),
         tables.read("reviews"),
         tables.read("persona_choices"),
-        tables.read("text_embeddings").where(F.col("base_model") == base_model),
+        tables.read("text_embeddings").where(F.col("base_model") == embedder.base_model),
         night.config.training_pairs.min_liked_rating,
     ).persist()
     counts = label_counts(pairs)

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from datetime import date
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from persona_pipeline.errors import ConfigError
 
@@ -200,9 +200,76 @@ class TrainingPairsConfig(_Stage):
     )
 
 
-class EncodersConfig(_Stage):
-    """The contrastive head and the policy of its retraining."""
+class FinetuneConfig(_Stage):
+    """How the base model itself is trained, where the method is `full`."""
 
+    processes: int = Field(
+        1, ge=1, description="torchrun's processes in a night, one a GPU; the command itself has its own"
+    )
+
+    steps: int = Field(1_000, ge=1, description="optimiser steps at most")
+    batch_size: int = Field(1_024, ge=2, description="pairs per step over all processes, the negatives of one another")
+    micro_batch_tokens: int = Field(
+        32_768,
+        ge=1,
+        description="tokens one process passes through the model at once, padding included: what bounds memory",
+    )
+    evidence_per_item: int = Field(
+        4,
+        ge=1,
+        description="evidence reviews a step draws to estimate the profile of an item; each is a text to encode",
+    )
+    learning_rate: float = Field(1e-5, gt=0, description="peak learning rate of the model")
+    warmup_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="share of the steps in which the rate rises; it falls linearly to zero in the others",
+    )
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's, of weight matrices")
+    max_gradient_norm: float = Field(1.0, gt=0, description="a longer gradient of the model is cut to this length")
+    temperature: float = Field(0.1, gt=0, description="tau of the first step")
+    min_temperature: float = Field(0.02, gt=0, description="tau is learned, never below this")
+    max_temperature: float = Field(0.5, gt=0, description="nor above this")
+    temperature_learning_rate: float = Field(1e-3, ge=0, description="peak learning rate of log tau; 0: tau stays")
+    near_duplicate: float = Field(
+        0.95,
+        ge=-1,
+        le=1,
+        description="an item with a persona nearer than this to the pair's own, by cosine of the untrained base, is no negative",
+    )
+    dropout: bool = Field(False, description="train with the base's own dropout")
+    validation_share: float = Field(
+        0.05, ge=0, lt=1, description="share of the users whose pairs are held out to stop by; 0: all steps are made"
+    )
+    validate_every: int = Field(100, ge=1, description="steps between two looks at the held-out pairs")
+    patience: int = Field(
+        3, ge=1, description="looks without a lower loss after which training stops; the best is kept"
+    )
+    checkpoint_every: int = Field(200, ge=1, description="steps between two checkpoints: the most a crash can cost")
+    seed: int = Field(0, description="of batch order, drawn evidence and dropout")
+
+    @model_validator(mode="after")
+    def _temperature_within_bounds(self) -> Self:
+        if not self.min_temperature <= self.temperature <= self.max_temperature:
+            raise ValueError(
+                f"temperature {self.temperature} is not between min_temperature {self.min_temperature} "
+                f"and max_temperature {self.max_temperature}"
+            )
+        return self
+
+    def decisive(self) -> dict[str, Any]:
+        """The settings that decide what comes of it; the others say how the work is done."""
+        return self.model_dump(mode="json", exclude={"processes", "micro_batch_tokens", "checkpoint_every"})
+
+
+class EncodersConfig(_Stage):
+    """The contrastive head, the base under it, and the policy of retraining."""
+
+    method: Literal["head", "full"] = Field(
+        "head", description="full: the base model itself is trained before the head, which wants a GPU"
+    )
+    finetune: FinetuneConfig = FinetuneConfig()
     half_life: float = Field(
         3.0, gt=0, description="interactions, or days where recency says so, after which the weight of history halves"
     )

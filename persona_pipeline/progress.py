@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
-_PROGRESS = re.compile(r"\b(?:answered|embedded) \d+ of \d+ [^\[]+")  # as the jobs log it, before Airflow's own words
+_PROGRESS = re.compile(
+    r"\b(?:answered|embedded|step) \d+ of \d+[ :][^\[]+"
+)  # as the jobs log it, before Airflow's own words
 
 
 def events(lines: Iterable[str], kept: IO[str]) -> Iterator[dict[str, Any]]:

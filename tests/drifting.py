@@ -16,7 +16,7 @@ from helpers import Row, arrow, put
 from jobs.encoders import job
 from jobs.runner import execute
 from persona_pipeline.config import TextEmbeddingsConfig
-from persona_pipeline.encoder.inputs import evidence_texts, persona_texts
+from persona_pipeline.encoder.inputs import evidence_texts, liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.profiles import ensure_profiles
 from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
@@ -42,7 +42,7 @@ def build(root: Path) -> Warehouse:
     embedder = Embedder(TextEmbeddingsConfig(), warehouse)
     rng = np.random.default_rng(3)
     vectors = []
-    for told in (persona_texts(warehouse), evidence_texts(warehouse)):
+    for told in (persona_texts(warehouse), evidence_texts(warehouse), liked_interaction_texts(warehouse, 0.0)):
         for key, item in zip(told["text_hash"].to_pylist(), told["item_id"].to_pylist(), strict=True):
             vector = np.eye(D)["ab".index(item[0])] + 0.05 * rng.standard_normal(D)
             unit = (vector / np.linalg.norm(vector)).astype(np.float32).tolist()

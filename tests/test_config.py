@@ -19,7 +19,8 @@ OTHER: dict[str, dict[str, Any]] = {
     "text_embeddings": {"base_model": "/models/bge-m3", "max_tokens": 512, "batch_tokens": 4096, "commit_texts": 100},
     "training_pairs": {"min_liked_rating": 3.0},
     "encoders": {
-        "half_life": 2.0, "recency": "days", "steps": 10, "batch_size": 64, "learning_rate": 1e-3, "temperature": 0.05,
+        "method": "full", "finetune": {"steps": 5}, "half_life": 2.0, "recency": "days", "steps": 10, "batch_size": 64,
+        "learning_rate": 1e-3, "temperature": 0.05,
         "aggregation": "max", "popularity_weight": 0.0, "popularity_support": 2.5, "retrain_every_days": 1,
         "seed": 7, "age_half_life_days": 0.0,
         "persona_weight": 1.0, "heads": 1, "prior": "ease", "prior_weight": 2.0, "prior_neighbours": 50, "gate_margin": 0.01,
@@ -75,6 +76,8 @@ def test_overrides_win_and_keep_the_rest_of_the_stage(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("encoders: {temprature: 0.2}", "unknown key encoders.temprature; did you mean temperature?"),
+        ("encoders: {finetune: {setps: 5}}", "unknown key encoders.finetune.setps; did you mean steps?"),
+        ("encoders: {finetune: {temperature: 0.9}}", "temperature 0.9 is not between min_temperature 0.02 and max"),
         ("encoder: {steps: 5}", "unknown key encoder; did you mean encoders?"),
         ("extraction: {llm: {modle: x}}", "unknown key extraction.llm.modle; did you mean model?"),
         ("extraction: {llm: {max_tokens: {persona: 9}}}", "extraction.llm.max_tokens.persona; did you mean personas?"),

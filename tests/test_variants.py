@@ -1,12 +1,20 @@
 """Changes of training data: what stays of an item when its personas are made one."""
 
+from datetime import date
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from drifting import build
+from helpers import put, shop
 
 from persona_pipeline.backtest.changes import item_profiles, item_texts, mean_persona, settings
-from persona_pipeline.config import EncodersConfig
+from persona_pipeline.backtest.variants import Known
+from persona_pipeline.config import EncodersConfig, load_config
+from persona_pipeline.encoder.prior import liked_interactions
 from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.text_embeddings import Embedder
 
 CONFIG = EncodersConfig(persona_weight=1.0)
 X, Y = [1.0, 0.0], [0.0, 1.0]
@@ -55,3 +63,19 @@ def test_settings_are_checked() -> None:
     assert changed.pairs.num_rows == 3
     with pytest.raises(ValueError, match="half_life"):
         settings(half_life=-1.0)(data(), CONFIG)
+
+
+def test_a_night_that_trained_its_base_is_known_by_it(tmp_path: Path) -> None:
+    """Unless what nothing was trained for is asked; a night without an encoder of its own has the untrained base anyway."""
+    warehouse, config = build(tmp_path / "warehouse"), load_config()
+    met = liked_interactions(warehouse, 0.0)
+    untrained = Embedder(config.text_embeddings, warehouse).base_model
+    assert Known.of(warehouse, config, met).base_model == untrained
+    tuned = f"{untrained}+0123456789abcdef-0123456789abcdef"
+    rows = warehouse.read("text_embeddings").to_pylist()
+    theirs = [{**row, "base_model": row["base_model"].replace(untrained, tuned)} for row in rows]
+    put(warehouse, "text_embeddings", [*rows, *theirs])
+    other = {**shop()["encoders"][0], "base_model": "bge-m3@1:512", "as_of": date(2024, 7, 9)}
+    put(warehouse, "encoders", [other, {**shop()["encoders"][0], "encoder_id": "enc2", "base_model": tuned}])
+    assert Known.of(warehouse, config, met).base_model == tuned
+    assert Known.of(warehouse, config, met, tuned=False).base_model == untrained

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from helpers import BASE_MODEL, put_all, shop, toward
+from embedded import embed
+from helpers import put_all, shop
 
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots
-from persona_pipeline.encoder.inputs import persona_texts
-from persona_pipeline.text_embeddings import text_hash
 from persona_pipeline.warehouse import Warehouse
 
 TOPICS = ("travel", "stage", "studio", "lesson")
@@ -46,7 +45,11 @@ def write_tiny_base(folder: Path, dropout: float = 0.1) -> Path:
 
 
 def topical_examples() -> Examples:
-    """Item n is of topic n % 4; a user of a topic likes its items. Two personas an item, some with one."""
+    """Item n is of topic n % 4; a user of a topic likes its items. Two personas an item, some with one.
+
+    Item ITEMS + n has no persona; it is met by those who want what topic n % 4 has, and they say so of it. Every item has
+    one to four texts of evidence, some written by a pair's own user.
+    """
     rng = np.random.default_rng(3)
     texts: list[str] = []
 
@@ -56,21 +59,28 @@ def topical_examples() -> Examples:
 
     persona_items = np.array([item for item in range(ITEMS) for _ in range(1 + item % 3 % 2)])
     persona_texts = np.array([text(TOPICS[item % 4]) for item in persona_items])
-    slots, filled = item_slots(persona_items, ITEMS)
+    slots, filled = item_slots(persona_items, 2 * ITEMS)
+    said = [
+        [text((TOPICS if item < ITEMS else WANTS)[item % 4]) for _ in range(1 + item // 4 % 4)]
+        for item in range(2 * ITEMS)
+    ]
     liked = np.array([rng.permutation(ITEMS // 4)[: 1 + n % 2] * 4 + n % 4 for n in range(USERS)], dtype=object)
     pairs = [(user, item) for user, items in enumerate(liked) for item in sorted(items)]
     users, targets = np.array(pairs).T
     lengths = rng.integers(1, HISTORY + 1, len(pairs))
-    history = np.array([text(WANTS[user % 4]) for user, n in zip(users, lengths, strict=True) for _ in range(n)])
+    history = [ITEMS + rng.permutation(ITEMS // 4)[:n] * 4 + user % 4 for user, n in zip(users, lengths, strict=True)]
     vectors = rng.standard_normal((len(persona_items), 8)).astype(np.float32)
     return Examples(
         texts=texts,
-        histories=Ragged.of_lengths(history, lengths),
+        evidence=Ragged.of_lengths(np.concatenate(said), np.array([len(of_item) for of_item in said])),
+        histories=Ragged.of_lengths(np.concatenate(history), lengths),
         weights=np.concatenate([np.full(n, 1 / n, np.float32) for n in lengths]),
         users=users,
+        places=np.arange(USERS) * 7 % USERS / USERS,
         targets=targets,
         labels=slots[targets, 0],
         visible=filled[targets],
+        own=np.array([said[item][0] if user % 3 == 0 else -1 for user, item in pairs]),
         persona_texts=persona_texts,
         persona_vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
         slots=slots,
@@ -79,6 +89,8 @@ def topical_examples() -> Examples:
             np.concatenate([np.sort(items) for items in liked]).astype(np.int64),
             np.array([len(items) for items in liked]),
         ),
+        persona_weight=0.5,
+        aggregation="softmax",
     )
 
 
@@ -95,8 +107,7 @@ def small_warehouse(folder: Path) -> Warehouse:
         "history_place": 0,
     }
     tables["training_pairs"].append(dan)
+    del tables["text_embeddings"]
     put_all(found, tables)
-    texts = persona_texts(found)["text"].to_pylist()
-    rows = [{"text_hash": text_hash(t), "base_model": BASE_MODEL, "vector": toward(t)[0].tolist()} for t in texts]
-    put_all(found, {"text_embeddings": rows})
+    embed(found)
     return found

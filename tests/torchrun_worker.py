@@ -8,8 +8,8 @@ import torch
 from accelerate import PartialState
 from tiny_base import topical_examples
 
+from persona_pipeline.config import FinetuneConfig
 from persona_pipeline.encoder.finetune.base import Base
-from persona_pipeline.encoder.finetune.config import FinetuneConfig
 from persona_pipeline.encoder.finetune.training import Finetune
 
 CONFIG = FinetuneConfig(

@@ -24,6 +24,7 @@ from persona_pipeline.evaluate.lists import load, save
 from persona_pipeline.evaluate.problem import Problem
 from persona_pipeline.evaluate.results import Evaluated
 from persona_pipeline.provenance import baselines_code, files_digest
+from persona_pipeline.text_embeddings import trained_from
 from persona_pipeline.tuning import tuned_settings
 
 ZERO_SHOT: dict[str, Callable[[TrainingData, np.ndarray], np.ndarray]] = {
@@ -57,8 +58,17 @@ class Rivals:
         mine = Known.of(tuning.warehouse, config, self._problem.tuning)
         return mine, Known.of(test.warehouse, config, self._problem.test)
 
+    @cached_property
+    def _untrained(self) -> tuple[Known, Known]:
+        """The same over the untrained base, where the test night has trained its own; the tuning night never does."""
+        tuning, test = self._known
+        if trained_from(test.base_model) == test.base_model:
+            return tuning, test
+        config = load_config(self._nights.request.config)
+        return tuning, Known.of(self._parts[1].warehouse, config, self._problem.test, tuned=False)
+
     def _zero_shot(self, name: str, vectors: Callable[[TrainingData, np.ndarray], np.ndarray]) -> Evaluated:
-        problem, (tuning, test) = self._problem, self._known
+        problem, (tuning, test) = self._problem, self._untrained
 
         def of(interactions: Interactions) -> np.ndarray:
             known = test if interactions is problem.test else tuning

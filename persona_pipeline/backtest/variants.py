@@ -23,7 +23,8 @@ from persona_pipeline.encoder.profiles import persona_inputs
 from persona_pipeline.encoder.retraining import TrainingData, training_data
 from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
 from persona_pipeline.foretelling import Histories, head_scores, popularity_scores, prior_scores
-from persona_pipeline.text_embeddings import Embedder
+from persona_pipeline.promotion.registry import encoder_rows
+from persona_pipeline.text_embeddings import Embedder, trained_from
 from persona_pipeline.tuning import AS_GOOD
 from persona_pipeline.warehouse import Warehouse
 
@@ -48,9 +49,15 @@ class Known:
     base_model: str
 
     @classmethod
-    def of(cls, warehouse: Warehouse, config: PipelineConfig, met: Interactions) -> "Known":
-        """From a night that has its training pairs. Raises PipelineError where the cache lacks a text."""
+    def of(cls, warehouse: Warehouse, config: PipelineConfig, met: Interactions, tuned: bool = True) -> "Known":
+        """From a night that has its training pairs, over the base of its encoder, if it has one; or over the untrained base.
+
+        Raises PipelineError where the cache lacks a text.
+        """
         base_model = Embedder(config.text_embeddings, warehouse).base_model
+        if tuned:
+            bases = (row["base_model"] for row in encoder_rows(warehouse))
+            base_model = next((base for base in bases if trained_from(base) == base_model), base_model)
         least = config.training_pairs.min_liked_rating
         data = training_data(warehouse, base_model, least)
         return cls(data, liked_interactions(warehouse, least), met, base_model)

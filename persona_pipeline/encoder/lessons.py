@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.recency import history_weights, ranks
+from persona_pipeline.encoder.recency import seconds_of, weighted_histories
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +84,7 @@ class Lessons:
 
         `interactions` (r,) are review_id and day of all in histories, `vectors` (r, d) their items'.
         """
-        histories = pairs["history_review_ids"].combine_chunks()
-        lengths = pc.list_value_length(histories).to_numpy(zero_copy_only=False)
-        members = pc.index_in(histories.flatten(), interactions["review_id"].combine_chunks()).to_numpy(
-            zero_copy_only=False
-        )
-        if config.recency == "rank":
-            distances = _places_apart(lengths, pairs["history_place"].to_numpy(zero_copy_only=False))
-        else:
-            days = interactions["day"].to_numpy(zero_copy_only=False)
-            distances = np.abs(days[members] - _moments(pairs).repeat(lengths) / 86_400)
-        weights = history_weights(distances, lengths, config.half_life)
+        lengths, members, weights = weighted_histories(pairs, interactions, config)
         # One sparse product instead of gathering every history's vectors: memory is the pairs', not their histories'.
         ends = np.concatenate([[0], np.cumsum(lengths)])
         profiles = (
@@ -128,19 +118,6 @@ def _ageing(pairs: pa.Table, half_life_days: float) -> np.ndarray:
     """(n,) float32 0.5 ** (days before the newest pair / half-life)."""
     if not half_life_days:
         return np.ones(len(pairs), np.float32)
-    moments = _moments(pairs)
+    moments = seconds_of(pairs)
     weights: np.ndarray = (0.5 ** ((moments.max() - moments) / 86_400 / half_life_days)).astype(np.float32)
     return weights
-
-
-def _moments(pairs: pa.Table) -> np.ndarray:
-    """(n,) seconds since 1970."""
-    moments: np.ndarray = pairs["reviewed_at"].to_numpy(zero_copy_only=False).astype("datetime64[s]").astype(np.int64)
-    return moments
-
-
-def _places_apart(lengths: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """`recency.distances_from` of pairs (n,), one after the other."""
-    others, place = ranks(lengths), np.repeat(places, lengths)
-    distances: np.ndarray = np.where(others < place, place - others - 1, others - place)
-    return distances

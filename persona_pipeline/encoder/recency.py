@@ -1,6 +1,10 @@
 """How much each interaction of a history counts, and how much its length."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from persona_pipeline.config import EncodersConfig
 
 
 def recency_weights(count: int, half_life: float) -> np.ndarray:
@@ -36,6 +40,32 @@ def history_weights(distances: np.ndarray, lengths: np.ndarray, half_life: float
     return normalised
 
 
+def weighted_histories(
+    pairs: pa.Table, interactions: pa.Table, config: EncodersConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Histories of rows of `training_pairs`, one after the other: what the head and a fine-tune of the base are given.
+
+    `interactions` (r,) are review_id and day of all in histories. Returns lengths (pairs,), and of each entry its row
+    in `interactions` and its weight, those of a pair summing to one.
+    """
+    histories = pairs["history_review_ids"].combine_chunks()
+    lengths = pc.list_value_length(histories).to_numpy(zero_copy_only=False)
+    reviews = interactions["review_id"].combine_chunks()
+    members = pc.index_in(histories.flatten(), reviews).to_numpy(zero_copy_only=False)
+    if config.recency == "rank":
+        distances = _places_apart(lengths, pairs["history_place"].to_numpy(zero_copy_only=False))
+    else:
+        days = interactions["day"].to_numpy(zero_copy_only=False)
+        distances = np.abs(days[members] - seconds_of(pairs).repeat(lengths) / 86_400)
+    return lengths, members, history_weights(distances, lengths, config.half_life)
+
+
+def seconds_of(pairs: pa.Table) -> np.ndarray:
+    """When each pair's target was reviewed, (n,), in seconds since 1970."""
+    moments: np.ndarray = pairs["reviewed_at"].to_numpy(zero_copy_only=False).astype("datetime64[s]").astype(np.int64)
+    return moments
+
+
 def ranks(lengths: np.ndarray) -> np.ndarray:
     """How many interactions of the same history came after each of n, (n,), of histories (h,), newest first."""
     found: np.ndarray = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -53,3 +83,10 @@ def popularity_scales(lengths: np.ndarray, support: float) -> np.ndarray:
     """1 + support / length of each history (n,): who has told little of themselves gets more of what everybody likes."""
     scales: np.ndarray = 1 + support / np.maximum(lengths, 1)
     return scales
+
+
+def _places_apart(lengths: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """`distances_from` of pairs (n,), one after the other."""
+    others, place = ranks(lengths), np.repeat(places, lengths)
+    distances: np.ndarray = np.where(others < place, place - others - 1, others - place)
+    return distances

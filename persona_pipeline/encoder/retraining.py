@@ -4,16 +4,17 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persona_pipeline.config import PipelineConfig
+from persona_pipeline.config import EncodersConfig, PipelineConfig
 from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.profiles import profile_model, profiles, with_profiles
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.text_embeddings import vectors_of, with_vectors
+from persona_pipeline.text_embeddings import trained_from, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
 POLICY = frozenset({"retrain_every_days", "gate_margin", "prior_engine"})
@@ -33,21 +34,26 @@ class Served:
     config_digest: str
 
 
+def decisive(config: EncodersConfig) -> dict[str, Any]:
+    """The settings that make an encoder what it is, by name; those of a fine-tune, as `finetune.<name>`, where there is one."""
+    settings = config.model_dump(mode="json", exclude={*POLICY, "finetune"})
+    if config.method == "head":
+        return settings
+    return settings | {f"finetune.{name}": value for name, value in config.finetune.decisive().items()}
+
+
 def settings_digest(config: PipelineConfig) -> str:
     """Hash of the settings that make an encoder what it is."""
-    settings = (
-        config.encoders.model_dump(mode="json", exclude=set(POLICY)),
-        config.training_pairs.model_dump(mode="json"),
-    )
+    settings = (decisive(config.encoders), config.training_pairs.model_dump(mode="json"))
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def reason_to_train(served: Served | None, as_of: date, base_model: str, config: PipelineConfig) -> str | None:
-    """Why the served encoder will not do tonight, or None when it will."""
+    """Why the served encoder will not do tonight, or None when it will. `base_model` is the one configured."""
     if served is None:
         return "there is no encoder yet"
-    if served.base_model != base_model:
-        return f"the base model changed from {served.base_model} to {base_model}"
+    if trained_from(served.base_model) != base_model:
+        return f"the base model changed from {trained_from(served.base_model)} to {base_model}"
     if served.text_version != TEXT_VERSION:
         return f"the text version changed from {served.text_version} to {TEXT_VERSION}"
     if served.config_digest != settings_digest(config):
@@ -103,7 +109,7 @@ def training_data(warehouse: Warehouse, base_model: str, min_liked_rating: float
     )
     return TrainingData(
         # An item without evidence and without a persona has no profile.
-        _with_profiled_histories(warehouse.read("training_pairs"), liked),
+        with_profiled_histories(warehouse.read("training_pairs"), liked),
         told.select(["persona_id", "item_id"]),
         vectors_of(with_vectors(warehouse, told, base_model)["vector"]),
         _profile_vectors(warehouse, told, base_model),
@@ -118,8 +124,8 @@ def _profile_vectors(warehouse: Warehouse, rows: pa.Table, base_model: str) -> n
     return vectors_of(with_vectors(warehouse, rows, profile_model(base_model), "profile_hash")["vector"])
 
 
-def _with_profiled_histories(pairs: pa.Table, liked: pa.Table) -> pa.Table:
-    """Pairs all of whose history has a profile."""
+def with_profiled_histories(pairs: pa.Table, liked: pa.Table) -> pa.Table:
+    """Rows of `training_pairs` all of whose history is among `liked`, which are those with a profile."""
     histories = pairs["history_review_ids"].combine_chunks()
     strangers = pc.invert(pc.is_in(histories.flatten(), liked["review_id"].combine_chunks()))
     if not pc.any(strangers).as_py():

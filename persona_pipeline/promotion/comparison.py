@@ -1,6 +1,7 @@
 """Two configurations of the encoder, refitted at the same cut-off and judged by what each user liked next."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.finetune.examples import place_of
 from persona_pipeline.encoder.fitting import fit_head
 from persona_pipeline.encoder.lessons import Catalogue
 from persona_pipeline.encoder.prior import Prior
@@ -42,7 +44,13 @@ class Comparison:
 
 
 def compare_settings(
-    data: TrainingData, interactions: Interactions, served: EncodersConfig, candidate: EncodersConfig, margin: float
+    data: TrainingData,
+    interactions: Interactions,
+    served: EncodersConfig,
+    candidate: EncodersConfig,
+    margin: float,
+    tuned: Callable[[], TrainingData] | None = None,
+    unseen: float = 1.0,
 ) -> Comparison:
     """Refit both without each user's newest liked interaction, have both foretell it, and judge the difference by user.
 
@@ -54,17 +62,21 @@ def compare_settings(
     Args:
         data, interactions: what the night trains from, `liked_interactions` of the same warehouse.
         margin: `encoders.gate_margin`.
+        tuned: the candidate's data where it is over another base, which is trained if there is anybody to ask.
+        unseen: share of the users to ask, those that a fine-tune with this `validation_share` has not been shown.
     """
     parts = hold_out(data, interactions)
-    if not parts.newest.num_rows or parts.data.pairs.num_rows < 2:
+    newest = parts.newest.filter(pa.array(place_of(parts.newest["user_id"].to_pylist()) < unseen))
+    if not newest.num_rows or parts.data.pairs.num_rows < 2:
         # Lists nobody is asked about: the gate has its own answer to that.
         return Comparison(0, 0.0, 0.0, judge(np.empty(0), np.empty(0), {}, margin))
     item_ids = np.unique(data.personas["item_id"].to_numpy(zero_copy_only=False).astype(str))
     most = min(MOST_USERS, max(1, _CELLS // len(item_ids)))
-    asked = ask(parts.data, parts.interactions, parts.newest, item_ids, most)
+    asked = ask(parts.data, parts.interactions, newest, item_ids, most)
+    theirs = hold_out(tuned(), interactions) if tuned else parts
     reached = []
-    for side, config in (("served", served), ("candidate", candidate)):
-        reached.append(_foretold(parts, asked, item_ids, config))
+    for side, config, held_out in (("served", served, parts), ("candidate", candidate, theirs)):
+        reached.append(_foretold(held_out, asked, item_ids, config))
         logger.info("%s settings refitted: NDCG@10 %.4f of %s", side, reached[-1].mean(), counted(asked.users, "user"))
     counts = np.array([parts.data.liked_counts.get(item, 0) for item in item_ids.tolist()])
     slices = {name: part.users for name, part in make_slices(asked.truth, asked.histories.lengths, counts).items()}

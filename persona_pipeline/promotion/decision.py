@@ -50,16 +50,15 @@ class Standing:
         return Served(row["encoder_id"], self.since, row["base_model"], row["text_version"], row["config_digest"])
 
 
-def standing(warehouse: Warehouse, as_of: date, parent: Release | None, base_model: str) -> Standing:
+def standing(warehouse: Warehouse, as_of: date, parent: Release | None) -> Standing:
     """What was ordered, or the encoder of the parent release.
 
-    Raises PipelineError where the encoder ordered is not on record, cannot be read, or has another base model than the
-    night, whose texts are not embedded for it.
+    Raises PipelineError where the encoder ordered is not on record, cannot be read, or has a base that is gone.
     """
     orders = read_orders(warehouse.root)
     order = order_of(orders, as_of, parent)
     if order:
-        row = _obeyed(warehouse, order, base_model)
+        row = _obeyed(warehouse, order)
     else:
         found = [row for row in encoder_rows(warehouse) if parent and row["encoder_id"] == parent.encoder_id]
         if not found:
@@ -68,7 +67,7 @@ def standing(warehouse: Warehouse, as_of: date, parent: Release | None, base_mod
     return Standing(row, order, serving_since(orders, row["encoder_id"], row["as_of"], as_of))
 
 
-def _obeyed(warehouse: Warehouse, order: Order, base_model: str) -> Row:
+def _obeyed(warehouse: Warehouse, order: Order) -> Row:
     instead = (
         "`persona-pipeline encoders pin --off` ends the pin"
         if order.order == "pin"
@@ -76,15 +75,9 @@ def _obeyed(warehouse: Warehouse, order: Order, base_model: str) -> Row:
     )
     try:
         readable(warehouse, order.encoder_id)
-        row = encoder_row(warehouse, order.encoder_id)
+        return encoder_row(warehouse, order.encoder_id)
     except PipelineError as error:
         raise PipelineError(f"{error} (it was {order.told()}; {instead})") from error
-    if row["base_model"] != base_model:
-        raise PipelineError(
-            f"encoder {order.encoder_id} was {order.told()}, but its base model is {row['base_model']} and the "
-            f"configuration says {base_model}: set text_embeddings back, or {instead}"
-        )
-    return row
 
 
 def mark_manual(warehouse: Warehouse, stands: Standing) -> list[WriteResult]:
@@ -123,15 +116,20 @@ def settle(
     interactions: Callable[[], Interactions],
     base_model: str,
     config: EncodersConfig,
+    tuned: Callable[[], TrainingData],
 ) -> Settled:
     """New settings only if they pass the gate against those of the served encoder, which else are trained on newer data.
 
-    Where the settings are the same, or the served encoder cannot be refitted, there is nothing to compare.
+    Where the settings are the same, or the served encoder cannot be refitted, there is nothing to compare. Settings of
+    the head alone are compared over the base that stands. Where the base is made otherwise, the new one is trained first
+    and each side refitted over its own; judged are the users whom no fine-tune has seen, refused is the new base with them.
 
     Args:
         row: the served encoder's, None on a first night.
         reason: why the night trains.
-        data, interactions: what it trains from; both sides are refitted on it. Interactions are read where that happens.
+        data, interactions: what it trains from, over `base_model`; both sides are refitted on it. Interactions are read where
+            that happens.
+        tuned: the same data over the base that `config` would have.
     """
     if row is None:
         return Settled(config, "first", [reason])
@@ -148,11 +146,16 @@ def settle(
         return Settled(config, "promoted", [reason, "its settings are those served: there is nothing to compare"])
     from persona_pipeline.promotion.comparison import compare_settings
 
-    verdict = compare_settings(data, interactions(), served, config, config.gate_margin).verdict
     told = f"settings tried against those of encoder {row['encoder_id']}: " + ", ".join(
         f"{name} {value}" for name, value in changed.items()
     )
+    if any(name == "method" or name.startswith("finetune.") for name in changed):
+        unseen = min(side.finetune.validation_share for side in (served, config) if side.method == "full")
+        told += f"; each over its own base, for the {unseen:.0%} of users no fine-tune is shown (validation_share)"
+        verdict = compare_settings(data, interactions(), served, config, config.gate_margin, tuned, unseen).verdict
+    else:
+        verdict = compare_settings(data, interactions(), served, config, config.gate_margin).verdict
     if verdict.promoted:
         return Settled(config, "promoted", [told, *verdict.reasons], verdict)
-    kept = config.model_copy(update=served.model_dump(exclude=set(POLICY)))
-    return Settled(kept, "kept_settings", [told, *verdict.reasons], verdict)
+    kept = {name: getattr(served, name) for name in EncodersConfig.model_fields if name not in POLICY}
+    return Settled(config.model_copy(update=kept), "kept_settings", [told, *verdict.reasons], verdict)

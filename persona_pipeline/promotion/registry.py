@@ -4,11 +4,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from persona_pipeline.config import EncodersConfig
+from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.retraining import POLICY
+from persona_pipeline.encoder.retraining import decisive
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
+from persona_pipeline.text_embeddings import embedder_of
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]
@@ -34,7 +35,8 @@ def encoder_row(warehouse: Warehouse, encoder_id: str) -> Row:
 def readable(warehouse: Warehouse, encoder_id: str) -> Encoder:
     """The encoder itself, so that whoever names it knows that it can serve.
 
-    Raises PipelineError for one that is not on record, or whose artefact is gone, damaged, or renders texts otherwise.
+    Raises PipelineError for one that is not on record, or whose artefact is gone, damaged, or renders texts otherwise, or
+    whose base model is gone.
     """
     row = encoder_row(warehouse, encoder_id)
     encoder = Encoder.load(warehouse.root / row["artefact"])
@@ -43,6 +45,7 @@ def readable(warehouse: Warehouse, encoder_id: str) -> Encoder:
             f"encoder {encoder_id} was trained on texts of version {encoder.text_version}, this program renders "
             f"version {TEXT_VERSION}; choose a newer encoder"
         )
+    embedder_of(encoder.base_model, TextEmbeddingsConfig(), warehouse)
     return encoder
 
 
@@ -59,5 +62,5 @@ def settings_of(row: Row) -> EncodersConfig:
 
 def differences(served: EncodersConfig, other: EncodersConfig) -> Row:
     """Settings of `other` that make it another encoder than `served`, by name; empty where it would be the same."""
-    there, here = served.model_dump(mode="json"), other.model_dump(mode="json")
-    return {name: value for name, value in here.items() if name not in POLICY and value != there[name]}
+    there, here = decisive(served), decisive(other)
+    return {name: value for name, value in here.items() if name not in there or value != there[name]}

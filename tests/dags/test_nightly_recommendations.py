@@ -24,6 +24,7 @@ def test_spark_and_models_have_their_pools(dag: dict[str, Any]) -> None:
         "reviews", "item_reviews", "user_histories", "candidates", "training_pairs", "user_item_topk", "releases"
     }  # fmt: skip
     assert dag["tasks"]["item_personas"]["pool"] == "gpu"
+    assert (dag["tasks"]["encoders"]["pool"], dag["tasks"]["encoders"]["timeout"]) == ("gpu", 12)  # it may train a base
 
 
 def test_an_llm_is_asked_in_shards_and_committed_without_an_engine(dag: dict[str, Any]) -> None:

@@ -71,6 +71,26 @@ def test_reasons_name_what_changed() -> None:
     assert reason(served(), tomorrow, elsewhere) is None
 
 
+def test_a_tuned_base_is_held_against_what_it_was_trained_from() -> None:
+    tomorrow, name = date(2024, 7, 1), "+0123456789abcdef-0123456789abcdef"
+    assert reason(served(base_model=BASE_MODEL + name), tomorrow) is None
+    assert (
+        reason(served(base_model="bge-m3@1:512" + name), tomorrow)
+        == f"the base model changed from bge-m3@1:512 to {BASE_MODEL}"
+    )
+
+
+def test_settings_of_a_fine_tune_count_where_there_is_one() -> None:
+    def digest(**encoders: Any) -> str:
+        return settings_digest(load_config("local", {"encoders": encoders}))
+
+    assert digest(finetune={"steps": 5}) == digest()
+    full = digest(method="full")
+    assert len({digest(), full, digest(method="full", finetune={"steps": 5})}) == 3
+    how = {"processes": 2, "micro_batch_tokens": 9, "checkpoint_every": 1}  # the work is done, not what comes of it
+    assert digest(method="full", finetune=how) == full
+
+
 def test_the_id_changes_with_each_ingredient() -> None:
     versions = dict.fromkeys(TRAINED_ON, 3)
     ids = [

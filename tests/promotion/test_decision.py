@@ -2,15 +2,23 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pytest
-from drifting import ENDLESS, FIRST, RECENT, night, publish
+from drifting import ENDLESS, FIRST, RECENT, USERS, night, publish
 from helpers import Row, arrow
 
+from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.finetune.examples import place_of
+from persona_pipeline.encoder.prior import liked_interactions
+from persona_pipeline.encoder.retraining import TrainingData, training_data
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.promotion import comparison
+from persona_pipeline.promotion.decision import Settled, settle
 from persona_pipeline.promotion.orders import ORDERS, give_order, keep_encoder
 from persona_pipeline.promotion.registry import encoder_row, encoder_rows, settings_of
 from persona_pipeline.publish.releases import release_rows
@@ -197,11 +205,51 @@ def test_a_night_says_what_to_do_when_the_pinned_encoder_is_gone(warehouse: Ware
         night(warehouse, after(1), RECENT)
 
 
-def test_a_pin_does_not_survive_another_base_model(warehouse: Warehouse) -> None:
+def test_an_order_whose_base_is_gone_says_what_to_do(warehouse: Warehouse) -> None:
     give_order(warehouse, "promote", served(warehouse), None, NOW)
-    _alter(warehouse, served(warehouse), base_model="bge-m3@1:512")
-    with pytest.raises(PipelineError, match=r"its base model is bge-m3@1:512 and the configuration says .*set"):
+    about = warehouse.root / encoder_row(warehouse, served(warehouse))["artefact"] / "encoder.json"
+    about.write_text(json.dumps({**json.loads(about.read_text()), "base_model": "bge-m3@1:512"}))
+    with pytest.raises(
+        PipelineError, match=r"bge-m3: neither a folder nor an installed .*\(it was promoted by .*names an"
+    ):
         night(warehouse, after(1), RECENT)
+    with pytest.raises(PipelineError, match="bge-m3: neither a folder nor an installed"):
+        give_order(warehouse, "pin", served(warehouse), None, NOW)
+
+
+def _settled(warehouse: Warehouse, share: float, tuned: Callable[[TrainingData], TrainingData]) -> Settled:
+    """What the gate says of settings that train the base, whose vectors are those of the other base, changed."""
+    row = encoder_row(warehouse, served(warehouse))
+    data, interactions = training_data(warehouse, row["base_model"], 2.0), liked_interactions(warehouse, 2.0)
+    config = EncodersConfig.model_validate({**RECENT, "method": "full", "finetune": {"validation_share": share}})
+    return settle(row, "why", data, lambda: interactions, row["base_model"], config, lambda: tuned(data))
+
+
+def test_another_base_is_judged_by_users_it_was_not_shown(warehouse: Warehouse) -> None:
+    settled = _settled(warehouse, 0.5, lambda data: data)
+    assert (settled.verdict, settled.config.method) == ("promoted", "full")
+    asked = int((place_of(f"u{n:03}" for n in range(USERS)) < 0.5).sum())
+    assert 100 < asked < 150
+    assert f"NDCG@10 of {asked} users" in settled.reasons[1]
+    assert "each over its own base, for the 50% of users no fine-tune is shown" in settled.reasons[0]
+
+    def shuffled(data: TrainingData) -> TrainingData:
+        rows = np.random.default_rng(0).permutation(len(data.interaction_profiles))
+        return replace(data, interaction_profiles=data.interaction_profiles[rows])
+
+    refused = _settled(warehouse, 0.5, shuffled)
+    assert (refused.verdict, refused.config.method) == ("kept_settings", "head")
+    assert refused.config == settings_of(encoder_row(warehouse, served(warehouse)))
+
+
+def test_without_users_to_judge_by_no_base_is_trained(warehouse: Warehouse) -> None:
+    def refuse(_data: TrainingData) -> TrainingData:
+        raise AssertionError("nothing should be trained")
+
+    settled = _settled(warehouse, 0.0, refuse)
+    assert settled.verdict == "kept_settings"
+    assert "the 0% of users" in settled.reasons[0]
+    assert settled.reasons[1] == "no user to compare the encoders on"
 
 
 @pytest.mark.parametrize("content", ["", "{}", json.dumps([{"order": "pin"}])])

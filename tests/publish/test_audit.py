@@ -16,7 +16,8 @@ from persona_pipeline.warehouse import Warehouse
 
 LIMITS = {f"max_{name}": limit for name, limit in ReleasesConfig().limits.model_dump().items()}
 PARAMETERS = {
-    "as_of": AS_OF.isoformat(), "k": 2, "only_candidates": False, "exclude_reviewed": True, "max_personas": 7, "max_reviews": 60, **LIMITS,
+    "as_of": AS_OF.isoformat(), "k": 2, "only_candidates": False, "exclude_reviewed": True, "max_personas": 7, "max_reviews": 60,
+    **LIMITS,
 }  # fmt: skip
 Tables = dict[str, list[Row]]
 

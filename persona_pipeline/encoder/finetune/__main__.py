@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from persona_pipeline.encoder.finetune.config import FinetuneConfig
+from persona_pipeline.config import FinetuneConfig
 from persona_pipeline.errors import ConfigError, PipelineError
 from persona_pipeline.text_embeddings import model_folder
 
@@ -70,7 +70,7 @@ def finetune(data: Path, output: Path, base_name: str, config: FinetuneConfig) -
     from persona_pipeline.encoder.finetune.training import Finetune
 
     examples, about = load(data)
-    made_from = {"base": base_name, "data": about, "config": config.model_dump(mode="json")}
+    made_from = {"base": base_name, "data": about, "config": config.decisive()}
     digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
     if output.exists():
         _refuse_another(output, digest)
@@ -80,7 +80,8 @@ def finetune(data: Path, output: Path, base_name: str, config: FinetuneConfig) -
         logging.getLogger("persona_pipeline").setLevel(logging.WARNING)
     logger.info("%d pairs on %s, %d processes", len(examples), processes.device, processes.num_processes)
     checkpoints = output.with_name(f".{output.name}.checkpoints")
-    run = Finetune(Base(folder, config.max_tokens, processes.device, config.dropout), examples, config, digest)
+    base = Base(folder, int(str(about["max_tokens"])), processes.device, config.dropout)
+    run = Finetune(base, examples, config, digest)
     run.run(checkpoints)
     if processes.is_main_process:
         training = {

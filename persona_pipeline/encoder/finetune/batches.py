@@ -1,4 +1,4 @@
-"""Pairs to batches: each distinct text once, each distinct item once, and who is no negative of whom."""
+"""Pairs to batches: each distinct text once, each distinct item once, drawn evidence, and who is no negative of whom."""
 
 from dataclasses import dataclass, fields
 from typing import Self
@@ -12,24 +12,30 @@ from persona_pipeline.encoder.finetune.examples import Examples
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch over t distinct texts, b pairs and i distinct items of at most s personas.
+    """A batch over t distinct texts, b pairs, i distinct items of at most s personas, and q items with those of histories.
 
     Attributes:
-        members: (h,) text of each interaction, the pairs' histories one after the other.
+        evidence: (e,) text of each piece of evidence drawn, one item's after the other's.
+        evidence_offsets: (q,) where each item's begin.
+        members: (h,) item, among the q, of each interaction, the pairs' histories one after the other.
         offsets: (b,) where each pair's begin.
-        weights: (h,) their recency weights.
+        weights: (h,) their weights.
+        items: (i,) each target among the q.
         personas: (i, s) text of each persona.
         filled: (i, s) slots that hold one.
-        targets: (b,) item of each pair.
+        targets: (b,) item of each pair, among the i.
         visible: (b, s) personas of the own item the pair may see.
         log_q: (i,) log of the share of all pairs that have this target.
         no_negative: (b, i) items that must not count against the pair: the user likes them, or one of their personas is
             all but the pair's own.
     """
 
+    evidence: Tensor
+    evidence_offsets: Tensor
     members: Tensor
     offsets: Tensor
     weights: Tensor
+    items: Tensor
     personas: Tensor
     filled: Tensor
     targets: Tensor
@@ -54,30 +60,56 @@ def rows_of_step(rows: np.ndarray, step: int, batch_size: int, seed: int) -> np.
     return rows[order[place * batch_size : (place + 1) * batch_size]]
 
 
-def make_batch(examples: Examples, rows: np.ndarray, near_duplicate: float) -> tuple[np.ndarray, Batch]:
-    """The texts of a batch as rows of `examples.texts`, (t,), and the batch."""
+def make_batch(
+    examples: Examples, rows: np.ndarray, near_duplicate: float, evidence_per_item: int, rng: np.random.Generator
+) -> tuple[np.ndarray, Batch]:
+    """The texts of a batch as rows of `examples.texts`, (t,), and the batch; `rng` draws the evidence."""
     items, targets = np.unique(examples.targets[rows], return_inverse=True)
     places, lengths = examples.histories.places(rows)
+    profiled, found = np.unique(np.concatenate([examples.histories.values[places], items]), return_inverse=True)
+    members, own_places = np.split(found, [len(places)])
+    evidence, counts = draw_evidence(examples, rows, profiled, evidence_per_item, rng)
     filled, slots = examples.filled[items], examples.slots[items]
     # An empty slot repeats the item's first persona: any other text would be encoded for nothing.
     persona_texts = examples.persona_texts[np.where(filled, slots, slots[:, :1])]
-    texts, found = np.unique(
-        np.concatenate([examples.histories.values[places], persona_texts.ravel()]), return_inverse=True
-    )
-    members, personas = np.split(found, [len(places)])
-    counts = np.bincount(examples.targets, minlength=len(examples.slots))
+    texts, found = np.unique(np.concatenate([evidence, persona_texts.ravel()]), return_inverse=True)
+    drawn, personas = np.split(found, [len(evidence)])
+    shares = np.bincount(examples.targets, minlength=len(examples.slots))[items] / len(examples)
     no_negative = known_positives(examples, rows, items) | near_duplicates(examples, rows, items, near_duplicate)
     return texts, Batch(
+        evidence=torch.from_numpy(drawn),
+        evidence_offsets=torch.from_numpy(np.cumsum(counts) - counts),
         members=torch.from_numpy(members),
         offsets=torch.from_numpy(np.cumsum(lengths) - lengths),
         weights=torch.from_numpy(examples.weights[places]),
+        items=torch.from_numpy(own_places),
         personas=torch.from_numpy(personas.reshape(filled.shape)),
         filled=torch.from_numpy(filled),
         targets=torch.from_numpy(targets),
         visible=torch.from_numpy(examples.visible[rows]),
-        log_q=torch.from_numpy(np.log(counts[items] / len(examples)).astype(np.float32)),
+        log_q=torch.from_numpy(np.log(shares).astype(np.float32)),
         no_negative=torch.from_numpy(no_negative),
     )
+
+
+def draw_evidence(
+    examples: Examples, rows: np.ndarray, items: np.ndarray, most: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """At most so many texts of each item's evidence, (e,), and how many each has, (items,).
+
+    What a pair's user wrote of the target is left out where there is anything else: serving recommends nobody what they
+    have reviewed, so there a profile never holds it, and here it would give the answer away.
+    """
+    places, lengths = examples.evidence.places(items)
+    texts, item = examples.evidence.values[places], np.repeat(np.arange(len(items)), lengths)
+    rows = rows[examples.own[rows] >= 0]
+    count, targets = len(examples.texts), np.searchsorted(items, examples.targets[rows])
+    own = np.isin(item * count + texts, targets * count + examples.own[rows])
+    keys = rng.random(len(places)) + own
+    order = np.lexsort((keys, item))
+    rank = np.arange(len(places)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    kept = (rank < most) & ((rank == 0) | (keys[order] < 1))
+    return texts[order][kept], np.bincount(item[kept], minlength=len(items))
 
 
 def known_positives(examples: Examples, rows: np.ndarray, items: np.ndarray) -> np.ndarray:

@@ -1,6 +1,8 @@
 """From the texts' vectors to the loss, and the temperature it learns.
 
-The head's loss (`encoder.loss`), with u = norm(sum_i w_i f(text_i)) over the history and f(text) itself for a persona.
+The head's loss (`encoder.loss`) on what serving computes, without a head: an item's profile is norm(mean f(text)), over a
+few of its evidence reviews where serving takes all (`encoder.profiles`); a user is norm(sum_i w_i profile_i) over the
+history, a persona norm(profile + weight * f(text)). All is linear in f but for the norms, which come after the encoding.
 """
 
 import math
@@ -34,20 +36,25 @@ class Temperature(nn.Module):
         self.log_tau.clamp_(*self.bounds)
 
 
-def batch_loss(embeddings: Tensor, batch: Batch, tau: Tensor, aggregation: str) -> Tensor:
+def represented(embeddings: Tensor, batch: Batch, persona_weight: float) -> tuple[Tensor, Tensor]:
+    """Unit vectors of the pairs' users (b, d) and of the batch's personas (i, s, d), from those of its texts (t, d)."""
+    normalize, embedding_bag = nn.functional.normalize, nn.functional.embedding_bag
+    profiles = normalize(
+        embedding_bag(batch.evidence, embeddings, batch.evidence_offsets, mode="mean"), dim=-1
+    )  # (q, d)
+    weights = batch.weights.to(profiles.dtype)
+    users = embedding_bag(batch.members, profiles, batch.offsets, mode="sum", per_sample_weights=weights)
+    personas = profiles[batch.items][:, None] + persona_weight * embeddings[batch.personas]
+    return normalize(users, dim=-1), normalize(personas, dim=-1)
+
+
+def batch_loss(embeddings: Tensor, batch: Batch, tau: Tensor, persona_weight: float, aggregation: str) -> Tensor:
     """Mean loss of a batch's pairs from the unit vectors of its texts, (t, d)."""
-    profiles = nn.functional.embedding_bag(
-        batch.members,
-        embeddings,
-        batch.offsets,
-        mode="sum",
-        per_sample_weights=batch.weights.to(embeddings.dtype),
-    )
-    users = nn.functional.normalize(profiles, dim=-1)
+    users, personas = represented(embeddings, batch, persona_weight)
     # Dividing the users is dividing every similarity: the temperature of the formula is then one.
     return in_batch_loss(
         users / tau,
-        embeddings[batch.personas],
+        personas,
         batch.filled,
         batch.targets,
         batch.visible,

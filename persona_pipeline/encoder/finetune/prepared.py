@@ -1,8 +1,9 @@
 """The folder a fine-tune reads, so that it may run on a machine without the warehouse.
 
-`texts.parquet` (text), `personas.parquet` (persona_id, item_id, text, vector), `pairs.parquet` (user_id, item_id,
-persona_id, masked_persona_ids, history, weights) and `known_positives.parquet` (user_id, item_id); `text` and `history` are
-rows of `texts`. `about.json` says what it was made from.
+`texts.parquet` (text), `items.parquet` (item_id, evidence), `personas.parquet` (persona_id, item_id, text, vector),
+`pairs.parquet` (user_id, item_id, persona_id, masked_persona_ids, own, history, weights) and `known_positives.parquet`
+(user_id, item_id); `text`, `evidence` and `own` are rows of `texts`, `history` of `items`. `about.json` says what it was made
+from, and how serving puts it together.
 """
 
 import argparse
@@ -12,41 +13,43 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from persona_pipeline.config import load_config
-from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots
-from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
-from persona_pipeline.encoder.recency import distances_from, proximity_weights
-from persona_pipeline.encoder.retraining import TRAINED_ON
+from persona_pipeline.config import EncodersConfig, PipelineConfig, load_config
+from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots, place_of
+from persona_pipeline.encoder.inputs import evidence_texts, liked_interaction_texts, persona_texts
+from persona_pipeline.encoder.profiles import profiles, with_profiles
+from persona_pipeline.encoder.recency import weighted_histories
+from persona_pipeline.encoder.retraining import TRAINED_ON, with_profiled_histories
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.text_embeddings import Embedder, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
 _ABOUT = "about.json"
+SERVING = {"half_life", "recency", "persona_weight", "aggregation"}
+"""Settings of `encoders` that say what a user, a persona and a score are."""
 
 
-def prepare(
-    warehouse: Warehouse, folder: Path, base_model: str, min_liked_rating: float, half_life: float, history: int
-) -> None:
+def prepare(warehouse: Warehouse, folder: Path, base_model: str, config: PipelineConfig) -> None:
     """Write the folder; it appears whole or not at all. A folder already there is left as it is.
+
+    What is trained on is what the head would be: the same pairs, the same weights of histories, the same profiles.
 
     Args:
         base_model: whose cached vectors tell near-duplicate personas; need not be the model that is trained.
-        min_liked_rating: interactions rated lower are no positives.
-        half_life: of the recency weights, in interactions.
-        history: most recent interactions of a pair that are encoded.
+        config: what serving will do: `encoders`, `training_pairs`, and how much of a text is read.
 
     Raises PipelineError where there are no pairs, or a persona has no vector by `base_model`.
     """
     if folder.is_dir():
         return
-    tables = _tables(warehouse, base_model, min_liked_rating, half_life, history)
+    tables = _tables(warehouse, base_model, config.training_pairs.min_liked_rating, config.encoders)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -57,9 +60,9 @@ def prepare(
             digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
     about = {
         "text_version": TEXT_VERSION,
+        "max_tokens": config.text_embeddings.max_tokens,
         "near_duplicates_by": base_model,
-        "half_life": half_life,
-        "history": history,
+        **config.encoders.model_dump(include=SERVING),
         "data_versions": {table: warehouse.version(table) for table in TRAINED_ON},
         "sha256": digests,
     }
@@ -68,45 +71,49 @@ def prepare(
 
 
 def _tables(
-    warehouse: Warehouse, base_model: str, min_liked_rating: float, half_life: float, history: int
+    warehouse: Warehouse, base_model: str, min_liked_rating: float, encoders: EncodersConfig
 ) -> dict[str, pa.Table]:
-    columns = ["user_id", "item_id", "persona_id", "masked_persona_ids", "history_review_ids", "history_place"]
-    pairs = warehouse.read("training_pairs", columns).sort_by([("user_id", "ascending"), ("item_id", "ascending")])
+    items = profiles(warehouse)
+    personas = with_vectors(warehouse, persona_texts(warehouse), base_model)
+    said = evidence_texts(warehouse)
+    liked = with_profiles(liked_interaction_texts(warehouse, min_liked_rating), items)
+    pairs = with_profiled_histories(warehouse.read("training_pairs"), liked)
     if pairs.num_rows == 0:
         raise PipelineError("training_pairs is empty: there is nothing to train on")
-    pairs = pairs.set_column(4, "history_review_ids", pc.list_slice(pairs["history_review_ids"], 0, history))
-    personas = with_vectors(warehouse, persona_texts(warehouse), base_model)
-    interactions = liked_interaction_texts(warehouse, min_liked_rating)
-    used = interactions.filter(pc.is_in(interactions["review_id"], pc.list_flatten(pairs["history_review_ids"])))
-    texts = pc.unique(pa.chunked_array([*personas["text"].chunks, *used["text"].chunks]))
-    text_of_review = pc.index_in(used["text"], texts).combine_chunks()
-    members = pairs["history_review_ids"].combine_chunks()
-    reviews = pc.index_in(members.flatten(), used["review_id"].combine_chunks())
-    if reviews.null_count:
-        raise PipelineError(
-            f"{reviews.null_count} interactions of training_pairs are not in user_histories; run the training_pairs task again"
-        )
-    lengths = pc.list_value_length(members).to_numpy(zero_copy_only=False)
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
-    shapes = zip(lengths.tolist(), pairs["history_place"].to_pylist(), strict=True)
-    weights = np.concatenate([proximity_weights(distances_from(n, place), half_life) for n, place in shapes])
+    pairs = pairs.sort_by([("user_id", "ascending"), ("item_id", "ascending")])
+    hashes = pa.chunked_array([*said["text_hash"].chunks, *personas["text_hash"].chunks])
+    distinct = pc.unique(hashes)
+    texts = pa.chunked_array([*said["text"].chunks, *personas["text"].chunks]).take(pc.index_in(distinct, hashes))
+    reviews = liked["review_id"].combine_chunks()
+    written = liked["text_hash"].take(pc.index_in(pairs["review_id"], reviews))
+    lengths, members, weights = weighted_histories(pairs, liked, encoders)
+    met = liked["item_id"].take(pa.array(members))
     known = warehouse.query(
         "SELECT user_id, item_id FROM reviews WHERE rating >= $liked UNION SELECT user_id, item_id FROM training_pairs "
         "ORDER BY user_id, item_id",
         ["reviews", "training_pairs"],
         {"liked": min_liked_rating},
     )
-    history_rows = pa.ListArray.from_arrays(offsets, text_of_review.take(reviews))
+    said_of = items["text_hashes"].combine_chunks()
+    evidence = _lists(pc.list_value_length(said_of), pc.index_in(said_of.flatten(), distinct))
+    history = pc.index_in(met, items["item_id"].combine_chunks())
     return {
         "texts": pa.table({"text": texts}),
+        "items": pa.table({"item_id": items["item_id"], "evidence": evidence}),
         "personas": personas.select(["persona_id", "item_id", "vector"]).append_column(
-            "text", pc.index_in(personas["text"], texts)
+            "text", pc.index_in(personas["text_hash"], distinct)
         ),
-        "pairs": pairs.drop_columns(["history_review_ids", "history_place"])
-        .append_column("history", history_rows)
-        .append_column("weights", pa.ListArray.from_arrays(offsets, pa.array(weights.astype(np.float32)))),
+        "pairs": pairs.select(["user_id", "item_id", "persona_id", "masked_persona_ids"])
+        .append_column("own", pc.fill_null(pc.index_in(written, distinct), -1))
+        .append_column("history", _lists(lengths, history.combine_chunks()))
+        .append_column("weights", _lists(lengths, pa.array(weights.astype(np.float32)))),
         "known_positives": known,
     }
+
+
+def _lists(lengths: Any, values: pa.Array) -> pa.ListArray:
+    """Values in lists of these lengths."""
+    return pa.ListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)), values)
 
 
 def load(folder: Path) -> tuple[Examples, dict[str, object]]:
@@ -114,39 +121,44 @@ def load(folder: Path) -> tuple[Examples, dict[str, object]]:
     if not (folder / _ABOUT).is_file():
         raise PipelineError(f"{folder} is no prepared folder: it has no {_ABOUT}")
     about: dict[str, object] = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-    texts, personas, pairs, known = (
-        pq.read_table(folder / f"{name}.parquet") for name in ("texts", "personas", "pairs", "known_positives")
+    texts, items, personas, pairs, known = (
+        pq.read_table(folder / f"{name}.parquet") for name in ("texts", "items", "personas", "pairs", "known_positives")
     )
     personas = personas.sort_by([("item_id", "ascending"), ("persona_id", "ascending")])
-    item_ids, persona_items = np.unique(_strings(personas["item_id"]), return_inverse=True)
-    slots, filled = item_slots(persona_items, len(item_ids))
+    item_ids = items["item_id"].combine_chunks()
+    slots, filled = item_slots(_rows_in(personas["item_id"], item_ids), len(item_ids))
     user_ids, users = np.unique(_strings(pairs["user_id"]), return_inverse=True)
-    targets = _rows_in(pairs["item_id"], pa.array(item_ids))
-    labels = _rows_in(pairs["persona_id"], personas["persona_id"])
-    known = known.filter(
-        pc.and_(pc.is_in(known["user_id"], pa.array(user_ids)), pc.is_in(known["item_id"], pa.array(item_ids)))
-    )
+    targets = _rows_in(pairs["item_id"], item_ids)
+    known = known.filter(pc.and_(pc.is_in(known["user_id"], pa.array(user_ids)), pc.is_in(known["item_id"], item_ids)))
     known_users = _rows_in(known["user_id"], pa.array(user_ids))
     order = np.argsort(known_users, kind="stable")
-    history = pairs["history"].combine_chunks()
-    lengths = pc.list_value_length(history).to_numpy(zero_copy_only=False)
     examples = Examples(
         texts=texts["text"].to_pylist(),
-        histories=Ragged.of_lengths(np.asarray(history.flatten(), np.int64), lengths),
+        evidence=_ragged(items["evidence"]),
+        histories=_ragged(pairs["history"]),
         weights=np.asarray(pairs["weights"].combine_chunks().flatten(), np.float32),
         users=users,
+        places=place_of(user_ids.tolist()),
         targets=targets,
-        labels=labels,
+        labels=_rows_in(pairs["persona_id"], personas["persona_id"]),
         visible=_visible(pairs, personas, slots[targets], filled[targets]),
+        own=np.asarray(pairs["own"], np.int64),
         persona_texts=np.asarray(personas["text"], np.int64),
         persona_vectors=vectors_of(personas["vector"]).astype(np.float32, copy=False),
         slots=slots,
         filled=filled,
         known=Ragged.of_lengths(
-            _rows_in(known["item_id"], pa.array(item_ids))[order], np.bincount(known_users, minlength=len(user_ids))
+            _rows_in(known["item_id"], item_ids)[order], np.bincount(known_users, minlength=len(user_ids))
         ),
+        persona_weight=float(str(about["persona_weight"])),
+        aggregation=str(about["aggregation"]),
     )
     return examples, about
+
+
+def _ragged(lists: pa.ChunkedArray) -> Ragged:
+    lengths = pc.list_value_length(lists).to_numpy()
+    return Ragged.of_lengths(np.asarray(pc.list_flatten(lists), np.int64), lengths)
 
 
 def _visible(pairs: pa.Table, personas: pa.Table, slots: np.ndarray, filled: np.ndarray) -> np.ndarray:
@@ -185,13 +197,10 @@ def main() -> None:
     parser.add_argument("--warehouse", type=Path, required=True, help="folder of the Delta tables")
     parser.add_argument("--output", type=Path, required=True, help="folder to make")
     parser.add_argument("--config", default="local", help="profile (local, gpu) or YAML file, as the nights had it")
-    parser.add_argument("--history", type=int, default=10, help="most recent interactions of a pair that are encoded")
     found = parser.parse_args()
     try:
         config, warehouse = load_config(found.config), Warehouse(found.warehouse)
-        base_model = Embedder(config.text_embeddings, warehouse).base_model
-        liked, half_life = config.training_pairs.min_liked_rating, config.encoders.half_life
-        prepare(warehouse, found.output, base_model, liked, half_life, found.history)
+        prepare(warehouse, found.output, Embedder(config.text_embeddings, warehouse).base_model, config)
     except PipelineError as error:
         sys.exit(f"prepared: {error}")
 

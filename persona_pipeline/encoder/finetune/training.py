@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import get_linear_schedule_with_warmup
 
+from persona_pipeline.config import FinetuneConfig
 from persona_pipeline.encoder.finetune.base import Base
 from persona_pipeline.encoder.finetune.batches import Batch, make_batch, rows_of_step
 from persona_pipeline.encoder.finetune.caching import (
@@ -24,7 +25,6 @@ from persona_pipeline.encoder.finetune.caching import (
     share_of,
 )
 from persona_pipeline.encoder.finetune.checkpoints import State, load_checkpoint, save_checkpoint
-from persona_pipeline.encoder.finetune.config import FinetuneConfig
 from persona_pipeline.encoder.finetune.examples import Examples, split
 from persona_pipeline.encoder.finetune.objective import Temperature, batch_loss
 from persona_pipeline.errors import PipelineError
@@ -56,7 +56,7 @@ class Finetune:
         self.base, self.examples, self.config, self.digest = base, examples, config, digest
         self.temperature = Temperature(config.temperature, config.min_temperature, config.max_temperature)
         self.temperature.to(base.device)
-        self.rows, self.held_out = split(examples, config.validation_share, config.seed)
+        self.rows, self.held_out = split(examples, config.validation_share)
         if len(self.rows) < 2:
             raise PipelineError(f"only {len(self.rows)} pairs to train on; two are needed at least")
         self.optimiser = torch.optim.AdamW(_groups(base, self.temperature, config))
@@ -101,12 +101,14 @@ class Finetune:
 
     def prepare(self, step: int) -> tuple[Share, Batch]:
         """What a step is trained on, on the CPU: this process's texts, and the whole batch."""
-        return self._share(rows_of_step(self.rows, step, self.config.batch_size, self.config.seed))
+        rows = rows_of_step(self.rows, step, self.config.batch_size, self.config.seed)
+        return self._share(rows, np.random.default_rng([self.config.seed, step, 1]))
 
-    def _share(self, rows: np.ndarray) -> tuple[Share, Batch]:
-        texts, batch = make_batch(self.examples, rows, self.config.near_duplicate)
+    def _share(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[Share, Batch]:
+        config = self.config
+        texts, batch = make_batch(self.examples, rows, config.near_duplicate, config.evidence_per_item, rng)
         found = [self.examples.texts[text] for text in texts]
-        return share_of(self.base, found, self.lengths[texts], self.config.micro_batch_tokens), batch
+        return share_of(self.base, found, self.lengths[texts], config.micro_batch_tokens), batch
 
     def backward(self, share: Share, batch: Batch) -> float:
         """The batch's loss; adds its gradients to the parameters."""
@@ -128,7 +130,8 @@ class Finetune:
             logger.info("step %d of %d: loss %.4f, tau %.4f", self.step, self.config.steps, loss, self.tau)
 
     def _loss(self, embeddings: Tensor, batch: Batch) -> Tensor:
-        return batch_loss(embeddings, batch, self.temperature(), self.config.aggregation)
+        serving = self.examples.persona_weight, self.examples.aggregation
+        return batch_loss(embeddings, batch, self.temperature(), *serving)
 
     @property
     def tau(self) -> float:
@@ -137,7 +140,8 @@ class Finetune:
 
     def _held_out_loss(self) -> Validate:
         starts = range(self.config.batch_size, len(self.held_out), self.config.batch_size)
-        parts = [self._share(rows) for rows in np.split(self.held_out, starts)]
+        rng = np.random.default_rng(self.config.seed)
+        parts = [self._share(rows, rng) for rows in np.split(self.held_out, starts)]
 
         @torch.no_grad()
         def mean_loss(base: Base, _temperature: Temperature) -> float:

@@ -9,6 +9,7 @@ from helpers import BASE_MODEL
 from sentence_transformers import SentenceTransformer
 from tiny_base import small_warehouse
 
+from persona_pipeline.config import load_config
 from persona_pipeline.encoder.finetune.__main__ import main, read_config
 from persona_pipeline.encoder.finetune.prepared import prepare
 from persona_pipeline.errors import ConfigError
@@ -16,8 +17,9 @@ from persona_pipeline.errors import ConfigError
 
 @pytest.fixture
 def arguments(tmp_path: Path, tiny_base: Path) -> list[str]:
-    prepare(small_warehouse(tmp_path), tmp_path / "data", BASE_MODEL, 4.0, 5.0, 10)
-    (tmp_path / "config.yaml").write_text("steps: 3\nmax_tokens: 20\nlearning_rate: 1.0e-3\n", encoding="utf-8")
+    config = load_config("local", {"text_embeddings": {"max_tokens": 20}})
+    prepare(small_warehouse(tmp_path), tmp_path / "data", BASE_MODEL, config)
+    (tmp_path / "config.yaml").write_text("steps: 3\nlearning_rate: 1.0e-3\n", encoding="utf-8")
     options = {
         "data": tmp_path / "data",
         "output": tmp_path / "tuned",
@@ -35,7 +37,7 @@ def test_the_output_is_a_model_and_its_record(arguments: list[str], tmp_path: Pa
     assert not np.allclose(model.encode(["the loud strap"]), before.encode(["the loud strap"]), atol=1e-5)
     training = json.loads((tmp_path / "tuned" / "training.json").read_text())
     assert [step for step, _ in training["losses"]] == [1, 2, 3]
-    assert training["config"]["max_tokens"] == 20
+    assert training["data"]["max_tokens"] == 20
     assert training["data"]["text_version"]
     assert 0.09 < training["temperature"] < 0.11
     assert training["temperature"] != 0.1

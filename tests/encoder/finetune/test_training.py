@@ -12,8 +12,8 @@ import torch
 from tiny_base import ITEMS, TOPICS, WANTS, topical_examples
 from torchrun_worker import gradients_and_weights
 
+from persona_pipeline.config import FinetuneConfig
 from persona_pipeline.encoder.finetune.base import Base
-from persona_pipeline.encoder.finetune.config import FinetuneConfig
 from persona_pipeline.encoder.finetune.objective import Temperature
 from persona_pipeline.encoder.finetune.training import Finetune
 from persona_pipeline.errors import PipelineError

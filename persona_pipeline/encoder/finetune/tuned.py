@@ -1,0 +1,84 @@
+"""The fine-tune as part of a night: tables to a tuned base in the warehouse's artefacts, trained in a process of its own.
+
+The base lies in `_artefacts/bases/<id>`, where the id is a hash of all it is trained from, and appears there whole or not
+at all. Beside it, hidden and until then: the prepared data, the settings, the checkpoints that a night broken off goes on
+from, and a lock.
+"""
+
+import fcntl
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from persona_pipeline.config import PipelineConfig
+from persona_pipeline.encoder.finetune.prepared import SERVING, prepare
+from persona_pipeline.encoder.inputs import persona_texts
+from persona_pipeline.encoder.texts import TEXT_VERSION
+from persona_pipeline.errors import PipelineError, TransientError
+from persona_pipeline.text_embeddings import BASES, Embedder, embedder_of, tuned_model
+from persona_pipeline.warehouse import Warehouse
+
+
+def tuned_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[str, int]) -> Embedder:
+    """The configured base fine-tuned on tonight's tables; trained unless it is there already.
+
+    Args:
+        versions: of the tables it is trained on.
+
+    Raises PipelineError where the training fails, TransientError where it was, or may have been, killed: started again, it
+    goes on from its last checkpoint.
+    """
+    configured = Embedder(config.text_embeddings, warehouse)
+    folder = warehouse.root / BASES / base_id(configured.base_model, config, versions)
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        data = folder.with_name(f".{folder.name}.data")
+        # Near-duplicate personas are told by the untrained base, whichever embeds the night's other texts.
+        configured.ensure(sorted(set(persona_texts(warehouse)["text"].to_pylist())))
+        prepare(warehouse, data, configured.base_model, config)
+        _train(folder, data, config)
+    for left in folder.parent.glob(f".{folder.name}.*"):
+        shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+    return embedder_of(tuned_model(configured.base_model, folder), config.text_embeddings, warehouse)
+
+
+def base_id(base_model: str, config: PipelineConfig, versions: Mapping[str, int]) -> str:
+    """Hash of all that a tuned base depends on; settings of the head alone are not among it."""
+    parts = (
+        base_model,
+        TEXT_VERSION,
+        config.encoders.finetune.decisive(),
+        config.encoders.model_dump(mode="json", include=SERVING),
+        config.training_pairs.model_dump(mode="json"),
+        sorted(versions.items()),
+    )
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _train(folder: Path, data: Path, config: PipelineConfig) -> None:
+    settings = folder.with_name(f".{folder.name}.yaml")
+    settings.write_text(config.encoders.finetune.model_dump_json(), encoding="utf-8")  # JSON is YAML
+    command = [*_python(config.encoders.finetune.processes), "-m", "persona_pipeline.encoder.finetune"]
+    command += ["--data", str(data), "--output", str(folder), "--config", str(settings)]
+    command += ["--base", config.text_embeddings.base_model]
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        # The training holds it too: where this job is killed alone, the next attempt waits for what still runs.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return
+        code = subprocess.run(command, pass_fds=(lock.fileno(),), check=False).returncode
+    if code:
+        told = f"was killed by signal {-code}" if code < 0 else f"ended with {code}, see the lines above"
+        # torchrun ends with 1 whatever became of its processes.
+        fault = TransientError if code < 0 or config.encoders.finetune.processes > 1 else PipelineError
+        raise fault(f"the fine-tune {told}; run again, it goes on from its last checkpoint")
+
+
+def _python(processes: int) -> list[str]:
+    if processes == 1:
+        return [sys.executable]
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
