@@ -7,15 +7,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import duckdb
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, Schema, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from persona_pipeline.contracts import Contract, load_contract
 from persona_pipeline.errors import ContractError, PipelineError
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Warehouse:
             return pa.schema([contract.arrow_schema().field(name) for name in names]).empty_table()
         stored = self._open(table, version).to_pyarrow_dataset()
         order = ", ".join(_quoted(contract.key))
-        with duckdb.connect() as connection:
+        with _duckdb() as connection:
             connection.register("stored", stored)
             return connection.sql(
                 f"SELECT {', '.join(_quoted(names))} FROM stored WHERE {where or 'true'} ORDER BY {order}"
@@ -109,7 +111,7 @@ class Warehouse:
 
         A table never written is empty. `$name` in the query takes its value from `parameters`.
         """
-        with duckdb.connect() as connection:
+        with _duckdb() as connection:
             for table in tables:
                 connection.register(table, self.dataset(table))
             for name, rows in given.items():
@@ -194,6 +196,12 @@ class Warehouse:
         )
 
 
+def _duckdb() -> "duckdb.DuckDBPyConnection":
+    import duckdb  # where it is used: what serves recommendations imports this module and never asks DuckDB
+
+    return duckdb.connect()
+
+
 def _without_comments(field: pa.Field) -> pa.Field:
     kind = field.type
     if pa.types.is_list(kind):
@@ -227,7 +235,7 @@ def _differences(contract: Contract, rows: pa.Table, stored: Any, *, delete_othe
     if delete_others:
         kept = ", ".join(_quoted(contract.names))
         query += f" UNION ALL SELECT {kept}, 'delete' AS _op FROM stored ANTI JOIN wanted USING ({using})"
-    with duckdb.connect() as connection:
+    with _duckdb() as connection:
         connection.register("wanted", rows)
         connection.register("stored", stored)
         changes = connection.sql(query).to_arrow_table()
