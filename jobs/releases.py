@@ -21,7 +21,7 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
 
         spark = session(config.spark, "releases")
         candidate = SparkWarehouse(spark, candidates(warehouse)).read("user_item_topk")
-        written.append(SparkWarehouse(spark, warehouse).replace("user_item_topk", candidate).as_dict())
+        written.append(SparkWarehouse(spark, warehouse).publish("user_item_topk", candidate).as_dict())
         written.append(warehouse.replace("default_topk", candidates(warehouse).read("default_topk")).as_dict())
 
     parameters = {

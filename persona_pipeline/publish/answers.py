@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from itertools import pairwise
 from typing import Any
@@ -143,8 +143,7 @@ def recommendations(rows: pa.Table, source: str | None = None) -> list[Recommend
 def _structs(column: pa.ChunkedArray, kind: type[Any]) -> list[tuple[Any, ...]]:
     lists = column.combine_chunks()
     flat = lists.flatten()
-    fields = [flat.field(n).to_pylist() for n in range(flat.type.num_fields)]
-    names = [flat.type.field(n).name for n in range(flat.type.num_fields)]
-    made = [kind(**dict(zip(names, values, strict=True))) for values in zip(*fields, strict=True)]
+    stored = {field.name for field in flat.type}
+    made = list(map(kind, *(flat.field(field.name).to_pylist() for field in fields(kind) if field.name in stored)))
     ends = [0, *pc.list_value_length(lists).to_numpy(zero_copy_only=False).cumsum().tolist()]
     return [tuple(made[start:end]) for start, end in pairwise(ends)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field, Schema, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Field, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from persona_pipeline.contracts import Contract, load_contract
@@ -18,6 +18,8 @@ from persona_pipeline.errors import ContractError, PipelineError
 
 if TYPE_CHECKING:
     import duckdb
+
+_ROWS_PER_GROUP = 1_024  # of a table stored in order: what is read for the sake of one row
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,14 @@ class Warehouse:
         found = sorted(p.parent.name for p in self.root.glob("*/_delta_log"))
         return {table: self._open(table).version() for table in found if not table.startswith("_")}
 
+    def partitions(self, table: str, since: int | None = None) -> list[dict[str, Any]]:
+        """Partitions the table has, by column; with `since` those that got a file after that version."""
+        found = pa.table(self._open(table).get_add_actions(flatten=True)).to_pylist()
+        before = set() if since is None else set(self._open(table, since).file_uris())
+        names = self._open(table).metadata().partition_columns
+        new = [row for row in found if f"{self.path(table)}/{row['path']}" not in before]
+        return [dict(zip(names, values, strict=True)) for values in sorted({tuple(row[f"partition.{n}"] for n in names) for row in new})]
+
     def read(
         self, table: str, columns: Sequence[str] | None = None, version: int | None = None, where: str | None = None
     ) -> pa.Table:
@@ -121,7 +131,7 @@ class Warehouse:
     def append(self, table: str, rows: pa.Table) -> None:
         """Add rows whose keys the caller knows to be new; one commit, and no look at what is stored."""
         contract = self._writable(table)
-        self._commit(self._created(contract), contract.conform(rows), "append")
+        self._commit(contract, self._created(contract), contract.conform(rows), "append")
 
     def replace(self, table: str, rows: pa.Table) -> WriteResult:
         """Make the table hold exactly these rows, committing only what differs."""
@@ -154,16 +164,22 @@ class Warehouse:
             # Not delta-rs' merge: the files it writes hold string views, on which Arrow cannot filter, so that neither
             # DuckDB over an Arrow dataset nor `to_pyarrow_table(filters=...)` could read the table any more.
             content = rows if delete_others else pa.concat_tables([self._others(contract, rows), rows])
-            self._commit(target, content, "overwrite")
+            self._commit(contract, target, content, "overwrite")
         elif counts["insert"]:
-            self._commit(target, changes.drop_columns(["_op"]), "append")
+            self._commit(contract, target, changes.drop_columns(["_op"]), "append")
         return WriteResult(table, self._open(table).version(), counts["insert"], counts["update"], counts["delete"])
 
-    def _commit(self, target: DeltaTable, rows: pa.Table, mode: Literal["append", "overwrite"]) -> None:
+    def _commit(
+        self, contract: Contract, target: DeltaTable, rows: pa.Table, mode: Literal["append", "overwrite"]
+    ) -> None:
         # Without comments: delta-rs refuses rows whose comments are not the stored ones, so that a better description in a
         # contract would make every older warehouse unwritable.
         bare = rows.cast(pa.schema([_without_comments(field) for field in rows.schema]))
-        write_deltalake(target, bare, mode=mode, commit_properties=self._properties())
+        groups = None
+        if contract.sort_by:
+            bare = bare.sort_by([(name, "ascending") for name in contract.sort_by])
+            groups = WriterProperties(max_row_group_size=_ROWS_PER_GROUP)
+        write_deltalake(target, bare, mode=mode, commit_properties=self._properties(), writer_properties=groups)
 
     def _others(self, contract: Contract, rows: pa.Table) -> pa.Table:
         """Stored rows with none of these keys."""

@@ -1,6 +1,8 @@
 """The Spark side of the warehouse: DataFrames in and out, written as the smallest MERGE that makes the table equal."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import reduce
 
 from delta.tables import DeltaTable
@@ -24,6 +26,10 @@ _SCALARS: dict[str, T.DataType] = {
     "date": T.DateType(),
     "timestamp": T.TimestampType(),
 }
+
+# Off, so that delta-rs and DuckDB open what Spark wrote.
+_READABLE = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
+_GROUP_BYTES = 2**20  # of a row group of a table stored in order, encoded: what is read for the sake of one row
 
 
 def spark_schema(contract: Contract) -> T.StructType:
@@ -68,24 +74,81 @@ class SparkWarehouse:
 
         Raises ContractError, before anything is written, for wrong columns, nulls or repeated keys.
         """
+        return self._write(self._writable(table), rows, _READABLE)
+
+    def publish(self, table: str, rows: DataFrame) -> WriteResult:
+        """`replace` for a table that readers open: stored in the contract's order, with its change data feed.
+
+        A MERGE leaves the files it rewrites in no order. They are written again in order, in a commit of their own that
+        changes no row: the change data feed passes over it. A table from before there was an order, or a feed, gets both.
+        """
+        contract = self._writable(table)
+        new = not self.files.exists(table)
+        properties = {**_READABLE, **_in_order(contract)}
+        missing = {} if new else self._missing(contract, properties)
+        if missing:
+            pairs = ", ".join(f"'{name}' = '{value}'" for name, value in missing.items())
+            self._tag()
+            self.spark.sql(f"ALTER TABLE delta.`{self.files.path(table)}` SET TBLPROPERTIES ({pairs})")
+        result = self._write(contract, rows, properties)
+        if contract.sort_by and not new:
+            self._restore_order(contract, everything=bool(missing))
+        version = self.files.version(table)
+        assert version is not None
+        return replace(result, version=version)
+
+    def _writable(self, table: str) -> Contract:
         contract = load_contract(table)
         if contract.engine != "spark":
             raise ContractError(f"table {table}: schemas/{table}.yaml says it is written by {contract.engine}")
+        return contract
+
+    def _tag(self) -> None:
+        self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(self.files.commit))
+
+    def _write(self, contract: Contract, rows: DataFrame, properties: Mapping[str, str]) -> WriteResult:
+        table = contract.table
         wanted = _conform(contract, rows).persist(StorageLevel.MEMORY_AND_DISK)
         try:
             total = _check(contract, wanted)
-            self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(self.files.commit))
+            self._tag()
             if self.files.exists(table):
                 counts = self._merge(contract, wanted)
             else:
-                self._create(contract)
-                wanted.write.format("delta").mode("append").save(self.files.path(table))
+                self._create(contract, properties)
+                _ordered(contract, wanted).write.format("delta").mode("append").save(self.files.path(table))
                 counts = {"insert": total}
         finally:
             wanted.unpersist()
         version = self.files.version(table)
         assert version is not None
         return WriteResult(table, version, counts.get("insert", 0), counts.get("update", 0), counts.get("delete", 0))
+
+    def _missing(self, contract: Contract, properties: Mapping[str, str]) -> dict[str, str]:
+        """Properties the table does not have as they should be."""
+        detail = DeltaTable.forPath(self.spark, self.files.path(contract.table)).detail().collect()[0]
+        return {name: value for name, value in properties.items() if detail["properties"].get(name) != value}
+
+    def _restore_order(self, contract: Contract, *, everything: bool) -> None:
+        """Write partitions again in the contract's order: all, or those whose files the newest commit, a MERGE, has added."""
+        path = self.files.path(contract.table)
+        history = DeltaTable.forPath(self.spark, path).history(1).collect()[0]
+        if not everything and history["operation"] != "MERGE":
+            return
+        partitions = self.files.partitions(contract.table, since=None if everything else history["version"] - 1)
+        values = [" AND ".join(f"{name} = {value!r}" for name, value in found.items()) for found in partitions]
+        if not values:
+            return
+        where = " OR ".join(f"({value})" for value in values)
+        stored = self.read(contract.table).where(where)
+        (
+            _ordered(contract, stored)
+            .write.format("delta")
+            .mode("overwrite")
+            .option("replaceWhere", where)
+            .option("dataChange", "false")
+            .save(path)
+        )
 
     def _merge(self, contract: Contract, wanted: DataFrame) -> dict[str, int]:
         changes = _differences(contract, wanted, self.read(contract.table)).persist(StorageLevel.MEMORY_AND_DISK)
@@ -105,18 +168,31 @@ class SparkWarehouse:
         changes.unpersist()
         return counts
 
-    def _create(self, contract: Contract) -> None:
-        (
+    def _create(self, contract: Contract, properties: Mapping[str, str]) -> None:
+        table = (
             DeltaTable.createIfNotExists(self.spark)
             .location(self.files.path(contract.table))
             .addColumns(spark_schema(contract))
             .partitionedBy(*contract.partition_by)
             .comment(contract.description)
-            # Off, so that delta-rs and DuckDB open what Spark wrote.
-            .property("delta.enableDeletionVectors", "false")
-            .property("delta.columnMapping.mode", "none")
-            .execute()
         )
+        for name, value in properties.items():
+            table = table.property(name, value)
+        table.execute()
+
+
+def _in_order(contract: Contract) -> dict[str, str]:
+    """Properties of a published table."""
+    feed = {"delta.enableChangeDataFeed": "true"} if contract.change_feed else {}
+    # Delta hands a table's properties to the Parquet writer.
+    return feed | ({"parquet.block.size": str(_GROUP_BYTES)} if contract.sort_by else {})
+
+
+def _ordered(contract: Contract, rows: DataFrame) -> DataFrame:
+    if not contract.sort_by:
+        return rows
+    parted = rows.repartition(*contract.partition_by) if contract.partition_by else rows
+    return parted.sortWithinPartitions(*contract.partition_by, *contract.sort_by)
 
 
 def _conform(contract: Contract, rows: DataFrame) -> DataFrame:
