@@ -175,11 +175,12 @@ class Warehouse:
         # Without comments: delta-rs refuses rows whose comments are not the stored ones, so that a better description in a
         # contract would make every older warehouse unwritable.
         bare = rows.cast(pa.schema([_without_comments(field) for field in rows.schema]))
-        groups = None
         if contract.sort_by:
             bare = bare.sort_by([(name, "ascending") for name in contract.sort_by])
-            groups = WriterProperties(max_row_group_size=_ROWS_PER_GROUP)
-        write_deltalake(target, bare, mode=mode, commit_properties=self._properties(), writer_properties=groups)
+        files = WriterProperties(
+            compression="SNAPPY", max_row_group_size=_ROWS_PER_GROUP if contract.sort_by else None
+        )
+        write_deltalake(target, bare, mode=mode, commit_properties=self._properties(), writer_properties=files)
 
     def _others(self, contract: Contract, rows: pa.Table) -> pa.Table:
         """Stored rows with none of these keys."""
