@@ -27,4 +27,6 @@ SELECT
     (SELECT count(*) FROM user_item_topk ANTI JOIN items USING (item_id)) AS unknown_items,
     (SELECT count(*) FROM quotes LEFT JOIN reviews ON review_id = ref
         WHERE kind = 'review' AND substring(text, first + 1, last - first) IS DISTINCT FROM quote) AS evidence_not_found,
-    (SELECT count(*) FROM user_item_topk WHERE explanation = '') AS unexplained
+    (SELECT count(*) FROM user_item_topk WHERE explanation = '') AS unexplained,
+    (SELECT count(*) FROM user_item_topk
+        WHERE length(explanation) > 600 OR regexp_matches(explanation, '[<>"''`[:cntrl:]]')) AS unsafe_explanations

@@ -20,7 +20,7 @@ from deltalake.exceptions import DeltaError
 
 from persona_pipeline.errors import PipelineError
 
-_FOOTERS = 2_048  # kept; a footer is some 10 kB for each row group
+_FOOTERS = 128  # kept; in memory a footer is some 25 kB for each row group of a list's 20 columns
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from persona_pipeline.cli import app
 from persona_pipeline.publish import Recommendations
 from persona_pipeline.publish.shown import as_json, show_top, show_why
 
@@ -66,3 +68,15 @@ def test_json_holds_it_all(shop: Recommendations) -> None:
     found = json.loads(as_json(shop.why("ana", "capo")))
     assert found["persona"]["name"] == "Quick changers"
     assert found["quotes"][0]["reviewed_at"].startswith("2024-06-09T12:00:00")
+
+
+def test_commands(shop_served: Path) -> None:
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, [*arguments, "--warehouse", str(shop_served)], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert "Spring capo" in run("top", "ana", "--k", "1")
+    assert len(json.loads(run("top", "ana", "--k", "1", "--json"))) == 1
+    assert "The persona" in run("why", "ana", "capo", "--release", "2024-06-30-a")
+    assert json.loads(run("why", "nobody", "capo", "--json"))["recommendation_source"] == "unknown_user"
