@@ -80,7 +80,8 @@ def top(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON array instead.")] = False,
 ) -> None:
     """Show a user's recommendations, with reasons."""
-    from persona_pipeline.publish import Recommendations, shown
+    from persona_pipeline.publish import Recommendations
+    from persona_pipeline.publish import answers_shown as shown
 
     recommendations = Recommendations(warehouse, release)
     if as_json:
@@ -98,7 +99,8 @@ def why(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object instead.")] = False,
 ) -> None:
     """Show what is behind a recommendation: persona, shares of the score, quotes, reviews, prompt and model, release."""
-    from persona_pipeline.publish import Recommendations, shown
+    from persona_pipeline.publish import Recommendations
+    from persona_pipeline.publish import answers_shown as shown
 
     recommendations = Recommendations(warehouse, release)
     if as_json:

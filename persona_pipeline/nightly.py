@@ -16,9 +16,9 @@ from rich.markup import escape
 from persona_pipeline.config import load_config, parse_as_of
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.progress import brief, events
+from persona_pipeline.publish.answers_shown import show_top
 from persona_pipeline.publish.readers import Recommendations
 from persona_pipeline.publish.releases import read_released, served
-from persona_pipeline.publish.shown import show_top
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.files import check_files, night_after_newest
 from persona_pipeline.warehouse import Warehouse
