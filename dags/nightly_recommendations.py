@@ -13,7 +13,9 @@ A task is named after the table it makes and runs `python -m jobs.<table>`; ever
 * `extraction_shard`: an engine died more often than allowed, or the server is gone. What was answered is kept: clear the
   shard. `review_aspects`, `item_summaries` and `item_personas` start no engine and only take over what the shards got.
 * `releases`: the night was refused by the audit. Readers still see the release before; the failed checks are in the log,
-  in `releases.reasons` and in the report. Fix the cause, then clear the task it lies in and everything after it.
+  in `releases.reasons` and in the report. Fix the cause, then clear the task it lies in and everything after it. Where only
+  the distance from the release before was too large, and is meant: `persona-pipeline releases accept`, then clear `releases`.
+* Something wrong was published: `persona-pipeline releases rollback`.
 * Anything else: clear the task. Finished tasks leave no trace when they run again.
 """
 

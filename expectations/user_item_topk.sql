@@ -12,6 +12,20 @@ WITH by_user AS (
 ), lengths AS (
     SELECT len(ranks) AS found, least($k, (SELECT count(DISTINCT item_id) FROM persona_vectors) - coalesce(items, 0)) AS wanted
     FROM by_user LEFT JOIN reviewed USING (user_id)
+), mine AS (
+    SELECT user_id, list(item_id) AS items FROM user_item_topk GROUP BY user_id
+), parents AS (
+    SELECT user_id, list(item_id) AS items FROM parent_user_item_topk GROUP BY user_id
+), kept AS (
+    -- Of the shorter list, so that another k replaces nothing by itself.
+    SELECT len(list_intersect(mine.items, parents.items)) / least(len(mine.items), len(parents.items)) AS share
+    FROM mine JOIN parents USING (user_id)
+), quantiles AS (
+    SELECT (SELECT quantile_cont(score, [0.1, 0.5, 0.9]) FROM user_item_topk) AS q,
+        (SELECT quantile_cont(score, [0.1, 0.5, 0.9]) FROM parent_user_item_topk) AS p
+), recommended AS (
+    SELECT (SELECT count(DISTINCT item_id) FROM user_item_topk) AS items,
+        (SELECT count(DISTINCT item_id) FROM parent_user_item_topk) AS parents
 )
 SELECT
     (SELECT count(*) FROM by_user) / (SELECT greatest(count(*), 1) FROM user_vectors) AS user_coverage,
@@ -29,4 +43,11 @@ SELECT
         WHERE kind = 'review' AND substring(text, first + 1, last - first) IS DISTINCT FROM quote) AS evidence_not_found,
     (SELECT count(*) FROM user_item_topk WHERE explanation = '') AS unexplained,
     (SELECT count(*) FROM user_item_topk
-        WHERE length(explanation) > 600 OR regexp_matches(explanation, '[<>"''`[:cntrl:]]')) AS unsafe_explanations
+        WHERE length(explanation) > 600 OR regexp_matches(explanation, '[<>"''`[:cntrl:]]')) AS unsafe_explanations,
+    (SELECT items / (SELECT greatest(count(DISTINCT item_id), 1) FROM persona_vectors) FROM recommended) AS item_coverage,
+    (SELECT count(*) FILTER (share < 1) / greatest(count(*), 1) FROM kept) AS changed_lists,
+    (SELECT 1 - avg(share) FROM kept) AS replaced,
+    (SELECT list_max(list_transform([1, 2, 3], lambda i: abs(q[i] - p[i]))) / greatest(p[3] - p[1], 1e-9) FROM quantiles)
+        AS score_shift,
+    (SELECT count(*) FROM parents ANTI JOIN mine USING (user_id)) / (SELECT greatest(count(*), 1) FROM parents) AS lost_users,
+    (SELECT greatest(1 - items / parents, 0) FROM recommended WHERE parents > 0) AS fewer_items

@@ -41,7 +41,6 @@ class Night:
 
 
 FAULT = 65  # EX_DATAERR: Airflow does not retry a job that ends with it; with TRY_AGAIN it does
-
 Job = Callable[[Night, argparse.Namespace], dict[str, Any]]
 
 
@@ -84,7 +83,8 @@ def execute(name: str, job: Job, arguments: argparse.Namespace) -> dict[str, Any
     """Do a job's work and keep its summary. Raises PipelineError for what a person has to mend."""
     started = time.monotonic()
     night = _night(name, arguments)
-    summary = {"job": name, "event": "finished", **job(night, arguments)}
+    parent_id = night.parent.release_id if night.parent else None
+    summary = {"job": name, "event": "finished", "parent_release_id": parent_id, **job(night, arguments)}
     summary["seconds"] = round(time.monotonic() - started, 1)
     # Part of a stage, or a trial of it: the night goes by the summary under the stage's own name.
     part = "held-out" if getattr(arguments, "held_out", None) else getattr(arguments, "shard", None)

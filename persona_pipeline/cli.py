@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from persona_pipeline.errors import PipelineError
+from persona_pipeline.release_commands import releases
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 console = Console(highlight=False)
@@ -19,6 +20,7 @@ encoders = typer.Typer(no_args_is_help=True, help="Which encoder is served, how 
 app.add_typer(encoders, name="encoders")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(personas, name="personas")
+app.add_typer(releases, name="releases")
 
 WarehouseOption = Annotated[Path, typer.Option(help="Folder of the Delta tables.")]
 ReleaseOption = Annotated[str | None, typer.Option(help="A release by id; default: the one that is served.")]

@@ -182,7 +182,13 @@ class TrainingPairsConfig(_Stage):
 class EncodersConfig(_Stage):
     """The contrastive head and the policy of its retraining."""
 
-    half_life: float = Field(3.0, gt=0, description="interactions after which the weight of history halves")
+    half_life: float = Field(
+        3.0, gt=0, description="interactions, or days where recency says so, after which the weight of history halves"
+    )
+    recency: Literal["rank", "days"] = Field(
+        "rank",
+        description="how far back an interaction lies: by how many came after it, or by days before the user's newest",
+    )
     age_half_life_days: float = Field(
         730.0, ge=0, description="days after which an interaction teaches half as much; 0: all teach the same"
     )
@@ -229,7 +235,44 @@ class UserItemTopkConfig(_Stage):
     k: int = Field(20, ge=1, description="recommendations per user")
     exclude_reviewed: bool = Field(True, description="leave out items the user has reviewed")
     user_buckets: int = Field(8, ge=1, description="partitions of the table: crc32(user_id) modulo this")
+    max_changed_share: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="on a night that keeps its encoder, changed users are ranked in full and the others against changed items "
+        "alone, while no larger share of the items changed; 0: everybody is ranked in full every night",
+    )
     block_bytes: int = Field(256 * 2**20, ge=2**20, description="memory bound of one block of scores")
+
+
+class LimitsConfig(_Stage):
+    """How far a night may be from its parent release before the audit refuses it."""
+
+    replaced: float = Field(
+        0.5, ge=0, le=1, description="share of a user's list that is new, the mean over users of both nights"
+    )
+    score_shift: float = Field(
+        0.5,
+        ge=0,
+        description="furthest that the 10%, 50% or 90% quantile of scores moves, in units of the distance from 10% to 90% "
+        "in the parent release",
+    )
+    lost_users: float = Field(0.05, ge=0, le=1, description="share of the parent's users who have no list tonight")
+    fewer_items: float = Field(0.3, ge=0, le=1, description="share by which the number of recommended items falls")
+
+
+class ReleasesConfig(_Stage):
+    """The audit's limits against the parent release, and how long releases are kept."""
+
+    limits: LimitsConfig = LimitsConfig()
+    limits_after_change: LimitsConfig = Field(
+        LimitsConfig(replaced=0.9, score_shift=5.0, lost_users=0.5, fewer_items=0.7),
+        description="in the place of limits on a night with another encoder, other settings or another extractor than its parent's",
+    )
+    keep: int = Field(14, ge=1, description="published nights whose tables, at the versions they name, stay readable")
+    grace_hours: int = Field(
+        24, ge=0, description="a younger file is never deleted: a commit in flight or a reader may need it"
+    )
 
 
 class ReportConfig(_Stage):
@@ -250,6 +293,7 @@ class PipelineConfig(_Stage):
     training_pairs: TrainingPairsConfig = TrainingPairsConfig()
     encoders: EncodersConfig = EncodersConfig()
     user_item_topk: UserItemTopkConfig = UserItemTopkConfig()
+    releases: ReleasesConfig = ReleasesConfig()
     report: ReportConfig = ReportConfig()
 
     def digest(self) -> str:

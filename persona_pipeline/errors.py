@@ -27,3 +27,7 @@ class LeakError(PipelineError):
 
 class ReleaseError(PipelineError):
     """A night cannot be published, or a release cannot be resolved."""
+
+
+class BusyError(TransientError):
+    """Another process is writing the same thing, or wrote it meanwhile. Nothing of this attempt counts."""

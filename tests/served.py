@@ -149,7 +149,7 @@ def _user(made: Encoder, user: str, liked: list[str], profiles: dict[str, np.nda
 
 
 def _lists(made: Encoder, found: dict[str, list[Row]], profiles: dict[str, np.ndarray]) -> list[Row]:
-    ranking = Ranking.build(arrow("persona_vectors", found["persona_vectors"]), made, 3, 2**20)
+    ranking = Ranking.of(made, arrow("persona_vectors", found["persona_vectors"]), 3, 2**20)
     reviewed_by = {row["user_id"]: row["reviewed_item_ids"] for row in found["user_histories"]}
     users = []
     for row in found["user_vectors"]:

@@ -8,7 +8,7 @@ rerun of an earlier night finds what it found.
 import getpass
 import os
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -84,6 +84,23 @@ def give_order(
     partial.write_bytes(_FILE.dump_json([*orders, given], indent=1) + b"\n")
     partial.replace(path)
     return given
+
+
+def keep_encoder(warehouse: Warehouse, release: Release, given_at: datetime) -> list[str]:
+    """After a rollback to this release: see that the next night starts from its encoder; what there is to say about it.
+
+    A promotion given after that night was followed by a release that is now withdrawn, and the next night would follow it
+    again; so the release's own encoder is promoted over it. A pin is left alone: it is meant to outlast nights.
+    """
+    order = order_of(read_orders(warehouse.root), release.as_of + timedelta(days=1), release)
+    if order is None or order.encoder_id == release.encoder_id:
+        return []
+    if order.order == "pin":
+        return [f"encoder {order.encoder_id} stays {order.told()}; `encoders pin --off` ends that"]
+    give_order(warehouse, "promote", release.encoder_id, f"rolled back to {release.release_id}", given_at)
+    return [
+        f"encoder {order.encoder_id}, {order.told()}, is not served again: the next night serves {release.encoder_id}"
+    ]
 
 
 def pinned(orders: Iterable[Order]) -> Order | None:

@@ -39,7 +39,7 @@ class Online:
             raise PipelineError(f"there is no encoder {encoder_id} in the table encoders of {root}")
         self.encoder = Encoder.load(root / found["artefact"][0].as_py())
         personas = table("persona_vectors").rows("encoder_id", [encoder_id])
-        self._ranking = Ranking.build(personas, self.encoder, 0, 0)
+        self._ranking = Ranking.of(self.encoder, personas, 0, 0)
         self._place = {item: place for place, item in enumerate(self._ranking.shelf.item_ids.tolist())}
         self._table = table
         # What items were like when the encoder was trained, and what those it did not know are like tonight.

@@ -2,18 +2,61 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import pyarrow as pa
 
 from persona_pipeline.config import PipelineConfig
-from persona_pipeline.contracts import load_contract
+from persona_pipeline.contracts import load_contract, table_names
+from persona_pipeline.errors import BusyError, ReleaseError
 from persona_pipeline.publish.audit import Audit
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
-from persona_pipeline.publish.releases import Release
-from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.publish.releases import Release, Row, parent_of, release_rows
+from persona_pipeline.warehouse import Warehouse, read_summaries
+
+PUBLICATION = "publication"
+"""The claim on a warehouse that publishing, accepting and rolling back hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Versions of what an audit looks at: the night's tables, the candidates, and `releases` as it was then."""
+
+    tables: dict[str, int]
+    candidates: dict[str, int]
+    releases: int | None
+
+
+def judged(warehouse: Warehouse) -> Judged:
+    """Newest versions, to be taken before the audit."""
+    tables = {t: v for t, v in warehouse.versions().items() if t not in (*PUBLISHED, "releases")}
+    return Judged(tables, candidates(warehouse).versions(), warehouse.version("releases"))
+
+
+def check_whole_night(warehouse: Warehouse, as_of: date, parent: Release | None) -> None:
+    """Raise ReleaseError unless the night's tasks all started from this parent, and the candidates are what they left.
+
+    Else a rollback or another publication came in between, or another night writes the same candidates.
+    """
+    parent_id = parent.release_id if parent else None
+    summaries = read_summaries(warehouse.root, as_of)
+    tasks = {task: summary for task, summary in summaries.items() if task in table_names() and task != "releases"}
+    others = sorted(t for t, s in tasks.items() if s.get("parent_release_id", parent_id) != parent_id)
+    if others:
+        raise ReleaseError(
+            f"the night of {as_of} now starts from {parent_id or 'nothing'}, but {', '.join(others)} ran when it started from "
+            "another release: something was published or rolled back in between. Run the night again from its first task"
+        )
+    for table in PUBLISHED:
+        left = tasks.get(table, {}).get("candidate", {}).get("version")
+        found = candidates(warehouse).version(table)
+        if left is not None and left != found:
+            raise ReleaseError(
+                f"the candidate of {table} is at version {found}, but the task {table} of {as_of} left version {left}: "
+                f"another night wrote it. Run {table} again"
+            )
 
 
 def conclude(
@@ -24,38 +67,89 @@ def conclude(
     encoder_id: str,
     audit: Audit,
     publish: Callable[[], None],
-) -> dict[str, Any]:
+    seen: Judged,
+) -> Row:
     """Publish if the audit found nothing, and write the night's row of `releases`, which is its commit point.
 
     `publish` makes the published tables equal to their candidates. A crash before the row is written leaves readers with
-    the release before: they open tables at the versions its row names. Returns the row.
+    the release before: they open tables at the versions its row names. A release that is published already stays as it is.
+
+    Args:
+        warehouse: held by the caller's claim on PUBLICATION since before the audit.
+        as_of, config, parent, encoder_id: what the night was made from.
+        audit: what it found.
+        publish: called once the verdict is that it may be.
+        seen: versions the audit looked at.
+
+    Returns:
+        The row.
+
+    Raises:
+        ReleaseError: the same release was rolled back.
+        BusyError: another process wrote one of the tables meanwhile; no release came of it.
     """
-    made_of = {t: v for t, v in warehouse.versions().items() if t not in (*PUBLISHED, "releases")}
     # With the candidates: judging others gives another release, and leaves the verdict on these as it was.
-    judged = made_of | {f"candidate {table}": v for table, v in candidates(warehouse).versions().items()}
-    ingredients = (config.digest(), parent and parent.release_id, sorted(judged.items()))
+    made_from = seen.tables | {f"candidate {table}": version for table, version in seen.candidates.items()}
+    ingredients = (config.digest(), parent and parent.release_id, sorted(made_from.items()))
     release_id = f"{as_of}-{hashlib.sha256(json.dumps(ingredients).encode()).hexdigest()[:8]}"
-    if not audit.failures:
+    rows = {row["release_id"]: row for row in release_rows(warehouse)}
+    before = rows.get(release_id)
+    if before and before["verdict"] == "rolled_back":
+        raise ReleaseError(
+            f"release {release_id} was rolled back ({'; '.join(before['reasons'])}), and nothing it is made from has changed "
+            f"since. Mend the cause and run the night again, or `persona-pipeline releases rollback {release_id}`"
+        )
+    accepted = before is not None and before["verdict"] in ("accepted", "published")
+    refused = bool(audit.failures or (audit.departures and not accepted))
+    standing = before is not None and before["verdict"] == "published"
+    table_versions = dict(seen.tables)
+    if standing or not refused:
         publish()
-        made_of |= {table: warehouse.version(table) or 0 for table in PUBLISHED}
+        table_versions |= {table: warehouse.version(table) or 0 for table in PUBLISHED}
+    _check_unmoved(warehouse, as_of, parent, seen)
+    if standing:
+        assert before is not None
+        return before
     row = {
         "release_id": release_id,
         "as_of": as_of,
         "parent_release_id": parent.release_id if parent else None,
-        "verdict": "refused" if audit.failures else "published",
-        "reasons": audit.failures,
+        "verdict": "refused" if refused else "published",
+        # An acceptance stays on record beside what was accepted.
+        "reasons": before["reasons"] if before and accepted and not refused else [*audit.failures, *audit.departures],
         "encoder_id": encoder_id,
         "config_digest": config.digest(),
         "config": config.model_dump_json(exclude={"spark"}),
-        "table_versions": [{"table": t, "version": v} for t, v in sorted(made_of.items())],
+        "table_versions": [{"table": t, "version": v} for t, v in sorted(table_versions.items())],
         "metrics": [{"name": n, "value": v} for n, v in sorted(audit.measures.items())],
     }
-    rows = [row] if audit.failures else [row, *_superseded(warehouse, as_of, release_id)]
-    warehouse.upsert("releases", pa.Table.from_pylist(rows, schema=load_contract("releases").arrow_schema()))
+    superseded = () if refused else [r for r in rows.values() if (r["as_of"], r["verdict"]) == (as_of, "published")]
+    write_rows(warehouse, [row, *({**other, "verdict": "superseded"} for other in superseded)], seen.releases)
     return row
 
 
-def _superseded(warehouse: Warehouse, as_of: date, release_id: str) -> list[dict[str, Any]]:
-    """Earlier releases of the same night, which this one takes the place of."""
-    earlier = warehouse.read("releases", where=f"verdict = 'published' AND as_of = DATE '{as_of}'").to_pylist()
-    return [{**row, "verdict": "superseded"} for row in earlier if row["release_id"] != release_id]
+def write_rows(warehouse: Warehouse, rows: list[Row], base: int | None) -> None:
+    """Commit rows of `releases` that were decided on at its version `base`. Raises BusyError where it has moved on since."""
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=load_contract("releases").arrow_schema())
+    warehouse.upsert("releases", table, base)
+
+
+def _check_unmoved(warehouse: Warehouse, as_of: date, parent: Release | None, seen: Judged) -> None:
+    now = judged(warehouse)
+    moved = [
+        *_differing(seen.tables, now.tables),
+        *(f"candidate {t}" for t in _differing(seen.candidates, now.candidates)),
+    ]
+    if moved:
+        raise BusyError(
+            f"another process wrote {', '.join(moved)} while the night of {as_of} was judged; no release came of it. "
+            "Run it again once the other has ended"
+        )
+    if parent_of(warehouse, as_of) != parent:
+        raise BusyError(
+            f"another night was published or rolled back while the night of {as_of} was judged; no release came of it"
+        )
+
+
+def _differing(one: Mapping[str, int], other: Mapping[str, int]) -> list[str]:
+    return sorted(table for table in one.keys() | other.keys() if one.get(table) != other.get(table))

@@ -26,7 +26,7 @@ from persona_pipeline.publish.answers import (
     recommendations,
 )
 from persona_pipeline.publish.pinned import PinnedTable
-from persona_pipeline.publish.releases import Release
+from persona_pipeline.publish.releases import Release, release_of
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -114,11 +114,7 @@ class View:
     """One release: its tables at their versions, opened when first read. Nothing else of a reader changes."""
 
     def __init__(self, root: Path, row: dict[str, Any], users_held: int) -> None:
-        versions = {entry["table"]: entry["version"] for entry in row["table_versions"]}
-        self.root = root
-        self.release = Release(
-            release_id=row["release_id"], as_of=row["as_of"], encoder_id=row["encoder_id"], versions=versions
-        )
+        self.root, self.release = root, release_of(row)
         self.config: dict[str, Any] = json.loads(row["config"])
         self._users_held = users_held
         self._opening = threading.RLock()

@@ -1,7 +1,15 @@
-"""`releases`: which night is served, which one a night starts from, and at which versions its tables stand."""
+"""`releases`: which night is served, which one a night starts from, and at which versions its tables stand.
 
+Rows are never deleted. A rollback sets the verdict of what it withdraws to `rolled_back`, so that the served release is
+always the newest published one, for readers in SQL too.
+"""
+
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -20,19 +28,45 @@ class Release:
     versions: dict[str, int]
 
 
+Row = dict[str, Any]
+
+
 def published(warehouse: Warehouse) -> list[Release]:
     """Published releases, oldest night first."""
-    rows = warehouse.read("releases", where="verdict = 'published'").to_pylist()
-    releases = [
-        Release(
-            row["release_id"],
-            row["as_of"],
-            row["encoder_id"],
-            {entry["table"]: entry["version"] for entry in row["table_versions"]},
-        )
-        for row in rows
-    ]
-    return sorted(releases, key=lambda release: (release.as_of, release.release_id))
+    return [release_of(row) for row in release_rows(warehouse) if row["verdict"] == "published"]
+
+
+def release_rows(warehouse: Warehouse) -> list[Row]:
+    """Every row of `releases`, oldest night first."""
+    rows: list[Row] = warehouse.read("releases").to_pylist()
+    return sorted(rows, key=lambda row: (row["as_of"], row["release_id"]))
+
+
+def release_row(warehouse: Warehouse, release_id: str) -> Row:
+    """The row of a release. Raises ReleaseError where there is none."""
+    for row in release_rows(warehouse):
+        if row["release_id"] == release_id:
+            return row
+    raise ReleaseError(
+        f"there is no release {release_id} in {warehouse.root}; `persona-pipeline releases list` shows those there are"
+    )
+
+
+def release_of(row: Mapping[str, Any]) -> Release:
+    """The release a row is about."""
+    versions = {entry["table"]: entry["version"] for entry in row["table_versions"]}
+    return Release(row["release_id"], row["as_of"], row["encoder_id"], versions)
+
+
+def missing_files(warehouse: Warehouse, release: Release, tables: Collection[str] | None = None) -> list[Path]:
+    """Files of the release's tables (all by default) that were deleted since, or tables whose log was; empty while it is kept."""
+    missing = set()
+    for table in release.versions.keys() & (release.versions if tables is None else tables):
+        try:
+            missing |= {path for path in warehouse.files(table, release.versions[table]) if not path.is_file()}
+        except PipelineError:
+            missing.add(Path(warehouse.path(table)))
+    return sorted(missing)
 
 
 def served(warehouse: Warehouse) -> Release | None:
@@ -55,6 +89,13 @@ def parent_of(warehouse: Warehouse, as_of: date) -> Release | None:
         )
     earlier = [release for release in releases if release.as_of < as_of]
     return earlier[-1] if earlier else None
+
+
+def configured(warehouse: Warehouse, release: Release) -> dict[str, Any]:
+    """The configuration a release was made under, as plain values by stage."""
+    row = warehouse.read("releases", ["config"], where=f"release_id = '{release.release_id}'")
+    found: dict[str, Any] = json.loads(row["config"][0].as_py())
+    return found
 
 
 def read_released(

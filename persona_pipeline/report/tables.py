@@ -25,7 +25,7 @@ class NightTables(Warehouse):
 
     def __init__(self, warehouse: Warehouse, release_row: Mapping[str, Any]) -> None:
         super().__init__(warehouse.root, warehouse.commit)
-        refused = release_row["verdict"] == "refused"
+        refused = release_row["verdict"] in ("refused", "accepted")
         self._candidates = candidates(warehouse) if refused else None
         self._opened: dict[str, Any] = {}
         self._versions: dict[str, int] = {
@@ -45,8 +45,10 @@ class NightTables(Warehouse):
         found: list[Row] = self.query(sql, tables, parameters).to_pylist()
         return found
 
-    def dataset(self, table: str) -> Any:
+    def dataset(self, table: str, version: int | None = None) -> Any:
         """One snapshot for all queries of the page."""
+        if version is not None:
+            return super().dataset(table, version)
         if table not in self._opened:
             self._opened[table] = super().dataset(table)
         return self._opened[table]
@@ -67,6 +69,7 @@ def newest_row(warehouse: Warehouse, as_of: date, config_digest: str) -> Row:
 
     def age(row: Row) -> tuple[bool, int, bool, str]:
         made_from = sum(e["version"] for e in row["table_versions"] if e["table"] not in (*PUBLISHED, "releases"))
-        return row["verdict"] != "superseded", made_from, row["config_digest"] == config_digest, row["release_id"]
+        withdrawn = row["verdict"] in ("superseded", "rolled_back")
+        return not withdrawn, made_from, row["config_digest"] == config_digest, row["release_id"]
 
     return max(rows, key=age)

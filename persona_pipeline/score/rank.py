@@ -34,7 +34,7 @@ class Ranking:
     block_bytes: int
 
     @classmethod
-    def build(cls, personas: pa.Table, encoder: Encoder, k: int, block_bytes: int) -> "Ranking":
+    def of(cls, encoder: Encoder, personas: pa.Table, k: int, block_bytes: int) -> "Ranking":
         """From rows of `persona_vectors` of this encoder, in any order."""
         rows = personas.select(["item_id", "persona_id", "vector"]).sort_by(
             [("item_id", "ascending"), ("persona_id", "ascending")]

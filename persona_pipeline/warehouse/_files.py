@@ -5,16 +5,26 @@ Memory: a write holds the new rows and streams the stored ones; a read holds wha
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, Schema, WriterProperties, write_deltalake
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from persona_pipeline.contracts import Contract, load_contract
-from persona_pipeline.errors import ContractError, PipelineError
+from persona_pipeline.errors import BusyError, ContractError, PipelineError
+from persona_pipeline.warehouse._claims import claim
+
+TABLE_PROPERTIES = {
+    # Releases name versions and decide how long those are kept (`publish.retention`). Delta's own default would delete the
+    # log of a version after 30 days, and with it the way to open it.
+    "delta.logRetentionDuration": "interval 36500 days",
+}
+"""Properties of every table, whichever engine creates it."""
 
 if TYPE_CHECKING:
     import duckdb
@@ -104,15 +114,53 @@ class Warehouse:
                 f"SELECT {', '.join(_quoted(names))} FROM stored WHERE {where or 'true'} ORDER BY {order}"
             ).to_arrow_table()
 
-    def dataset(self, table: str) -> Any:
-        """The newest version as an Arrow dataset, which reads nothing yet; an empty table where it was never written."""
+    def dataset(self, table: str, version: int | None = None) -> Any:
+        """A version (the newest by default) as an Arrow dataset, which reads nothing yet.
+
+        An empty table where it was never written. Raises PipelineError for a version that is gone.
+        """
         if table in self._held:
             return self._held[table]
-        return (
-            self._open(table).to_pyarrow_dataset()
-            if self.exists(table)
-            else load_contract(table).arrow_schema().empty_table()
+        if version is None and not self.exists(table):
+            return load_contract(table).arrow_schema().empty_table()
+        return self._open(table, version).to_pyarrow_dataset()
+
+    def claim(self, name: str) -> AbstractContextManager[None]:
+        """Hold a table, or whatever `name` stands for, against other writers. Raises BusyError where one holds it."""
+        return claim(self.root, name, self.commit)
+
+    def files(self, table: str, version: int | None = None) -> set[Path]:
+        """Paths of the files a version (the newest by default) is made of, whether or not they are still there."""
+        return {Path(uri) for uri in self._open(table, version).file_uris()}
+
+    def unneeded_files(self, table: str, keep: Sequence[int], grace_hours: int) -> list[Path]:
+        """Files that neither the newest version nor one of `keep` needs, and that are not younger than `grace_hours`."""
+        found = self._open(table).vacuum(
+            retention_hours=grace_hours,
+            dry_run=True,
+            enforce_retention_duration=False,
+            full=True,
+            keep_versions=list(keep),
         )
+        # What was deleted before is still told: the log knows that it was there.
+        return sorted(path for path in (self.root / table / unquote(name) for name in found) if path.is_file())
+
+    def restore(self, table: str, version: int) -> bool:
+        """Make the newest version equal an earlier one, in one commit that copies no data; False where it is equal already.
+
+        Raises PipelineError for a version that is gone, BusyError where another process writes the table.
+        """
+        with self.claim(table):
+            wanted, target = self.files(table, version), self._open(table)
+            if wanted == self.files(table):
+                return False
+            if not all(path.is_file() for path in wanted):
+                raise PipelineError(f"table {table}: files of version {version} were deleted; it cannot be restored")
+            try:
+                target.restore(version, commit_properties=self._properties(exclusive=True))
+            except CommitFailedError as error:
+                raise _overtaken(table) from error
+            return True
 
     def query(
         self, sql: str, tables: Sequence[str], parameters: Mapping[str, Any] | None = None, **given: Any
@@ -137,40 +185,52 @@ class Warehouse:
         """Make the table hold exactly these rows, committing only what differs."""
         return self._write(table, rows, delete_others=True)
 
-    def upsert(self, table: str, rows: pa.Table) -> WriteResult:
-        """Insert rows with a new key and update those that differ; other rows stay."""
-        return self._write(table, rows, delete_others=False)
+    def upsert(self, table: str, rows: pa.Table, base: int | None = None) -> WriteResult:
+        """Insert rows with a new key and update those that differ; other rows stay.
+
+        `base` is the version the rows were decided on: BusyError where the table has moved on since.
+        """
+        return self._write(table, rows, delete_others=False, base=base)
 
     def _open(self, table: str, version: int | None = None) -> DeltaTable:
         try:
             return DeltaTable(self.path(table), version=version)
-        except TableNotFoundError as error:
-            raise PipelineError(f"table {table}: nothing at {self.path(table)}") from error
-        except DeltaError as error:
+        except DeltaError as error:  # of a version whose log is gone delta-rs says that there is no table
+            if version is None and isinstance(error, TableNotFoundError):
+                raise PipelineError(f"table {table}: nothing at {self.path(table)}") from error
             if version is None:
                 raise
             raise PipelineError(
                 f"table {table}: version {version} cannot be opened at {self.path(table)}: {error}"
             ) from error
 
-    def _write(self, table: str, rows: pa.Table, *, delete_others: bool) -> WriteResult:
+    def _write(self, table: str, rows: pa.Table, *, delete_others: bool, base: int | None = None) -> WriteResult:
         contract = self._writable(table)
         rows = contract.conform(rows)
-        target = self._created(contract)
-        changes = _differences(contract, rows, target.to_pyarrow_dataset(), delete_others=delete_others)
-        counted = {c["values"]: c["counts"] for c in changes["_op"].value_counts().to_pylist()}
-        counts = {op: counted.get(op, 0) for op in ("insert", "update", "delete")}
-        if counts["update"] or counts["delete"]:
-            # Not delta-rs' merge: the files it writes hold string views, on which Arrow cannot filter, so that neither
-            # DuckDB over an Arrow dataset nor `to_pyarrow_table(filters=...)` could read the table any more.
-            content = rows if delete_others else pa.concat_tables([self._others(contract, rows), rows])
-            self._commit(contract, target, content, "overwrite")
-        elif counts["insert"]:
-            self._commit(contract, target, changes.drop_columns(["_op"]), "append")
-        return WriteResult(table, self._open(table).version(), counts["insert"], counts["update"], counts["delete"])
+        with self.claim(table):
+            target = self._created(contract)
+            if base is not None and target.version() != base:
+                raise _overtaken(table)
+            changes = _differences(contract, rows, target.to_pyarrow_dataset(), delete_others=delete_others)
+            counted = {c["values"]: c["counts"] for c in changes["_op"].value_counts().to_pylist()}
+            counts = {op: counted.get(op, 0) for op in ("insert", "update", "delete")}
+            if counts["update"] or counts["delete"]:
+                # Not delta-rs' merge: the files it writes hold string views, on which Arrow cannot filter, so that neither
+                # DuckDB over an Arrow dataset nor `to_pyarrow_table(filters=...)` could read the table any more.
+                content = rows if delete_others else pa.concat_tables([self._others(contract, rows), rows])
+                self._commit(contract, target, content, "overwrite", exclusive=True)
+            elif counts["insert"]:
+                self._commit(contract, target, changes.drop_columns(["_op"]), "append", exclusive=True)
+            return WriteResult(table, self._open(table).version(), counts["insert"], counts["update"], counts["delete"])
 
     def _commit(
-        self, contract: Contract, target: DeltaTable, rows: pa.Table, mode: Literal["append", "overwrite"]
+        self,
+        contract: Contract,
+        target: DeltaTable,
+        rows: pa.Table,
+        mode: Literal["append", "overwrite"],
+        *,
+        exclusive: bool = False,
     ) -> None:
         # Without comments: delta-rs refuses rows whose comments are not the stored ones, so that a better description in a
         # contract would make every older warehouse unwritable.
@@ -180,7 +240,11 @@ class Warehouse:
         files = WriterProperties(
             compression="SNAPPY", max_row_group_size=_ROWS_PER_GROUP if contract.sort_by else None
         )
-        write_deltalake(target, bare, mode=mode, commit_properties=self._properties(), writer_properties=files)
+        done = self._properties(exclusive)
+        try:
+            write_deltalake(target, bare, mode=mode, commit_properties=done, writer_properties=files)
+        except CommitFailedError as error:
+            raise _overtaken(contract.table) from error
 
     def _others(self, contract: Contract, rows: pa.Table) -> pa.Table:
         """Stored rows with none of these keys."""
@@ -195,9 +259,12 @@ class Warehouse:
             raise ContractError(f"table {table}: schemas/{table}.yaml says it is written by {contract.engine}")
         return contract
 
-    def _properties(self) -> CommitProperties:
+    def _properties(self, exclusive: bool = False) -> CommitProperties:
         # Delta's own field for this. Keys of our own may collide with its CommitInfo and make the log unreadable: `job` did.
-        return CommitProperties(custom_metadata={"userMetadata": json.dumps(self.commit)})
+        told = {"userMetadata": json.dumps(self.commit)}
+        # What was compared with a version may only follow that version. Left to itself delta-rs tries again on top of an
+        # append it did not know of, and an overwrite then leaves the rows of both.
+        return CommitProperties(custom_metadata=told, max_commit_retries=0 if exclusive else None)
 
     def _created(self, contract: Contract) -> DeltaTable:
         if self.exists(contract.table):
@@ -209,6 +276,7 @@ class Warehouse:
             partition_by=list(contract.partition_by),
             name=contract.table,
             description=contract.description,
+            configuration=TABLE_PROPERTIES,
             commit_properties=self._properties(),
         )
 
@@ -217,6 +285,12 @@ def _duckdb() -> "duckdb.DuckDBPyConnection":
     import duckdb  # where it is used: what serves recommendations imports this module and never asks DuckDB
 
     return duckdb.connect()
+
+
+def _overtaken(table: str) -> BusyError:
+    return BusyError(
+        f"table {table}: another process committed to it in the meantime; this one wrote nothing. Run it again"
+    )
 
 
 def _without_comments(field: pa.Field) -> pa.Field:

@@ -1,10 +1,12 @@
 """The Spark side of the warehouse: DataFrames in and out, written as the smallest MERGE that makes the table equal."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import reduce
 
+from delta.exceptions import DeltaConcurrentModificationException
 from delta.tables import DeltaTable
 from pyspark import StorageLevel
 from pyspark.sql import Column as SparkColumn
@@ -13,8 +15,8 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from persona_pipeline.contracts import Contract, StructField, load_contract
-from persona_pipeline.errors import ContractError
-from persona_pipeline.warehouse._files import Warehouse, WriteResult
+from persona_pipeline.errors import BusyError, ContractError
+from persona_pipeline.warehouse._files import TABLE_PROPERTIES, Warehouse, WriteResult
 
 _SCALARS: dict[str, T.DataType] = {
     "string": T.StringType(),
@@ -72,9 +74,12 @@ class SparkWarehouse:
     def replace(self, table: str, rows: DataFrame) -> WriteResult:
         """Make the table hold exactly these rows, committing only what differs.
 
-        Raises ContractError, before anything is written, for wrong columns, nulls or repeated keys.
+        Raises ContractError, before anything is written, for wrong columns, nulls or repeated keys; BusyError where
+        another process writes the table.
         """
-        return self._write(self._writable(table), rows, _READABLE)
+        contract = self._writable(table)
+        with self._checked(contract, rows) as (wanted, total), self.files.claim(table):
+            return self._write(contract, wanted, total, _READABLE)
 
     def publish(self, table: str, rows: DataFrame) -> WriteResult:
         """`replace` for a table that readers open: stored in the contract's order, with its change data feed.
@@ -83,19 +88,19 @@ class SparkWarehouse:
         changes no row: the change data feed passes over it. A table from before there was an order, or a feed, gets both.
         """
         contract = self._writable(table)
-        new = not self.files.exists(table)
-        properties = {**_READABLE, **_in_order(contract)}
-        missing = {} if new else self._missing(contract, properties)
-        if missing:
-            pairs = ", ".join(f"'{name}' = '{value}'" for name, value in missing.items())
-            self._tag()
-            self.spark.sql(f"ALTER TABLE delta.`{self.files.path(table)}` SET TBLPROPERTIES ({pairs})")
-        result = self._write(contract, rows, properties)
-        if contract.sort_by and not new:
-            self._restore_order(contract, everything=bool(missing))
-        version = self.files.version(table)
-        assert version is not None
-        return replace(result, version=version)
+        properties = {**_READABLE, **_published(contract)}
+        with self._checked(contract, rows) as (wanted, total), self.files.claim(table):
+            new = not self.files.exists(table)
+            missing = {} if new else self._missing(contract, properties)
+            if missing:
+                pairs = ", ".join(f"'{name}' = '{value}'" for name, value in missing.items())
+                self.spark.sql(f"ALTER TABLE delta.`{self.files.path(table)}` SET TBLPROPERTIES ({pairs})")
+            result = self._write(contract, wanted, total, properties)
+            if contract.sort_by and not new:
+                self._restore_order(contract, everything=bool(missing))
+            version = self.files.version(table)
+            assert version is not None
+            return replace(result, version=version)
 
     def _writable(self, table: str) -> Contract:
         contract = load_contract(table)
@@ -103,26 +108,36 @@ class SparkWarehouse:
             raise ContractError(f"table {table}: schemas/{table}.yaml says it is written by {contract.engine}")
         return contract
 
-    def _tag(self) -> None:
-        self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(self.files.commit))
-
-    def _write(self, contract: Contract, rows: DataFrame, properties: Mapping[str, str]) -> WriteResult:
-        table = contract.table
+    @contextmanager
+    def _checked(self, contract: Contract, rows: DataFrame) -> Iterator[tuple[DataFrame, int]]:
+        """Rows that keep the contract, computed once, and how many there are."""
         wanted = _conform(contract, rows).persist(StorageLevel.MEMORY_AND_DISK)
         try:
             total = _check(contract, wanted)
-            self._tag()
-            if self.files.exists(table):
-                counts = self._merge(contract, wanted)
-            else:
-                self._create(contract, properties)
-                _ordered(contract, wanted).write.format("delta").mode("append").save(self.files.path(table))
-                counts = {"insert": total}
+            self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(self.files.commit))
+            yield wanted, total
         finally:
             wanted.unpersist()
-        version = self.files.version(table)
-        assert version is not None
-        return WriteResult(table, version, counts.get("insert", 0), counts.get("update", 0), counts.get("delete", 0))
+
+    def _write(self, contract: Contract, wanted: DataFrame, total: int, properties: Mapping[str, str]) -> WriteResult:
+        base = self.files.version(contract.table)
+        try:
+            if base is None:
+                self._create(contract, properties)
+                ordered = _ordered(contract, wanted)
+                ordered.write.format("delta").mode("append").save(self.files.path(contract.table))
+                counts, expected = {"insert": total}, 1
+            else:
+                counts = self._merge(contract, wanted, base)
+                expected = base + bool(counts)
+        except DeltaConcurrentModificationException as error:
+            raise _overtaken(contract.table) from error
+        version = self.files.version(contract.table)
+        # The differences are those from `base`; on top of another commit they make neither what is wanted nor what was.
+        if version != expected:
+            raise _overtaken(contract.table)
+        done = (counts.get(op, 0) for op in ("insert", "update", "delete"))
+        return WriteResult(contract.table, expected, *done)
 
     def _missing(self, contract: Contract, properties: Mapping[str, str]) -> dict[str, str]:
         """Properties the table does not have as they should be."""
@@ -132,26 +147,24 @@ class SparkWarehouse:
     def _restore_order(self, contract: Contract, *, everything: bool) -> None:
         """Write partitions again in the contract's order: all, or those whose files the newest commit, a MERGE, has added."""
         path = self.files.path(contract.table)
-        history = DeltaTable.forPath(self.spark, path).history(1).collect()[0]
-        if not everything and history["operation"] != "MERGE":
+        newest = DeltaTable.forPath(self.spark, path).history(1).collect()[0]
+        if not everything and newest["operation"] != "MERGE":
             return
-        partitions = self.files.partitions(contract.table, since=None if everything else history["version"] - 1)
+        partitions = self.files.partitions(contract.table, since=None if everything else newest["version"] - 1)
         values = [" AND ".join(f"{name} = {value!r}" for name, value in found.items()) for found in partitions]
         if not values:
             return
         where = " OR ".join(f"({value})" for value in values)
-        stored = self.read(contract.table).where(where)
-        (
-            _ordered(contract, stored)
-            .write.format("delta")
-            .mode("overwrite")
-            .option("replaceWhere", where)
-            .option("dataChange", "false")
-            .save(path)
-        )
+        ordered = _ordered(contract, self.read(contract.table).where(where))
+        same = ordered.write.format("delta").mode("overwrite").option("replaceWhere", where).option("dataChange", "false")
+        try:
+            same.save(path)
+        except DeltaConcurrentModificationException as error:
+            raise _overtaken(contract.table) from error
 
-    def _merge(self, contract: Contract, wanted: DataFrame) -> dict[str, int]:
-        changes = _differences(contract, wanted, self.read(contract.table)).persist(StorageLevel.MEMORY_AND_DISK)
+    def _merge(self, contract: Contract, wanted: DataFrame, base: int) -> dict[str, int]:
+        stored = self.read(contract.table, base)
+        changes = _differences(contract, wanted, stored).persist(StorageLevel.MEMORY_AND_DISK)
         counts = {row["_op"]: row["count"] for row in changes.groupBy("_op").count().collect()}
         if counts:
             matches = reduce(SparkColumn.__and__, (F.col(f"stored.{c}") == F.col(f"changed.{c}") for c in contract.key))
@@ -169,20 +182,26 @@ class SparkWarehouse:
         return counts
 
     def _create(self, contract: Contract, properties: Mapping[str, str]) -> None:
-        table = (
+        builder = (
             DeltaTable.createIfNotExists(self.spark)
             .location(self.files.path(contract.table))
             .addColumns(spark_schema(contract))
             .partitionedBy(*contract.partition_by)
             .comment(contract.description)
         )
-        for name, value in properties.items():
-            table = table.property(name, value)
-        table.execute()
+        for name, value in {**properties, **TABLE_PROPERTIES}.items():
+            builder = builder.property(name, value)
+        builder.execute()
 
 
-def _in_order(contract: Contract) -> dict[str, str]:
-    """Properties of a published table."""
+def _overtaken(table: str) -> BusyError:
+    return BusyError(
+        f"table {table}: another process committed to it while it was being written. Run this again: it makes the table whole"
+    )
+
+
+def _published(contract: Contract) -> dict[str, str]:
+    """Properties of a table that readers open."""
     feed = {"delta.enableChangeDataFeed": "true"} if contract.change_feed else {}
     # Delta hands a table's properties to the Parquet writer.
     return feed | ({"parquet.block.size": str(_GROUP_BYTES)} if contract.sort_by else {})

@@ -11,8 +11,10 @@ from helpers import Row, arrow
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.promotion import comparison
-from persona_pipeline.promotion.orders import ORDERS, give_order
+from persona_pipeline.promotion.orders import ORDERS, give_order, keep_encoder
 from persona_pipeline.promotion.registry import encoder_row, encoder_rows, settings_of
+from persona_pipeline.publish.releases import release_rows
+from persona_pipeline.publish.releases import served as served_release
 from persona_pipeline.warehouse import Warehouse
 
 NOW = datetime(2024, 6, 2, 9, tzinfo=UTC)
@@ -143,6 +145,28 @@ def test_a_promoted_encoder_serves_until_the_policy_trains(warehouse: Warehouse)
     kept = night(warehouse, after(13), RECENT)  # its age counts from the promotion, on the seventh
     assert (kept["trained"], kept["encoder_id"], "promote" in kept) == (False, first, False)
     assert night(warehouse, after(14), RECENT)["trained"]
+
+
+@pytest.mark.usefixtures("no_comparison")
+def test_after_a_rollback_a_promotion_is_not_followed_again(warehouse: Warehouse) -> None:
+    first = served(warehouse)
+    second = trained(warehouse, 7, RECENT)["encoder_id"]
+    give_order(warehouse, "promote", first, "its lists sold more", NOW)
+    assert night(warehouse, after(8), RECENT)["encoder_id"] == first
+    publish(warehouse, after(8), first)
+    withdrawn = [{**row, "verdict": "rolled_back"} for row in release_rows(warehouse) if row["as_of"] == after(8)]
+    warehouse.upsert("releases", arrow("releases", withdrawn))
+    back = served_release(warehouse)
+    assert back is not None
+    assert night(warehouse, after(9), RECENT)["encoder_id"] == first  # as ordered, once more
+    (told,) = keep_encoder(warehouse, back, NOW)
+    assert told.endswith(f"is not served again: the next night serves {second}")
+    assert night(warehouse, after(9), RECENT)["encoder_id"] == second
+    assert keep_encoder(warehouse, back, NOW) == []
+    give_order(warehouse, "pin", first, None, NOW)
+    (told,) = keep_encoder(warehouse, back, NOW)
+    assert told.endswith("`encoders pin --off` ends that")
+    assert night(warehouse, after(9), RECENT)["encoder_id"] == first
 
 
 def test_orders_no_night_can_obey_are_refused(warehouse: Warehouse) -> None:

@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 from helpers import AS_OF, Row, one_hot, put_all, shop
 
+from persona_pipeline.config import ReleasesConfig
 from persona_pipeline.contracts import table_names
 from persona_pipeline.publish import audit as module
 from persona_pipeline.publish.audit import EXPECTATIONS, Audit, audit, measure
 from persona_pipeline.warehouse import Warehouse
 
-PARAMETERS = {"as_of": AS_OF.isoformat(), "k": 2, "exclude_reviewed": True, "max_personas": 7, "max_reviews": 60}
+LIMITS = {f"max_{name}": limit for name, limit in ReleasesConfig().limits.model_dump().items()}
+PARAMETERS = {
+    "as_of": AS_OF.isoformat(), "k": 2, "exclude_reviewed": True, "max_personas": 7, "max_reviews": 60, **LIMITS,
+}  # fmt: skip
 Tables = dict[str, list[Row]]
 
 

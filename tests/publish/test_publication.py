@@ -1,60 +1,18 @@
 """The verdict on a night: published, refused, run again, superseded; and what readers see of each."""
 
-from collections.abc import Callable
-from datetime import date
+from dataclasses import replace
 
 import pytest
-from helpers import AS_OF, Row, put, shop
+from helpers import AS_OF, put, shop
+from publishing import CONFIG, FAILED, PASSED, TONIGHT, first_score, propose, publisher, run, verdicts
 
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.publish.audit import Audit
+from persona_pipeline.errors import BusyError, ReleaseError
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
-from persona_pipeline.publish.publication import conclude
-from persona_pipeline.publish.releases import parent_of, published, read_released, served
-from persona_pipeline.warehouse import Warehouse
-
-CONFIG = PipelineConfig()
-PASSED = Audit({"reviews.rows": 10.0, "user_item_topk.user_coverage": 1.0}, [])
-FAILED = Audit(
-    {"reviews.rows": 10.0}, ["user_item_topk.ranks_broken is 1, expected at most 0: ranks run from 1 without a gap"]
-)
-TONIGHT = date(2024, 7, 1)
-
-
-def publisher(warehouse: Warehouse) -> Callable[[], None]:
-    """Published tables made equal to their candidates; committed only where they differ, as Spark does it."""
-
-    def publish() -> None:
-        for table in PUBLISHED:
-            rows = candidates(warehouse).read(table)
-            if not warehouse.read(table).equals(rows):
-                put(warehouse, table, rows.to_pylist())
-
-    return publish
-
-
-def run(warehouse: Warehouse, as_of: date = AS_OF, audit: Audit = PASSED, config: PipelineConfig = CONFIG) -> Row:
-    parent = parent_of(warehouse, as_of)
-    return conclude(warehouse, as_of, config, parent, "enc1", audit, publisher(warehouse))
-
-
-def propose(warehouse: Warehouse, score: float) -> None:
-    """Another candidate, told by its first score."""
-    rows = shop()["user_item_topk"]
-    rows[0]["score"] = score
-    put(candidates(warehouse), "user_item_topk", rows)
-
-
-def first_score(warehouse: Warehouse) -> float:
-    found = read_released(warehouse, "user_item_topk", where="user_id = 'ana' AND rank = 1")
-    score: float = found["score"][0].as_py()
-    return score
-
-
-def releases(warehouse: Warehouse) -> dict[str, str]:
-    rows = warehouse.read("releases")
-    return dict(zip(rows["release_id"].to_pylist(), rows["verdict"].to_pylist(), strict=True))
+from persona_pipeline.publish.publication import check_whole_night, conclude, judged
+from persona_pipeline.publish.releases import parent_of, published, served
+from persona_pipeline.warehouse import Warehouse, write_summary
 
 
 def test_a_passed_night_is_published(warehouse: Warehouse) -> None:
@@ -92,7 +50,7 @@ def test_a_refused_night_leaves_the_last_good_one(warehouse: Warehouse) -> None:
     before = [warehouse.version(table) for table in PUBLISHED]
     propose(warehouse, 9.0)
     bad = run(warehouse, TONIGHT, FAILED)
-    assert releases(warehouse) == {good["release_id"]: "published", bad["release_id"]: "refused"}
+    assert verdicts(warehouse) == {good["release_id"]: "published", bad["release_id"]: "refused"}
     assert [warehouse.version(table) for table in PUBLISHED] == before
     assert first_score(warehouse) == pytest.approx(0.6)
     assert bad["parent_release_id"] == good["release_id"]
@@ -103,7 +61,7 @@ def test_a_rerun_gives_the_same_row_and_commits_nothing(warehouse: Warehouse) ->
     version = warehouse.version("releases")
     assert run(warehouse) == first
     assert warehouse.version("releases") == version
-    assert len(releases(warehouse)) == 1
+    assert len(verdicts(warehouse)) == 1
 
 
 def test_a_rerun_of_a_later_night_has_the_same_parent(warehouse: Warehouse) -> None:
@@ -120,7 +78,7 @@ def test_another_run_of_the_night_supersedes_the_first(warehouse: Warehouse) -> 
     first = run(warehouse)
     propose(warehouse, 0.65)
     second = run(warehouse, config=load_config("local", {"report": {"users": 3}}))
-    assert releases(warehouse) == {first["release_id"]: "superseded", second["release_id"]: "published"}
+    assert verdicts(warehouse) == {first["release_id"]: "superseded", second["release_id"]: "published"}
     assert first_score(warehouse) == 0.65
     assert second["parent_release_id"] is None
 
@@ -130,7 +88,7 @@ def test_a_night_rerun_with_worse_candidates_does_not_take_the_good_ones_back(wa
     good = run(warehouse)
     propose(warehouse, -1.0)
     bad = run(warehouse, audit=FAILED)
-    assert releases(warehouse) == {good["release_id"]: "published", bad["release_id"]: "refused"}
+    assert verdicts(warehouse) == {good["release_id"]: "published", bad["release_id"]: "refused"}
     assert first_score(warehouse) == pytest.approx(0.6)
 
 
@@ -138,7 +96,7 @@ def test_a_night_refused_and_mended_is_published(warehouse: Warehouse) -> None:
     bad = run(warehouse, audit=FAILED)
     propose(warehouse, 0.65)
     good = run(warehouse)
-    assert releases(warehouse) == {bad["release_id"]: "refused", good["release_id"]: "published"}
+    assert verdicts(warehouse) == {bad["release_id"]: "refused", good["release_id"]: "published"}
 
 
 @pytest.mark.parametrize("ingredient", ["config", "reviews", "parent"])
@@ -163,9 +121,57 @@ def test_a_crash_before_the_row_leaves_readers_with_the_release_before(warehouse
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        conclude(warehouse, TONIGHT, CONFIG, parent_of(warehouse, TONIGHT), "enc1", PASSED, killed)
+        conclude(warehouse, TONIGHT, CONFIG, parent_of(warehouse, TONIGHT), "enc1", PASSED, killed, judged(warehouse))
     assert warehouse.read("user_item_topk", where="user_id = 'ana' AND rank = 1")["score"][0].as_py() == 0.65
     assert first_score(warehouse) == pytest.approx(0.6)
     run(warehouse, TONIGHT)
     assert first_score(warehouse) == 0.65
     assert [release.as_of for release in published(warehouse)] == [AS_OF, TONIGHT]
+
+
+@pytest.mark.parametrize("table", ["reviews", "user_item_topk"])
+def test_what_was_written_while_it_was_judged_is_not_released(warehouse: Warehouse, table: str) -> None:
+    run(warehouse)
+    propose(warehouse, 0.65)
+
+    def overtaken() -> None:
+        publisher(warehouse)()
+        put(candidates(warehouse) if table in PUBLISHED else warehouse, table, shop()[table])
+
+    named = f"candidate {table}" if table in PUBLISHED else table
+    with pytest.raises(BusyError, match=f"another process wrote {named} while the night of {TONIGHT} was judged"):
+        conclude(
+            warehouse, TONIGHT, CONFIG, parent_of(warehouse, TONIGHT), "enc1", PASSED, overtaken, judged(warehouse)
+        )
+    assert len(verdicts(warehouse)) == 1
+    assert first_score(warehouse) == pytest.approx(0.6)
+
+
+def test_a_publication_that_another_overtook_is_not_released(warehouse: Warehouse) -> None:
+    """Where a file system has no locks: both judged the first night, one wrote its row first."""
+    seen = judged(warehouse)
+    run(warehouse, config=load_config("local", {"report": {"users": 3}}))
+    with pytest.raises(BusyError, match="table releases: another process committed to it in the meantime"):
+        conclude(warehouse, AS_OF, CONFIG, None, "enc1", PASSED, publisher(warehouse), replace(seen, releases=-1))
+    assert list(verdicts(warehouse).values()) == ["published"]
+
+
+def test_a_night_whose_parent_was_withdrawn_in_between_is_run_again(warehouse: Warehouse) -> None:
+    run(warehouse)
+    parent = parent_of(warehouse, TONIGHT)
+    assert parent is not None
+    for task in ("item_personas", "user_item_topk"):
+        write_summary(warehouse.root, TONIGHT, task, {"parent_release_id": parent.release_id})
+    check_whole_night(warehouse, TONIGHT, parent)
+    write_summary(warehouse.root, TONIGHT, "item_personas", {"parent_release_id": "2024-06-29-withdrawn"})
+    with pytest.raises(ReleaseError, match=rf"now starts from {parent.release_id}, but item_personas ran when"):
+        check_whole_night(warehouse, TONIGHT, parent)
+
+
+def test_candidates_of_another_night_are_not_published(warehouse: Warehouse) -> None:
+    left = {"version": candidates(warehouse).version("user_item_topk")}
+    write_summary(warehouse.root, TONIGHT, "user_item_topk", {"parent_release_id": None, "candidate": left})
+    check_whole_night(warehouse, TONIGHT, None)
+    propose(warehouse, 0.65)
+    with pytest.raises(ReleaseError, match=r"candidate of user_item_topk is at version 1, but .* left version 0"):
+        check_whole_night(warehouse, TONIGHT, None)

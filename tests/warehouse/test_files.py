@@ -1,6 +1,8 @@
 """The delta-rs side: a write states the whole content, commits only what differs, and any engine opens the result."""
 
 import json
+import os
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -326,3 +328,45 @@ def test_any_sequence_of_writes_equals_a_dict(
         assert (result.inserted, result.updated, result.deleted) == counts
         model = after
         assert warehouse.read("encoders").to_pylist() == [model[key] for key in sorted(model)]
+
+
+def test_an_earlier_version_is_brought_back_without_copying(warehouse: Warehouse) -> None:
+    replace(warehouse, summary("capo"))
+    wanted = warehouse.version("item_summaries") or 0
+    replace(warehouse, summary("tuner"), summary("picks"))
+    files = set(Path(warehouse.path("item_summaries")).glob("*.parquet"))
+    assert warehouse.restore("item_summaries", wanted)
+    assert stored(warehouse) == [summary("capo")]
+    assert warehouse.files("item_summaries") == warehouse.files("item_summaries", wanted)
+    assert set(Path(warehouse.path("item_summaries")).glob("*.parquet")) == files
+    version = warehouse.version("item_summaries")
+    assert not warehouse.restore("item_summaries", wanted)
+    assert warehouse.version("item_summaries") == version == wanted + 2
+    replace(warehouse, summary("strap"))
+    (gone,) = warehouse.files("item_summaries", wanted)
+    gone.unlink()
+    with pytest.raises(PipelineError, match=f"files of version {wanted} were deleted"):
+        warehouse.restore("item_summaries", wanted)
+    assert stored(warehouse) == [summary("strap")]
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["as created here", "Delta's defaults"])
+def test_the_log_of_an_old_version_outlives_delta_s_clean_up(warehouse: Warehouse, ours: bool) -> None:
+    path = warehouse.path("item_summaries")
+    if not ours:
+        write_deltalake(path, arrow("item_summaries", [summary("picks")]))
+    replace(warehouse, summary("capo"))
+    first = warehouse.version("item_summaries")
+    for text in ("a", "b"):
+        replace(warehouse, summary("capo", text))
+    years_ago = time.time() - 4_000 * 24 * 3600
+    for entry in Path(path, "_delta_log").iterdir():
+        os.utime(entry, (years_ago, years_ago))
+    table = DeltaTable(path)
+    table.create_checkpoint()
+    table.cleanup_metadata()
+    if ours:
+        assert warehouse.read("item_summaries", version=first).to_pylist() == [summary("capo")]
+    else:
+        with pytest.raises(PipelineError, match="cannot be opened"):
+            warehouse.read("item_summaries", version=first)

@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from persona_pipeline.contracts import load_contract, table_names
-from persona_pipeline.errors import ContractError
+from persona_pipeline.errors import BusyError, ContractError
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -67,6 +67,32 @@ def test_three_engines_open_what_spark_and_delta_rs_write(
         assert DeltaTable(warehouse.path(table)).count() == expected
         assert connection.sql("SELECT count(*) FROM stored").fetchall() == [(expected,)]
         assert tables.read(table).count() == expected
+
+
+def test_a_commit_between_comparison_and_merge_is_noticed(
+    spark: "SparkSession", tmp_path: Path, histories: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The MERGE holds the differences from one version; on top of another it makes neither table."""
+    from persona_pipeline.warehouse import spark_tables
+
+    tables = spark_tables.SparkWarehouse(spark, Warehouse(tmp_path, {"job": "mine"}))
+    tables.replace("user_histories", histories({"a": 1, "b": 2}))
+    compare = spark_tables._differences
+
+    def overtaken(*arguments: Any) -> Any:
+        found = compare(*arguments).localCheckpoint()
+        histories({"theirs": 1}).write.format("delta").mode("append").save(tables.files.path("user_histories"))
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(spark_tables, "_differences", overtaken)
+        with pytest.raises(BusyError, match="table user_histories: another process committed to it while"):
+            tables.replace("user_histories", histories({"a": 5, "b": 2}))
+    with Warehouse(tmp_path, {"job": "other"}).claim("user_histories"), pytest.raises(BusyError, match="other"):
+        tables.replace("user_histories", histories({"a": 5}))
+    again = tables.replace("user_histories", histories({"a": 5, "b": 2}))
+    assert again.deleted == 1  # theirs
+    assert {row["user_id"] for row in tables.read("user_histories").collect()} == {"a", "b"}
 
 
 @pytest.mark.parametrize("table", table_names())

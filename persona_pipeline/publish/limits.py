@@ -1,0 +1,57 @@
+"""How far a night may be from its parent release: less where nothing but reviews is new, more where people changed something."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from persona_pipeline.config import PipelineConfig
+from persona_pipeline.publish.releases import Release, configured
+from persona_pipeline.warehouse import Warehouse
+
+_LEAVE_LISTS_ALONE = ("releases", "report", "spark")
+"""Sections of the configuration that decide nothing of what is recommended."""
+
+
+def audit_parameters(
+    warehouse: Warehouse, as_of: date, config: PipelineConfig, parent: Release | None, encoder_id: str
+) -> dict[str, Any]:
+    """Values that measures and suites of the audit refer to."""
+    changed = changes_since(warehouse, config, parent, encoder_id)
+    limits = config.releases.limits_after_change if changed else config.releases.limits
+    return {
+        "as_of": as_of.isoformat(),
+        "k": config.user_item_topk.k,
+        "exclude_reviewed": config.user_item_topk.exclude_reviewed,
+        "max_personas": config.extraction.max_personas,
+        "max_reviews": config.item_reviews.max_reviews,
+        **{f"max_{name}": value for name, value in limits.model_dump().items()},
+    }
+
+
+def changes_since(warehouse: Warehouse, config: PipelineConfig, parent: Release | None, encoder_id: str) -> list[str]:
+    """What other than reviews makes tonight's lists differ from the parent's: encoder, settings, extractor; in words."""
+    if parent is None:
+        return []
+    found = [f"encoder {encoder_id} after {parent.encoder_id}"] if encoder_id != parent.encoder_id else []
+    found += changed_settings(configured(warehouse, parent), config.model_dump(mode="json"))
+    versions = warehouse.query(
+        "SELECT DISTINCT extractor_version FROM item_personas WHERE status = 'current' "
+        "AND extractor_version NOT IN (SELECT extractor_version FROM before) ORDER BY 1",
+        ["item_personas"],
+        before=warehouse.dataset("item_personas", parent.versions["item_personas"]),
+    )
+    return found + [f"extractor {version}" for version in versions["extractor_version"].to_pylist()]
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Settings that decide lists and differ, as `stage.setting value after value`."""
+    found = []
+    for name in sorted(before.keys() | now.keys()):
+        if not prefix and name in _LEAVE_LISTS_ALONE:
+            continue
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += changed_settings(old, new, f"{prefix}{name}.")
+        elif old != new:
+            found.append(f"{prefix}{name} {new} after {old}")
+    return found

@@ -1,0 +1,60 @@
+"""Files of the tables that no retained release needs are deleted; every version that one names stays readable.
+
+What is retained goes by releases, not by time: the rows of `releases` of the newest `keep` published nights and all after
+them, refused and withdrawn ones too. The log of a table is never cleaned (`warehouse.TABLE_PROPERTIES`), so every version
+whose files are there can be opened.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from persona_pipeline.publish.candidates import candidates
+from persona_pipeline.publish.releases import Row, release_rows
+from persona_pipeline.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What was deleted, or would be: files and bytes by table; candidates' tables as `_candidates/<table>`."""
+
+    files: dict[str, int]
+    bytes: int
+
+
+def retained(warehouse: Warehouse, keep: int) -> list[Row]:
+    """Rows of `releases` whose versions stay readable, oldest night first; all of them before `keep` nights are published."""
+    rows = release_rows(warehouse)
+    nights = sorted({row["as_of"] for row in rows if row["verdict"] == "published"})
+    return [row for row in rows if not nights or row["as_of"] >= nights[-keep:][0]]
+
+
+def clean(warehouse: Warehouse, keep: int, grace_hours: int, dry_run: bool = False) -> Cleaned:
+    """Delete what no retained release names and is not of a newest version.
+
+    A file younger than `grace_hours` stays: one of a commit in flight is in no log yet, and only its age tells it from
+    rubbish; nor does a reader lose the version it opened when a night replaced it. No commit is made, so versions stay what
+    releases say (Delta's own VACUUM would commit twice per table).
+
+    Args:
+        warehouse: held by the caller's claim on PUBLICATION.
+        keep: published nights to retain.
+        grace_hours: longer than any job, and than any reader keeps a version open.
+        dry_run: only tell.
+    """
+    named: dict[str, set[int]] = {}
+    for row in retained(warehouse, keep):
+        for entry in row["table_versions"]:
+            named.setdefault(entry["table"], set()).add(entry["version"])
+    found: dict[str, list[Path]] = {}
+    for place in (warehouse, candidates(warehouse)):
+        for table in place.versions():
+            versions = sorted(named.get(table, ())) if place is warehouse else []
+            files = place.unneeded_files(table, versions, grace_hours)
+            if files:
+                found[str(Path(place.path(table)).relative_to(warehouse.root))] = files
+    freed = sum(path.stat().st_size for files in found.values() for path in files)
+    if not dry_run:
+        for files in found.values():
+            for path in files:
+                path.unlink(missing_ok=True)
+    return Cleaned({name: len(files) for name, files in found.items()}, freed)
