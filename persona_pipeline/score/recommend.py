@@ -49,7 +49,8 @@ def recommendations(
 ) -> DataFrame:
     """Rows of `user_item_topk`, all as if changed tonight; `titles` holds item_id and item_title."""
     # In Python, once per persona and item: what a reader explains online is put in the same words.
-    for_whom, reviewed, said = (F.udf(word, "string") for word in (words.for_whom, words.reviewed, words.said))
+    parts = (words.for_whom, words.reviewed, words.said)
+    for_whom, reviewed, said = (F.udf(part, "string", useArrow=False) for part in parts)
     told = personas.select(
         "persona_id",
         F.col("name").alias("persona_name"),

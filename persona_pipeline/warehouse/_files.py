@@ -134,7 +134,10 @@ class Warehouse:
         return {Path(uri) for uri in self._open(table, version).file_uris()}
 
     def unneeded_files(self, table: str, keep: Sequence[int], grace_hours: int) -> list[Path]:
-        """Files that neither the newest version nor one of `keep` needs, and that are not younger than `grace_hours`."""
+        """Files that neither the newest version nor one of `keep` needs, and that are not younger than `grace_hours`.
+
+        What a change data feed says since the oldest of `keep` stays too.
+        """
         found = self._open(table).vacuum(
             retention_hours=grace_hours,
             dry_run=True,
@@ -143,7 +146,12 @@ class Warehouse:
             keep_versions=list(keep),
         )
         # What was deleted before is still told: the log knows that it was there.
-        return sorted(path for path in (self.root / table / unquote(name) for name in found) if path.is_file())
+        there = {path for path in (self.root / table / unquote(name) for name in found) if path.is_file()}
+        if keep:
+            since = (self.root / table / "_delta_log" / f"{min(keep):020}.json").stat().st_mtime
+            feed = self.root / table / "_change_data"
+            there -= {path for path in there if path.is_relative_to(feed) and path.stat().st_mtime > since}
+        return sorted(there)
 
     def restore(self, table: str, version: int) -> bool:
         """Make the newest version equal an earlier one, in one commit that copies no data; False where it is equal already.

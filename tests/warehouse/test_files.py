@@ -273,6 +273,19 @@ def test_partitions_that_got_a_file(warehouse: Warehouse) -> None:
     assert warehouse.partitions("user_item_topk", since=1) == []
 
 
+def test_a_change_feed_stays_as_long_as_the_versions_it_leads_from(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path)
+    feed = {"delta.enableChangeDataFeed": "true"}
+    write_deltalake(warehouse.path("t"), pa.table({"n": [1, 2]}), configuration=feed)
+    for value in ("3", "4"):
+        DeltaTable(warehouse.path("t")).update(predicate="n = 2 OR n = 3", updates={"n": value})
+    changes = set((tmp_path / "t" / "_change_data").iterdir())
+    assert len(changes) == 2
+    assert not changes & set(warehouse.unneeded_files("t", [0, 1, 2], 0))
+    assert len(changes & set(warehouse.unneeded_files("t", [1, 2], 0))) == 1
+    assert changes <= set(warehouse.unneeded_files("t", [], 0))
+
+
 def test_versions_list_the_warehouse_but_not_what_lies_beside(warehouse: Warehouse) -> None:
     replace(warehouse, summary("capo"))
     put(warehouse, "reviews", reviews())
