@@ -29,7 +29,7 @@ TABLE_PROPERTIES = {
 if TYPE_CHECKING:
     import duckdb
 
-_ROWS_PER_GROUP = 1_024  # of a table stored in order: what is read for the sake of one row
+_ROWS_PER_GROUP = 512  # of a table stored in order: what is read for the sake of one row
 
 
 @dataclass(frozen=True, slots=True)

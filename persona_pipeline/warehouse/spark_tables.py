@@ -31,7 +31,7 @@ _SCALARS: dict[str, T.DataType] = {
 
 # Off, so that delta-rs and DuckDB open what Spark wrote.
 _READABLE = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
-_GROUP_BYTES = 2**20  # of a row group of a table stored in order, encoded: what is read for the sake of one row
+_GROUP_BYTES = 2**19  # of a row group of a table stored in order, encoded: what is read for the sake of one row
 
 
 def spark_schema(contract: Contract) -> T.StructType:
