@@ -52,6 +52,8 @@ SELECT
     (SELECT count(*) FROM quotes LEFT JOIN reviews ON review_id = ref
         WHERE kind = 'review' AND substring(text, first + 1, last - first) IS DISTINCT FROM quote) AS evidence_not_found,
     (SELECT count(*) FROM user_item_topk WHERE explanation = '') AS unexplained,
+    (SELECT count(*) FROM user_item_topk
+        WHERE length(explanation) > 600 OR regexp_matches(explanation, '[<>"''`[:cntrl:]]')) AS unsafe_explanations,
     (SELECT items / (SELECT greatest(count(DISTINCT item_id), 1) FROM persona_vectors) FROM recommended) AS item_coverage,
     (SELECT count(*) FILTER (share < 1) / greatest(count(*), 1) FROM kept) AS changed_lists,
     (SELECT 1 - avg(share) FROM kept) AS replaced,

@@ -33,7 +33,7 @@ def _concluded(night: Night) -> dict[str, Any]:
 
         spark = session(config.spark, "releases")
         candidate = SparkWarehouse(spark, candidates(warehouse)).read("user_item_topk")
-        written.append(SparkWarehouse(spark, warehouse).replace("user_item_topk", candidate).as_dict())
+        written.append(SparkWarehouse(spark, warehouse).publish("user_item_topk", candidate).as_dict())
         written.append(warehouse.replace("default_topk", candidates(warehouse).read("default_topk")).as_dict())
 
     check_whole_night(warehouse, night.as_of, night.parent)

@@ -30,7 +30,7 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     config = night.config.user_item_topk
     encoder = tonights_encoder(night.warehouse, night.encoder_id())
     personas = night.warehouse.query(
-        "SELECT * FROM persona_vectors WHERE encoder_id = $id ORDER BY item_id, persona_id",
+        "SELECT * FROM persona_vectors WHERE encoder_id = $id",
         ["persona_vectors"],
         {"id": encoder.encoder_id},
     )

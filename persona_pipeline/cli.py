@@ -23,6 +23,7 @@ app.add_typer(personas, name="personas")
 app.add_typer(releases, name="releases")
 
 WarehouseOption = Annotated[Path, typer.Option(help="Folder of the Delta tables.")]
+ReleaseOption = Annotated[str | None, typer.Option(help="A release by id; default: the one that is served.")]
 StageOption = Annotated[str | None, typer.Option(help="review_aspects, item_summaries or item_personas.")]
 ReasonOption = Annotated[str | None, typer.Option(help="As `quarantine list` counts them, for example ungrounded.")]
 LlmOption = Annotated[str | None, typer.Option(help="vllm or openai; default: as the configuration says.")]
@@ -76,13 +77,38 @@ def backtest(
 def top(
     user_id: Annotated[str, typer.Argument(help="The user.")],
     warehouse: WarehouseOption = Path("warehouse"),
-    k: Annotated[int, typer.Option(help="How many.")] = 10,
+    k: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    release: ReleaseOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON array instead.")] = False,
 ) -> None:
-    """Show a user's recommendations, with reasons, from the served release."""
-    from persona_pipeline.publish.readers import show_top
-    from persona_pipeline.warehouse import Warehouse
+    """Show a user's recommendations, with reasons."""
+    from persona_pipeline.publish import Recommendations
+    from persona_pipeline.publish import answers_shown as shown
 
-    show_top(Warehouse(warehouse), user_id, k, console)
+    recommendations = Recommendations(warehouse, release)
+    if as_json:
+        typer.echo(shown.as_json(recommendations.top(user_id, k)))
+    else:
+        shown.show_top(recommendations, user_id, k, console)
+
+
+@app.command()
+def why(
+    user_id: Annotated[str, typer.Argument(help="The user.")],
+    item_id: Annotated[str, typer.Argument(help="The item; it need not be in the user's list.")],
+    warehouse: WarehouseOption = Path("warehouse"),
+    release: ReleaseOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object instead.")] = False,
+) -> None:
+    """Show what is behind a recommendation: persona, shares of the score, quotes, reviews, prompt and model, release."""
+    from persona_pipeline.publish import Recommendations
+    from persona_pipeline.publish import answers_shown as shown
+
+    recommendations = Recommendations(warehouse, release)
+    if as_json:
+        typer.echo(shown.as_json(recommendations.why(user_id, item_id)))
+    else:
+        shown.show_why(recommendations, user_id, item_id, console)
 
 
 @app.command()

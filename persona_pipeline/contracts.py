@@ -70,7 +70,11 @@ class Column(_Model):
 
 
 class Contract(_Model):
-    """One table: what a row is, who makes it, its key, partitions and columns."""
+    """One table: what a row is, who makes it, its key, partitions and columns.
+
+    `sort_by`: rows are stored in this order, in small row groups, so that looking one value up reads little.
+    `change_feed`: once published, Delta's change data feed says which rows each commit changed.
+    """
 
     table: str
     description: str = Field(min_length=1)
@@ -78,6 +82,8 @@ class Contract(_Model):
     engine: Literal["spark", "delta-rs"]
     key: tuple[str, ...] = Field(min_length=1)
     partition_by: tuple[str, ...] = ()
+    sort_by: tuple[str, ...] = ()
+    change_feed: bool = False
     columns: tuple[Column, ...] = Field(min_length=1)
 
     @property
@@ -155,10 +161,10 @@ def load_contract(table: str) -> Contract:
     except (yaml.YAMLError, ValidationError) as error:
         raise ContractError(f"schemas/{table}.yaml: {error}") from error
     columns = set(contract.names)
-    strangers = (set(contract.key) | set(contract.partition_by)) - columns
+    strangers = {*contract.key, *contract.partition_by, *contract.sort_by} - columns
     if contract.table != table or strangers or len(columns) != len(contract.columns):
         raise ContractError(
-            f"schemas/{table}.yaml: table must be {table}, key and partitions among the columns "
+            f"schemas/{table}.yaml: table must be {table}, key, partitions and order among the columns "
             f"({', '.join(sorted(strangers)) or 'they are'}), and column names distinct"
         )
     return contract

@@ -16,7 +16,8 @@ from rich.markup import escape
 from persona_pipeline.config import load_config, parse_as_of
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.progress import brief, events
-from persona_pipeline.publish.readers import show_top
+from persona_pipeline.publish.answers_shown import show_top
+from persona_pipeline.publish.readers import Recommendations
 from persona_pipeline.publish.releases import read_released, served
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
@@ -157,8 +158,9 @@ def _show_results(root: Path, seconds: float, console: Console) -> None:
     users = read_released(warehouse, "user_item_topk", release, where="rank = 1")
     # Spread over the table, so that the three are not neighbours in the source.
     chosen = sorted(users["user_id"].to_pylist())[:: max(1, users.num_rows // _SHOWN_USERS)][:_SHOWN_USERS]
+    recommendations = Recommendations(warehouse)
     for user_id in chosen:
         console.print(f"[bold cyan]{escape(user_id)}[/]")
-        show_top(warehouse, user_id, _SHOWN_ITEMS, console)
+        show_top(recommendations, user_id, _SHOWN_ITEMS, console)
         console.print()
     console.print("More: [bold]persona-pipeline top USER[/]")

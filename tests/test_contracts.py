@@ -156,8 +156,9 @@ def test_a_minimal_contract(schemas: Path) -> None:
     ("change", "said"),
     [
         ({"table": "reviews"}, "table must be ratings"),
-        ({"key": ["rater"]}, "key and partitions among the columns .rater."),
-        ({"partition_by": ["day"]}, "key and partitions among the columns .day."),
+        ({"key": ["rater"]}, "key, partitions and order among the columns .rater."),
+        ({"partition_by": ["day"]}, "key, partitions and order among the columns .day."),
+        ({"sort_by": ["day"]}, "key, partitions and order among the columns .day."),
         ({"columns": GOOD["columns"] * 2}, "column names distinct"),
         ({"colour": "blue"}, "Extra inputs are not permitted"),
         ({"engine": "pandas"}, "Input should be 'spark' or 'delta-rs'"),

@@ -1,11 +1,14 @@
 """Recommendations for anyone without a usable history: what most people liked, with the persona most of them share."""
 
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.score.explanations import explanation, for_whom, said
+from persona_pipeline.terminal import counted
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -16,28 +19,27 @@ def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, pa
     )
     before = warehouse.read("default_topk", version=parent_version) if parent_version is not None else None
     schema = load_contract("default_topk").arrow_schema()
-    rows = warehouse.query(
+    found = warehouse.query(
         """
         WITH best AS (
-            SELECT *, list_filter(evidence, lambda e: e.kind = 'review'
-                AND NOT contains(preference_rationale, rtrim(e.quote, '.!?… ')))[1].quote AS said,
-                row_number() OVER (ORDER BY liked DESC, item_id)::INTEGER AS rank
+            SELECT *, row_number() OVER (ORDER BY liked DESC, item_id)::INTEGER AS rank
             FROM counts JOIN item_personas USING (item_id) JOIN items USING (item_id)
             LEFT JOIN (SELECT item_id, summary FROM item_summaries) USING (item_id)
             WHERE status = 'current' AND item_personas.position = 1
         )
         SELECT rank, item_id, coalesce(title, nullif(split_part(summary, '. ', 1), '')) AS item_title,
                round(ln(1 + liked), 9) AS score, persona_id, name AS persona_name,
-               name || ': ' || preference_rationale || ' ' || liked || ' reviewers liked it.' ||
-               coalesce(' One wrote: “' || said || '”', '') AS explanation,
-               evidence[1:2] AS evidence, 'default' AS recommendation_source, $encoder_id AS encoder_id,
+               preference_rationale, liked, evidence[1:2] AS evidence,
+               'default' AS recommendation_source, $encoder_id AS encoder_id,
                $as_of::DATE AS changed_as_of
         FROM best WHERE rank <= $k ORDER BY rank
         """,
         ["item_personas", "items", "item_summaries"],
         {"k": k, "encoder_id": encoder.encoder_id, "as_of": as_of.isoformat()},
         counts=counts,
-    ).cast(schema)
+    )
+    explanations = pa.array([_explanation(row) for row in found.to_pylist()], pa.string())
+    rows = found.append_column("explanation", explanations).select(schema.names).cast(schema)
     if before is None:
         return rows
     same = " AND ".join(f"rows.{n} IS NOT DISTINCT FROM before.{n}" for n in schema.names if n != "changed_as_of")
@@ -48,3 +50,13 @@ def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, pa
         rows=rows,
         before=before,
     ).cast(schema)
+
+
+def _explanation(row: dict[str, Any]) -> str:
+    rationale, liked = row["preference_rationale"], row["liked"]
+    reviews = [span for span in row["evidence"] if span["kind"] == "review"]
+    return explanation(
+        for_whom(row["persona_name"], rationale),
+        f"{counted(liked, 'reviewer')} liked it.",
+        said(rationale, reviews, "One"),
+    )

@@ -12,13 +12,14 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.score.kernel import Ranked, Shelf, top_items
+from persona_pipeline.score.kernel import Ranked, Shelf, exact_scores, top_items
 from persona_pipeline.text_embeddings import vectors_of
 
 RANKED_FIELDS = (
     "user_id string, rank int, item_id string, persona_id string, score double, "
     "contributions array<struct<kind:string,review_id:string,item_id:string,share:double>>"
 )
+_DIGITS = 9  # of a share
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,52 @@ class Ranking:
 
     @classmethod
     def of(cls, encoder: Encoder, personas: pa.Table, k: int, block_bytes: int) -> "Ranking":
-        """Of rows of `persona_vectors` of one encoder, ordered by item and persona."""
-        items, persona_ids = (personas[c].to_numpy(zero_copy_only=False).astype(str) for c in ("item_id", "persona_id"))
-        names = np.unique(items).tolist()
+        """From rows of `persona_vectors` of this encoder, in any order."""
+        rows = personas.select(["item_id", "persona_id", "vector"]).sort_by(
+            [("item_id", "ascending"), ("persona_id", "ascending")]
+        )
+        items, persona_ids = (rows[c].to_numpy(zero_copy_only=False).astype(str) for c in ("item_id", "persona_id"))
+        names = sorted(set(items.tolist()))
         popularity = dict(zip(names, encoder.popularity_shares(names).tolist(), strict=True))
-        fusion = encoder.config
-        shelf = Shelf.build(items, vectors_of(personas["vector"]), popularity, fusion.temperature, fusion.aggregation)
+        config = encoder.config
+        shelf = Shelf.build(items, vectors_of(rows["vector"]), popularity, config.temperature, config.aggregation)
         return cls(shelf, persona_ids, encoder, encoder.prior_onto(shelf.item_ids), k, block_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """Users as the sums they are, their interactions one after the other.
+
+    Attributes:
+        told: (interactions,) structs with review_id and item_id.
+        owner: (interactions,) row of the user.
+        parts: (interactions, d) float64, what each adds to its user's vector.
+        vectors: (users, d) float64.
+        prior: (users, items) what the collaborative prior adds to each score.
+        scales: (users,) what popularity is times.
+    """
+
+    told: pa.StructArray
+    owner: np.ndarray
+    parts: np.ndarray
+    vectors: np.ndarray
+    prior: csr_array
+    scales: np.ndarray
+
+    @classmethod
+    def build(cls, ranking: Ranking, told: pa.StructArray, counts: np.ndarray, profiles: np.ndarray) -> "Histories":
+        """From interactions as structs of review_id, item_id and weight, user after user.
+
+        `counts` (users,) says how many each has, `profiles` (interactions, d) are the base embeddings of their items.
+        """
+        owner = np.repeat(np.arange(len(counts)), counts)
+        weights = told.field("weight").to_numpy(zero_copy_only=False)
+        parts = ranking.encoder.encode_interactions(profiles) * weights[:, None]
+        vectors = np.zeros((len(counts), parts.shape[1]))
+        np.add.at(vectors, owner, parts)
+        histories = ranking.encoder.prior.histories(owner, told.field("item_id"), weights, len(counts))
+        prior = csr_array(histories @ ranking.prior)
+        return cls(told, owner, parts, vectors, prior, ranking.encoder.popularity_scales(counts))
 
 
 def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
@@ -56,22 +96,47 @@ def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
         Columns of RANKED_FIELDS, fewer than k rows for a user with fewer items left.
     """
     lists = users["interactions"].combine_chunks()
-    flat = lists.flatten()
+    told = lists.flatten()
     counts = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
-    owner = np.repeat(np.arange(len(lists)), counts)
-    encoded = ranking.encoder.encode_interactions(vectors_of(flat.field("vector")))
-    weights = flat.field("weight").to_numpy(zero_copy_only=False)
-    parts = encoded * weights[:, None]  # (interactions, d)
-    vectors = np.zeros((len(lists), parts.shape[1]))
-    np.add.at(vectors, owner, parts)
-    histories = ranking.encoder.prior.histories(owner, flat.field("item_id"), weights, len(lists))
-    prior = csr_array(histories @ ranking.prior)
-    scales = ranking.encoder.popularity_scales(counts)
+    histories = Histories.build(ranking, told, counts, vectors_of(told.field("vector")))
     seen = _places(ranking.shelf, users["reviewed_item_ids"])
     ranked = top_items(
-        ranking.shelf, vectors, seen, ranking.k, ranking.block_bytes, prior, scales, _only(ranking, users)
+        ranking.shelf,
+        histories.vectors,
+        seen,
+        ranking.k,
+        ranking.block_bytes,
+        histories.prior,
+        histories.scales,
+        _only(ranking, users),
     )
-    return _rows(ranking, users["user_id"].combine_chunks(), ranked, parts, flat, owner, scales)
+    user, place = np.nonzero(ranked.items >= 0)
+    rows = _told(ranking, histories, ranked, user, place)
+    # By the score that is stored, which rounding may have moved by a billionth; `place` within a user is unchanged.
+    by_score = rows.take(pa.array(np.lexsort((ranked.items[user, place], -rows["score"].to_numpy(), user))))
+    named = by_score.add_column(0, "user_id", users["user_id"].combine_chunks().take(pa.array(user)))
+    return named.add_column(1, "rank", pa.array((place + 1).astype(np.int32)))
+
+
+def explain(ranking: Ranking, history: Histories, items: np.ndarray) -> pa.Table:
+    """item_id, persona_id, score and contributions of given items of one user's, in the order given, as `rank_users` tells them."""
+    ranked = _given(ranking, history, items)
+    return _told(ranking, history, ranked, np.zeros(len(items), np.int64), np.arange(len(items)))
+
+
+def score_items(ranking: Ranking, history: Histories, items: np.ndarray) -> np.ndarray:
+    """One user's scores of given items, (n,), in the order given: those of `rank_users`, to a billionth."""
+    ranked = _given(ranking, history, items)
+    winning = ranking.shelf.vectors[ranked.personas[0]].astype(np.float64)
+    liked = ranking.shelf.popularity[items] * history.scales[0]
+    shares = np.vstack([history.parts @ winning.T, ranked.others, liked, ranked.prior])
+    scores: np.ndarray = np.round(np.round(shares, _DIGITS).sum(0), _DIGITS)
+    return scores
+
+
+def _given(ranking: Ranking, history: Histories, items: np.ndarray) -> Ranked:
+    prior = history.prior if history.prior.nnz else None  # looking up nothing takes longer than all the rest
+    return exact_scores(ranking.shelf, history.vectors, items[None], prior, history.scales)
 
 
 def _only(ranking: Ranking, users: pa.Table) -> list[np.ndarray | None] | None:
@@ -91,28 +156,21 @@ def _places(shelf: Shelf, item_ids: pa.ChunkedArray) -> list[np.ndarray]:
     return [part[part >= 0] for part in np.split(found, ends)]
 
 
-def _rows(
-    ranking: Ranking,
-    user_ids: pa.Array,
-    ranked: Ranked,
-    parts: np.ndarray,
-    flat: pa.StructArray,
-    owner: np.ndarray,
-    scales: np.ndarray,
-) -> pa.Table:
-    user, place = np.nonzero(ranked.items >= 0)
+def _told(ranking: Ranking, histories: Histories, ranked: Ranked, user: np.ndarray, place: np.ndarray) -> pa.Table:
+    """Recommendations by user row and place, (n,) each: item_id, persona_id, score and contributions."""
     items, personas = ranked.items[user, place], ranked.personas[user, place]
     # Every (recommendation, interaction) combination of the same user, then three more shares per recommendation.
-    first = np.searchsorted(owner, np.arange(len(user_ids)))
-    count = np.bincount(owner, minlength=len(user_ids))
+    owner, users = histories.owner, len(histories.vectors)
+    first = np.searchsorted(owner, np.arange(users))
+    count = np.bincount(owner, minlength=users)
     row = np.repeat(np.arange(len(user)), count[user])
     member = np.arange(len(row)) - np.repeat(np.cumsum(count[user]) - count[user], count[user]) + first[user][row]
     winning = ranking.shelf.vectors[personas].astype(np.float64)
-    shares = np.einsum("nd,nd->n", parts[member], winning[row])
-    liked = ranking.shelf.popularity[items] * scales[user]
+    shares = np.einsum("nd,nd->n", histories.parts[member], winning[row])
+    liked = ranking.shelf.popularity[items] * histories.scales[user]
     whole = (ranked.others[user, place], liked, ranked.prior[user, place])
     rows = np.concatenate([row, np.tile(np.arange(len(user)), len(whole))])
-    values = np.round(np.concatenate([shares, *whole]), 9)
+    values = np.round(np.concatenate([shares, *whole]), _DIGITS)
     kinds = np.repeat(["interaction", "other_personas", "popularity", "prior"], [len(row), *[len(user)] * len(whole)])
     source = pa.array(np.concatenate([member, np.full(len(whole) * len(user), -1)]))
     source = pc.if_else(pc.less(source, 0), pa.scalar(None, pa.int64()), source)
@@ -121,24 +179,19 @@ def _rows(
     structs = pa.StructArray.from_arrays(
         [
             pa.array(kinds[kept], pa.string()),
-            flat.field("review_id").take(source.take(pa.array(kept))),
-            flat.field("item_id").take(source.take(pa.array(kept))),
+            histories.told.field("review_id").take(source.take(pa.array(kept))),
+            histories.told.field("item_id").take(source.take(pa.array(kept))),
             pa.array(values[kept]),
         ],
         ["kind", "review_id", "item_id", "share"],
     )
     lengths = np.bincount(rows[kept], minlength=len(user))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    scores = np.round(np.add.reduceat(values[kept], offsets[:-1]), 9) if len(user) else np.empty(0)
-    ranked_rows = pa.table(
+    return pa.table(
         {
-            "user_id": user_ids.take(pa.array(user)),
             "item_id": pa.array(ranking.shelf.item_ids[items], pa.string()),
             "persona_id": pa.array(ranking.persona_ids[personas], pa.string()),
-            "score": pa.array(scores),
+            "score": pa.array(np.round(np.add.reduceat(values[kept], offsets[:-1]), _DIGITS) if len(user) else []),
             "contributions": pa.ListArray.from_arrays(pa.array(offsets), structs),
         }
     )
-    # By the score that is stored, which rounding may have moved by a billionth; `place` within a user is unchanged.
-    by_score = ranked_rows.take(pa.array(np.lexsort((items, -scores, user))))
-    return by_score.add_column(1, "rank", pa.array((place + 1).astype(np.int32)))

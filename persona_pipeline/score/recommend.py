@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from datetime import date
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from persona_pipeline.score import explanations as words
 from persona_pipeline.score.rank import RANKED_FIELDS, Ranking, rank_users
 
 _QUOTES = 2  # spans of evidence a recommendation carries
@@ -53,14 +54,21 @@ def recommendations(
     ranked: DataFrame, personas: DataFrame, titles: DataFrame, encoder_id: str, as_of: date, buckets: int
 ) -> DataFrame:
     """Rows of `user_item_topk`, all as if changed tonight; `titles` holds item_id and item_title."""
+    # In Python, once per persona and item: what a reader explains online is put in the same words.
+    parts = (words.for_whom, words.reviewed, words.said)
+    for_whom, reviewed, said = (F.udf(part, "string", useArrow=False) for part in parts)
     told = personas.select(
         "persona_id",
         F.col("name").alias("persona_name"),
-        "preference_rationale",
         F.slice("evidence", 1, _QUOTES).alias("evidence"),
+        F.when(F.col("persona_source") == "metadata", "metadata_persona")
+        .otherwise("persona")
+        .alias("recommendation_source"),
+        for_whom("name", "preference_rationale").alias("for_whom"),
+        said("preference_rationale", F.slice("evidence", 1, _QUOTES)).alias("said"),
     )
     nearest = F.filter("contributions", lambda c: (c["kind"] == "interaction") & (c["share"] > 0))
-    liked = titles.select(F.col("item_id").alias("liked_id"), F.col("item_title").alias("liked_title"))
+    liked = titles.select(F.col("item_id").alias("liked_id"), reviewed("item_title").alias("reviewed"))
     return (
         ranked.withColumn("liked_id", F.get(nearest, F.lit(0))["item_id"])
         .join(F.broadcast(told), "persona_id")
@@ -74,10 +82,10 @@ def recommendations(
             "score",
             "persona_id",
             "persona_name",
-            _explanation().alias("explanation"),
+            F.concat_ws(" ", "for_whom", "reviewed", "said").alias("explanation"),
             "evidence",
             "contributions",
-            F.lit("persona").alias("recommendation_source"),
+            "recommendation_source",
             F.lit(encoder_id).alias("encoder_id"),
             F.lit(as_of).alias("changed_as_of"),
             F.pmod(F.crc32(F.encode("user_id", "utf-8")), F.lit(buckets)).cast("int").alias("user_bucket"),
@@ -92,20 +100,4 @@ def keep_unchanged(rows: DataFrame, parent: DataFrame, key: list[str]) -> DataFr
     unchanged = F.struct(*content).eqNullSafe(F.col("before"))
     return rows.join(before, key, "left").select(
         *content, F.when(unchanged, F.col("changed_before")).otherwise(F.col("changed_as_of")).alias("changed_as_of")
-    )
-
-
-def _explanation() -> Column:
-    """For whom, why, on account of which liked item, and one quote; parts that are missing are left out."""
-    # The rationale often quotes the first span itself, and saying it twice convinces nobody.
-    fresh = F.filter(
-        "evidence", lambda e: ~F.contains(F.col("preference_rationale"), F.rtrim(e["quote"], F.lit(".!?… ")))
-    )
-    quote = F.get(fresh, F.lit(0))
-    said = F.when(quote["kind"] == "review", F.lit("A reviewer wrote: “")).otherwise(F.lit("The seller says: “"))
-    return F.concat_ws(
-        " ",
-        F.concat("persona_name", F.lit(": "), "preference_rationale"),
-        F.concat(F.lit("You reviewed “"), F.col("liked_title"), F.lit("”.")),
-        F.concat(said, quote["quote"], F.lit("”")),
     )

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
-import duckdb
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field, Schema, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Field, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from persona_pipeline.contracts import Contract, load_contract
@@ -26,6 +25,11 @@ TABLE_PROPERTIES = {
     "delta.logRetentionDuration": "interval 36500 days",
 }
 """Properties of every table, whichever engine creates it."""
+
+if TYPE_CHECKING:
+    import duckdb
+
+_ROWS_PER_GROUP = 512  # of a table stored in order: what is read for the sake of one row
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,14 @@ class Warehouse:
         found = sorted(p.parent.name for p in self.root.glob("*/_delta_log"))
         return {table: self._open(table).version() for table in found if not table.startswith("_")}
 
+    def partitions(self, table: str, since: int | None = None) -> list[dict[str, Any]]:
+        """Partitions the table has, by column; with `since` those that got a file after that version."""
+        found = pa.table(self._open(table).get_add_actions(flatten=True)).to_pylist()
+        before = set() if since is None else set(self._open(table, since).file_uris())
+        names = self._open(table).metadata().partition_columns
+        new = [row for row in found if f"{self.path(table)}/{row['path']}" not in before]
+        return [dict(zip(names, values, strict=True)) for values in sorted({tuple(row[f"partition.{n}"] for n in names) for row in new})]
+
     def read(
         self, table: str, columns: Sequence[str] | None = None, version: int | None = None, where: str | None = None
     ) -> pa.Table:
@@ -96,7 +108,7 @@ class Warehouse:
             return pa.schema([contract.arrow_schema().field(name) for name in names]).empty_table()
         stored = self._open(table, version).to_pyarrow_dataset()
         order = ", ".join(_quoted(contract.key))
-        with duckdb.connect() as connection:
+        with _duckdb() as connection:
             connection.register("stored", stored)
             return connection.sql(
                 f"SELECT {', '.join(_quoted(names))} FROM stored WHERE {where or 'true'} ORDER BY {order}"
@@ -122,7 +134,10 @@ class Warehouse:
         return {Path(uri) for uri in self._open(table, version).file_uris()}
 
     def unneeded_files(self, table: str, keep: Sequence[int], grace_hours: int) -> list[Path]:
-        """Files that neither the newest version nor one of `keep` needs, and that are not younger than `grace_hours`."""
+        """Files that neither the newest version nor one of `keep` needs, and that are not younger than `grace_hours`.
+
+        What a change data feed says since the oldest of `keep` stays too.
+        """
         found = self._open(table).vacuum(
             retention_hours=grace_hours,
             dry_run=True,
@@ -131,7 +146,12 @@ class Warehouse:
             keep_versions=list(keep),
         )
         # What was deleted before is still told: the log knows that it was there.
-        return sorted(path for path in (self.root / table / unquote(name) for name in found) if path.is_file())
+        there = {path for path in (self.root / table / unquote(name) for name in found) if path.is_file()}
+        if keep:
+            since = (self.root / table / "_delta_log" / f"{min(keep):020}.json").stat().st_mtime
+            feed = self.root / table / "_change_data"
+            there -= {path for path in there if path.is_relative_to(feed) and path.stat().st_mtime > since}
+        return sorted(there)
 
     def restore(self, table: str, version: int) -> bool:
         """Make the newest version equal an earlier one, in one commit that copies no data; False where it is equal already.
@@ -157,7 +177,7 @@ class Warehouse:
 
         A table never written is empty. `$name` in the query takes its value from `parameters`.
         """
-        with duckdb.connect() as connection:
+        with _duckdb() as connection:
             for table in tables:
                 connection.register(table, self.dataset(table))
             for name, rows in given.items():
@@ -167,7 +187,7 @@ class Warehouse:
     def append(self, table: str, rows: pa.Table) -> None:
         """Add rows whose keys the caller knows to be new; one commit, and no look at what is stored."""
         contract = self._writable(table)
-        self._commit(self._created(contract), contract.conform(rows), "append")
+        self._commit(contract, self._created(contract), contract.conform(rows), "append")
 
     def replace(self, table: str, rows: pa.Table) -> WriteResult:
         """Make the table hold exactly these rows, committing only what differs."""
@@ -206,21 +226,33 @@ class Warehouse:
                 # Not delta-rs' merge: the files it writes hold string views, on which Arrow cannot filter, so that neither
                 # DuckDB over an Arrow dataset nor `to_pyarrow_table(filters=...)` could read the table any more.
                 content = rows if delete_others else pa.concat_tables([self._others(contract, rows), rows])
-                self._commit(target, content, "overwrite", exclusive=True)
+                self._commit(contract, target, content, "overwrite", exclusive=True)
             elif counts["insert"]:
-                self._commit(target, changes.drop_columns(["_op"]), "append", exclusive=True)
+                self._commit(contract, target, changes.drop_columns(["_op"]), "append", exclusive=True)
             return WriteResult(table, self._open(table).version(), counts["insert"], counts["update"], counts["delete"])
 
     def _commit(
-        self, target: DeltaTable, rows: pa.Table, mode: Literal["append", "overwrite"], *, exclusive: bool = False
+        self,
+        contract: Contract,
+        target: DeltaTable,
+        rows: pa.Table,
+        mode: Literal["append", "overwrite"],
+        *,
+        exclusive: bool = False,
     ) -> None:
         # Without comments: delta-rs refuses rows whose comments are not the stored ones, so that a better description in a
         # contract would make every older warehouse unwritable.
         bare = rows.cast(pa.schema([_without_comments(field) for field in rows.schema]))
+        if contract.sort_by:
+            bare = bare.sort_by([(name, "ascending") for name in contract.sort_by])
+        files = WriterProperties(
+            compression="SNAPPY", max_row_group_size=_ROWS_PER_GROUP if contract.sort_by else None
+        )
+        done = self._properties(exclusive)
         try:
-            write_deltalake(target, bare, mode=mode, commit_properties=self._properties(exclusive))
+            write_deltalake(target, bare, mode=mode, commit_properties=done, writer_properties=files)
         except CommitFailedError as error:
-            raise _overtaken(Path(target.table_uri).name) from error
+            raise _overtaken(contract.table) from error
 
     def _others(self, contract: Contract, rows: pa.Table) -> pa.Table:
         """Stored rows with none of these keys."""
@@ -255,6 +287,12 @@ class Warehouse:
             configuration=TABLE_PROPERTIES,
             commit_properties=self._properties(),
         )
+
+
+def _duckdb() -> "duckdb.DuckDBPyConnection":
+    import duckdb  # where it is used: what serves recommendations imports this module and never asks DuckDB
+
+    return duckdb.connect()
 
 
 def _overtaken(table: str) -> BusyError:
@@ -296,7 +334,7 @@ def _differences(contract: Contract, rows: pa.Table, stored: Any, *, delete_othe
     if delete_others:
         kept = ", ".join(_quoted(contract.names))
         query += f" UNION ALL SELECT {kept}, 'delete' AS _op FROM stored ANTI JOIN wanted USING ({using})"
-    with duckdb.connect() as connection:
+    with _duckdb() as connection:
         connection.register("wanted", rows)
         connection.register("stored", stored)
         changes = connection.sql(query).to_arrow_table()

@@ -1,6 +1,9 @@
 """The Spark side of the warehouse: DataFrames in and out, written as the smallest MERGE that makes the table equal."""
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import reduce
 
 from delta.exceptions import DeltaConcurrentModificationException
@@ -25,6 +28,10 @@ _SCALARS: dict[str, T.DataType] = {
     "date": T.DateType(),
     "timestamp": T.TimestampType(),
 }
+
+# Off, so that delta-rs and DuckDB open what Spark wrote.
+_READABLE = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
+_GROUP_BYTES = 2**19  # of a row group of a table stored in order, encoded: what is read for the sake of one row
 
 
 def spark_schema(contract: Contract) -> T.StructType:
@@ -70,24 +77,55 @@ class SparkWarehouse:
         Raises ContractError, before anything is written, for wrong columns, nulls or repeated keys; BusyError where
         another process writes the table.
         """
+        contract = self._writable(table)
+        with self._checked(contract, rows) as (wanted, total), self.files.claim(table):
+            return self._write(contract, wanted, total, _READABLE)
+
+    def publish(self, table: str, rows: DataFrame) -> WriteResult:
+        """`replace` for a table that readers open: stored in the contract's order, with its change data feed.
+
+        A MERGE leaves the files it rewrites in no order. They are written again in order, in a commit of their own that
+        changes no row: the change data feed passes over it. A table from before there was an order, or a feed, gets both.
+        """
+        contract = self._writable(table)
+        properties = {**_READABLE, **_published(contract)}
+        with self._checked(contract, rows) as (wanted, total), self.files.claim(table):
+            new = not self.files.exists(table)
+            missing = {} if new else self._missing(contract, properties)
+            if missing:
+                pairs = ", ".join(f"'{name}' = '{value}'" for name, value in missing.items())
+                self.spark.sql(f"ALTER TABLE delta.`{self.files.path(table)}` SET TBLPROPERTIES ({pairs})")
+            result = self._write(contract, wanted, total, properties)
+            if contract.sort_by and not new:
+                self._restore_order(contract, everything=bool(missing))
+            version = self.files.version(table)
+            assert version is not None
+            return replace(result, version=version)
+
+    def _writable(self, table: str) -> Contract:
         contract = load_contract(table)
         if contract.engine != "spark":
             raise ContractError(f"table {table}: schemas/{table}.yaml says it is written by {contract.engine}")
+        return contract
+
+    @contextmanager
+    def _checked(self, contract: Contract, rows: DataFrame) -> Iterator[tuple[DataFrame, int]]:
+        """Rows that keep the contract, computed once, and how many there are."""
         wanted = _conform(contract, rows).persist(StorageLevel.MEMORY_AND_DISK)
         try:
             total = _check(contract, wanted)
             self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(self.files.commit))
-            with self.files.claim(table):
-                return self._write(contract, wanted, total)
+            yield wanted, total
         finally:
             wanted.unpersist()
 
-    def _write(self, contract: Contract, wanted: DataFrame, total: int) -> WriteResult:
+    def _write(self, contract: Contract, wanted: DataFrame, total: int, properties: Mapping[str, str]) -> WriteResult:
         base = self.files.version(contract.table)
         try:
             if base is None:
-                self._create(contract)
-                wanted.write.format("delta").mode("append").save(self.files.path(contract.table))
+                self._create(contract, properties)
+                ordered = _ordered(contract, wanted)
+                ordered.write.format("delta").mode("append").save(self.files.path(contract.table))
                 counts, expected = {"insert": total}, 1
             else:
                 counts = self._merge(contract, wanted, base)
@@ -100,6 +138,29 @@ class SparkWarehouse:
             raise _overtaken(contract.table)
         done = (counts.get(op, 0) for op in ("insert", "update", "delete"))
         return WriteResult(contract.table, expected, *done)
+
+    def _missing(self, contract: Contract, properties: Mapping[str, str]) -> dict[str, str]:
+        """Properties the table does not have as they should be."""
+        detail = DeltaTable.forPath(self.spark, self.files.path(contract.table)).detail().collect()[0]
+        return {name: value for name, value in properties.items() if detail["properties"].get(name) != value}
+
+    def _restore_order(self, contract: Contract, *, everything: bool) -> None:
+        """Write partitions again in the contract's order: all, or those whose files the newest commit, a MERGE, has added."""
+        path = self.files.path(contract.table)
+        newest = DeltaTable.forPath(self.spark, path).history(1).collect()[0]
+        if not everything and newest["operation"] != "MERGE":
+            return
+        partitions = self.files.partitions(contract.table, since=None if everything else newest["version"] - 1)
+        values = [" AND ".join(f"{name} = {value!r}" for name, value in found.items()) for found in partitions]
+        if not values:
+            return
+        where = " OR ".join(f"({value})" for value in values)
+        ordered = _ordered(contract, self.read(contract.table).where(where))
+        same = ordered.write.format("delta").mode("overwrite").option("replaceWhere", where).option("dataChange", "false")
+        try:
+            same.save(path)
+        except DeltaConcurrentModificationException as error:
+            raise _overtaken(contract.table) from error
 
     def _merge(self, contract: Contract, wanted: DataFrame, base: int) -> dict[str, int]:
         stored = self.read(contract.table, base)
@@ -120,18 +181,15 @@ class SparkWarehouse:
         changes.unpersist()
         return counts
 
-    def _create(self, contract: Contract) -> None:
+    def _create(self, contract: Contract, properties: Mapping[str, str]) -> None:
         builder = (
             DeltaTable.createIfNotExists(self.spark)
             .location(self.files.path(contract.table))
             .addColumns(spark_schema(contract))
             .partitionedBy(*contract.partition_by)
             .comment(contract.description)
-            # Off, so that delta-rs and DuckDB open what Spark wrote.
-            .property("delta.enableDeletionVectors", "false")
-            .property("delta.columnMapping.mode", "none")
         )
-        for name, value in TABLE_PROPERTIES.items():
+        for name, value in {**properties, **TABLE_PROPERTIES}.items():
             builder = builder.property(name, value)
         builder.execute()
 
@@ -140,6 +198,20 @@ def _overtaken(table: str) -> BusyError:
     return BusyError(
         f"table {table}: another process committed to it while it was being written. Run this again: it makes the table whole"
     )
+
+
+def _published(contract: Contract) -> dict[str, str]:
+    """Properties of a table that readers open."""
+    feed = {"delta.enableChangeDataFeed": "true"} if contract.change_feed else {}
+    # Delta hands a table's properties to the Parquet writer.
+    return feed | ({"parquet.block.size": str(_GROUP_BYTES)} if contract.sort_by else {})
+
+
+def _ordered(contract: Contract, rows: DataFrame) -> DataFrame:
+    if not contract.sort_by:
+        return rows
+    parted = rows.repartition(*contract.partition_by) if contract.partition_by else rows
+    return parted.sortWithinPartitions(*contract.partition_by, *contract.sort_by)
 
 
 def _conform(contract: Contract, rows: DataFrame) -> DataFrame:

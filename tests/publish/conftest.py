@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import served
 from helpers import put_all, shop
 
 from persona_pipeline.warehouse import Warehouse
@@ -21,3 +22,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def warehouse(built: Path, tmp_path: Path) -> Warehouse:
     """Everything up to the candidates; nothing published."""
     return Warehouse(shutil.copytree(built, tmp_path / "warehouse"))
+
+
+@pytest.fixture(scope="session")
+def shop_served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse with vectors, lists and a release; only read."""
+    made = served.encoder()
+    return served.serve(tmp_path_factory.mktemp("served"), served.tables(made), made).root

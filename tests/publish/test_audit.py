@@ -183,6 +183,14 @@ FAULTS: dict[str, tuple[Callable[[Tables], None], str]] = {
     ),
     "half a list": (_forget("user_item_topk", 1), "user_item_topk.short_lists"),
     "nothing said": (_set("user_item_topk", 0, explanation=""), "user_item_topk.unexplained"),
+    "a tag in an explanation": (
+        _set("user_item_topk", 0, explanation="Great <img src=x onerror=alert(1)"),
+        "user_item_topk.unsafe_explanations",
+    ),
+    "an explanation without end": (
+        _set("user_item_topk", 0, explanation="so good " * 100),
+        "user_item_topk.unsafe_explanations",
+    ),
     "default without its first place": (_forget("default_topk", 0), "default_topk.ranks_broken"),
 }
 

@@ -23,10 +23,11 @@ def recommend(spark: "SparkSession") -> dict[int, Any]:
                 "Gigging players",
                 "It holds its tune: “never slips”.",
                 [("review", "r", 0, 11, "never slips"), ("review", "q", 0, 5, "solid")],
+                "embedded",
             ),
-            ("p2", "Gift givers", "It looks the part.", [("metadata", "title", 0, 4, "Gift")]),
+            ("p2", "Gift givers", "It looks the part.", [("metadata", "title", 0, 4, "Gift")], "metadata"),
         ],
-        f"persona_id string, name string, preference_rationale string, evidence {EVIDENCE}",
+        f"persona_id string, name string, preference_rationale string, evidence {EVIDENCE}, persona_source string",
     )
     titles = spark.createDataFrame(
         [("i1", "Tuner"), ("i2", None), ("i9", "Strap"), ("i8", "Pick")], "item_id string, item_title string"
@@ -46,10 +47,23 @@ def test_explanations_say_for_whom_why_and_quote_once(spark: "SparkSession") -> 
     assert rows[2]["item_title"] is None
 
 
+def test_an_item_known_by_its_metadata_alone_is_told_apart(spark: "SparkSession") -> None:
+    assert {rank: row["recommendation_source"] for rank, row in recommend(spark).items()} == {
+        1: "persona",
+        2: "metadata_persona",
+    }
+
+
 def test_bucket_is_crc32_of_the_user(spark: "SparkSession") -> None:
     import zlib
 
+    from pyspark.sql import functions as F
+
     assert recommend(spark)[1]["user_bucket"] == zlib.crc32(b"u") % 8
+    users = ["u", "zoë 'O’Neil' %/2F", "用户", "😀", "a" * 300, ""]
+    rows = spark.createDataFrame([(user,) for user in users], "user_id string")
+    spark_says = rows.select(F.crc32(F.encode("user_id", "utf-8"))).collect()
+    assert [row[0] for row in spark_says] == [zlib.crc32(user.encode()) for user in users]
 
 
 def test_a_row_as_before_keeps_its_date(spark: "SparkSession") -> None:

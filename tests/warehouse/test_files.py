@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from helpers import AS_OF, Row, arrow, put, reviews, shop
@@ -252,6 +253,37 @@ def test_any_reader_can_filter_strings_after_an_update(warehouse: Warehouse) -> 
     assert dataset.to_table(filter=ds.field("support") == 3)["persona_id"].to_pylist() == ["strap-1"]
     found = warehouse.query("SELECT count(*) AS n FROM item_personas WHERE name >= 'H'", ["item_personas"])
     assert found.to_pylist() == [{"n": 4}]
+
+
+def test_a_table_with_an_order_is_stored_in_it(warehouse: Warehouse) -> None:
+    rows = shop()["user_vectors"]
+    assert load_contract("user_vectors").sort_by == ("user_id",)
+    warehouse.replace("user_vectors", arrow("user_vectors", rows[::-1]))
+    (file,) = DeltaTable(warehouse.path("user_vectors")).file_uris()
+    assert pq.read_table(file)["user_id"].to_pylist() == sorted(row["user_id"] for row in rows)
+
+
+def test_partitions_that_got_a_file(warehouse: Warehouse) -> None:
+    rows = shop()["user_item_topk"]
+    put(warehouse, "user_item_topk", [{**row, "user_bucket": place % 3} for place, row in enumerate(rows)])
+    assert warehouse.partitions("user_item_topk") == [{"user_bucket": place} for place in range(3)]
+    more = arrow("user_item_topk", [{**rows[0], "user_bucket": 1}])
+    write_deltalake(warehouse.path("user_item_topk"), more, mode="append")
+    assert warehouse.partitions("user_item_topk", since=0) == [{"user_bucket": 1}]
+    assert warehouse.partitions("user_item_topk", since=1) == []
+
+
+def test_a_change_feed_stays_as_long_as_the_versions_it_leads_from(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path)
+    feed = {"delta.enableChangeDataFeed": "true"}
+    write_deltalake(warehouse.path("t"), pa.table({"n": [1, 2]}), configuration=feed)
+    for value in ("3", "4"):
+        DeltaTable(warehouse.path("t")).update(predicate="n = 2 OR n = 3", updates={"n": value})
+    changes = set((tmp_path / "t" / "_change_data").iterdir())
+    assert len(changes) == 2
+    assert not changes & set(warehouse.unneeded_files("t", [0, 1, 2], 0))
+    assert len(changes & set(warehouse.unneeded_files("t", [1, 2], 0))) == 1
+    assert changes <= set(warehouse.unneeded_files("t", [], 0))
 
 
 def test_versions_list_the_warehouse_but_not_what_lies_beside(warehouse: Warehouse) -> None:

@@ -3,6 +3,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -139,3 +141,87 @@ def test_a_table_of_the_other_engine_is_refused(spark: "SparkSession", tmp_path:
     tables = SparkWarehouse(spark, Warehouse(tmp_path))
     with pytest.raises(ContractError, match="written by delta-rs"):
         tables.replace("item_summaries", tables.empty("item_summaries"))
+
+
+@pytest.fixture
+def lists(spark: "SparkSession") -> "Callable[..., DataFrame]":
+    """Rows of `user_item_topk` of that many users, in no order; users named are recommended something else."""
+    from pyspark.sql import functions as F
+
+    from persona_pipeline.warehouse.spark_tables import spark_schema
+
+    shape = spark_schema(load_contract("user_item_topk"))
+    filler = {
+        name: F.array() if name in ("evidence", "contributions") else F.lit("x")
+        for name in load_contract("user_item_topk").names
+    }
+    filler |= {"changed_as_of": F.lit("2024-01-01")}
+
+    def rows(users: int, *changed: str) -> "DataFrame":
+        ranked = spark.range(users * 3).select(
+            F.format_string("u%03d", (F.col("id") * 37) % users).alias("user_id"),
+            (F.floor(F.col("id") / users) + 1).alias("rank"),
+        )
+        told = ranked.withColumns({
+            **{name: value for name, value in filler.items() if name not in ranked.columns},
+            "score": F.when(F.col("user_id").isin(*changed), 0.9).otherwise(0.5),
+            "user_bucket": F.pmod(F.crc32(F.encode("user_id", "utf-8")), F.lit(2)),
+        })
+        return told.select(*(F.col(field.name).cast(field.dataType) for field in shape.fields))
+
+    return rows
+
+
+def in_order(path: str) -> bool:
+    """Whether every file has its rows by user and rank."""
+    for file in DeltaTable(path).file_uris():
+        rows = pq.read_table(file, columns=["user_id", "rank"], partitioning=None).to_pylist()
+        if rows != sorted(rows, key=lambda row: (row["user_id"], row["rank"])):
+            return False
+    return True
+
+
+def test_what_is_published_is_in_order_and_can_be_followed(spark: "SparkSession", tmp_path: Path, lists: Any) -> None:
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    warehouse = Warehouse(tmp_path, {"job": "releases"})
+    tables, path = SparkWarehouse(spark, warehouse), warehouse.path("user_item_topk")
+    first = tables.publish("user_item_topk", lists(40))
+    assert first.inserted == 120
+    assert in_order(path)
+
+    second = tables.publish("user_item_topk", lists(40, "u007", "u008"))
+    assert (second.inserted, second.updated, second.deleted) == (0, 6, 0)
+    assert in_order(path)
+    assert second.version == warehouse.version("user_item_topk")
+    again = tables.publish("user_item_topk", lists(40, "u007", "u008"))
+    assert (again.changed, again.version) == (False, second.version)
+
+    feed = pa.table(DeltaTable(path).load_cdf(starting_version=first.version + 1)).to_pylist()
+    after = [row for row in feed if row["_change_type"] == "update_postimage"]
+    assert sorted((row["user_id"], row["rank"], row["score"]) for row in after) == [
+        (user, rank, 0.9) for user in ("u007", "u008") for rank in (1, 2, 3)
+    ]
+    assert {row["_change_type"] for row in feed} == {"update_preimage", "update_postimage"}
+    by_spark = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", first.version + 1)
+    assert by_spark.load(path).count() == len(feed) == 12
+
+    connection = duckdb.connect()
+    connection.register("stored", DeltaTable(path).to_pyarrow_dataset())
+    assert connection.sql("SELECT count(*), count(*) FILTER (score > 0.8) FROM stored").fetchall() == [(120, 6)]
+    assert tables.read("user_item_topk").count() == DeltaTable(path).count() == 120
+
+
+def test_a_table_from_before_gets_its_feed_and_its_order(spark: "SparkSession", tmp_path: Path, lists: Any) -> None:
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    warehouse = Warehouse(tmp_path, {"job": "releases"})
+    tables, path = SparkWarehouse(spark, warehouse), warehouse.path("user_item_topk")
+    before = lists(40).repartition(1)
+    before.write.format("delta").partitionBy("user_bucket").save(path)
+    assert not in_order(path)
+    same = tables.publish("user_item_topk", lists(40))
+    assert not same.changed
+    assert in_order(path)
+    assert DeltaTable(path).metadata().configuration["delta.enableChangeDataFeed"] == "true"
+    assert tables.publish("user_item_topk", lists(40)).version == same.version

@@ -1,0 +1,116 @@
+"""Any items for any user, scored where they are asked for: by the vectors a release stores, as its night would have.
+
+Held in memory: the personas' vectors, and the profiles of items that may stand in a history, 4 x d bytes each; of the users
+asked about last, what each interaction adds to their vectors, 8 x d bytes an interaction.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.profiles import profile_model
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.publish.pinned import PinnedTable
+from persona_pipeline.score.rank import Histories, Ranking, explain, score_items
+from persona_pipeline.text_embeddings import vectors_of
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """How near a user is to an item's personas: the best, its lead over the second, and which that is."""
+
+    persona_id: str
+    margin: float | None
+    runner_up: str | None
+
+
+class Online:
+    """One encoder's vectors at the versions of a release. Any number of threads may ask at once."""
+
+    def __init__(self, root: Path, encoder_id: str, table: Callable[[str], PinnedTable], users_held: int) -> None:
+        found = table("encoders").rows("encoder_id", [encoder_id], ["artefact"])
+        if not found.num_rows:
+            raise PipelineError(f"there is no encoder {encoder_id} in the table encoders of {root}")
+        self.encoder = Encoder.load(root / found["artefact"][0].as_py())
+        personas = table("persona_vectors").rows("encoder_id", [encoder_id])
+        self._ranking = Ranking.of(self.encoder, personas, 0, 0)
+        self._place = {item: place for place, item in enumerate(self._ranking.shelf.item_ids.tolist())}
+        self._table = table
+        # What items were like when the encoder was trained, and what those it did not know are like tonight.
+        self._profiles = self._read_profiles(
+            {*self.encoder.profile_hashes.values(), *personas["profile_hash"].to_pylist()}
+        )
+        self._history = lru_cache(maxsize=users_held)(self._read_history)
+
+    def known(self, item_id: str) -> bool:
+        """Whether the item has a persona in this release."""
+        return item_id in self._place
+
+    def usable(self, user_id: str) -> bool:
+        """Whether the user has a history to recommend from."""
+        return self._history(user_id) is not None
+
+    def scores(self, user_id: str, item_ids: Sequence[str]) -> np.ndarray:
+        """See `Recommendations.score`."""
+        places = np.array([self._place.get(item, -1) for item in item_ids], dtype=np.int64)
+        scores = np.full(len(places), np.nan)
+        known = places >= 0
+        history = self._history(user_id)
+        if not known.any():
+            return scores
+        if history is None:
+            liked = [
+                self.encoder.liked_counts.get(item, 0) for item, found in zip(item_ids, known, strict=True) if found
+            ]
+            scores[known] = np.round(np.log1p(liked), 9)
+        else:
+            scores[known] = score_items(self._ranking, history, places[known])
+        return scores
+
+    def told(self, user_id: str, item_id: str) -> pa.Table:
+        """One row, as `score.rank.explain` gives it, of a user with a usable history and an item that is known."""
+        history = self._history(user_id)
+        assert history is not None
+        return explain(self._ranking, history, np.array([self._place[item_id]]))
+
+    def nearest(self, user_id: str, item_id: str) -> Nearest:
+        """Of a user with a usable history and an item that is known."""
+        history, shelf = self._history(user_id), self._ranking.shelf
+        assert history is not None
+        place = self._place[item_id]
+        rows = shelf.slots[place][shelf.filled[place]]
+        near = shelf.vectors[rows].astype(np.float64) @ history.vectors[0]
+        order = np.argsort(-near, kind="stable")
+        names = [str(self._ranking.persona_ids[rows[n]]) for n in order[:2]]
+        if len(names) == 1:
+            return Nearest(names[0], None, None)
+        return Nearest(names[0], float(near[order[0]] - near[order[1]]), names[1])
+
+    def _read_history(self, user_id: str) -> Histories | None:
+        rows = self._table("user_vectors").rows("user_id", [user_id], ["encoder_id", "interactions"])
+        mine = rows.filter(pc.equal(rows["encoder_id"], self.encoder.encoder_id))
+        if not mine.num_rows:
+            return None
+        told = mine["interactions"].combine_chunks().flatten()
+        # In the order the night takes them, so that sums are the same to the last digit.
+        told = told.take(pc.sort_indices(told.field("review_id")))
+        hashes = told.field("profile_hash").to_pylist()
+        missing = {profile for profile in hashes if profile not in self._profiles}
+        if missing:  # of an item that has lost its personas since
+            self._profiles.update(self._read_profiles(missing))
+        profiles = np.stack([self._profiles[profile] for profile in hashes])
+        return Histories.build(self._ranking, told, np.array([len(told)]), profiles)
+
+    def _read_profiles(self, hashes: set[str]) -> dict[str, np.ndarray]:
+        # By what it is, then by which: profiles are written apart from texts, and are few beside them.
+        stored = self._table("text_embeddings").rows(
+            "base_model", [profile_model(self.encoder.base_model)], ["text_hash", "vector"]
+        )
+        rows = stored.filter(pc.is_in(stored["text_hash"], pa.array(sorted(hashes), pa.string())))
+        return dict(zip(rows["text_hash"].to_pylist(), vectors_of(rows["vector"]), strict=True))

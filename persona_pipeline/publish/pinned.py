@@ -1,0 +1,137 @@
+"""Rows of one version of a table, found by a value: delta-rs names the files, pyarrow reads what may hold it.
+
+Files are passed over by their partition and by the least and greatest value Delta keeps of them, row groups by those in
+Parquet's footer. So a row of a table that is stored in the order of its key is a few milliseconds away, whatever the
+table's size; of another table the key column is read, and the rest only where it was found.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from persona_pipeline.errors import PipelineError
+
+_FOOTERS = 128  # kept; in memory a footer is some 25 kB for each row group of a list's 20 columns
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One Parquet file of a table.
+
+    Attributes:
+        path: where it is.
+        partition: its partition columns.
+        stats: `min.<column>` and `max.<column>` as Delta's log has them; a long string's are bounds, not values.
+    """
+
+    path: str
+    partition: dict[str, Any]
+    stats: dict[str, Any]
+
+    def may_hold(self, column: str, values: Collection[str]) -> bool:
+        """Whether one of the values can be in the column, by Delta's statistics."""
+        return _within(self.stats.get(f"min.{column}"), self.stats.get(f"max.{column}"), values)
+
+
+class PinnedTable:
+    """One version of a table; never written, so any number of threads may ask at once.
+
+    Its files stay readable after later commits, until a vacuum removes what no release in its keeping names.
+    """
+
+    def __init__(self, folder: Path, version: int | None = None) -> None:
+        try:
+            stored = DeltaTable(str(folder), version=version)
+        except DeltaError as error:
+            at = "" if version is None else f"version {version} "
+            raise PipelineError(f"table {folder.name}: {at}cannot be opened at {folder}: {error}") from error
+        self.name, self.version = folder.name, stored.version()
+        self._schema = pa.schema(stored.schema().to_arrow())
+        self._partitions = list(stored.metadata().partition_columns)
+        self.files = [_file(folder, row) for row in pa.table(stored.get_add_actions(flatten=True)).to_pylist()]
+
+    def rows(
+        self,
+        key: str,
+        values: Collection[str],
+        columns: Sequence[str] | None = None,
+        partition: Mapping[str, Any] | None = None,
+    ) -> pa.Table:
+        """Rows whose `key` is one of `values`, in no order: the columns asked for, or all but the partition's.
+
+        `partition` names a partition column's value that all of them are known to have.
+        """
+        names = list(columns or [name for name in self._schema.names if name not in self._partitions])
+        wanted = pa.array(sorted(values), pa.string())
+        held = (file for file in self.files if (partition or {}).items() <= file.partition.items())
+        parts = [
+            part
+            for file in held
+            if file.may_hold(key, values)
+            for part in _matching(file.path, key, values, wanted, names)
+        ]
+        return self._joined(parts, names)
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows, in no order: the columns asked for, or all but the partition's."""
+        names = list(columns or [name for name in self._schema.names if name not in self._partitions])
+        return self._joined([pq.read_table(file.path, columns=names, partitioning=None) for file in self.files], names)
+
+    def _joined(self, parts: list[pa.Table], names: list[str]) -> pa.Table:
+        empty = pa.schema([self._schema.field(name) for name in names]).empty_table()
+        return pa.concat_tables(parts, promote_options="permissive") if parts else empty
+
+
+@dataclass(frozen=True, slots=True)
+class _Footer:
+    """A Parquet file's metadata, and by row group the least and greatest value of one column; None where unknown."""
+
+    metadata: pq.FileMetaData
+    bounds: list[tuple[Any, Any]]
+
+
+def _file(folder: Path, row: Mapping[str, Any]) -> DataFile:
+    partition = {name.removeprefix("partition."): v for name, v in row.items() if name.startswith("partition.")}
+    stats = {name: v for name, v in row.items() if name.startswith(("min.", "max."))}
+    return DataFile(str(folder / unquote(row["path"])), partition, stats)
+
+
+def _within(low: Any, high: Any, values: Iterable[str]) -> bool:
+    return low is None or high is None or any(low <= value <= high for value in values)
+
+
+@lru_cache(maxsize=_FOOTERS)  # a Delta table's files never change
+def _footer(path: str, key: str) -> _Footer:
+    metadata = pq.read_metadata(path)
+    (leaf,) = (n for n in range(metadata.num_columns) if metadata.schema.column(n).path == key)
+    found = (metadata.row_group(group).column(leaf).statistics for group in range(metadata.num_row_groups))
+    return _Footer(metadata, [(s.min, s.max) if s is not None and s.has_min_max else (None, None) for s in found])
+
+
+def _matching(path: str, key: str, values: Collection[str], wanted: pa.Array, columns: list[str]) -> list[pa.Table]:
+    footer = _footer(path, key)
+    groups = [n for n, (low, high) in enumerate(footer.bounds) if _within(low, high, values)]
+    parts = []
+    with pq.ParquetFile(path, metadata=footer.metadata) as file:
+        for group in groups:
+            if (
+                len(groups) > 1
+                and not pc.any(_is_one(file.read_row_group(group, [key], use_threads=False)[key], wanted)).as_py()
+            ):
+                continue
+            read = file.read_row_group(group, list(dict.fromkeys([*columns, key])), use_threads=False)
+            parts.append(read.filter(_is_one(read[key], wanted)).select(columns))
+    return [part for part in parts if part.num_rows]
+
+
+def _is_one(column: pa.ChunkedArray, wanted: pa.Array) -> pa.ChunkedArray:
+    return pc.is_in(column, wanted.cast(column.type))

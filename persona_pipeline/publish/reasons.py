@@ -1,0 +1,123 @@
+"""From a recommendation back to where it comes from: shares, persona, quotes, reviews, prompt and model, release."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.publish.answers import METADATA_PERSONA, PERSONA, Contribution, Persona, Quote, Span, Why
+from persona_pipeline.publish.online import Nearest
+from persona_pipeline.publish.readers import View
+from persona_pipeline.score.explanations import explanation, for_whom, reviewed, said
+
+Row = dict[str, Any]
+
+
+def why(view: View, user_id: str, item_id: str) -> Why:
+    """See `Recommendations.why`."""
+    online = view.online
+    personas = _personas(view, item_id)
+    if not online.known(item_id) or not personas:
+        raise PipelineError(f"item {item_id}: it has no persona in release {view.release.release_id}")
+    usable = online.usable(user_id)
+    nearest = online.nearest(user_id, item_id) if usable else Nearest(next(iter(personas)), None, None)
+    persona = personas[nearest.persona_id]
+    listed = next((row for row in view.top(user_id) if row.item_id == item_id), None)
+    score = listed.score if listed else float(online.scores(user_id, [item_id])[0])
+    if not usable:
+        contributions: tuple[Contribution, ...] = (Contribution("popularity", None, None, score),)
+    elif listed:
+        contributions = listed.contributions
+    else:
+        told = online.told(user_id, item_id)["contributions"][0].as_py()
+        contributions = tuple(Contribution(**share) for share in told)
+    titles = _titles(view, {item_id, *(share.item_id for share in contributions if share.item_id)})
+    contributions = tuple(replace(share, item_title=titles.get(share.item_id or "")) for share in contributions)
+    source = METADATA_PERSONA if persona["persona_source"] == "metadata" else PERSONA
+    return Why(
+        user_id=user_id,
+        item_id=item_id,
+        item_title=titles.get(item_id),
+        rank=listed.rank if listed else None,
+        score=score,
+        explanation=listed.explanation if listed else _explanation(persona, contributions),
+        recommendation_source=source if usable else view.source(user_id),
+        persona=_persona(view, persona),
+        margin=nearest.margin,
+        runner_up=personas[nearest.runner_up]["name"] if nearest.runner_up else None,
+        contributions=contributions,
+        quotes=_quotes(view, persona["evidence"]),
+        encoder_id=view.release.encoder_id,
+        base_model=online.encoder.base_model,
+        release_id=view.release.release_id,
+        as_of=view.release.as_of,
+    )
+
+
+def _personas(view: View, item_id: str) -> dict[str, Row]:
+    """The item's current personas by id, most supported first."""
+    rows = view.table("item_personas").rows("item_id", [item_id]).to_pylist()
+    current = [row for row in rows if row["status"] == "current"]
+    return {row["persona_id"]: row for row in sorted(current, key=lambda row: row["position"])}
+
+
+def _persona(view: View, row: Row) -> Persona:
+    extraction = view.config.get("extraction", {})
+    llm = extraction.get("llm", {}) if row["persona_source"] == "llm" else {}
+    return Persona(
+        persona_id=row["persona_id"],
+        name=row["name"],
+        description=row["description"],
+        rationale=row["preference_rationale"],
+        support=row["support"],
+        mean_rating=row["mean_rating"],
+        persona_source=row["persona_source"],
+        extractor_version=row["extractor_version"],
+        model=_model(view, row),
+        prompt_pack=llm.get("prompt_pack"),
+    )
+
+
+def _model(view: View, persona: Row) -> str | None:
+    """What answered: of an LLM by its answers on record about this item, of the embedded extractor the base model."""
+    if persona["persona_source"] == "embedded":
+        return view.online.encoder.base_model
+    if persona["persona_source"] != "llm" or "llm_calls" not in view.release.versions:
+        return None
+    asked = view.table("llm_calls").rows("subject_id", [persona["item_id"]], ["stage", "outcome", "model"]).to_pylist()
+    models = {row["model"] for row in asked if row["stage"] == "item_personas" and row["outcome"] == "ok"}
+    return ", ".join(sorted(models)) or None
+
+
+def _explanation(persona: Row, contributions: Iterable[Contribution]) -> str:
+    spoke = next((c for c in contributions if c.kind == "interaction" and c.share > 0), None)
+    return explanation(
+        for_whom(persona["name"], persona["preference_rationale"]),
+        reviewed(spoke.item_title if spoke else None),
+        said(persona["preference_rationale"], persona["evidence"][:2]),
+    )
+
+
+def _titles(view: View, item_ids: set[str]) -> dict[str, str]:
+    """Titles, or where there is none the words an item's reviews describe it by."""
+    rows = view.table("items").rows("item_id", item_ids, ["item_id", "title"]).to_pylist()
+    titles = {row["item_id"]: row["title"] for row in rows if row["title"]}
+    untitled = item_ids - set(titles)
+    if untitled:
+        summaries = view.table("item_summaries").rows("item_id", untitled, ["item_id", "summary"]).to_pylist()
+        titles |= {row["item_id"]: row["summary"].split(". ")[0] for row in summaries if row["summary"]}
+    return titles
+
+
+def _quotes(view: View, evidence: list[Row]) -> tuple[Quote, ...]:
+    refs = {span["ref"] for span in evidence if span["kind"] == "review"}
+    columns = ["review_id", "rating", "reviewed_at", "text"]
+    rows: pa.Table = view.table("reviews").rows("review_id", refs, columns) if refs else pa.table({})
+    reviews = {row.pop("review_id"): row for row in rows.to_pylist()}
+    nothing = {"rating": None, "reviewed_at": None, "text": None}
+    return tuple(
+        Quote(Span(**span), **(reviews.get(span["ref"], nothing) if span["kind"] == "review" else nothing))
+        for span in evidence
+    )

@@ -1,0 +1,80 @@
+"""Everything behind a recommendation, in the list or not, for anyone."""
+
+from pathlib import Path
+
+import pytest
+from served import HOSTILE
+
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.publish import Recommendations
+
+
+@pytest.fixture(scope="module")
+def shop(shop_served: Path) -> Recommendations:
+    return Recommendations(shop_served)
+
+
+def test_from_a_row_to_all_that_is_behind_it(shop: Recommendations) -> None:
+    row = next(row for row in shop.top("cleo") if row.item_id == "strap")
+    found = shop.why("cleo", "strap")
+    assert (found.rank, found.score, found.explanation) == (row.rank, row.score, row.explanation)
+    assert sum(share.share for share in found.contributions) == pytest.approx(found.score, abs=1e-9)
+    titles = {share.item_id: share.item_title for share in found.contributions if share.kind == "interaction"}
+    assert titles == {"capo": "Spring capo", "tuner": "Clip-on tuner"}
+    assert found.persona.persona_id == row.persona_id
+    assert found.margin is not None
+    assert found.margin > 0
+    assert {found.persona.name, found.runner_up} == {"Gigging players", "Proud parents"}
+    (quote,) = found.quotes
+    assert quote.text is not None
+    assert quote.span.quote in quote.text
+    assert (quote.rating, found.persona.extractor_version) == (5.0, "embedded-1")
+    assert (found.encoder_id, found.release_id, found.persona.model) == ("enc1", "2024-06-30-a", found.base_model)
+
+
+def test_an_item_outside_the_list_is_scored_online(shop: Recommendations) -> None:
+    assert "strap" not in {row.item_id for row in shop.top("ana")}  # she has it
+    found = shop.why("ana", "strap")
+    assert found.rank is None
+    assert found.score == shop.score("ana", ["strap"])[0]
+    assert sum(share.share for share in found.contributions) == pytest.approx(found.score, abs=1e-9)
+    assert found.explanation.startswith(f"{found.persona.name}: {found.persona.rationale}")
+
+
+def test_a_listed_item_is_explained_online_as_the_night_did(shop: Recommendations) -> None:
+    listed = shop.top("dan")
+    for row in listed:
+        told = shop._view.online.told("dan", row.item_id).to_pylist()[0]
+        assert told["persona_id"] == row.persona_id
+        assert [(c["kind"], c["review_id"], c["share"]) for c in told["contributions"]] == [
+            (c.kind, c.review_id, c.share) for c in row.contributions
+        ]
+
+
+def test_an_item_nobody_has_reviewed_rests_on_its_metadata(shop: Recommendations) -> None:
+    found = shop.why("ana", "metronome")
+    assert found.recommendation_source == "metadata_persona"
+    assert (found.persona.persona_source, found.persona.model, found.margin) == ("metadata", None, None)
+    assert [(quote.span.kind, quote.text) for quote in found.quotes] == [("metadata", None)]
+
+
+@pytest.mark.parametrize(("user", "source"), [("eve", "unusable_history"), ("nobody", "unknown_user")])
+def test_for_a_stranger_popularity_is_all(shop: Recommendations, user: str, source: str) -> None:
+    found = shop.why(user, "capo")
+    assert found.recommendation_source == source
+    assert [(share.kind, share.share) for share in found.contributions] == [("popularity", found.score)]
+    assert found.explanation == "Liked by most."  # what default_topk says
+    assert shop.why(user, "metronome").rank is None
+
+
+def test_an_item_without_a_persona_is_told(shop: Recommendations) -> None:
+    with pytest.raises(PipelineError, match="item harp: it has no persona in release 2024-06-30-a"):
+        shop.why("ana", "harp")
+
+
+def test_a_review_is_given_as_it_is_and_an_explanation_inert(shop: Recommendations) -> None:
+    found = shop.why("ana", "picks") if shop.why("ana", "picks").quotes else None
+    assert found is not None
+    found = shop.why("ben", "strings")
+    assert HOSTILE in str(found.quotes[0].text)
+    assert not set("<>\"'") & set(found.explanation)

@@ -1,0 +1,95 @@
+"""Explanations: what they say, how long they get, and that no reviewer's text can break out of a page."""
+
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from persona_pipeline.score.explanations import LONGEST, QUOTE, explanation, for_whom, inert, reviewed, said
+
+HOSTILE = [
+    '</p><script>alert("x")</script>',
+    "<img src=x onerror=alert(1)",
+    '" onmouseover="alert(1)',
+    "' autofocus onfocus=alert(1) x='",
+    "<!-- no end",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "\u202egnp.exe\u202c and \x1b[31mred\x00",
+    "<svg/onload=alert(1)>",
+    "]]><![CDATA[<b>",
+]
+
+
+class Page(HTMLParser):
+    """The tags, attributes and text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=False)
+        self.tags: list[tuple[str, list[tuple[str, str | None]]]] = []
+        self.comments: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, attrs))
+
+    def handle_comment(self, data: str) -> None:
+        self.comments.append(data)
+
+    def unknown_decl(self, data: str) -> None:
+        self.comments.append(data)
+
+
+def span(quote: str, kind: str = "review") -> dict[str, str]:
+    return {"kind": kind, "quote": quote}
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("page", ["<p>{}</p><i>", '<p title="{}"></p><i>', "<p title='{}'></p><i>"])
+def test_unescaped_in_a_page_it_is_still_only_text(text: str, page: str) -> None:
+    whole = explanation(for_whom(text, text), reviewed(text), said("", [span(text)]))
+    for words in (inert(text, 600), whole):
+        found = Page(page.format(words))
+        assert [tag for tag, _ in found.tags] == ["p", "i"]
+        assert [len(attributes) for _, attributes in found.tags] == [int("title" in page), 0]
+        assert found.comments == []
+
+
+def test_the_page_would_be_broken_out_of_by_the_text_itself() -> None:
+    assert [tag for tag, _ in Page(f"<p>{HOSTILE[0]}</p><i>").tags] != ["p", "i"]
+    assert len(Page(f'<p title="{HOSTILE[2]}"></p>').tags[0][1]) == 2
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=400), st.integers(2, 200))
+def test_inert_text_is_one_bounded_line_and_stays_as_it_is(text: str, most: int) -> None:
+    found = inert(text, most)
+    assert len(found) <= most
+    assert not set(found) & set("<>\"'`\n\t\x00\x1b\u202e")
+    assert inert(found, most) == found
+
+
+def test_long_text_ends_at_a_word() -> None:
+    assert inert("one two three", 9) == "one two…"
+    assert inert("one two three", 13) == "one two three"
+    assert inert("x" * 20, 8) == "xxxxxxx…"
+
+
+def test_quotation_marks_are_set() -> None:
+    assert inert('a "solid" 12" pan, it\'s "fine"', 99) == "a “solid” 12” pan, it’s “fine”"
+
+
+def test_an_explanation_is_bounded() -> None:
+    long = "word " * 500
+    whole = explanation(for_whom(long, long), reviewed(long), said("", [span(long)]))
+    assert QUOTE < len(whole) <= LONGEST
+
+
+def test_one_quote_that_the_rationale_does_not_hold() -> None:
+    evidence = [span("never slips!"), span("solid"), span("cheap")]
+    assert said("It holds: “never slips”.", evidence) == "A reviewer wrote: “solid”"
+    assert said("", [span("Soft case", "metadata")]) == "The seller says: “Soft case”"
+    assert said("It is solid, cheap and never slips.", evidence) is None
+    assert explanation("A: b.", None, said("solid", [span("solid")])) == "A: b."
+    assert reviewed(None) is None
