@@ -130,8 +130,11 @@ class Warehouse:
             full=True,
             keep_versions=list(keep),
         )
-        # What was deleted before is still told: the log knows that it was there.
-        return sorted(path for path in (self.root / table / unquote(name) for name in found) if path.is_file())
+        named = [self.root / table / unquote(name) for name in found]
+        # The log knows nothing of the checksums that Hadoop keeps beside its files; they go with them.
+        data = [path for path in named if not path.name.startswith(".")]
+        # What was deleted before is still told.
+        return sorted(file for path in data for file in (path, path.with_name(f".{path.name}.crc")) if file.is_file())
 
     def restore(self, table: str, version: int) -> bool:
         """Make the newest version equal an earlier one, in one commit that copies no data; False where it is equal already.

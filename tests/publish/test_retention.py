@@ -110,7 +110,9 @@ def test_tables_that_spark_wrote(spark: "SparkSession", warehouse: Warehouse) ->
         os.utime(entry, (years_ago, years_ago))
     log = spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)  # type: ignore[union-attr]
     log.checkpoint()  # cleans the log too
-    assert clean(warehouse, keep=2, grace_hours=0).files["user_item_topk"] == 1
+    assert clean(warehouse, keep=2, grace_hours=0).files["user_item_topk"] == 2  # a file and its checksum
+    data = {file.name for file in Path(path).rglob("part-*.parquet")}
+    assert {f".{name}.crc" for name in data} == {file.name for file in Path(path).rglob(".part-*.crc")}
     assert [readable(warehouse, release_id) for release_id in ids] == [False, True, True]
     for release_id, rows in zip(ids[1:], lists[1:], strict=True):
         version = release_of(release_row(warehouse, release_id)).versions["user_item_topk"]
