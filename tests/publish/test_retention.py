@@ -10,6 +10,9 @@ import pytest
 from helpers import AS_OF, put, shop
 from publishing import FAILED, propose, run
 
+from jobs import releases as job
+from jobs.runner import Night
+from persona_pipeline.config import PipelineConfig
 from persona_pipeline.publish.releases import missing_files, published, release_of, release_row
 from persona_pipeline.publish.retention import clean, retained
 from persona_pipeline.publish.rollback import roll_back
@@ -122,3 +125,11 @@ def test_tables_that_spark_wrote(spark: "SparkSession", warehouse: Warehouse) ->
     back = SparkWarehouse(spark, warehouse).read("user_item_topk").select("user_id", "rank", "score").collect()
     wanted = lists[1].select(["user_id", "rank", "score"]).to_pylist()
     assert {tuple(row) for row in back} == {tuple(row.values()) for row in wanted}
+
+
+def test_a_clean_up_that_fails_does_not_fail_the_night(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(job, "clean", full)
+    assert job._cleaned(Night(AS_OF, PipelineConfig(), warehouse, None)) == {"error": "no space left on device"}
