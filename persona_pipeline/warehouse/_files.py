@@ -145,13 +145,15 @@ class Warehouse:
             full=True,
             keep_versions=list(keep),
         )
-        # What was deleted before is still told: the log knows that it was there.
-        there = {path for path in (self.root / table / unquote(name) for name in found) if path.is_file()}
+        named = {self.root / table / unquote(name) for name in found}
         if keep:
             since = (self.root / table / "_delta_log" / f"{min(keep):020}.json").stat().st_mtime
             feed = self.root / table / "_change_data"
-            there -= {path for path in there if path.is_relative_to(feed) and path.stat().st_mtime > since}
-        return sorted(there)
+            named -= {path for path in named if path.is_relative_to(feed) and path.is_file() and path.stat().st_mtime > since}
+        # The log knows nothing of the checksums that Hadoop keeps beside its files; they go with them.
+        data = [path for path in named if not path.name.startswith(".")]
+        # What was deleted before is still told.
+        return sorted(file for path in data for file in (path, path.with_name(f".{path.name}.crc")) if file.is_file())
 
     def restore(self, table: str, version: int) -> bool:
         """Make the newest version equal an earlier one, in one commit that copies no data; False where it is equal already.

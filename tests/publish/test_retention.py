@@ -10,6 +10,9 @@ import pytest
 from helpers import AS_OF, put, shop
 from publishing import FAILED, propose, run
 
+from jobs import releases as job
+from jobs.runner import Night
+from persona_pipeline.config import PipelineConfig
 from persona_pipeline.publish.releases import missing_files, published, release_of, release_row
 from persona_pipeline.publish.retention import clean, retained
 from persona_pipeline.publish.rollback import roll_back
@@ -110,7 +113,9 @@ def test_tables_that_spark_wrote(spark: "SparkSession", warehouse: Warehouse) ->
         os.utime(entry, (years_ago, years_ago))
     log = spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)  # type: ignore[union-attr]
     log.checkpoint()  # cleans the log too
-    assert clean(warehouse, keep=2, grace_hours=0).files["user_item_topk"] == 1
+    assert clean(warehouse, keep=2, grace_hours=0).files["user_item_topk"] == 2  # a file and its checksum
+    data = {file.name for file in Path(path).rglob("part-*.parquet")}
+    assert {f".{name}.crc" for name in data} == {file.name for file in Path(path).rglob(".part-*.crc")}
     assert [readable(warehouse, release_id) for release_id in ids] == [False, True, True]
     for release_id, rows in zip(ids[1:], lists[1:], strict=True):
         version = release_of(release_row(warehouse, release_id)).versions["user_item_topk"]
@@ -120,3 +125,11 @@ def test_tables_that_spark_wrote(spark: "SparkSession", warehouse: Warehouse) ->
     back = SparkWarehouse(spark, warehouse).read("user_item_topk").select("user_id", "rank", "score").collect()
     wanted = lists[1].select(["user_id", "rank", "score"]).to_pylist()
     assert {tuple(row) for row in back} == {tuple(row.values()) for row in wanted}
+
+
+def test_a_clean_up_that_fails_does_not_fail_the_night(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(job, "clean", full)
+    assert job._cleaned(Night(AS_OF, PipelineConfig(), warehouse, None)) == {"error": "no space left on device"}
