@@ -14,9 +14,9 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Score every user against every persona and keep the best items with their reasons."""
     from pyspark.sql import functions as F
 
-    from persona_pipeline.score.kernel import Shelf
     from persona_pipeline.score.rank import Ranking
     from persona_pipeline.score.recommend import keep_unchanged, ranked_users, recommendations
+    from persona_pipeline.score.shelf import Shelf
     from persona_pipeline.spark import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
@@ -44,7 +44,7 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         histories = histories.withColumn("reviewed_item_ids", F.array().cast("array<string>"))
     profiles = tables.read("text_embeddings").where(F.col("base_model") == profile_model(encoder.base_model))
     users = tables.read("user_vectors").where(F.col("encoder_id") == encoder.encoder_id)
-    ranked = ranked_users(users, histories, profiles, ranking)
+    ranked = ranked_users(users, histories, profiles, ranking, config.shelf_bytes)
     summaries = tables.read("item_summaries").select("item_id", "summary")
     title = F.coalesce("title", F.substring_index(F.when(F.col("summary") != "", F.col("summary")), ". ", 1))
     titles = tables.read("items").join(summaries, "item_id", "left").select("item_id", title.alias("item_title"))

@@ -229,7 +229,10 @@ class UserItemTopkConfig(_Stage):
     k: int = Field(20, ge=1, description="recommendations per user")
     exclude_reviewed: bool = Field(True, description="leave out items the user has reviewed")
     user_buckets: int = Field(8, ge=1, description="partitions of the table: crc32(user_id) modulo this")
-    block_bytes: int = Field(256 * 2**20, ge=2**20, description="memory bound of one block of scores")
+    block_bytes: int = Field(256 * 2**20, ge=2**20, description="bound on what ranking allocates in a task")
+    shelf_bytes: int = Field(
+        2**31, ge=2**20, description="persona vectors a task holds; past it items are ranked in blocks and merged"
+    )
 
 
 class ReportConfig(_Stage):

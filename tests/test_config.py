@@ -23,7 +23,8 @@ OTHER: dict[str, dict[str, Any]] = {
         "seed": 7, "age_half_life_days": 0.0,
         "persona_weight": 1.0, "heads": 1, "prior": "ease", "prior_weight": 2.0, "prior_neighbours": 50, "gate_margin": 0.01,
     },
-    "user_item_topk": {"k": 5, "exclude_reviewed": False, "user_buckets": 2, "block_bytes": 2**24},
+    "user_item_topk": {"k": 5, "exclude_reviewed": False, "user_buckets": 2, "block_bytes": 2**24,
+                       "shelf_bytes": 2**24},
     "report": {"users": 3},
 }  # fmt: skip
 SETTINGS = [(stage, key) for stage, settings in OTHER.items() for key in settings]

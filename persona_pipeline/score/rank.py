@@ -4,7 +4,8 @@ Contributions (invariant 7): a user is sum_i w_i A h_i, so u . persona is a sum 
 personas, popularity and the collaborative prior add are shares of their own. The score is defined as the sum of the rounded shares.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,8 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.score.kernel import Ranked, Shelf, top_items
+from persona_pipeline.score.kernel import top_items
+from persona_pipeline.score.shelf import Ranked, Shelf
 from persona_pipeline.text_embeddings import vectors_of
 
 RANKED_FIELDS = (
@@ -32,6 +34,14 @@ class Ranking:
     k: int
     block_bytes: int
 
+    def blocks(self, shelf_bytes: int) -> Iterator["Ranking"]:
+        """The same against a part of the items each, of at most `shelf_bytes` of vectors."""
+        for start, stop in self.shelf.spans(shelf_bytes):
+            first = int(self.shelf.slots[start, 0])
+            shelf = self.shelf.part(start, stop)
+            ids = self.persona_ids[first : first + len(shelf.vectors)]
+            yield replace(self, shelf=shelf, persona_ids=ids, prior=csr_array(self.prior[:, start:stop]))
+
 
 def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
     """Ranked items of users.
@@ -42,7 +52,8 @@ def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
             weight and vector (base embedding), in any order.
 
     Returns:
-        Columns of RANKED_FIELDS, fewer than k rows for a user with fewer items left.
+        Columns of RANKED_FIELDS and `exact_score`, which decided who is among the k: `score` is the sum of rounded shares.
+        Fewer than k rows for a user with fewer items left.
     """
     lists = users["interactions"].combine_chunks()
     flat = lists.flatten()
@@ -115,6 +126,7 @@ def _rows(
             "persona_id": pa.array(ranking.persona_ids[personas], pa.string()),
             "score": pa.array(scores),
             "contributions": pa.ListArray.from_arrays(pa.array(offsets), structs),
+            "exact_score": pa.array(ranked.scores[user, place]),
         }
     )
     # By the score that is stored, which rounding may have moved by a billionth; `place` within a user is unchanged.
