@@ -34,6 +34,7 @@ def variants(reviews: dict[str, np.ndarray]) -> dict[str, Variant]:
     """Every variant that is trained, the default first. `reviews` are vectors of the reviews' own texts by review id."""
     changes: dict[str, Change] = {
         **{f"half-life {h:g}": settings(half_life=h) for h in (1.0, 3.0, 5.0, 10.0)},
+        **{f"half-life {d:g} days": settings(half_life=d, recency="days") for d in (30.0, 180.0, 720.0)},
         "half-life none": settings(half_life=_EVER),
         "earlier interactions only": earlier_only,
         "lessons do not age": settings(age_half_life_days=0.0),

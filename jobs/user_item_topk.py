@@ -1,22 +1,29 @@
 """Vectors to a candidate of `user_item_topk`, written beside the published table and audited before it replaces it."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.runner import Night, run
 from persona_pipeline.encoder.profiles import profile_model
 from persona_pipeline.encoder.vectors import tonights_encoder
 from persona_pipeline.publish.candidates import candidates
-from persona_pipeline.text_embeddings import vectors_of
+from persona_pipeline.publish.releases import configured
+
+if TYPE_CHECKING:  # Spark takes seconds
+    from persona_pipeline.score.changes import LastNight
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 
 def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Score every user against every persona and keep the best items with their reasons."""
+    """Score every user against every persona, or what changed against what it may concern, and keep the best with reasons."""
     from pyspark.sql import functions as F
 
+    from persona_pipeline.score.changes import people, ranked_changes
     from persona_pipeline.score.rank import Ranking
     from persona_pipeline.score.recommend import keep_unchanged, ranked_users, recommendations
-    from persona_pipeline.score.shelf import Shelf
     from persona_pipeline.spark import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
@@ -27,24 +34,22 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         ["persona_vectors"],
         {"id": encoder.encoder_id},
     )
-    items = personas["item_id"].to_numpy(zero_copy_only=False).astype(str)
-    names = sorted(set(items.tolist()))
-    popularity = dict(zip(names, encoder.popularity_shares(names).tolist(), strict=True))
-    fusion = encoder.config
-    shelf = Shelf.build(items, vectors_of(personas["vector"]), popularity, fusion.temperature, fusion.aggregation)
-    persona_ids = personas["persona_id"].to_numpy(zero_copy_only=False).astype(str)
-    prior = encoder.prior_onto(shelf.item_ids)
-    ranking = Ranking(shelf, persona_ids, encoder, prior, config.k, config.block_bytes)
+    ranking = Ranking.of(encoder, personas, config.k, config.block_bytes, config.shelf_bytes)
 
     spark = session(night.config.spark, "user_item_topk")
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "1000")  # a user carries its interactions' vectors
     tables = SparkWarehouse(spark, night.warehouse)
-    histories = tables.read("user_histories")
-    if not config.exclude_reviewed:
-        histories = histories.withColumn("reviewed_item_ids", F.array().cast("array<string>"))
+    users, histories = people(tables, encoder.encoder_id, config)
     profiles = tables.read("text_embeddings").where(F.col("base_model") == profile_model(encoder.base_model))
-    users = tables.read("user_vectors").where(F.col("encoder_id") == encoder.encoder_id)
-    ranked = ranked_users(users, histories, profiles, ranking, config.shelf_bytes)
+    before, why = _last_night(night, encoder.encoder_id, personas, tables)
+    figures: dict[str, Any] = {"ranked": f"everybody: {why}"}
+    if before is None:
+        ranked = ranked_users(users, histories, profiles, ranking)
+    else:
+        some = personas.filter(pc.is_in(personas["item_id"], pa.array(before.changed_items, pa.string())))
+        part = Ranking.of(encoder, some, config.k, config.block_bytes, config.shelf_bytes) if some.num_rows else None
+        ranked, counts = ranked_changes(users, histories, profiles, ranking, before, part)
+        figures = {"ranked": "changes", **counts}
     summaries = tables.read("item_summaries").select("item_id", "summary")
     title = F.coalesce("title", F.substring_index(F.when(F.col("summary") != "", F.col("summary")), ". ", 1))
     titles = tables.read("items").join(summaries, "item_id", "left").select("item_id", title.alias("item_title"))
@@ -56,7 +61,24 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
             rows, tables.read("user_item_topk", night.parent.versions["user_item_topk"]), ["user_id", "rank"]
         )
     result = SparkWarehouse(spark, candidates(night.warehouse)).replace("user_item_topk", rows)
-    return {"items": len(shelf.item_ids), "personas": len(persona_ids), "candidate": result.as_dict()}
+    sizes = {"items": len(ranking.shelf.item_ids), "personas": personas.num_rows}
+    return {**sizes, **figures, "candidate": result.as_dict()}
+
+
+def _last_night(
+    night: Night, encoder_id: str, personas: pa.Table, tables: "SparkWarehouse"
+) -> tuple["LastNight | None", str]:
+    """What of the parent release still holds, or why everybody is ranked."""
+    from persona_pipeline.score.changes import last_night
+
+    config, parent = night.config.user_item_topk, night.parent
+    if parent is None or parent.encoder_id != encoder_id:
+        return None, "there is no night before" if parent is None else "the night before had another encoder"
+    if configured(night.warehouse, parent)["user_item_topk"] != config.model_dump(mode="json"):
+        return None, "the settings of user_item_topk changed"
+    found = last_night(tables, parent.versions, encoder_id, personas, config)
+    share = len(found.changed_items) / max(len(pc.unique(personas["item_id"])), 1)
+    return (found, "") if share <= config.max_changed_share else (None, f"{share:.0%} of the items changed")
 
 
 if __name__ == "__main__":

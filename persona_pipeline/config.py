@@ -182,7 +182,13 @@ class TrainingPairsConfig(_Stage):
 class EncodersConfig(_Stage):
     """The contrastive head and the policy of its retraining."""
 
-    half_life: float = Field(3.0, gt=0, description="interactions after which the weight of history halves")
+    half_life: float = Field(
+        3.0, gt=0, description="interactions, or days where recency says so, after which the weight of history halves"
+    )
+    recency: Literal["rank", "days"] = Field(
+        "rank",
+        description="how far back an interaction lies: by how many came after it, or by days before the user's newest",
+    )
     age_half_life_days: float = Field(
         730.0, ge=0, description="days after which an interaction teaches half as much; 0: all teach the same"
     )
@@ -229,6 +235,13 @@ class UserItemTopkConfig(_Stage):
     k: int = Field(20, ge=1, description="recommendations per user")
     exclude_reviewed: bool = Field(True, description="leave out items the user has reviewed")
     user_buckets: int = Field(8, ge=1, description="partitions of the table: crc32(user_id) modulo this")
+    max_changed_share: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="on a night that keeps its encoder, changed users are ranked in full and the others against changed items "
+        "alone, while no larger share of the items changed; 0: everybody is ranked in full every night",
+    )
     block_bytes: int = Field(256 * 2**20, ge=2**20, description="bound on what ranking allocates in a task")
     shelf_bytes: int = Field(
         2**31, ge=2**20, description="persona vectors a task holds; past it items are ranked in blocks and merged"

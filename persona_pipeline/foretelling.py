@@ -1,7 +1,7 @@
-"""A freshly trained head, popularity and a collaborative prior foretell interactions they do not know: the score of serving.
+"""A head, popularity and a collaborative prior foretell interactions they do not know: the score of serving, all users at once.
 
-What the choice of settings (`tuning`) and their comparison (`promotion`) both measure with. All scores are in units of
-the temperature, in which the weights of popularity and prior are given.
+What the choice of settings (`tuning`), their comparison (`promotion`) and variants (`backtest`) measure with. All scores are
+in units of the temperature, in which the weights of popularity and prior are given.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.head import Head, aggregate
 from persona_pipeline.encoder.lessons import Catalogue
 from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.encoder.recency import popularity_scales, recency_weights
+from persona_pipeline.encoder.recency import history_weights, popularity_scales, ranks
 from persona_pipeline.encoder.retraining import TrainingData
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
@@ -27,23 +27,71 @@ K = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Histories:
+    """What some users are known by, as arrays.
+
+    Attributes:
+        item_ids, days: (interactions,) item of each liked interaction of anybody, and when it was.
+        owners, members: (n,) user row and interaction row of each entry, each user's newest first.
+        lengths: (users,) entries of each user.
+    """
+
+    item_ids: np.ndarray
+    days: np.ndarray
+    owners: np.ndarray
+    members: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def of(cls, interactions: pa.Table, user_ids: np.ndarray) -> "Histories":
+        """Of users (users,), from user_id, item_id and day of everybody's liked interactions, each user's newest first."""
+        owner = pc.index_in(interactions["user_id"], pa.array(user_ids, pa.string())).combine_chunks()
+        owners = owner.drop_null().to_numpy().astype(np.int64)
+        order = np.argsort(owners, kind="stable")
+        members = np.flatnonzero(owner.is_valid().to_numpy(zero_copy_only=False))[order]
+        item_ids = interactions["item_id"].to_numpy(zero_copy_only=False).astype(str)
+        days = interactions["day"].to_numpy(zero_copy_only=False)
+        return cls(item_ids, days, owners[order], members, np.bincount(owners, minlength=len(user_ids)))
+
+    @property
+    def users(self) -> int:
+        """How many users."""
+        return len(self.lengths)
+
+    def recency(self, config: EncodersConfig) -> np.ndarray:
+        """(n,) weight of each entry, those of a user summing to one."""
+        distances = ranks(self.lengths)
+        if config.recency == "days":
+            days = self.days[self.members]
+            distances = days[np.arange(len(days)) - distances] - days
+        return history_weights(distances, self.lengths, config.half_life)
+
+    def part(self, start: int, stop: int) -> "Histories":
+        """The users from `start` to `stop`, exclusive."""
+        mine = (self.owners >= start) & (self.owners < stop)
+        return Histories(
+            self.item_ids, self.days, self.owners[mine] - start, self.members[mine], self.lengths[start:stop]
+        )
+
+    def newest(self, count: int) -> "Histories":
+        """At most so many entries of each user."""
+        kept = ranks(self.lengths) < count
+        return Histories(self.item_ids, self.days, self.owners[kept], self.members[kept], self.lengths.clip(max=count))
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """Held-out interactions, and what is known of their users, as arrays.
+    """Held-out interactions, and what is known of their users.
 
     Attributes:
         user_ids: (users,) sorted.
-        item_ids: (interactions,) item of each liked interaction of anybody.
-        owners, members: (n,) user row and interaction row of each entry, each user's newest first.
-        lengths: (users,)
+        histories: what they are known by.
         truth: items to foretell, places in the catalogue.
         seen: (rows, columns) items met before.
     """
 
     user_ids: np.ndarray
-    item_ids: np.ndarray
-    owners: np.ndarray
-    members: np.ndarray
-    lengths: np.ndarray
+    histories: Histories
     truth: Truth
     seen: tuple[np.ndarray, np.ndarray]
 
@@ -52,23 +100,14 @@ class Asked:
         """How many users."""
         return len(self.user_ids)
 
-    def recency(self, half_life: float) -> np.ndarray:
-        """(n,) weight of each entry, those of a user summing to one."""
-        by_length = {count: recency_weights(count, half_life) for count in set(self.lengths.tolist())}
-        return np.concatenate([by_length[count] for count in self.lengths.tolist()])
-
     def part(self, start: int, stop: int) -> "Asked":
         """The users from `start` to `stop`, exclusive."""
-        mine = (self.owners >= start) & (self.owners < stop)
         users = np.arange(self.users)
         rows, columns = self.seen
         met = (rows >= start) & (rows < stop)
         return Asked(
             self.user_ids[start:stop],
-            self.item_ids,
-            self.owners[mine] - start,
-            self.members[mine],
-            self.lengths[start:stop],
+            self.histories.part(start, stop),
             self.truth.of((users >= start) & (users < stop)),
             (rows[met] - start, columns[met]),
         )
@@ -103,9 +142,6 @@ def ask(
     items = known["item_id"].to_numpy(zero_copy_only=False).astype(str)[kept]
     order = np.argsort(users[kept], kind="stable")
     sizes = np.bincount(np.searchsorted(chosen, users[kept]), minlength=len(chosen))
-    owner = pc.index_in(data.interactions["user_id"], pa.array(chosen, pa.string())).combine_chunks()
-    members = np.flatnonzero(owner.is_valid().to_numpy(zero_copy_only=False))
-    owners = owner.drop_null().to_numpy().astype(np.int64)
     row = pc.index_in(pa.array(interactions.user_ids, pa.string()), pa.array(chosen, pa.string()))
     met = pc.fill_null(row, -1).to_numpy()[interactions.users].astype(np.int64)
     mine = met >= 0
@@ -115,10 +151,7 @@ def ask(
     valid = column.is_valid().to_numpy(zero_copy_only=False)
     return Asked(
         chosen,
-        data.interactions["item_id"].to_numpy(zero_copy_only=False).astype(str),
-        owners,
-        members,
-        np.bincount(owners, minlength=len(chosen)),
+        Histories.of(data.interactions, chosen),
         Truth(np.searchsorted(item_ids, items[order]), np.concatenate([[0], np.cumsum(sizes)])),
         (met[mine][valid], column.drop_null().to_numpy().astype(np.int64)),
     )
@@ -129,38 +162,40 @@ def head_scores(
     head: Head,
     catalogue: Catalogue,
     profiles: np.ndarray,
-    asked: Asked,
+    histories: Histories,
     config: EncodersConfig,
     hidden: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """What the personas say, (users, items) float32. Memory: users x items x slots of float32, a few times.
+    """What the personas say, (users, items) in the head's precision. Memory: users x items x slots of it, a few times.
 
     Args:
         profiles: (interactions, d) item profiles of everybody's liked interactions.
-        hidden: (m,) users and (m,) catalogue rows of personas that rest on the user's held-out review alone; such a user
-            has that one item to foretell, and it keeps another persona.
+        hidden: (m,) users and (m,) catalogue rows of personas they may not see; each item keeps another one.
     """
-    weights = asked.recency(config.half_life).astype(np.float32)
-    met = csr_array((weights, (asked.owners, asked.members)), shape=(asked.users, len(profiles))) @ profiles
-    similarities = head.users(torch.from_numpy(met)) @ head.personas(catalogue.embeddings).T
+    kind = head.interaction_map.dtype
+    weights = csr_array(
+        (histories.recency(config).astype(profiles.dtype), (histories.owners, histories.members)),
+        shape=(histories.users, len(profiles)),
+    )
+    users, personas = head.users(torch.from_numpy(weights @ profiles).to(kind)), catalogue.embeddings.to(kind)
+    similarities = users @ head.personas(personas).T
     scores = aggregate(similarities[:, catalogue.slots], catalogue.filled, config.temperature, config.aggregation)
     if hidden is not None and len(hidden[0]):
         keys = torch.from_numpy(hidden[0] * similarities.shape[1] + hidden[1])
-        users = np.unique(hidden[0])
-        targets = asked.truth.items[asked.truth.offsets[users]]
-        slots, rows = catalogue.slots[targets], torch.from_numpy(users)[:, None]
-        visible = catalogue.filled[targets] & ~torch.isin(rows * similarities.shape[1] + slots, keys)
+        pairs = np.unique(np.stack([hidden[0], catalogue.items_of(hidden[1])]), axis=1)
+        slots, rows = catalogue.slots[pairs[1]], torch.from_numpy(pairs[0])[:, None]
+        visible = catalogue.filled[pairs[1]] & ~torch.isin(rows * similarities.shape[1] + slots, keys)
         fewer = aggregate(similarities[rows, slots], visible, config.temperature, config.aggregation)
-        scores[users, targets] = fewer
+        scores[pairs[0], pairs[1]] = fewer
     found: np.ndarray = (scores / config.temperature).numpy()
     return found
 
 
-def prior_scores(prior: Prior, item_ids: np.ndarray, asked: Asked, config: EncodersConfig) -> np.ndarray:
+def prior_scores(prior: Prior, item_ids: np.ndarray, histories: Histories, config: EncodersConfig) -> np.ndarray:
     """What others who met the same items add at weight one, (users, items)."""
-    met = pa.array(asked.item_ids[asked.members], pa.string())
-    histories = prior.histories(asked.owners, met, asked.recency(config.half_life), asked.users)
-    scores: np.ndarray = (histories @ prior.onto(item_ids)).toarray()
+    met = pa.array(histories.item_ids[histories.members], pa.string())
+    weights = prior.histories(histories.owners, met, histories.recency(config), histories.users)
+    scores: np.ndarray = (weights @ prior.onto(item_ids)).toarray()
     return scores
 
 
@@ -170,9 +205,9 @@ def popularity(data: TrainingData, item_ids: np.ndarray) -> np.ndarray:
     return found
 
 
-def popularity_scores(counts: np.ndarray, asked: Asked, config: EncodersConfig) -> np.ndarray:
+def popularity_scores(counts: np.ndarray, histories: Histories, config: EncodersConfig) -> np.ndarray:
     """What popularity adds at weight one, (users, items), from `popularity` (items,)."""
-    scores: np.ndarray = popularity_scales(asked.lengths, config.popularity_support)[:, None] * counts
+    scores: np.ndarray = popularity_scales(histories.lengths, config.popularity_support)[:, None] * counts
     return scores
 
 

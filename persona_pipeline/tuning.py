@@ -22,7 +22,7 @@ from persona_pipeline.foretelling import Asked, ask, head_scores, ndcg, populari
 
 logger = logging.getLogger(__name__)
 
-HALF_LIVES = (1.0, 3.0, 5.0, 10.0)
+HALF_LIVES = {"rank": (1.0, 3.0, 5.0, 10.0), "days": (30.0, 180.0, 720.0)}
 STEPS = (50, 100, 200)
 POPULARITY_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 POPULARITY_SUPPORTS = (0.0, 1.0, 2.0)
@@ -61,13 +61,13 @@ def tuned_settings(
     counts = popularity(data, item_ids)
     trials: list[Trial] = []
     best: tuple[float, dict[str, Any], np.ndarray] | None = None
-    for half_life, steps in product(HALF_LIVES, STEPS):
+    for half_life, steps in product(HALF_LIVES[config.recency], STEPS):
         tried = config.model_copy(update={"half_life": half_life, "steps": steps, "heads": 1})
         head, catalogue, _ = fit_head(data, tried)
-        scores = head_scores(head, catalogue, data.interaction_profiles, asked, tried)
+        scores = head_scores(head, catalogue, data.interaction_profiles, asked.histories, tried)
         for weight in POPULARITY_WEIGHTS:
             settings = {"half_life": half_life, "steps": steps, "popularity_weight": weight}
-            liked = popularity_scores(counts, asked, config)
+            liked = popularity_scores(counts, asked.histories, config)
             trials.append(Trial(settings, _mean(scores + weight * liked, asked)))
         reached = max(trial.ndcg for trial in trials[-len(POPULARITY_WEIGHTS) :])
         logger.info("half-life %g, %d steps: NDCG@10 %.4f", half_life, steps, reached)
@@ -96,9 +96,11 @@ def _fused(
 ) -> Iterator[Trial]:
     for name, prior_weights in PRIORS:
         prior = Prior.fit(interactions, config.model_copy(update={"prior": name}))
-        others = prior_scores(prior, item_ids, asked, config)
+        others = prior_scores(prior, item_ids, asked.histories, config)
         for support in POPULARITY_SUPPORTS:
-            liked = popularity_scores(counts, asked, config.model_copy(update={"popularity_support": support}))
+            liked = popularity_scores(
+                counts, asked.histories, config.model_copy(update={"popularity_support": support})
+            )
             for prior_weight, weight in product(prior_weights, POPULARITY_WEIGHTS):
                 settings = {
                     "popularity_weight": weight,

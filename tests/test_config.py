@@ -18,12 +18,12 @@ OTHER: dict[str, dict[str, Any]] = {
     "text_embeddings": {"base_model": "/models/bge-m3", "max_tokens": 512, "batch_tokens": 4096, "commit_texts": 100},
     "training_pairs": {"min_liked_rating": 3.0},
     "encoders": {
-        "half_life": 2.0, "steps": 10, "batch_size": 64, "learning_rate": 1e-3, "temperature": 0.05,
+        "half_life": 2.0, "recency": "days", "steps": 10, "batch_size": 64, "learning_rate": 1e-3, "temperature": 0.05,
         "aggregation": "max", "popularity_weight": 0.0, "popularity_support": 2.5, "retrain_every_days": 1,
         "seed": 7, "age_half_life_days": 0.0,
         "persona_weight": 1.0, "heads": 1, "prior": "ease", "prior_weight": 2.0, "prior_neighbours": 50, "gate_margin": 0.01,
     },
-    "user_item_topk": {"k": 5, "exclude_reviewed": False, "user_buckets": 2, "block_bytes": 2**24,
+    "user_item_topk": {"k": 5, "exclude_reviewed": False, "user_buckets": 2, "block_bytes": 2**24, "max_changed_share": 0.5,
                        "shelf_bytes": 2**24},
     "report": {"users": 3},
 }  # fmt: skip

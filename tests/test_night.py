@@ -35,7 +35,7 @@ END = datetime.fromtimestamp(WORLD.end_timestamp, UTC).date()
 FIRST, SECOND = END - timedelta(days=14), END - timedelta(days=11)
 CONFIG = """
 encoders: {steps: 5, batch_size: 64}
-user_item_topk: {k: 5, user_buckets: 2}
+user_item_topk: {k: 5, user_buckets: 2, max_changed_share: 1}
 spark: {driver_memory: 2g, shuffle_partitions: 2}
 """
 
@@ -46,6 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("night")
     write(generate(WORLD), home / "world")
     (home / "small.yaml").write_text(CONFIG)
+    (home / "everybody.yaml").write_text(CONFIG.replace("max_changed_share: 1", "max_changed_share: 0"))
     command = [
         *(str(Path(sys.executable).parent / "persona-pipeline"), "nightly", "--warehouse", str(home / "warehouse")),
         *("--source", "jsonl", "--reviews", str(home / "world" / "reviews.jsonl.gz")),
@@ -58,10 +59,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def again(home: Path, as_of: date, jobs: tuple[str, ...] = ORDER) -> dict[str, dict[str, Any]]:
+def again(
+    home: Path, as_of: date, jobs: tuple[str, ...] = ORDER, config: str = "small.yaml"
+) -> dict[str, dict[str, Any]]:
     world = home / "world"
     return run_night(
-        home / "warehouse", as_of, world / "reviews.jsonl.gz", world / "items.jsonl.gz", home / "small.yaml", jobs
+        home / "warehouse", as_of, world / "reviews.jsonl.gz", world / "items.jsonl.gz", home / config, jobs
     )
 
 
@@ -142,6 +145,11 @@ def test_killed_publications_leave_the_whole_old_or_the_whole_new_night(home: Pa
     assert 0 < summaries["item_personas"]["extracted"] < summaries["item_personas"]["items"]
     assert summaries["encoders"]["trained"] is False  # the served encoder is young enough
     assert 0 < summaries["user_vectors"]["encoded"] <= new_reviews
+    assert summaries["user_item_topk"]["ranked"] == "changes"
+    assert 0 < summaries["user_item_topk"]["changed_users"] <= new_reviews
+    whole = again(home, SECOND, ("user_item_topk",), "everybody.yaml")["user_item_topk"]
+    assert whole["ranked"] == "everybody: the settings of user_item_topk changed"
+    assert [whole["candidate"][name] for name in ("inserted", "updated", "deleted")] == [0, 0, 0]
     command = [sys.executable, "-m", "jobs.releases", "--warehouse", str(warehouse.root), "--as-of", SECOND.isoformat()]
     command += ["--config", str(home / "small.yaml")]
     for wait in (4.0, 9.0, 14.0):

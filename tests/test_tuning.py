@@ -22,7 +22,7 @@ World = tuple[TrainingData, Interactions, pa.Table]
 
 @pytest.fixture(autouse=True)
 def few_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "HALF_LIVES", (1.0, 5.0))
+    monkeypatch.setattr(tuning, "HALF_LIVES", {"rank": (1.0, 5.0)})
     monkeypatch.setattr(tuning, "STEPS", (5,))
 
 
@@ -96,7 +96,7 @@ def test_scores_do_not_depend_on_what_is_withheld(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(tuning, "_mean", watched)
     # One head, or which is taken to the second phase would depend on the answers.
-    monkeypatch.setattr(tuning, "HALF_LIVES", (5.0,))
+    monkeypatch.setattr(tuning, "HALF_LIVES", {"rank": (5.0,)})
     _, one = tuned_settings(data, interactions, withheld, CONFIG)
     first = seen.copy()
     seen.clear()
@@ -137,10 +137,10 @@ def test_what_a_user_met_is_not_asked_for() -> None:
     }
     assert set(zip(users.tolist(), items.tolist(), strict=True)) == expected
     assert asked.truth.items.tolist() == [missing(3), missing(4)]
-    assert asked.lengths.tolist() == [5, 5]
+    assert asked.histories.lengths.tolist() == [5, 5]
 
 
 def test_a_large_world_is_asked_by_a_sample_of_users() -> None:
     data, interactions, withheld = co_occurrence_world()
     asked = ask(data, interactions, withheld, np.unique(data.personas["item_id"].to_numpy()), 7)
-    assert asked.truth.users == len(asked.lengths) == 7
+    assert asked.truth.users == len(asked.histories.lengths) == 7

@@ -27,7 +27,11 @@ def training_world(
         for place, item in enumerate(items)
         if len(items) > 1
     ]  # fmt: skip
-    rows = [(user, f"{user}-{item}", item) for user, items in sorted(met.items()) for item in items]
+    rows = [
+        (user, f"{user}-{item}", item, START.timestamp() / 86_400 - place)
+        for user, items in sorted(met.items())
+        for place, item in enumerate(items)
+    ]
     catalogue = sorted(profiles)
     vectors = np.stack([profiles[item] for item in catalogue]).astype(np.float32)
     place_of = {item: place for place, item in enumerate(catalogue)}
@@ -36,8 +40,8 @@ def training_world(
         pa.table({"persona_id": [f"{item}-1" for item in catalogue], "item_id": catalogue}),
         vectors,
         vectors,
-        pa.table({name: [row[n] for row in rows] for n, name in enumerate(("user_id", "review_id", "item_id"))}),
-        vectors[[place_of[item] for _, _, item in rows]],
+        pa.table({name: [row[n] for row in rows] for n, name in enumerate(("user_id", "review_id", "item_id", "day"))}),
+        vectors[[place_of[item] for _, _, item, _ in rows]],
         {item: sum(item in items for items in met.values()) for item in catalogue},
     )
     oldest_first = [(user, item, -place) for user, items in met.items() for place, item in enumerate(items)][::-1]

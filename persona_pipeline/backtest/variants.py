@@ -1,7 +1,7 @@
 """A night's tables and any settings of the encoder to lists, in this process: what the night's jobs would recommend.
 
 For comparisons that change how the encoder is trained or what it is trained on, without Spark and without a night of
-their own. Scores are those of `score.kernel`, over everybody at once.
+their own.
 """
 
 from collections.abc import Sequence
@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import torch
 
 from persona_pipeline.backtest.changes import Change
 from persona_pipeline.backtest.nights import LENGTH
@@ -19,13 +16,13 @@ from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, PipelineConfig
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.fitting import fit_encoder
-from persona_pipeline.encoder.head import aggregate
+from persona_pipeline.encoder.head import Head
+from persona_pipeline.encoder.lessons import Catalogue
 from persona_pipeline.encoder.prior import Prior, liked_interactions
 from persona_pipeline.encoder.profiles import persona_inputs
-from persona_pipeline.encoder.recency import popularity_scales, recency_weights
 from persona_pipeline.encoder.retraining import TrainingData, training_data
 from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
-from persona_pipeline.score.kernel import Shelf
+from persona_pipeline.foretelling import Histories, head_scores, popularity_scores, prior_scores
 from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.tuning import AS_GOOD
 from persona_pipeline.warehouse import Warehouse
@@ -78,7 +75,7 @@ class Scores:
         rows: (n,) those of `users` with a usable history; the others get what most people liked.
         columns: (items,) places in the catalogue of the items that have personas.
         personas: (n, items) what personas make of them, in units of the temperature.
-        members: of each interaction of a history its owner, a place in `rows`, its item's id and its weight.
+        histories: of the n users.
         item_ids, liked: (items,) the items' ids, and how many liked each.
     """
 
@@ -87,7 +84,7 @@ class Scores:
     rows: np.ndarray
     columns: np.ndarray
     personas: np.ndarray
-    members: tuple[np.ndarray, pa.Array, np.ndarray]
+    histories: Histories
     item_ids: np.ndarray
     liked: np.ndarray
 
@@ -96,26 +93,26 @@ class Scores:
         """What an encoder makes of these rows of `known.met.user_ids`, by their newest interactions if not by all."""
         data = known.data
         inputs = persona_inputs(data.persona_profiles, data.persona_texts, encoder.config.persona_weight)
-        items = _texts(data.personas["item_id"])
-        order = np.argsort(items, kind="stable")
-        vectors = encoder.encode_personas(inputs[order])
-        shelf = Shelf.build(items[order], vectors, dict.fromkeys(items.tolist(), 0.0), 1.0, "")
-        rows, owners, members, weights = _histories(known, users, encoder.config.half_life, newest)
-        sums = np.zeros((len(rows), inputs.shape[1]))
-        np.add.at(sums, owners, encoder.encode_interactions(data.interaction_profiles[members]) * weights[:, None])
-        sums /= np.linalg.norm(sums, axis=1, keepdims=True)
-        similarities = sums @ vectors.astype(np.float64).T
-        liked = np.array([data.liked_counts.get(item, 0) for item in shelf.item_ids.tolist()])
-        met_items = pa.array(_texts(data.interactions["item_id"])[members], pa.string())
+        ids, items = (
+            data.personas[name].to_numpy(zero_copy_only=False).astype(str) for name in ("persona_id", "item_id")
+        )
+        catalogue = Catalogue.build(ids, items, inputs)
+        rows = np.flatnonzero(
+            np.isin(known.met.user_ids[users], data.interactions["user_id"].to_numpy(zero_copy_only=False))
+        )
+        histories = Histories.of(data.interactions, known.met.user_ids[users[rows]])
+        histories = histories if newest is None else histories.newest(newest)
+        profiles = data.interaction_profiles.astype(np.float64)  # the kernel ranks in float64
+        head = Head.of(encoder.interaction_map, encoder.persona_map)
         return cls(
             known.met,
             users,
             rows,
-            np.searchsorted(known.met.item_ids, shelf.item_ids),
-            _aggregated(similarities, shelf, encoder.config) / encoder.config.temperature,
-            (owners, met_items, weights),
-            shelf.item_ids,
-            liked,
+            np.searchsorted(known.met.item_ids, catalogue.item_ids),
+            head_scores(head, catalogue, profiles, histories, encoder.config),
+            histories,
+            catalogue.item_ids,
+            np.array([data.liked_counts.get(item, 0) for item in catalogue.item_ids.tolist()]),
         )
 
     def lists(self, config: EncodersConfig, prior: Prior | None = None, k: int = LENGTH) -> np.ndarray:
@@ -126,12 +123,10 @@ class Scores:
             prior: whose weight that is; None where there is none.
             k: places of a list.
         """
-        owners, items, weights = self.members
-        scales = popularity_scales(np.bincount(owners, minlength=len(self.rows)), config.popularity_support)
-        scores = self.personas + config.popularity_weight * scales[:, None] * np.log1p(self.liked)
+        counts = np.log1p(self.liked)
+        scores = self.personas + config.popularity_weight * popularity_scores(counts, self.histories, config)
         if prior is not None and config.prior_weight:
-            histories = prior.histories(owners, items, weights, len(self.rows))
-            scores += config.prior_weight * (histories @ prior.onto(self.item_ids)).toarray()
+            scores += config.prior_weight * prior_scores(prior, self.item_ids, self.histories, config)
         whole = np.full((len(self.users), len(self.met.item_ids)), -np.inf)
         whole[:, self.columns[self._usual]] = self.liked[self._usual]
         whole[self.rows] = -np.inf
@@ -163,37 +158,3 @@ def least_popularity(
     tried = [config.model_copy(update={"popularity_weight": weight}) for weight in sorted(weights)]
     found = [ndcg(scores.lists(settings, prior), truth) for settings in tried]
     return next(settings for settings, value in zip(tried, found, strict=True) if value >= AS_GOOD * max(found))
-
-
-def _histories(
-    known: Known, users: np.ndarray, half_life: float, newest: int | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Places in `users` of those with a history, and of each interaction its owner among them, its row and its weight."""
-    names = pa.array(known.met.user_ids[users], pa.string())
-    owner = pc.index_in(known.data.interactions["user_id"], names).combine_chunks()
-    members = np.flatnonzero(owner.is_valid().to_numpy(zero_copy_only=False))
-    rows, owners, counts = np.unique(owner.drop_null().to_numpy(), return_inverse=True, return_counts=True)
-    order = np.argsort(owners, kind="stable")  # each user's newest first, as they come
-    if newest is not None:
-        order = order[np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts) < newest]
-        counts = counts.clip(max=newest)
-    by_count = {count: recency_weights(count, half_life) for count in set(counts.tolist())}
-    weights = np.concatenate([by_count[count] for count in counts.tolist()]) if len(rows) else np.empty(0)
-    return rows, owners[order], members[order], weights
-
-
-def _aggregated(similarities: np.ndarray, shelf: Shelf, config: EncodersConfig) -> np.ndarray:
-    """(users, items) float64 from (users, personas)."""
-    scores = aggregate(
-        torch.from_numpy(similarities[:, shelf.slots]),
-        torch.from_numpy(shelf.filled),
-        config.temperature,
-        config.aggregation,
-    )
-    found: np.ndarray = scores.numpy()
-    return found
-
-
-def _texts(column: pa.ChunkedArray) -> np.ndarray:
-    texts: np.ndarray = column.to_numpy(zero_copy_only=False).astype(str)
-    return texts

@@ -20,10 +20,7 @@ def fit_head(data: TrainingData, config: EncodersConfig) -> tuple[Head, Catalogu
     inputs = persona_inputs(data.persona_profiles, data.persona_texts, config.persona_weight)
     ids, items = (_texts(data.personas[name]) for name in ("persona_id", "item_id"))
     catalogue = Catalogue.build(ids, items, inputs)
-    reviews = data.interactions["review_id"].combine_chunks()
-    lessons = Lessons.build(
-        data.pairs, catalogue, reviews, data.interaction_profiles, config.half_life, config.age_half_life_days
-    )
+    lessons = Lessons.build(data.pairs, catalogue, data.interactions, data.interaction_profiles, config)
     head, metrics = train_head(lessons, catalogue, config)
     return head, catalogue, metrics
 

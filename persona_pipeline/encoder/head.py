@@ -5,6 +5,7 @@ w_i = 0.5 ** (i / half_life); a persona is norm(B p). An item scores
 tau * (logsumexp_j(u . B p_j / tau) - log n) over its n personas (`softmax`), or the largest u . B p_j (`max`, the paper's).
 """
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +17,15 @@ class Head(nn.Module):
         super().__init__()
         self.interaction_map = nn.Parameter(torch.eye(dimensions))
         self.persona_map = nn.Parameter(torch.eye(dimensions))
+
+    @classmethod
+    def of(cls, interaction_map: np.ndarray, persona_map: np.ndarray) -> "Head":
+        """A head of trained maps, (d, d) each, in float64."""
+        head = cls(len(interaction_map)).double()
+        with torch.no_grad():
+            head.interaction_map.copy_(torch.from_numpy(interaction_map))
+            head.persona_map.copy_(torch.from_numpy(persona_map))
+        return head
 
     def users(self, profiles: Tensor) -> Tensor:
         """Weighted sums of interaction embeddings (n, d) to unit user vectors (n, d). A is linear, so the sum comes first."""

@@ -19,16 +19,18 @@ def persona_texts(warehouse: Warehouse) -> pa.Table:
 
 
 def liked_interaction_texts(warehouse: Warehouse, min_liked_rating: float) -> pa.Table:
-    """The liked interactions in `user_histories` as user_id, review_id, item_id, text, text_hash.
+    """The liked interactions in `user_histories` as user_id, review_id, item_id, day, text, text_hash.
 
-    Ordered by user, newest first. The others are neither learnt from nor part of a user's vector.
+    `day` is when it was, in days since 1970. Ordered by user, newest first. The others are neither learnt from nor part of
+    a user's vector.
     """
     rows = warehouse.query(
         """
         WITH interactions AS (
             SELECT user_id, unnest(interactions) AS i, generate_subscripts(interactions, 1) - 1 AS age FROM user_histories
         )
-        SELECT interactions.user_id, i.review_id AS review_id, i.item_id AS item_id, text AS said
+        SELECT interactions.user_id, i.review_id AS review_id, i.item_id AS item_id,
+               epoch(i.reviewed_at) / 86400 AS day, text AS said
         FROM interactions LEFT JOIN reviews ON reviews.review_id = i.review_id
         WHERE i.rating >= $min_liked_rating
         ORDER BY interactions.user_id, age
@@ -37,7 +39,7 @@ def liked_interaction_texts(warehouse: Warehouse, min_liked_rating: float) -> pa
         {"min_liked_rating": min_liked_rating},
     )
     text = render_interactions(rows["said"].combine_chunks())
-    return _with_text(rows, ["user_id", "review_id", "item_id"], text)
+    return _with_text(rows, ["user_id", "review_id", "item_id", "day"], text)
 
 
 def evidence_texts(warehouse: Warehouse) -> pa.Table:

@@ -9,7 +9,8 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from persona_pipeline.encoder.recency import distances_from, proximity_weights
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.recency import history_weights, ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,10 @@ class Catalogue:
             torch.from_numpy(filled),
         )
 
+    def items_of(self, rows: np.ndarray) -> np.ndarray:
+        """Place in `item_ids` of each persona (n,), (n,): an item's personas lie side by side."""
+        return np.searchsorted(self.slots[:, 0].numpy(), rows, side="right") - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
@@ -71,24 +76,30 @@ class Lessons:
         cls,
         pairs: pa.Table,
         catalogue: Catalogue,
-        reviews: pa.Array,
+        interactions: pa.Table,
         vectors: np.ndarray,
-        half_life: float,
-        age_half_life_days: float = 0,
+        config: EncodersConfig,
     ) -> "Lessons":
-        """From rows of `training_pairs`; `reviews` (r,) are the ids of all history reviews, `vectors` (r, d) their items'."""
+        """From rows of `training_pairs`.
+
+        `interactions` (r,) are review_id and day of all in histories, `vectors` (r, d) their items'.
+        """
         histories = pairs["history_review_ids"].combine_chunks()
         lengths = pc.list_value_length(histories).to_numpy(zero_copy_only=False)
-        places = pairs["history_place"].to_numpy(zero_copy_only=False)
-        by_shape = {
-            (n, place): proximity_weights(distances_from(n, place), half_life)
-            for n, place in set(zip(lengths.tolist(), places.tolist(), strict=True))
-        }
-        weights = np.concatenate([by_shape[shape] for shape in zip(lengths.tolist(), places.tolist(), strict=True)])
-        members = pc.index_in(histories.flatten(), reviews).to_numpy(zero_copy_only=False)
+        members = pc.index_in(histories.flatten(), interactions["review_id"].combine_chunks()).to_numpy(
+            zero_copy_only=False
+        )
+        if config.recency == "rank":
+            distances = _places_apart(lengths, pairs["history_place"].to_numpy(zero_copy_only=False))
+        else:
+            days = interactions["day"].to_numpy(zero_copy_only=False)
+            distances = np.abs(days[members] - _moments(pairs).repeat(lengths) / 86_400)
+        weights = history_weights(distances, lengths, config.half_life)
         # One sparse product instead of gathering every history's vectors: memory is the pairs', not their histories'.
         ends = np.concatenate([[0], np.cumsum(lengths)])
-        profiles = csr_array((weights.astype(np.float32), members, ends), shape=(len(pairs), len(reviews))) @ vectors
+        profiles = (
+            csr_array((weights.astype(np.float32), members, ends), shape=(len(pairs), len(interactions))) @ vectors
+        )
         targets = np.searchsorted(catalogue.item_ids, pairs["item_id"].to_numpy(zero_copy_only=False).astype(str))
         masked = pairs["masked_persona_ids"].combine_chunks()
         rows = pc.index_in(masked.flatten(), pa.array(catalogue.persona_ids)).to_numpy(zero_copy_only=False)
@@ -106,7 +117,7 @@ class Lessons:
             torch.from_numpy(
                 np.unique(pairs["user_id"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
             ),
-            torch.from_numpy(_ageing(pairs, age_half_life_days)),
+            torch.from_numpy(_ageing(pairs, config.age_half_life_days)),
         )
 
     def __len__(self) -> int:
@@ -117,6 +128,19 @@ def _ageing(pairs: pa.Table, half_life_days: float) -> np.ndarray:
     """(n,) float32 0.5 ** (days before the newest pair / half-life)."""
     if not half_life_days:
         return np.ones(len(pairs), np.float32)
-    moments = pairs["reviewed_at"].to_numpy(zero_copy_only=False).astype("datetime64[s]").astype(np.int64)
+    moments = _moments(pairs)
     weights: np.ndarray = (0.5 ** ((moments.max() - moments) / 86_400 / half_life_days)).astype(np.float32)
     return weights
+
+
+def _moments(pairs: pa.Table) -> np.ndarray:
+    """(n,) seconds since 1970."""
+    moments: np.ndarray = pairs["reviewed_at"].to_numpy(zero_copy_only=False).astype("datetime64[s]").astype(np.int64)
+    return moments
+
+
+def _places_apart(lengths: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """`recency.distances_from` of pairs (n,), one after the other."""
+    others, place = ranks(lengths), np.repeat(places, lengths)
+    distances: np.ndarray = np.where(others < place, place - others - 1, others - place)
+    return distances

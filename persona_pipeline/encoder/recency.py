@@ -20,6 +20,28 @@ def proximity_weights(distances: np.ndarray, half_life: float) -> np.ndarray:
     return normalised
 
 
+def history_weights(distances: np.ndarray, lengths: np.ndarray, half_life: float) -> np.ndarray:
+    """`proximity_weights` of many histories that lie one after the other.
+
+    Args:
+        distances: (n,) of their entries, in interactions or in days.
+        lengths: (histories,) entries of each, n in all.
+        half_life: in the unit of the distances.
+    """
+    owners = np.repeat(np.arange(len(lengths)), lengths)
+    nearest = np.full(len(lengths), np.inf)
+    np.minimum.at(nearest, owners, distances)
+    weights = 0.5 ** ((distances - nearest[owners]) / half_life)
+    normalised: np.ndarray = weights / np.bincount(owners, weights, minlength=len(lengths))[owners]
+    return normalised
+
+
+def ranks(lengths: np.ndarray) -> np.ndarray:
+    """How many interactions of the same history came after each of n, (n,), of histories (h,), newest first."""
+    found: np.ndarray = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return found
+
+
 def distances_from(count: int, place: int) -> np.ndarray:
     """How many interactions lie between each of `count` others, newest first, and one that stood at `place` among them."""
     others = np.arange(count)

@@ -75,7 +75,8 @@ class TrainingData:
     Attributes:
         pairs: rows of `training_pairs`.
         personas: persona_id, item_id; rows of `persona_texts` and `persona_profiles`, (p, d) each.
-        interactions: user_id, review_id, item_id of liked ones, each user's newest first; rows of `interaction_profiles`.
+        interactions: user_id, review_id, item_id, day of liked ones, each user's newest first; rows of
+            `interaction_profiles`.
         liked_counts: liked interactions by item.
         profile_hashes: every item's profile, by its key in `text_embeddings`.
     """
@@ -106,7 +107,7 @@ def training_data(warehouse: Warehouse, base_model: str, min_liked_rating: float
         told.select(["persona_id", "item_id"]),
         vectors_of(with_vectors(warehouse, told, base_model)["vector"]),
         _profile_vectors(warehouse, told, base_model),
-        liked.select(["user_id", "review_id", "item_id"]),
+        liked.select(["user_id", "review_id", "item_id", "day"]),
         _profile_vectors(warehouse, liked, base_model),
         dict(zip(counts["item_id"].to_pylist(), counts["n"].to_pylist(), strict=True)),
         dict(zip(known["item_id"].to_pylist(), known["profile_hash"].to_pylist(), strict=True)),

@@ -10,7 +10,7 @@ from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.profiles import persona_inputs, profile_model, profiles, with_profiles
-from persona_pipeline.encoder.recency import recency_weights
+from persona_pipeline.encoder.recency import history_weights, ranks
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.text_embeddings import vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
@@ -83,8 +83,9 @@ def _encode_users(warehouse: Warehouse, encoder: Encoder, liked: pa.Table, input
     encoded = encoder.encode_interactions(vectors_of(met["vector"]))
     user_of = liked["user_id"].to_numpy(zero_copy_only=False).astype(str)
     user_ids, starts, counts = np.unique(user_of, return_index=True, return_counts=True)
-    by_count = {count: recency_weights(count, encoder.config.half_life) for count in set(counts.tolist())}
-    weights = np.concatenate([by_count[count] for count in counts.tolist()])
+    days = liked["day"].to_numpy(zero_copy_only=False)
+    distances = ranks(counts) if encoder.config.recency == "rank" else days[starts].repeat(counts) - days
+    weights = history_weights(distances, counts, encoder.config.half_life)
     sums = np.add.reduceat(encoded * weights[:, None], starts, axis=0)
     norms = np.linalg.norm(sums, axis=1)
     structs = pa.StructArray.from_arrays(

@@ -67,7 +67,7 @@ def compare_settings(
         reached.append(_foretold(parts, asked, item_ids, config))
         logger.info("%s settings refitted: NDCG@10 %.4f of %s", side, reached[-1].mean(), counted(asked.users, "user"))
     counts = np.array([parts.data.liked_counts.get(item, 0) for item in item_ids.tolist()])
-    slices = {name: part.users for name, part in make_slices(asked.truth, asked.lengths, counts).items()}
+    slices = {name: part.users for name, part in make_slices(asked.truth, asked.histories.lengths, counts).items()}
     verdict = judge(reached[0], reached[1], slices, margin)
     return Comparison(asked.users, float(reached[0].mean()), float(reached[1].mean()), verdict)
 
@@ -82,10 +82,10 @@ def _foretold(parts: HeldOut, asked: Asked, item_ids: np.ndarray, config: Encode
     for start in range(0, asked.users, step):
         some = asked.part(start, start + step)
         hidden = _hidden(parts.newest, some, catalogue)
-        scores = head_scores(head, catalogue, parts.data.interaction_profiles, some, config, hidden)
-        scores = scores + config.popularity_weight * popularity_scores(counts, some, config)
+        scores = head_scores(head, catalogue, parts.data.interaction_profiles, some.histories, config, hidden)
+        scores = scores + config.popularity_weight * popularity_scores(counts, some.histories, config)
         if config.prior_weight:
-            scores = scores + config.prior_weight * prior_scores(prior, item_ids, some, config)
+            scores = scores + config.prior_weight * prior_scores(prior, item_ids, some.histories, config)
         reached.append(ndcg(scores, some))
     return np.concatenate(reached)
 

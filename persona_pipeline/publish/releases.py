@@ -1,7 +1,9 @@
 """`releases`: which night is served, which one a night starts from, and at which versions its tables stand."""
 
+import json
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 
@@ -55,6 +57,13 @@ def parent_of(warehouse: Warehouse, as_of: date) -> Release | None:
         )
     earlier = [release for release in releases if release.as_of < as_of]
     return earlier[-1] if earlier else None
+
+
+def configured(warehouse: Warehouse, release: Release) -> dict[str, Any]:
+    """The configuration a release was made under, as plain values by stage."""
+    row = warehouse.read("releases", ["config"], where=f"release_id = '{release.release_id}'")
+    found: dict[str, Any] = json.loads(row["config"][0].as_py())
+    return found
 
 
 def read_released(

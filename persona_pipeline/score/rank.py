@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
+from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.score.kernel import top_items
 from persona_pipeline.score.shelf import Ranked, Shelf
@@ -33,10 +34,28 @@ class Ranking:
     prior: csr_array
     k: int
     block_bytes: int
+    shelf_bytes: int = UserItemTopkConfig().shelf_bytes
 
-    def blocks(self, shelf_bytes: int) -> Iterator["Ranking"]:
+    @classmethod
+    def of(
+        cls,
+        encoder: Encoder,
+        personas: pa.Table,
+        k: int,
+        block_bytes: int,
+        shelf_bytes: int = UserItemTopkConfig().shelf_bytes,
+    ) -> "Ranking":
+        """Of rows of `persona_vectors` of one encoder, ordered by item and persona."""
+        items, persona_ids = (personas[c].to_numpy(zero_copy_only=False).astype(str) for c in ("item_id", "persona_id"))
+        names = np.unique(items).tolist()
+        popularity = dict(zip(names, encoder.popularity_shares(names).tolist(), strict=True))
+        fusion = encoder.config
+        shelf = Shelf.build(items, vectors_of(personas["vector"]), popularity, fusion.temperature, fusion.aggregation)
+        return cls(shelf, persona_ids, encoder, encoder.prior_onto(shelf.item_ids), k, block_bytes, shelf_bytes)
+
+    def blocks(self) -> Iterator["Ranking"]:
         """The same against a part of the items each, of at most `shelf_bytes` of vectors."""
-        for start, stop in self.shelf.spans(shelf_bytes):
+        for start, stop in self.shelf.spans(self.shelf_bytes):
             first = int(self.shelf.slots[start, 0])
             shelf = self.shelf.part(start, stop)
             ids = self.persona_ids[first : first + len(shelf.vectors)]

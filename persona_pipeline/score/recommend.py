@@ -18,17 +18,14 @@ from persona_pipeline.score.rank import RANKED_FIELDS, Ranking, rank_users
 _QUOTES = 2  # spans of evidence a recommendation carries
 
 
-def ranked_users(
-    users: DataFrame, histories: DataFrame, profiles: DataFrame, ranking: Ranking, shelf_bytes: int
-) -> DataFrame:
+def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ranking: Ranking) -> DataFrame:
     """Columns of RANKED_FIELDS.
 
     Args:
         users: rows of `user_vectors` of one encoder.
         histories: rows of `user_histories`; their reviewed items are left out. Pass empty lists to keep them.
         profiles: text_hash and vector of the items' profiles by the encoder's base model.
-        ranking: what every task needs.
-        shelf_bytes: vectors of personas a task holds; past it, every block of items ranks all users by itself, and each
+        ranking: what every task needs. Past its `shelf_bytes`, every block of items ranks all users by itself, and each
             user's best of all blocks are merged, which gives the same rows.
     """
     interactions = (
@@ -40,11 +37,11 @@ def ranked_users(
         .agg(F.array_sort(F.collect_list(F.struct("review_id", "item_id", "weight", "vector"))).alias("interactions"))
     )
     inputs = interactions.join(histories.select("user_id", "reviewed_item_ids"), "user_id")
-    if len(ranking.shelf.spans(shelf_bytes)) < 2:
+    if len(ranking.shelf.spans(ranking.shelf_bytes)) < 2:
         return _ranked(inputs, ranking).drop("exact_score")
     inputs = inputs.persist(StorageLevel.DISK_ONLY)  # read once per block
     # One block at a time is copied and handed to Spark, which keeps broadcasts in files.
-    partial = reduce(DataFrame.unionByName, (_ranked(inputs, block) for block in ranking.blocks(shelf_bytes)))
+    partial = reduce(DataFrame.unionByName, (_ranked(inputs, block) for block in ranking.blocks()))
     of_user = Window.partitionBy("user_id")
     chosen = F.row_number().over(of_user.orderBy(F.desc("exact_score"), "item_id")) <= ranking.k
     rank = F.row_number().over(of_user.orderBy(F.desc("score"), "item_id"))

@@ -8,15 +8,17 @@ import pytest
 import torch
 from helpers import Row, arrow
 
+from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.lessons import Catalogue, Lessons
 
 # In no order, as a table may be.
 PERSONA_IDS = np.array(["tuner-b", "strap-a", "tuner-a", "tuner-c"])
 ITEMS = np.array(["tuner", "strap", "tuner", "tuner"])
 EMBEDDINGS = np.array([[2, 0], [1, 0], [0, 2], [3, 3]], dtype=np.float32)
-REVIEWS = pa.array(["r-old", "r-mid", "r-new"])
-PROFILES = np.array([[4, 0], [0, 4], [4, 4]], np.float32)
 NEWEST = datetime(2024, 6, 1, tzinfo=UTC)
+DAY = NEWEST.timestamp() / 86_400
+REVIEWS = pa.table({"review_id": ["r-old", "r-mid", "r-new"], "day": [DAY - 12, DAY - 10, DAY - 1]})
+PROFILES = np.array([[4, 0], [0, 4], [4, 4]], np.float32)
 
 
 def catalogue() -> Catalogue:
@@ -42,9 +44,10 @@ def lessons(age_half_life_days: float = 0) -> Lessons:
     return built(pairs, age_half_life_days)
 
 
-def built(pairs: list[Row], age_half_life_days: float = 0) -> Lessons:
-    table = arrow("training_pairs", pairs)
-    return Lessons.build(table, catalogue(), REVIEWS, PROFILES, 1.0, age_half_life_days)
+def built(pairs: list[Row], age_half_life_days: float = 0, **settings: object) -> Lessons:
+    chosen = {"half_life": 1.0, "age_half_life_days": age_half_life_days, **settings}
+    config = EncodersConfig.model_validate(chosen)
+    return Lessons.build(arrow("training_pairs", pairs), catalogue(), REVIEWS, PROFILES, config)
 
 
 def test_catalogue_sorts_and_pads() -> None:
@@ -54,6 +57,13 @@ def test_catalogue_sorts_and_pads() -> None:
     assert found.embeddings.tolist() == [[1, 0], [0, 2], [2, 0], [3, 3]]
     assert found.slots.tolist() == [[0, 0, 0], [1, 2, 3]]
     assert found.filled.tolist() == [[True, False, False], [True, True, True]]
+
+
+def test_half_lives_in_days_count_from_the_target() -> None:
+    # A target of six days ago: five days after r-new, four before r-mid, six before r-old.
+    pairs = [pair("cleo", "tuner", "tuner-c", ["r-new", "r-mid", "r-old"], [], place=1, days_ago=6)]
+    weights = np.array([2, 4, 1]) / 7  # half-life 1, from the nearest on: 2**-1, 2**0, 2**-2
+    np.testing.assert_allclose(built(pairs, recency="days").profiles.numpy()[0], weights @ PROFILES[::-1], rtol=1e-5)
 
 
 def test_profiles_are_weighted_sums_of_the_history() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persona_pipeline.encoder.recency import distances_from, proximity_weights, recency_weights
+from persona_pipeline.encoder.recency import distances_from, history_weights, proximity_weights, ranks, recency_weights
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,11 @@ def test_neighbours_weigh_most_and_time_turned_round_is_the_same(shape: tuple[in
 
 def test_a_history_far_away_keeps_its_weight() -> None:
     np.testing.assert_allclose(proximity_weights(np.array([900, 901]), 0.5), [0.8, 0.2])
+
+
+def test_many_histories_at_once() -> None:
+    lengths = np.array([3, 0, 1, 2])
+    assert ranks(lengths).tolist() == [0, 1, 2, 0, 0, 1]
+    each = [recency_weights(count, 2.0) for count in (3, 1, 2)]
+    np.testing.assert_allclose(history_weights(ranks(lengths), lengths, 2.0), np.concatenate(each))
+    assert history_weights(np.empty(0), np.array([0]), 2.0).tolist() == []

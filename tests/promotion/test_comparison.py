@@ -13,8 +13,7 @@ from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.lessons import Catalogue
 from persona_pipeline.encoder.prior import liked_interactions
 from persona_pipeline.encoder.retraining import TrainingData, training_data
-from persona_pipeline.evaluate.metrics import Truth
-from persona_pipeline.foretelling import Asked, head_scores
+from persona_pipeline.foretelling import Histories, head_scores
 from persona_pipeline.promotion import comparison
 from persona_pipeline.promotion.comparison import compare_settings
 from persona_pipeline.text_embeddings import Embedder
@@ -70,7 +69,7 @@ def test_a_sample_of_users_is_always_the_same(
 
 def test_with_nobody_to_ask_nothing_passes() -> None:
     none = np.zeros((0, 2), np.float32)
-    met = pa.table({"user_id": ["ana"], "review_id": ["r"], "item_id": ["tuner"]})
+    met = pa.table({"user_id": ["ana"], "review_id": ["r"], "item_id": ["tuner"], "day": [1.0]})
     personas = pa.table({"persona_id": ["tuner-1"], "item_id": ["tuner"]})
     data = TrainingData(
         arrow("training_pairs", []), personas, none, none, met, np.ones((1, 2), np.float32), {"tuner": 1}
@@ -89,14 +88,11 @@ def test_a_persona_that_rests_on_the_held_out_review_is_hidden_from_its_user_alo
         np.array(["tuner", "tuner", "strap"]),
         np.array([[1, 0], [0, 1], [0, 1]], np.float32),
     )
-    asked = Asked(
-        np.array(["ana", "ben"]), np.array(["capo"] * 2), np.arange(2), np.arange(2), np.ones(2, int),
-        Truth(np.array([1, 1]), np.array([0, 1, 2])), (np.empty(0, int), np.empty(0, int)),
-    )  # fmt: skip
+    histories = Histories(np.array(["capo"] * 2), np.zeros(2), np.arange(2), np.arange(2), np.ones(2, int))
     profiles = np.array([[1, 0], [1, 0]], np.float32)
     config = EncodersConfig(aggregation="max", temperature=1.0)
     assert catalogue.persona_ids.tolist() == ["strap-far", "tuner-far", "tuner-near"]
     hidden = np.array([0]), np.array([2])
-    scores = head_scores(Head(2), catalogue, profiles, asked, config, hidden)
+    scores = head_scores(Head(2), catalogue, profiles, histories, config, hidden)
     np.testing.assert_allclose(scores, [[0, 0], [0, 1]])
     assert torch.is_grad_enabled()

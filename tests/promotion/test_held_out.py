@@ -42,7 +42,9 @@ MET = [
 
 def data() -> TrainingData:
     users, items = zip(*MET, strict=True)
-    met = pa.table({"user_id": users, "review_id": [f"{u}-{i}" for u, i in MET], "item_id": items})
+    met = pa.table(
+        {"user_id": users, "review_id": [f"{u}-{i}" for u, i in MET], "item_id": items, "day": range(len(MET), 0, -1)}
+    )
     none = np.zeros((0, 2), np.float32)
     counts = {"tuner": 2, "strap": 2, "capo": 2, "picks": 1}
     personas = pa.table({"persona_id": [], "item_id": []})

@@ -123,7 +123,7 @@ def test_blocks_of_items_hold_what_the_whole_ranks(shelf_bytes: int) -> None:
     """What Spark merges: the best by `exact_score` of all blocks, in the order of `score`."""
     ranking = make_ranking(k=3)
     whole = rank_users(ranking, people(ranking)).to_pylist()
-    blocks = list(ranking.blocks(shelf_bytes))
+    blocks = list(replace(ranking, shelf_bytes=shelf_bytes).blocks())
     assert len(blocks) > 2
     rows = [row for block in blocks for row in rank_users(block, people(ranking)).to_pylist()]
     merged = []

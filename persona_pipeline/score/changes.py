@@ -1,0 +1,141 @@
+"""Last night's encoder again: only what may have changed is ranked anew, and the rest is last night's ranking (Spark).
+
+A user whose history changed is ranked in full. Everyone else keeps last night's rows of items that are as they were, and is
+ranked against the changed items alone; both together are the exact top k as long as the k-th of them is not below last
+night's last row, since whatever was not listed then scores no more than that. Who is left in doubt is ranked in full.
+
+Cost: (changed users + doubtful ones) x personas + other users x changed personas, and one pass over last night's rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from persona_pipeline.config import UserItemTopkConfig
+from persona_pipeline.score.rank import Ranking
+from persona_pipeline.score.recommend import ranked_users
+from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+_CLOSE = 1e-6
+"""Scores nearer than this are not told apart: a stored score is a sum of rounded shares."""
+
+_TELLING = ["item_id", "persona_id", "text_hash", "profile_hash"]
+"""Columns of `persona_vectors` that differ where a vector does."""
+
+_RANKED = ("user_id", "rank", "item_id", "persona_id", "score", "contributions")
+
+
+@dataclass(frozen=True, slots=True)
+class LastNight:
+    """Tables of the parent release, whose encoder is tonight's, as are the settings of `user_item_topk`.
+
+    Attributes:
+        rows: `user_item_topk`.
+        users, histories: as of `ranked_users`.
+        changed_items: (n,) ids of items whose personas are not as they were.
+    """
+
+    rows: DataFrame
+    users: DataFrame
+    histories: DataFrame
+    changed_items: np.ndarray
+
+
+def people(
+    tables: SparkWarehouse, encoder_id: str, config: UserItemTopkConfig, versions: Mapping[str, int] | None = None
+) -> tuple[DataFrame, DataFrame]:
+    """Users of the encoder, and their histories with the items to leave out; tonight's, or those of a release."""
+    vectors, histories = (tables.read(t, versions[t] if versions else None) for t in ("user_vectors", "user_histories"))
+    if not config.exclude_reviewed:
+        histories = histories.withColumn("reviewed_item_ids", F.array().cast("array<string>"))
+    return vectors.where(F.col("encoder_id") == encoder_id), histories
+
+
+def last_night(
+    tables: SparkWarehouse, versions: Mapping[str, int], encoder_id: str, personas: pa.Table, config: UserItemTopkConfig
+) -> LastNight:
+    """Tables of a release at its versions, beside tonight's rows of `persona_vectors`."""
+    mine = f"encoder_id = '{encoder_id}'"
+    then = tables.files.read("persona_vectors", _TELLING, versions["persona_vectors"], mine)
+    rows = tables.read("user_item_topk", versions["user_item_topk"])
+    return LastNight(rows, *people(tables, encoder_id, config, versions), changed_items(personas, then))
+
+
+def changed_items(tonight: pa.Table, before: pa.Table) -> np.ndarray:
+    """Items, sorted, whose personas are not the same in two states of `persona_vectors`, new and vanished items included.
+
+    Both hold item_id, persona_id, text_hash and profile_hash of one encoder.
+    """
+    both = pa.concat_tables([tonight.select(_TELLING), before.select(_TELLING)])
+    counted = both.group_by(_TELLING, use_threads=False).aggregate([([], "count_all")])
+    once = counted.filter(pa.compute.equal(counted["count_all"], 1))
+    items: np.ndarray = np.unique(once["item_id"].to_numpy(zero_copy_only=False).astype(str))
+    return items
+
+
+def ranked_changes(
+    users: DataFrame,
+    histories: DataFrame,
+    profiles: DataFrame,
+    ranking: Ranking,
+    before: LastNight,
+    changed_ranking: Ranking | None,
+) -> tuple[DataFrame, dict[str, int]]:
+    """What `ranked_users` gives, and how many users were ranked in full and why.
+
+    Args:
+        users, histories, profiles, ranking: as of `ranked_users`.
+        changed_ranking: those of the changed items that have personas tonight; None where none has.
+    """
+    spark = users.sparkSession
+    same = _unchanged(users, histories, before).persist(StorageLevel.MEMORY_AND_DISK)
+    gone = F.broadcast(spark.createDataFrame([(item,) for item in before.changed_items.tolist()], "item_id string"))
+    listed = before.rows.join(same, "user_id", "left_semi").select(*_RANKED)
+    kept = listed.join(gone, "item_id", "left_anti")
+    if changed_ranking is not None:
+        theirs = users.join(same, "user_id", "left_semi")
+        kept = kept.unionByName(ranked_users(theirs, histories, profiles, changed_ranking))
+    best = Window.partitionBy("user_id").orderBy(F.desc("score"), "item_id")
+    merged = kept.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= ranking.k + 1)
+    merged = merged.persist(StorageLevel.MEMORY_AND_DISK)
+    doubtful = _doubtful(listed, merged, gone, ranking.k).persist(StorageLevel.MEMORY_AND_DISK)
+    again = users.join(same, "user_id", "left_anti").select("user_id").unionByName(doubtful)
+    in_full = ranked_users(users.join(again, "user_id", "left_semi"), histories, profiles, ranking)
+    settled = merged.where(F.col("rank") <= ranking.k).join(doubtful, "user_id", "left_anti")
+    total, unchanged, unsure = users.count(), same.count(), doubtful.count()
+    figures = {"changed_users": total - unchanged, "doubtful_users": unsure, "changed_items": len(before.changed_items)}
+    return settled.select(*_RANKED).unionByName(in_full.select(*_RANKED)), figures
+
+
+def _unchanged(users: DataFrame, histories: DataFrame, before: LastNight) -> DataFrame:
+    """user_id of those with the same vector and the same items to leave out."""
+
+    def known(vectors: DataFrame, met: DataFrame) -> DataFrame:
+        seen = met.select("user_id", F.sha2(F.to_json("reviewed_item_ids"), 256).alias("seen"))
+        return vectors.select("user_id", "inputs_hash").join(seen, "user_id")
+
+    tonight, then = known(users, histories), known(before.users, before.histories)
+    return tonight.join(then, ["user_id", "inputs_hash", "seen"], "left_semi").select("user_id")
+
+
+def _doubtful(listed: DataFrame, merged: DataFrame, gone: DataFrame, k: int) -> DataFrame:
+    """user_id of those for whom an item that was not listed last night may belong to the list tonight, or a tie decides."""
+    then = listed.join(gone.withColumn("gone", F.lit(1)), "item_id", "left")
+    then = then.groupBy("user_id").agg(
+        F.count("*").alias("places"), F.count("gone").alias("lost"), F.min("score").alias("last")
+    )
+    now = merged.groupBy("user_id").agg(
+        F.max(F.when(F.col("rank") == k, F.col("score"))).alias("kth"),
+        F.max(F.when(F.col("rank") == k + 1, F.col("score"))).alias("next"),
+    )
+    # A list that was not full held everything there was; one that lost nothing needs nothing from outside.
+    short = (
+        (F.col("places") >= k) & (F.col("lost") > 0) & (F.col("kth").isNull() | (F.col("kth") < F.col("last") + _CLOSE))
+    )
+    tied = F.col("kth") - F.col("next") < _CLOSE
+    return then.join(now, "user_id", "left").where(short | F.coalesce(tied, F.lit(False))).select("user_id")

@@ -1,0 +1,136 @@
+"""Ranking what changed against ranking everybody, on Spark: the same rows."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from helpers import BASE_MODEL
+from scipy.sparse import csr_array
+
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.score.rank import Ranking
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+D, K = 12, 5
+ITEMS = [f"i{n:02d}" for n in range(40)]
+TWINS = ("i10", "i11")  # the same personas: a tie in every list
+USERS = [f"u{n:02d}" for n in range(60)]
+ENCODER = Encoder(
+    "enc", BASE_MODEL, "2", np.eye(D, dtype=np.float32), np.eye(D, dtype=np.float32), {"i03": 9, "i10": 4, "i11": 4},
+    Prior(np.array(["i01", "i02", "i03"]), csr_array(np.array([[0, 0.4, 1], [0.4, 0, 0], [1, 0, 0]]))),
+    EncodersConfig(popularity_weight=0.1, prior="ease", prior_weight=0.5), "digest",
+)  # fmt: skip
+USER_VECTORS = "user_id string, inputs_hash string, "
+USER_VECTORS += "interactions array<struct<review_id:string,item_id:string,profile_hash:string,weight:double>>"
+
+World = dict[str, Any]
+
+
+def vector(name: str) -> np.ndarray:
+    """A unit vector of its own for every name."""
+    draw = np.random.default_rng(list(name.encode())).standard_normal(D)
+    unit: np.ndarray = draw / np.linalg.norm(draw)
+    return unit
+
+
+def world() -> World:
+    """What each item's personas say, what each user met, and what each user must not be recommended."""
+    texts = {item: [f"{item}-{n}" for n in range(1 + number % 4)] for number, item in enumerate(ITEMS)}
+    texts[TWINS[1]] = texts[TWINS[0]]
+    draw = np.random.default_rng(5)
+    met = {
+        user: sorted(draw.choice(ITEMS, 1 + number % 6, replace=False).tolist()) for number, user in enumerate(USERS)
+    }
+    seen = {user: list(items) for user, items in met.items()}
+    seen["u59"] = ITEMS[:-3]  # a list that is not full
+    return {"texts": texts, "met": met, "seen": seen}
+
+
+def personas(world: World) -> pa.Table:
+    rows = [
+        {"item_id": item, "persona_id": f"{item}#{n}", "text_hash": text, "profile_hash": item, "vector": vector(text)}
+        for item, texts in sorted(world["texts"].items())
+        for n, text in enumerate(texts)
+    ]
+    return pa.Table.from_pylist([{**row, "vector": row["vector"].astype(np.float32)} for row in rows])
+
+
+def frames(spark: "SparkSession", world: World) -> tuple["DataFrame", "DataFrame", "DataFrame"]:
+    """user_vectors, user_histories and the profiles of text_embeddings."""
+    users = []
+    for user, items in world["met"].items():
+        weights = 0.5 ** np.arange(len(items))
+        norm = np.linalg.norm((np.stack([vector(item) for item in items]) * weights[:, None]).sum(0))
+        rows = [(f"{user}-{i}", i, i, float(w / norm)) for i, w in zip(items, weights, strict=True)]
+        users.append((user, ",".join(items), rows))
+    histories = spark.createDataFrame(list(world["seen"].items()), "user_id string, reviewed_item_ids array<string>")
+    profiles = [(item, vector(item).tolist()) for item in ITEMS]
+    return (
+        spark.createDataFrame(users, USER_VECTORS),
+        histories,
+        spark.createDataFrame(profiles, "text_hash string, vector array<float>"),
+    )
+
+
+def rewritten(world: World, **texts: list[str] | None) -> World:
+    """Personas of some items said anew; None takes the item away."""
+    changed = {**world["texts"], **texts}
+    return {**world, "texts": {item: said for item, said in changed.items() if said is not None}}
+
+
+def with_users(world: World, met: dict[str, list[str] | None]) -> World:
+    """Other histories; None takes the user away."""
+    kept = {user: items for user, items in {**world["met"], **met}.items() if items is not None}
+    seen = {user: items if user in met else world["seen"][user] for user, items in kept.items()}
+    return {**world, "met": kept, "seen": seen}
+
+
+FEW = {"i04": ["i04 said anew", "i04-1"], "i40": ["a newcomer"], "i20": None, "i25": None}
+POPULAR = {"i03": ["nobody likes it any more"]}
+NIGHTS = {
+    "nothing": world(),
+    "items said anew, new, and gone": rewritten(world(), **FEW),
+    "what many were recommended": rewritten(world(), **POPULAR),
+    "one of two twins": rewritten(world(), i11=["no twin any more"]),
+    "back among twins": rewritten(world(), i12=world()["texts"]["i10"]),
+    "both": with_users(rewritten(world(), **FEW, **POPULAR), {"u01": ["i30"], "u99": ["i02", "i31"], "u07": None}),
+}
+
+
+@pytest.mark.parametrize("night", NIGHTS)
+def test_ranking_what_changed_is_ranking_everybody(spark: "SparkSession", night: str) -> None:
+    from persona_pipeline.score.changes import LastNight, changed_items, ranked_changes
+    from persona_pipeline.score.recommend import ranked_users
+
+    before, tonight = world(), NIGHTS[night]
+    told, then = personas(tonight), personas(before)
+    changed = changed_items(told, then)
+    users, histories, profiles = frames(spark, tonight)
+    users_then, histories_then, _ = frames(spark, before)
+    last = ranked_users(users_then, histories_then, profiles, Ranking.of(ENCODER, then, K, 2**20)).persist()
+    some = told.filter(pa.compute.is_in(told["item_id"], pa.array(changed, pa.string())))
+    ranking = Ranking.of(ENCODER, told, K, 2**20)
+    some_ranking = Ranking.of(ENCODER, some, K, 2**20) if some.num_rows else None
+    found, figures = ranked_changes(
+        users, histories, profiles, ranking, LastNight(last, users_then, histories_then, changed), some_ranking
+    )
+    whole = ranked_users(users, histories, profiles, ranking)
+    order = ["user_id", "rank"]
+    assert found.orderBy(order).collect() == whole.orderBy(order).select(found.columns).collect()
+    moved = {user for user, items in tonight["met"].items() if before["met"].get(user) != items}
+    assert figures["changed_users"] == len(moved)
+    assert figures["doubtful_users"] < len(tonight["met"])
+    assert (figures["changed_items"] == 0) == (night == "nothing")
+    last.unpersist()
+
+
+def test_changed_items_are_those_with_other_personas() -> None:
+    from persona_pipeline.score.changes import changed_items
+
+    found = changed_items(personas(rewritten(world(), **FEW)), personas(world()))
+    assert found.tolist() == ["i04", "i20", "i25", "i40"]
