@@ -150,7 +150,9 @@ def _tile(
         scores[torch.from_numpy(~request.offered[block.items]).to(users.device)] = -torch.inf
 
     largest_prior = abs(request.prior).max(axis=1).toarray().ravel() if request.prior.nnz else np.zeros(tile)
-    errors = error_bound(shelf, request.users, request.scales, largest_prior, block.norm, bfloat16)
+    # torch may have been told to multiply float32 by way of TF32 or bfloat16.
+    coarse = bfloat16 or torch.get_float32_matmul_precision() != "highest"
+    errors = error_bound(shelf, request.users, request.scales, largest_prior, block.norm, coarse)
     error = torch.from_numpy(errors).to(users.device)
     least = torch.maximum(
         _kth_at_least(scores, request.k) - 2 * error,

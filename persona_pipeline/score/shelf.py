@@ -39,6 +39,26 @@ class Shelf:
         shares = np.array([popularity[item] for item in item_ids.tolist()], dtype=np.float64)
         return cls(item_ids, vectors, slots, filled, shares, temperature, aggregation)
 
+    def part(self, start: int, stop: int) -> "Shelf":
+        """Items `start` to `stop` alone, with copies of their vectors."""
+        filled = self.filled[start:stop]
+        first = int(self.slots[start, 0])
+        vectors = self.vectors[first : first + int(filled.sum())].copy()
+        slots = np.where(filled, self.slots[start:stop] - first, 0)
+        liked = self.popularity[start:stop]
+        return Shelf(self.item_ids[start:stop], vectors, slots, filled, liked, self.temperature, self.aggregation)
+
+    def spans(self, most_bytes: int) -> list[tuple[int, int]]:
+        """Consecutive items, by start and stop, whose vectors take no more than `most_bytes`, or that are one item."""
+        ends = np.cumsum(self.filled.sum(1)) * self.vectors.itemsize * self.vectors.shape[1]
+        found, start = [], 0
+        while start < len(ends):
+            before = int(ends[start - 1]) if start else 0
+            stop = max(int(np.searchsorted(ends, before + most_bytes, side="right")), start + 1)
+            found.append((start, stop))
+            start = stop
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Ranked:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -190,6 +191,24 @@ def test_first_pass_is_within_its_error_bound(temperature: float | None, bfloat1
     bound = error_bound(shelf, users, scales, np.zeros(40), block.norm, bfloat16)
     assert (error <= bound).all()
     assert (bound < 200 * error).all()  # and says something
+
+
+def test_float32_that_is_not_float32_has_the_wider_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    coarse = []
+
+    def spy(*arguments: Any) -> np.ndarray:
+        coarse.append(arguments[-1])
+        return error_bound(*arguments)
+
+    monkeypatch.setattr(_scan, "error_bound", spy)
+    case = make_case("random", 11, 3, 40, 5, "max")
+    for precision in ("highest", "high"):
+        torch.set_float32_matmul_precision(precision)
+        try:
+            top(case)
+        finally:
+            torch.set_float32_matmul_precision("highest")
+    assert coarse == [False, True]
 
 
 @settings(max_examples=15, deadline=None)

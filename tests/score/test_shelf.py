@@ -61,3 +61,17 @@ def test_serving_scores_are_the_training_scores(aggregation: str) -> None:
         similar[:, torch.from_numpy(shelf.slots)], torch.from_numpy(shelf.filled), TEMPERATURE, aggregation
     )
     np.testing.assert_allclose(served.best + served.others, trained.numpy(), atol=1e-12)
+
+
+def test_parts_hold_their_items_and_no_more_than_their_bytes() -> None:
+    shelf, users = make_shelf("softmax")
+    whole = exact_scores(shelf, users, np.tile(np.arange(40), (4, 1)))
+    spans = shelf.spans(5 * 24 * 4)
+    assert [start for start, _ in spans[1:]] == [stop for _, stop in spans[:-1]]
+    assert (spans[0][0], spans[-1][1]) == (0, 40)
+    for start, stop in spans:
+        part = shelf.part(start, stop)
+        assert len(part.vectors) <= 5
+        scores = exact_scores(part, users, np.tile(np.arange(stop - start), (4, 1))).scores
+        np.testing.assert_allclose(scores, whole.scores[:, start:stop], atol=1e-12)
+    assert shelf.spans(1) == [(n, n + 1) for n in range(40)]
