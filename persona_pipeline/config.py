@@ -242,7 +242,10 @@ class UserItemTopkConfig(_Stage):
         description="on a night that keeps its encoder, changed users are ranked in full and the others against changed items "
         "alone, while no larger share of the items changed; 0: everybody is ranked in full every night",
     )
-    block_bytes: int = Field(256 * 2**20, ge=2**20, description="memory bound of one block of scores")
+    block_bytes: int = Field(256 * 2**20, ge=2**20, description="bound on what ranking allocates in a task")
+    shelf_bytes: int = Field(
+        2**31, ge=2**20, description="persona vectors a task holds; past it items are ranked in blocks and merged"
+    )
 
 
 class LimitsConfig(_Stage):

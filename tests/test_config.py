@@ -23,7 +23,8 @@ OTHER: dict[str, dict[str, Any]] = {
         "seed": 7, "age_half_life_days": 0.0,
         "persona_weight": 1.0, "heads": 1, "prior": "ease", "prior_weight": 2.0, "prior_neighbours": 50, "gate_margin": 0.01,
     },
-    "user_item_topk": {"k": 5, "exclude_reviewed": False, "user_buckets": 2, "block_bytes": 2**24, "max_changed_share": 0.5},
+    "user_item_topk": {"k": 5, "exclude_reviewed": False, "user_buckets": 2, "block_bytes": 2**24, "max_changed_share": 0.5,
+                       "shelf_bytes": 2**24},
     "releases": {"limits": {"replaced": 0.2}, "limits_after_change": {"score_shift": 9.0}, "keep": 3, "grace_hours": 0},
     "report": {"users": 3},
 }  # fmt: skip

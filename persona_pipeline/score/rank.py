@@ -4,15 +4,18 @@ Contributions (invariant 7): a user is sum_i w_i A h_i, so u . persona is a sum 
 personas, popularity and the collaborative prior add are shares of their own. The score is defined as the sum of the rounded shares.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
+from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.score.kernel import Ranked, Shelf, exact_scores, top_items
+from persona_pipeline.score.kernel import top_items
+from persona_pipeline.score.shelf import Ranked, Shelf, exact_scores
 from persona_pipeline.text_embeddings import vectors_of
 
 RANKED_FIELDS = (
@@ -32,19 +35,35 @@ class Ranking:
     prior: csr_array
     k: int
     block_bytes: int
+    shelf_bytes: int = UserItemTopkConfig().shelf_bytes
 
     @classmethod
-    def of(cls, encoder: Encoder, personas: pa.Table, k: int, block_bytes: int) -> "Ranking":
+    def of(
+        cls,
+        encoder: Encoder,
+        personas: pa.Table,
+        k: int,
+        block_bytes: int,
+        shelf_bytes: int = UserItemTopkConfig().shelf_bytes,
+    ) -> "Ranking":
         """From rows of `persona_vectors` of this encoder, in any order."""
         rows = personas.select(["item_id", "persona_id", "vector"]).sort_by(
             [("item_id", "ascending"), ("persona_id", "ascending")]
         )
         items, persona_ids = (rows[c].to_numpy(zero_copy_only=False).astype(str) for c in ("item_id", "persona_id"))
-        names = sorted(set(items.tolist()))
+        names = np.unique(items).tolist()
         popularity = dict(zip(names, encoder.popularity_shares(names).tolist(), strict=True))
-        config = encoder.config
-        shelf = Shelf.build(items, vectors_of(rows["vector"]), popularity, config.temperature, config.aggregation)
-        return cls(shelf, persona_ids, encoder, encoder.prior_onto(shelf.item_ids), k, block_bytes)
+        fusion = encoder.config
+        shelf = Shelf.build(items, vectors_of(rows["vector"]), popularity, fusion.temperature, fusion.aggregation)
+        return cls(shelf, persona_ids, encoder, encoder.prior_onto(shelf.item_ids), k, block_bytes, shelf_bytes)
+
+    def blocks(self) -> Iterator["Ranking"]:
+        """The same against a part of the items each, of at most `shelf_bytes` of vectors."""
+        for start, stop in self.shelf.spans(self.shelf_bytes):
+            first = int(self.shelf.slots[start, 0])
+            shelf = self.shelf.part(start, stop)
+            ids = self.persona_ids[first : first + len(shelf.vectors)]
+            yield replace(self, shelf=shelf, persona_ids=ids, prior=csr_array(self.prior[:, start:stop]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +111,8 @@ def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
             weight and vector (base embedding), in any order.
 
     Returns:
-        Columns of RANKED_FIELDS, fewer than k rows for a user with fewer items left.
+        Columns of RANKED_FIELDS and `exact_score`, which decided who is among the k: `score` is the sum of rounded shares.
+        Fewer than k rows for a user with fewer items left.
     """
     lists = users["interactions"].combine_chunks()
     told = lists.flatten()
@@ -174,7 +194,8 @@ def _told(ranking: Ranking, histories: Histories, ranked: Ranked, user: np.ndarr
         {
             "item_id": pa.array(ranking.shelf.item_ids[items], pa.string()),
             "persona_id": pa.array(ranking.persona_ids[personas], pa.string()),
-            "score": pa.array(np.round(np.add.reduceat(values[kept], offsets[:-1]), _DIGITS) if len(user) else []),
+            "score": pa.array(np.round(np.add.reduceat(values[kept], offsets[:-1]), _DIGITS) if len(user) else np.empty(0)),
             "contributions": pa.ListArray.from_arrays(pa.array(offsets), structs),
+            "exact_score": pa.array(ranked.scores[user, place]),
         }
     )

@@ -1,13 +1,16 @@
 """Vectors, personas and items to the rows of `user_item_topk` (Spark): users stream through tasks against a broadcast shelf.
 
-Memory per task: the shelf (4 bytes x personas x d) and one batch of users. Driver: the shelf once.
+Memory per task: a block of the shelf (4 bytes x personas x d, at most `shelf_bytes`), what the kernel may take and one batch
+of users. Driver: the shelf once, and once more in blocks where there are several.
 """
 
 from collections.abc import Iterator
 from datetime import date
+from functools import reduce
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from persona_pipeline.score import explanations as words
@@ -23,7 +26,8 @@ def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ra
         users: rows of `user_vectors` of one encoder.
         histories: rows of `user_histories`; their reviewed items are left out. Pass empty lists to keep them.
         profiles: text_hash and vector of the items' profiles by the encoder's base model.
-        ranking: what every task needs.
+        ranking: what every task needs. Past its `shelf_bytes`, every block of items ranks all users by itself, and each
+            user's best of all blocks are merged, which gives the same rows.
     """
     interactions = (
         users.select("user_id", F.explode("interactions").alias("i"))
@@ -34,14 +38,27 @@ def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ra
         .agg(F.array_sort(F.collect_list(F.struct("review_id", "item_id", "weight", "vector"))).alias("interactions"))
     )
     inputs = interactions.join(histories.select("user_id", "reviewed_item_ids"), "user_id")
-    shared = users.sparkSession.sparkContext.broadcast(ranking)
+    if len(ranking.shelf.spans(ranking.shelf_bytes)) < 2:
+        return _ranked(inputs, ranking).drop("exact_score")
+    inputs = inputs.persist(StorageLevel.DISK_ONLY)  # read once per block
+    # One block at a time is copied and handed to Spark, which keeps broadcasts in files.
+    partial = reduce(DataFrame.unionByName, (_ranked(inputs, block) for block in ranking.blocks()))
+    of_user = Window.partitionBy("user_id")
+    chosen = F.row_number().over(of_user.orderBy(F.desc("exact_score"), "item_id")) <= ranking.k
+    rank = F.row_number().over(of_user.orderBy(F.desc("score"), "item_id"))
+    return partial.withColumn("chosen", chosen).where("chosen").withColumn("rank", rank).drop("chosen", "exact_score")
+
+
+def _ranked(inputs: DataFrame, ranking: Ranking) -> DataFrame:
+    """Columns of RANKED_FIELDS and `exact_score` of users against a broadcast shelf."""
+    shared = inputs.sparkSession.sparkContext.broadcast(ranking)
 
     def rank(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             if batch.num_rows:
                 yield from rank_users(shared.value, pa.Table.from_batches([batch])).to_batches()
 
-    return inputs.mapInArrow(rank, RANKED_FIELDS)
+    return inputs.mapInArrow(rank, f"{RANKED_FIELDS}, exact_score double")
 
 
 def recommendations(

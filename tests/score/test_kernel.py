@@ -1,6 +1,12 @@
 """Top-k is exact: equal to a float64 brute force on friendly and on hostile vectors, whatever the blocks."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from persona_pipeline.encoder.head import aggregate
-from persona_pipeline.score import kernel
+from persona_pipeline.score import _first_pass, _scan, kernel
+from persona_pipeline.score._first_pass import Block, FirstPass, error_bound
 from persona_pipeline.score.kernel import Ranked, Shelf, exact_scores, top_items
 
 NO_BOUND = 2**40
@@ -34,10 +40,10 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 
 
 def make_case(kind: str, seed: int, users: int, items: int, k: int, aggregation: str, prior_scale: float = 0.0) -> Case:
-    """Vectors of one kind; items have one to four personas; each user has seen some items and has a prior on some."""
+    """Vectors of one kind; items have one to seven personas; each user has seen some items and has a prior on some."""
     rng = np.random.default_rng(seed)
     d = 24
-    counts = rng.integers(1, 5, items)
+    counts = rng.integers(1, 8, items)
     personas: np.ndarray = rng.standard_normal((counts.sum(), d))
     people: np.ndarray = rng.standard_normal((users, d))
     popularity: np.ndarray = rng.random(items) * 0.3
@@ -98,8 +104,10 @@ CASES = st.builds(
 )
 
 
-def top(case: Case, block_bytes: int = NO_BOUND) -> Ranked:
-    return top_items(case.shelf, case.users, case.seen, case.k, block_bytes, case.prior)
+def top(case: Case, block_bytes: int = NO_BOUND, bfloat16: bool = False) -> Ranked:
+    return top_items(
+        case.shelf, case.users, case.seen, case.k, block_bytes, case.prior, device="cpu", bfloat16=bfloat16
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -124,54 +132,125 @@ def test_float32_alone_would_be_wrong() -> None:
     """Proof that the cases above are hard: the rough pass by itself orders clustered items wrongly."""
     case = make_case("clustered", 2, 3, 90, 10, "max")
     everything = replace(case, seen=[np.array([], int)] * 3)
-    rough = kernel._rough_scores(case.shelf, case.users, np.ones(3)).topk(10, dim=1).indices.numpy()
+    block = Block.of(case.shelf, 0, 90, "cpu")
+    scores = FirstPass(block, 3, None, bfloat16=False).scores(torch.from_numpy(case.users), torch.ones(3))
+    rough = block.items[scores.T.topk(10, dim=1).indices.numpy()]
     exact, _ = brute_force(everything)
     assert rough.tolist() != exact
     assert listed(top(everything).items, rough) == exact
 
 
+@settings(max_examples=12, deadline=None)
+@given(CASES, st.sampled_from([1, 10_000, 100_000]), st.sampled_from([None, 3]))
+def test_blocks_of_any_size_give_identical_results(case: Case, block_bytes: int, chunk: int | None) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if chunk is not None:
+            patch.setattr(_first_pass, "CHUNK", chunk)
+        assert_same(top(case, block_bytes), top(case))
+
+
+def assert_same(found: Ranked, expected: Ranked) -> None:
+    np.testing.assert_array_equal(found.items, expected.items)
+    present = expected.items >= 0
+    for name in ("personas", "scores", "prior"):
+        np.testing.assert_array_equal(getattr(found, name)[present], getattr(expected, name)[present])
+
+
 @settings(max_examples=25, deadline=None)
-@given(CASES, st.integers(1, 5))
-def test_blocks_of_any_size_give_identical_results(case: Case, users_per_block: int) -> None:
-    whole = top(case)
-    blocks = top(case, users_per_block * 4 * case.shelf.slots.size)
-    tiny = top(case, 1)
-    for other in (blocks, tiny):
-        np.testing.assert_array_equal(other.items, whole.items)
-        present = whole.items >= 0
-        np.testing.assert_array_equal(other.personas[present], whole.personas[present])
-        np.testing.assert_array_equal(other.scores[present], whole.scores[present])
-        np.testing.assert_array_equal(other.prior[present], whole.prior[present])
+@given(CASES)
+@example(make_case("clustered", 2, 3, 90, 10, "max"))
+@example(make_case("clustered", 2, 3, 90, 10, "softmax"))
+def test_bfloat16_gives_identical_results(case: Case) -> None:
+    assert_same(top(case, bfloat16=True), top(case, bfloat16=False))
 
 
 @pytest.mark.parametrize("aggregation", ["softmax", "max"])
-def test_parts_add_up_and_the_winner_is_the_nearest_persona(aggregation: str) -> None:
-    case = make_case("random", 5, 4, 40, 6, aggregation, prior_scale=0.5)
-    found = exact_scores(case.shelf, case.users, np.tile(np.arange(40), (4, 1)), case.prior)
-    np.testing.assert_array_equal(found.scores, found.best + found.others + case.shelf.popularity + found.prior)
-    np.testing.assert_array_equal(found.prior, case.prior.toarray())
-    similar = case.users @ case.shelf.vectors.T.astype(np.float64)
-    for user in range(4):
-        for item in range(40):
-            rows = case.shelf.slots[item][case.shelf.filled[item]]
-            assert found.personas[user, item] == rows[similar[user, rows].argmax()]
-    np.testing.assert_allclose(found.best, np.take_along_axis(similar, found.personas, 1), atol=1e-15)
-    if aggregation == "max":
-        assert not found.others.any()
-    else:
-        assert (found.others <= 1e-12).all()  # the soft maximum lies below the maximum
-        assert (found.others[:, case.shelf.filled.sum(1) == 1] == 0).all()
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_a_smaller_error_bound_would_be_wrong(
+    aggregation: str, bfloat16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the pass gets wrong is brought back by its bound alone: without it, near ties come out in another order."""
+    case = replace(make_case("clustered", 3, 64, 90, 10, aggregation), seen=[np.array([], int)] * 64)
+    items, _ = brute_force(case)
+    assert top(case, bfloat16=bfloat16).items.tolist() == items
+    monkeypatch.setattr(_scan, "error_bound", lambda *arguments: np.zeros(64))
+    assert top(case, bfloat16=bfloat16).items.tolist() != items
 
 
-@pytest.mark.parametrize("aggregation", ["softmax", "max"])
-def test_serving_scores_are_the_training_scores(aggregation: str) -> None:
-    case = make_case("random", 6, 4, 40, 6, aggregation)
-    served = exact_scores(case.shelf, case.users, np.tile(np.arange(40), (4, 1)))
-    similar = torch.from_numpy(case.users) @ torch.from_numpy(case.shelf.vectors).double().T
-    trained = aggregate(
-        similar[:, torch.from_numpy(case.shelf.slots)], torch.from_numpy(case.shelf.filled), TEMPERATURE, aggregation
+@pytest.mark.parametrize("temperature", [None, 0.1, 0.005])  # the last beyond what float32 exponentials hold
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_first_pass_is_within_its_error_bound(temperature: float | None, bfloat16: bool) -> None:
+    made = make_case("random", 10, 40, 90, 10, "max" if temperature is None else "softmax")
+    shelf = made.shelf if temperature is None else replace(made.shelf, temperature=temperature)
+    # Long vectors, scales and popularity: the bound is not of unit vectors alone.
+    users, scales = 3 * made.users, np.linspace(0.5, 40, 40)
+    block = Block.of(shelf, 0, 90, "cpu")
+    rough = FirstPass(block, 40, temperature, bfloat16).scores(torch.from_numpy(users), torch.from_numpy(scales))
+    exact = exact_scores(shelf, users, np.tile(block.items, (40, 1)), scales=scales).scores
+    error = np.abs(rough.numpy().T.astype(float) - exact).max(axis=1)
+    bound = error_bound(shelf, users, scales, np.zeros(40), block.norm, bfloat16)
+    assert (error <= bound).all()
+    assert (bound < 200 * error).all()  # and says something
+
+
+def test_float32_that_is_not_float32_has_the_wider_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    coarse = []
+
+    def spy(*arguments: Any) -> np.ndarray:
+        coarse.append(arguments[-1])
+        return error_bound(*arguments)
+
+    monkeypatch.setattr(_scan, "error_bound", spy)
+    case = make_case("random", 11, 3, 40, 5, "max")
+    for precision in ("highest", "high"):
+        torch.set_float32_matmul_precision(precision)
+        try:
+            top(case)
+        finally:
+            torch.set_float32_matmul_precision("highest")
+    assert coarse == [False, True]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["random", "tied", "clustered"]), st.sampled_from(["softmax", "max"]))
+def test_candidates_scored_alone_or_within_the_shelf_are_the_same(seed: int, kind: str, aggregation: str) -> None:
+    case = make_case(kind, seed, 4, 60, 7, aggregation, prior_scale=0.3)
+    rng = np.random.default_rng(seed)
+    candidates = [None if n == 2 else rng.integers(0, 60, rng.integers(0, 60)) for n in range(4)]
+    offered, scales = rng.random(60) < 0.7, rng.random(4) * 3
+    everything = exact_scores(case.shelf, case.users, np.tile(np.arange(60), (4, 1)), case.prior, scales)
+    for short in (0, 10**9):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernel, "_SHORT", short)
+            found = top_items(case.shelf, case.users, case.seen, 7, NO_BOUND, case.prior, scales, candidates, offered)
+        for user, only in enumerate(candidates):
+            left = set(range(60) if only is None else only.tolist()) & set(np.flatnonzero(offered).tolist())
+            rank = sorted(
+                left - set(case.seen[user].tolist()), key=lambda i: (-round(everything.scores[user, i], 9), i)
+            )
+            assert found.items[user].tolist() == (rank[:7] + [-1] * 7)[:7]
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "aggregation", "kind"),
+    [(400, 3000, "max", "random"), (1500, 20_000, "max", "random"), (60, 20_000, "softmax", "tied")],
+)
+def test_memory_stays_within_the_bound(users: int, items: int, aggregation: str, kind: str) -> None:
+    """The scores of the second are 450 MB. Ties leave every item of every user open."""
+    bound = 24 * 2**20
+    done = subprocess.run(
+        [
+            sys.executable,
+            Path(__file__).with_name("peak_memory.py"),
+            *map(str, (users, items, bound, aggregation, kind)),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        # Freed memory goes back at once, or it would hide what is allocated next.
+        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"},
     )
-    np.testing.assert_allclose(served.best + served.others, trained.numpy(), atol=1e-12)
+    assert bound / 20 < json.loads(done.stdout) <= bound
 
 
 def test_everything_seen_leaves_no_item() -> None:
@@ -203,12 +282,29 @@ def test_the_prior_lifts_what_the_personas_leave_level() -> None:
     assert found.scores.tolist() == [[1.5, 1.25, 1], [1, 1, 1]]
 
 
-def test_shelf_pads_ragged_personas() -> None:
-    vectors = np.eye(4, dtype=np.float32)
-    shelf = Shelf.build(
-        np.array(["capo", "strap", "strap", "tuner"]), vectors, {"capo": 0.1, "strap": 0.2, "tuner": 0.3}, 0.1, "max"
+def test_only_candidates_that_are_offered_and_unseen() -> None:
+    case = make_case("random", 8, 4, 40, 40, "softmax", prior_scale=20.0)
+    offered = np.arange(40) % 3 > 0
+    candidates = [np.array([5, 4, 3, 2, 2]), None, np.array([], int), np.arange(40)]
+    found = top_items(
+        case.shelf, case.users, case.seen, 40, NO_BOUND, case.prior, candidates=candidates, offered=offered
     )
-    assert shelf.item_ids.tolist() == ["capo", "strap", "tuner"]
-    assert shelf.slots.tolist() == [[0, 0], [1, 2], [3, 0]]
-    assert shelf.filled.tolist() == [[True, False], [True, True], [True, False]]
-    assert shelf.popularity.tolist() == [0.1, 0.2, 0.3]
+    only = [set(range(40)) if c is None else set(c.tolist()) for c in candidates]
+    unseen = [(only[user] & set(np.flatnonzero(offered).tolist())) - set(case.seen[user].tolist()) for user in range(4)]
+    assert unseen[2] == set()
+    everything, _ = brute_force(case)
+    assert listed(found.items, found.items) == [
+        [item for item in everything[user] if item in unseen[user]] for user in range(4)
+    ]
+    assert any(len(left) < len(all_of) for left, all_of in zip(unseen, everything, strict=True))
+
+
+@pytest.mark.parametrize("block_bytes", [1, NO_BOUND])
+def test_candidates_stay_with_their_user_whatever_the_blocks(block_bytes: int) -> None:
+    case = make_case("tied", 9, 3, 30, 4, "max")
+    nothing_seen = replace(case, seen=[np.array([], int)] * 3)
+    candidates = [np.array([7]), np.array([29, 11]), None]
+    found = top_items(case.shelf, case.users, nothing_seen.seen, 4, block_bytes, case.prior, candidates=candidates)
+    assert set(found.items[0].tolist()) == {7, -1}
+    assert set(found.items[1].tolist()) == {11, 29, -1}
+    assert found.items[2].tolist() == brute_force(nothing_seen)[0][2]

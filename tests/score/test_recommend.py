@@ -1,5 +1,9 @@
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
+
+import pytest
+from guitar_shop import ITEMS, D, make_ranking, make_user
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -52,6 +56,34 @@ def test_an_item_known_by_its_metadata_alone_is_told_apart(spark: "SparkSession"
         1: "persona",
         2: "metadata_persona",
     }
+
+
+@pytest.mark.parametrize("shelf_bytes", [1, 4 * D * 4])  # an item a block, and a few items
+def test_ranking_by_blocks_gives_the_same_rows(spark: "SparkSession", shelf_bytes: int) -> None:
+    from persona_pipeline.score.recommend import ranked_users
+
+    ranking = make_ranking(k=3)
+    liked = {"ana": ["strap", "tuner"], "ben": ["picks"], "cleo": ITEMS, "dan": ["capo", "slide"]}
+    people = [make_user(ranking, user, *items) for user, items in liked.items()]
+    profiles = [(i["review_id"], i["vector"]) for row in people for i in row["interactions"]]
+    users = [
+        (row["user_id"], [(i["review_id"], i["item_id"], i["weight"], i["review_id"]) for i in row["interactions"]])
+        for row in people
+    ]
+    interaction = "struct<review_id:string,item_id:string,weight:double,profile_hash:string>"
+    inputs = (
+        spark.createDataFrame(users, f"user_id string, interactions array<{interaction}>"),
+        spark.createDataFrame(
+            [(row["user_id"], row["reviewed_item_ids"]) for row in people],
+            "user_id string, reviewed_item_ids array<string>",
+        ),
+        spark.createDataFrame(profiles, "text_hash string, vector array<float>"),
+    )
+    assert len(ranking.shelf.spans(shelf_bytes)) in (3, 4, len(ITEMS))
+    blocks = replace(ranking, shelf_bytes=shelf_bytes)
+    whole, blocked = (ranked_users(*inputs, r).orderBy("user_id", "rank").collect() for r in (ranking, blocks))
+    assert blocked == whole
+    assert {row["user_id"] for row in whole} == {"ana", "ben", "dan"}
 
 
 def test_bucket_is_crc32_of_the_user(spark: "SparkSession") -> None:

@@ -1,0 +1,97 @@
+"""Float64 scores of the few items a first pass leaves open, and the best of them merged into what was found before."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from persona_pipeline.score.shelf import Ranked, Shelf
+
+DIGITS = 9  # rounded to where float64 summation order cannot reach, so that equal scores are equal whatever the block
+_LEVEL = 1e-12  # personas of one item no further apart than this are level, and the first of them wins
+_COPIED_BYTES = 2 * 2**20  # most vectors copied at once: four users' of a hundred stay in cache
+
+
+def dots(vectors: Tensor, rows: Tensor, users: Tensor, owners: np.ndarray, copied_bytes: int) -> Tensor:
+    """(n,) float64 u . p of pairs of a row of `vectors` (personas, d) float32 and of `users` (users, d) float64.
+
+    `rows`, `owners` (n,), owners ascending: a user's vectors lie together, and one small product has them all. At most
+    about `copied_bytes` of vectors are copied at once, into memory that is used again.
+    """
+    n, d = len(rows), vectors.shape[1]
+    step = max(1, min(copied_bytes, _COPIED_BYTES) // (12 * d))
+    found = torch.empty(n, dtype=torch.float64, device=rows.device)
+    single = torch.empty(min(step, n), d, device=rows.device)
+    double = torch.empty(min(step, n), d, dtype=torch.float64, device=rows.device)
+    cuts = np.union1d(np.flatnonzero(np.diff(owners)) + 1, np.arange(0, n + step, step).clip(max=n)).tolist()
+    place = 0
+    for start in range(0, n, step):
+        many = min(step, n - start)
+        torch.index_select(vectors, 0, rows[start : start + many], out=single[:many])
+        double[:many].copy_(single[:many])
+        if vectors.is_cuda:
+            theirs = torch.from_numpy(owners[start : start + many]).to(rows.device)
+            torch.linalg.vecdot(double[:many], users[theirs], out=found[start : start + many])
+            continue
+        while cuts[place] < start + many:
+            low, high = cuts[place], cuts[place + 1]
+            torch.mv(double[low - start : high - start], users[owners[low]], out=found[low:high])
+            place += 1
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Items of users with float64 similarities of their personas, -inf for those that cannot be the best or are not there.
+
+    Attributes:
+        users: (n,) ascending row in the tile.
+        items: (n,) index into `Shelf.item_ids`.
+        similarities: (n, slots).
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    similarities: np.ndarray
+
+
+def merge(shelf: Shelf, found: Ranked, pairs: Pairs, prior: csr_array, scales: np.ndarray) -> None:
+    """Put the best of `found`, (users, k) each, and of pairs it does not hold into `found`.
+
+    `prior` (users, items) and `scales` (users,) are those of the same users.
+    """
+    if not len(pairs.users):
+        return
+    best = pairs.similarities.max(1)
+    winner = (pairs.similarities >= best[:, None] - _LEVEL).argmax(1)
+    best = np.take_along_axis(pairs.similarities, winner[:, None], 1)[:, 0]
+    others = np.zeros_like(best)
+    if shelf.aggregation == "softmax":
+        spread = np.exp((pairs.similarities - best[:, None]) / shelf.temperature).sum(1)
+        others = shelf.temperature * (np.log(spread) - np.log(shelf.filled[pairs.items].sum(1)))
+    added = np.zeros_like(best)
+    if prior.nnz:
+        added = prior[pairs.users[:, None], pairs.items[:, None]].toarray()[:, 0]
+    liked = shelf.popularity[pairs.items] * scales[pairs.users]
+    scores = np.round(best + others + liked + added, DIGITS)
+    new = Ranked(pairs.items, shelf.slots[pairs.items, winner], best, others, added, scores)
+
+    counts = np.bincount(pairs.users, minlength=len(found.items))
+    column = np.arange(len(pairs.users)) - (np.cumsum(counts) - counts)[pairs.users]
+    k = found.items.shape[1]
+
+    def beside(name: str, empty: float) -> np.ndarray:
+        old = getattr(found, name)
+        table = np.full((len(old), k + counts.max()), empty, old.dtype)
+        table[:, :k] = old
+        table[pairs.users, k + column] = getattr(new, name)
+        return table
+
+    items, ranked = beside("items", -1), beside("scores", -np.inf)
+    order = np.lexsort((items, -ranked), axis=1)[:, :k]
+    found.items[:] = np.take_along_axis(items, order, 1)
+    found.scores[:] = np.take_along_axis(ranked, order, 1)
+    for name in (field.name for field in fields(Ranked) if field.name not in ("items", "scores")):
+        getattr(found, name)[:] = np.take_along_axis(beside(name, 0), order, 1)

@@ -1,0 +1,246 @@
+"""Users against a shelf, a tile of users and a block of items at a time, within a bound on memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from persona_pipeline.score._first_pass import CHUNK, Block, FirstPass, error_bound, tensor
+from persona_pipeline.score._rescoring import DIGITS, Pairs, dots, merge
+from persona_pipeline.score.shelf import Ranked, Shelf
+
+_MOST_USERS = 512  # of a tile: more are multiplied no faster
+_ALIGNED = 16  # a tile that is no multiple of this is multiplied more slowly
+_PAIR_BYTES = 64  # of an item and a user, while they are put in order
+_LEVEL = 2 * 10.0**-DIGITS  # two scores this close may be rounded to the same number
+_GROUPS = 8  # times k: of so many groups of items, the k-th best of their best is close to the k-th best item
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What `top_items` was asked, for all or some of its users, with nothing left None but candidates."""
+
+    shelf: Shelf
+    users: np.ndarray
+    seen: list[np.ndarray]
+    k: int
+    prior: csr_array
+    scales: np.ndarray
+    candidates: list[np.ndarray | None]
+    offered: np.ndarray
+
+    def of(self, chosen: np.ndarray) -> "Request":
+        """For some of the users, by their indices."""
+        return Request(
+            self.shelf,
+            self.users[chosen],
+            [self.seen[n] for n in chosen],
+            self.k,
+            self.prior[chosen],
+            self.scales[chosen],
+            [self.candidates[n] for n in chosen],
+            self.offered,
+        )
+
+
+def nothing_found(users: int, k: int) -> Ranked:
+    """Empty places."""
+    size = (users, k)
+    return Ranked(
+        np.full(size, -1), np.zeros(size, int), np.zeros(size), np.zeros(size), np.zeros(size), np.full(size, -np.inf)
+    )
+
+
+def scan(request: Request, block_bytes: int, device: str, bfloat16: bool) -> Ranked:
+    """Top items of the request's users, by a first pass over every item."""
+    shelf, found = request.shelf, nothing_found(len(request.users), request.k)
+    tile, blocks = _plan(request, block_bytes)
+    # What a user brings along beside scores, in bytes: entries of the prior, and items left out.
+    left_out = [
+        len(seen) + (0 if only is None else len(shelf.item_ids))
+        for seen, only in zip(request.seen, request.candidates, strict=True)
+    ]
+    brought = 64 * (np.diff(request.prior.indptr) + np.array(left_out))
+    for start, stop in blocks:
+        if request.offered[start:stop].any():
+            block = Block.of(shelf, start, stop, device)
+            first_pass = FirstPass(block, tile, _temperature(shelf), bfloat16)
+            for low, high in _spans(brought, block_bytes // 8, tile):
+                here = request.of(np.arange(low, high))
+                _tile(here, block, first_pass, _part(found, low, high), block_bytes, bfloat16)
+    return found
+
+
+def rank_lists(request: Request, block_bytes: int) -> Ranked:
+    """Top items of the request's users, all with candidates, by scoring those alone."""
+    shelf, found = request.shelf, nothing_found(len(request.users), request.k)
+    listed = []
+    for only, seen in zip(request.candidates, request.seen, strict=True):
+        left = np.setdiff1d([] if only is None else only, seen).astype(int)
+        listed.append(left[request.offered[left]])
+    users = tensor(request.users)
+    for low, high in _groups(np.array([len(items) for items in listed]), request, block_bytes):
+        owners = np.repeat(np.arange(high - low), [len(items) for items in listed[low:high]])
+        items = np.concatenate(listed[low:high])
+        near = shelf.filled[items]
+        _rescore(
+            request.of(np.arange(low, high)),
+            _part(found, low, high),
+            (owners, items, near),
+            tensor(shelf.vectors),
+            torch.from_numpy(shelf.slots[items][near]),
+            users[low:high],
+            block_bytes,
+        )
+    return found
+
+
+def _temperature(shelf: Shelf) -> float | None:
+    return shelf.temperature if shelf.aggregation == "softmax" else None
+
+
+def _part(found: Ranked, low: int, high: int) -> Ranked:
+    return Ranked(*(getattr(found, field.name)[low:high] for field in fields(Ranked)))
+
+
+def _spans(costs: np.ndarray, budget: int, most: int) -> Iterator[tuple[int, int]]:
+    """Consecutive spans of at most `most` that cost no more than the budget, or are of one."""
+    ends = np.cumsum(costs)
+    start = 0
+    while start < len(costs):
+        spent = ends[start - 1] if start else 0
+        stop = int(np.searchsorted(ends, spent + budget, side="right"))
+        stop = min(max(stop, start + 1), start + most)
+        yield start, stop
+        start = stop
+
+
+def _plan(request: Request, block_bytes: int) -> tuple[int, list[tuple[int, int]]]:
+    """Users of a tile, and the blocks of items: five eighths of the memory are for scores."""
+    shelf, d = request.shelf, request.users.shape[1]
+    groups = min(_GROUPS * request.k, len(shelf.item_ids))
+    chunk = min(CHUNK, len(shelf.item_ids)) * (1 if _temperature(shelf) is None else shelf.slots.shape[1] + 1)
+    # Bytes of a user whatever the block: copies, the best of groups, and what a chunk's scores go through.
+    each = 32 * d + 8 * groups + 4 * chunk
+    # Bytes of an item and user: its score, whether it stays, and for the maximum its personas' scores.
+    costs = 5 + 4 * shelf.filled.sum(1) * (_temperature(shelf) is None)
+    budget = block_bytes // 8 * 5
+    tile = min(_MOST_USERS, len(request.users), budget // (each + int(costs.max(initial=0))))
+    if tile > _ALIGNED:
+        tile -= tile % _ALIGNED
+    return max(1, tile), list(_spans(costs, budget // max(1, tile) - each, len(costs)))
+
+
+def _tile(
+    request: Request, block: Block, first_pass: FirstPass, found: Ranked, block_bytes: int, bfloat16: bool
+) -> None:
+    shelf, users = request.shelf, tensor(request.users).to(block.vectors.device)
+    scores = first_pass.scores(users, torch.from_numpy(request.scales).to(users.device))
+    tile = len(users)
+    prior = request.prior[:, block.start : block.start + len(block.items)].tocoo()
+    if prior.nnz:
+        entries = torch.from_numpy(block.place[prior.coords[1]] * tile + prior.coords[0]).to(users.device)
+        scores.view(-1).index_add_(0, entries, torch.from_numpy(prior.data).to(users.device, torch.float32))
+    left_out = _left_out(request, block)
+    scores.view(-1)[torch.from_numpy(left_out).to(users.device)] = -torch.inf
+    if not request.offered[block.items].all():
+        scores[torch.from_numpy(~request.offered[block.items]).to(users.device)] = -torch.inf
+
+    largest_prior = abs(request.prior).max(axis=1).toarray().ravel() if request.prior.nnz else np.zeros(tile)
+    # torch may have been told to multiply float32 by way of TF32 or bfloat16.
+    coarse = bfloat16 or torch.get_float32_matmul_precision() != "highest"
+    errors = error_bound(shelf, request.users, request.scales, largest_prior, block.norm, coarse)
+    error = torch.from_numpy(errors).to(users.device)
+    least = torch.maximum(
+        _kth_at_least(scores, request.k) - 2 * error,
+        torch.from_numpy(found.scores[:, -1]).to(users.device) - error,
+    )
+    # Rounded down; above -inf, which is where what is left out lies.
+    bar = torch.nextafter((least - _LEVEL).float(), torch.tensor(-torch.inf)).clamp(min=torch.finfo().min)
+    for low, high, rows, owners in _pairs(scores >= bar, request, block_bytes):
+        near = block.filled[rows]
+        if first_pass.temperature is None:
+            similar = first_pass.of_items(rows, owners + low, tile)
+            near &= similar >= similar.amax(1, keepdim=True) - 2.01 * error[owners + low, None].float()
+        _rescore(
+            request.of(np.arange(low, high)),
+            _part(found, low, high),
+            (owners.cpu().numpy(), block.items[rows.cpu().numpy()], near.cpu().numpy()),
+            block.vectors,
+            block.rows[rows][near],
+            users[low:high],
+            block_bytes,
+        )
+
+
+def _pairs(chosen: Tensor, request: Request, block_bytes: int) -> Iterator[tuple[int, int, Tensor, Tensor]]:
+    """Rows and users of what is chosen, (items, users) bool, by user: from user `low` to `high`, counted from `low`."""
+    if int(chosen.count_nonzero()) <= block_bytes // 8 // _PAIR_BYTES:
+        pairs = chosen.nonzero()
+        rows, owners = pairs[pairs[:, 1].argsort(stable=True)].unbind(1)
+        counts = owners.bincount(minlength=chosen.shape[1]).cpu().numpy()
+        ends = np.concatenate([[0], counts.cumsum()])
+        for low, high in _groups(counts, request, block_bytes):
+            yield low, high, rows[ends[low] : ends[high]], owners[ends[low] : ends[high]] - low
+        return
+    for low, high in _groups(chosen.sum(0).cpu().numpy(), request, block_bytes):
+        pairs = chosen[:, low:high].nonzero()
+        rows, owners = pairs[pairs[:, 1].argsort(stable=True)].unbind(1)
+        yield low, high, rows, owners
+
+
+def _left_out(request: Request, block: Block) -> np.ndarray:
+    """(n,) places in the scores, items by users, of what a user has seen or is not among the candidates."""
+    tile, (start, n) = len(request.users), (block.start, len(block.items))
+    owners = np.repeat(np.arange(tile), [len(seen) for seen in request.seen])
+    items = np.concatenate(request.seen).astype(np.int64) - start
+    here = (items >= 0) & (items < n)
+    places = [block.place[items[here]] * tile + owners[here]]
+    for user, only in enumerate(request.candidates):
+        if only is not None:
+            others = np.ones(len(request.shelf.item_ids), bool)
+            others[only] = False
+            places.append(block.place[others[start : start + n]] * tile + user)
+    return np.concatenate(places)
+
+
+def _kth_at_least(scores: Tensor, k: int) -> Tensor:
+    """(users,) float64: a score that k items (items, users) reach, the k-th best of the best of disjoint groups; -inf for fewer."""
+    groups = min(len(scores), _GROUPS * k)
+    if groups < k:
+        return torch.full(scores.shape[1:], -torch.inf, dtype=torch.float64, device=scores.device)
+    size = len(scores) // groups
+    best = scores[: size * groups].view(size, groups, -1).amax(0)
+    return best.T.contiguous().topk(k, dim=1, sorted=True).values[:, -1].double()
+
+
+def _groups(counts: np.ndarray, request: Request, block_bytes: int) -> Iterator[tuple[int, int]]:
+    """Users so many that tables as wide as the largest of their counts fit in an eighth of the memory, or one."""
+    slots = request.shelf.slots.shape[1]
+    cells = max(1, block_bytes // 8 // (32 * slots + 256))
+    start = 0
+    while start < len(counts):
+        widest = request.k + np.maximum.accumulate(counts[start:])
+        many = int(np.searchsorted(widest * np.arange(1, len(widest) + 1), cells, side="right"))
+        yield start, start + max(1, many)
+        start += max(1, many)
+
+
+def _rescore(
+    request: Request,
+    found: Ranked,
+    pairs: tuple[np.ndarray, np.ndarray, np.ndarray],
+    vectors: Tensor,
+    rows: Tensor,
+    users: Tensor,
+    block_bytes: int,
+) -> None:
+    """Merge pairs (owners, items, near) into what was found, by float64 scores of the near personas, `rows` of `vectors`."""
+    owners, items, near = pairs
+    pair, slot = near.nonzero()
+    similarities = np.full(near.shape, -np.inf)
+    similarities[pair, slot] = dots(vectors, rows, users, owners[pair], block_bytes // 16).cpu().numpy()
+    merge(request.shelf, found, Pairs(owners, items, similarities), request.prior, request.scales)

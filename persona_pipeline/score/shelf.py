@@ -1,0 +1,107 @@
+"""Items with their personas as arrays, and what a ranking of them holds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Items and their personas, padded to the most personas any item has.
+
+    Attributes:
+        item_ids: (items,) sorted, so that a lower index is an earlier id.
+        vectors: (personas, d) float32 unit vectors.
+        slots: (items, slots) row in `vectors`, 0 where there is none.
+        filled: (items, slots) whether the slot holds a persona.
+        popularity: (items,) float64 popularity share of the score.
+        temperature, aggregation: how an item's personas combine (see `encoder.head`).
+    """
+
+    item_ids: np.ndarray
+    vectors: np.ndarray
+    slots: np.ndarray
+    filled: np.ndarray
+    popularity: np.ndarray
+    temperature: float
+    aggregation: str
+
+    @classmethod
+    def build(
+        cls, items: np.ndarray, vectors: np.ndarray, popularity: dict[str, float], temperature: float, aggregation: str
+    ) -> "Shelf":
+        """From one row per persona, ordered by item: its item (p,) and vector (p, d)."""
+        item_ids, first, counts = np.unique(items, return_index=True, return_counts=True)
+        width = int(counts.max(initial=1))
+        filled = np.arange(width) < counts[:, None]
+        slots = np.where(filled, first[:, None] + np.arange(width), 0)
+        shares = np.array([popularity[item] for item in item_ids.tolist()], dtype=np.float64)
+        return cls(item_ids, vectors, slots, filled, shares, temperature, aggregation)
+
+    def part(self, start: int, stop: int) -> "Shelf":
+        """Items `start` to `stop` alone, with copies of their vectors."""
+        filled = self.filled[start:stop]
+        first = int(self.slots[start, 0])
+        vectors = self.vectors[first : first + int(filled.sum())].copy()
+        slots = np.where(filled, self.slots[start:stop] - first, 0)
+        liked = self.popularity[start:stop]
+        return Shelf(self.item_ids[start:stop], vectors, slots, filled, liked, self.temperature, self.aggregation)
+
+    def spans(self, most_bytes: int) -> list[tuple[int, int]]:
+        """Consecutive items, by start and stop, whose vectors take no more than `most_bytes`, or that are one item."""
+        ends = np.cumsum(self.filled.sum(1)) * self.vectors.itemsize * self.vectors.shape[1]
+        found, start = [], 0
+        while start < len(ends):
+            before = int(ends[start - 1]) if start else 0
+            stop = max(int(np.searchsorted(ends, before + most_bytes, side="right")), start + 1)
+            found.append((start, stop))
+            start = stop
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Top items of each user, (users, k) each, best first; places a user has no item for have item -1.
+
+    Attributes:
+        items: index into `Shelf.item_ids`.
+        personas: row of the winning persona in `Shelf.vectors`.
+        best: u . winning persona.
+        others: what the item's other personas add (0 for `max`; negative when they pull the soft maximum down).
+        prior: what the collaborative prior adds.
+        scores: best + others + popularity, scaled for the user, + prior.
+    """
+
+    items: np.ndarray
+    personas: np.ndarray
+    best: np.ndarray
+    others: np.ndarray
+    prior: np.ndarray
+    scores: np.ndarray
+
+
+def exact_scores(
+    shelf: Shelf,
+    users: np.ndarray,
+    items: np.ndarray,
+    prior: csr_array | None = None,
+    scales: np.ndarray | None = None,
+) -> Ranked:
+    """float64 scores of given items, (users, n) each, in the order given. O(users x n x slots x d).
+
+    `prior` (users, all items) and `scales` as in `top_items`; None where there are none.
+    """
+    rows = shelf.slots[items]  # (users, n, slots)
+    similarities = np.einsum("ud,unsd->uns", users, shelf.vectors[rows].astype(np.float64))
+    hidden = np.where(shelf.filled[items], similarities, -np.inf)
+    winner = hidden.argmax(-1)[..., None]
+    best = np.take_along_axis(hidden, winner, -1)[..., 0]
+    others = np.zeros_like(best)
+    if shelf.aggregation == "softmax":
+        spread = np.exp((hidden - best[..., None]) / shelf.temperature).sum(-1)
+        others = shelf.temperature * (np.log(spread) - np.log(shelf.filled[items].sum(-1)))
+    personas = np.take_along_axis(rows, winner, -1)[..., 0]
+    added = np.zeros_like(best) if prior is None else prior[np.arange(len(items))[:, None], items].toarray()
+    liked = shelf.popularity[items] * (1.0 if scales is None else scales[:, None])
+    return Ranked(items, personas, best, others, added, best + others + liked + added)

@@ -1,0 +1,48 @@
+"""Run by test_kernel.py in a process of its own: peak memory of `top_items` beside its arguments, in bytes, one JSON line."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array, random_array
+
+from persona_pipeline.score.kernel import Shelf, top_items
+
+
+def main(users: int, items: int, block_bytes: int, aggregation: str, kind: str) -> int:
+    """Peak of a call less what was held before it, on vectors that are `random` or all `tied`."""
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 8, items)
+    vectors = rng.standard_normal((users + counts.sum(), 32))
+    if kind == "tied":
+        vectors[:] = vectors[0]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    names = np.char.mod("B%07d", np.arange(items))
+    shelf = Shelf.build(
+        np.repeat(names, counts),
+        vectors[users:].astype(np.float32),
+        dict.fromkeys(names.tolist(), 0.0),
+        0.1,
+        aggregation,
+    )
+    people, seen = vectors[:users].copy(), [rng.integers(0, items, 50) for _ in range(users)]
+    prior = csr_array(random_array((users, items), density=min(1.0, 300 / items), rng=rng, format="csr"))
+    del vectors
+    top_items(shelf, people[:2], seen[:2], 20, 2**20, prior[:2])  # loads what is loaded once
+    before = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    top_items(shelf, people, seen, 20, block_bytes, prior)
+    return _status("VmHWM") - before
+
+
+def _status(name: str) -> int:
+    line = next(row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith(name))
+    return int(line.split()[1]) * 1024
+
+
+if __name__ == "__main__":
+    users, items, block_bytes, aggregation, kind = sys.argv[1:]
+    sys.stdout.write(json.dumps(main(int(users), int(items), int(block_bytes), aggregation, kind)))
