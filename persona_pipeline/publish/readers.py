@@ -47,7 +47,7 @@ class Recommendations:
 
     Args:
         warehouse: folder of the Delta tables.
-        release: a release by id, which is then stayed with; the served one by default.
+        release: a release, or its id, which is then stayed with; the served one by default.
         users_held: users whose vectors `score` and `why` keep, the last ones asked about; some 60 kB each.
 
     Raises:
@@ -55,11 +55,14 @@ class Recommendations:
         ReleaseError: there is no published release of that id.
     """
 
-    def __init__(self, warehouse: Warehouse | Path | str, release: str | None = None, users_held: int = 1_024) -> None:
+    def __init__(
+        self, warehouse: Warehouse | Path | str, release: Release | str | None = None, users_held: int = 1_024
+    ) -> None:
         self._root = warehouse.root if isinstance(warehouse, Warehouse) else Path(warehouse)
-        self._named, self._users_held = release, users_held
+        self._named = release.release_id if isinstance(release, Release) else release
+        self._users_held = users_held
         self._refreshing = threading.Lock()
-        self._view = View(self._root, _release_row(self._root, release), users_held)
+        self._view = View(self._root, _release_row(self._root, self._named), users_held)
 
     @property
     def release(self) -> Release:

@@ -194,7 +194,9 @@ def _told(ranking: Ranking, histories: Histories, ranked: Ranked, user: np.ndarr
         {
             "item_id": pa.array(ranking.shelf.item_ids[items], pa.string()),
             "persona_id": pa.array(ranking.persona_ids[personas], pa.string()),
-            "score": pa.array(np.round(np.add.reduceat(values[kept], offsets[:-1]), _DIGITS) if len(user) else np.empty(0)),
+            "score": pa.array(
+                np.round(np.add.reduceat(values[kept], offsets[:-1]), _DIGITS) if len(user) else np.empty(0)
+            ),
             "contributions": pa.ListArray.from_arrays(pa.array(offsets), structs),
             "exact_score": pa.array(ranked.scores[user, place]),
         }

@@ -126,7 +126,7 @@ def test_a_release_by_name_is_stayed_with(own: Path) -> None:
     assert first is not None
     next_release(own, "New")
     named = Recommendations(own, first.release_id)
-    assert named.release == first
+    assert named.release == Recommendations(own, first).release == first
     assert not named.refresh()
     assert {row.item_title for row in named.top("ana")} != {"New"}
     with pytest.raises(ReleaseError, match=r"no published release 1999 in .*; there are: 2024-06-30-a, 2024-07-01-a"):
