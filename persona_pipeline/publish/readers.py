@@ -47,7 +47,7 @@ class Recommendations:
 
     Args:
         warehouse: folder of the Delta tables.
-        release: a release by id, which is then stayed with; the served one by default.
+        release: a release, or its id, which is then stayed with; the served one by default.
         users_held: users whose vectors `score` and `why` keep, the last ones asked about; some 60 kB each.
 
     Raises:
@@ -55,11 +55,14 @@ class Recommendations:
         ReleaseError: there is no published release of that id.
     """
 
-    def __init__(self, warehouse: Warehouse | Path | str, release: str | None = None, users_held: int = 1_024) -> None:
+    def __init__(
+        self, warehouse: Warehouse | Path | str, release: Release | str | None = None, users_held: int = 1_024
+    ) -> None:
         self._root = warehouse.root if isinstance(warehouse, Warehouse) else Path(warehouse)
-        self._named, self._users_held = release, users_held
+        self._named = release.release_id if isinstance(release, Release) else release
+        self._users_held = users_held
         self._refreshing = threading.Lock()
-        self._view = View(self._root, _release_row(self._root, release), users_held)
+        self._view = View(self._root, _release_row(self._root, self._named), users_held)
 
     @property
     def release(self) -> Release:
@@ -69,7 +72,8 @@ class Recommendations:
     def refresh(self) -> bool:
         """Go over to the release that is served now; whether that is another. A release given by name is stayed with.
 
-        Answers under way end on the release they began with. Call it from a timer: it reads the table `releases`.
+        Answers under way end on the release they began with, and none waits: vectors that are in use are read before going
+        over, so for that moment both releases' are in memory. Call it from a timer.
         """
         if self._named is not None:
             return False
@@ -77,7 +81,9 @@ class Recommendations:
             row = _release_row(self._root, None)
             if row["release_id"] == self._view.release.release_id:
                 return False
-            self._view = View(self._root, row, self._users_held)
+            view = View(self._root, row, self._users_held)
+            view.read_what(self._view)
+            self._view = view
             return True
 
     def top(self, user_id: str, k: int = 10) -> list[Recommendation]:
@@ -123,8 +129,16 @@ class View:
         self._defaults = self.table("default_topk").read()
         self._buckets = _buckets(self._lists, self._config("user_buckets"))
 
+    def read_what(self, other: "View") -> None:
+        """Read now what another view has had to read since it was made."""
+        for name in ("_online", "_users"):
+            if name in vars(other):
+                getattr(self, name)
+
     def table(self, name: str) -> PinnedTable:
-        """A table as this release made it."""
+        """A table as this release made it. Raises PipelineError where the release names none of that name."""
+        if name not in self.release.versions:
+            raise PipelineError(f"release {self.release.release_id} names no table {name}")
         with self._opening:
             if name not in self._tables:
                 self._tables[name] = PinnedTable(self.root / name, self.release.versions[name])

@@ -51,10 +51,10 @@ class Ranking:
             [("item_id", "ascending"), ("persona_id", "ascending")]
         )
         items, persona_ids = (rows[c].to_numpy(zero_copy_only=False).astype(str) for c in ("item_id", "persona_id"))
-        names = sorted(set(items.tolist()))
+        names = np.unique(items).tolist()
         popularity = dict(zip(names, encoder.popularity_shares(names).tolist(), strict=True))
-        config = encoder.config
-        shelf = Shelf.build(items, vectors_of(rows["vector"]), popularity, config.temperature, config.aggregation)
+        fusion = encoder.config
+        shelf = Shelf.build(items, vectors_of(rows["vector"]), popularity, fusion.temperature, fusion.aggregation)
         return cls(shelf, persona_ids, encoder, encoder.prior_onto(shelf.item_ids), k, block_bytes, shelf_bytes)
 
     def blocks(self) -> Iterator["Ranking"]:
@@ -212,7 +212,9 @@ def _told(ranking: Ranking, histories: Histories, ranked: Ranked, user: np.ndarr
         {
             "item_id": pa.array(ranking.shelf.item_ids[items], pa.string()),
             "persona_id": pa.array(ranking.persona_ids[personas], pa.string()),
-            "score": pa.array(np.round(np.add.reduceat(values[kept], offsets[:-1]), _DIGITS) if len(user) else []),
+            "score": pa.array(
+                np.round(np.add.reduceat(values[kept], offsets[:-1]), _DIGITS) if len(user) else np.empty(0)
+            ),
             "contributions": pa.ListArray.from_arrays(pa.array(offsets), structs),
         }
     )

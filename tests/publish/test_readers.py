@@ -101,6 +101,17 @@ def test_a_published_night_is_seen_after_a_refresh_and_not_before(own: Path) -> 
     assert not reader.refresh()
 
 
+def test_vectors_in_use_are_read_before_going_over(own: Path) -> None:
+    reader = Recommendations(own)
+    next_release(own, "New")
+    assert reader.refresh()
+    assert "_online" not in vars(reader._view)
+    reader.score("ana", ["capo"])
+    served.serve(own, served.tables(served.encoder()), served.encoder(), date(2024, 7, 2))
+    assert reader.refresh()
+    assert "_online" in vars(reader._view)
+
+
 def test_a_night_in_progress_is_not_seen(own: Path) -> None:
     reader = Recommendations(own)
     before = reader.top("ana")
@@ -115,7 +126,7 @@ def test_a_release_by_name_is_stayed_with(own: Path) -> None:
     assert first is not None
     next_release(own, "New")
     named = Recommendations(own, first.release_id)
-    assert named.release == first
+    assert named.release == Recommendations(own, first).release == first
     assert not named.refresh()
     assert {row.item_title for row in named.top("ana")} != {"New"}
     with pytest.raises(ReleaseError, match=r"no published release 1999 in .*; there are: 2024-06-30-a, 2024-07-01-a"):
