@@ -21,8 +21,9 @@ from persona_pipeline.warehouse._claims import claim
 
 TABLE_PROPERTIES = {
     # Releases name versions and decide how long those are kept (`publish.retention`). Delta's own default would delete the
-    # log of a version after 30 days, and with it the way to open it.
+    # log of a version after 30 days, and with it the way to open it; Spark would refuse to open one older than a week.
     "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
 """Properties of every table, whichever engine creates it."""
 
