@@ -1,6 +1,7 @@
 """Users against a shelf, a tile of users and a block of items at a time, within a bound on memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -12,7 +13,7 @@ from persona_pipeline.score._first_pass import CHUNK, Block, FirstPass, error_bo
 from persona_pipeline.score._rescoring import DIGITS, Pairs, dots, merge
 from persona_pipeline.score.shelf import Ranked, Shelf
 
-_MOST_USERS = 512  # of a tile: more are multiplied no faster
+_MOST_USERS = 256  # of a tile: more are multiplied no faster
 _ALIGNED = 16  # a tile that is no multiple of this is multiplied more slowly
 _PAIR_BYTES = 64  # of an item and a user, while they are put in order
 _LEVEL = 2 * 10.0**-DIGITS  # two scores this close may be rounded to the same number
@@ -57,7 +58,9 @@ def nothing_found(users: int, k: int) -> Ranked:
 def scan(request: Request, block_bytes: int, device: str, bfloat16: bool) -> Ranked:
     """Top items of the request's users, by a first pass over every item."""
     shelf, found = request.shelf, nothing_found(len(request.users), request.k)
-    tile, blocks = _plan(request, block_bytes)
+    threads = max(1, min(torch.get_num_threads(), len(request.users))) if device == "cpu" else 1
+    block_bytes //= threads
+    tile, blocks = _plan(request, block_bytes, threads)
     # What a user brings along beside scores, in bytes: entries of the prior, and items left out.
     left_out = [
         len(seen) + (0 if only is None else len(shelf.item_ids))
@@ -67,11 +70,28 @@ def scan(request: Request, block_bytes: int, device: str, bfloat16: bool) -> Ran
     for start, stop in blocks:
         if request.offered[start:stop].any():
             block = Block.of(shelf, start, stop, device)
-            first_pass = FirstPass(block, tile, _temperature(shelf), bfloat16)
-            for low, high in _spans(brought, block_bytes // 8, tile):
-                here = request.of(np.arange(low, high))
-                _tile(here, block, first_pass, _part(found, low, high), block_bytes, bfloat16)
+            tiles = list(_spans(brought, block_bytes // 8, tile))
+
+            def rank(mine: list[tuple[int, int]], block: Block = block) -> None:
+                first_pass = FirstPass(block, tile, _temperature(shelf), bfloat16)
+                for low, high in mine:
+                    here = request.of(np.arange(low, high))
+                    _tile(here, block, first_pass, _part(found, low, high), block_bytes, bfloat16)
+
+            _in_threads(rank, [tiles[n::threads] for n in range(threads)])
     return found
+
+
+def _in_threads(rank: Callable[[list[tuple[int, int]]], None], shares: list[list[tuple[int, int]]]) -> None:
+    """Each share in a thread of its own, with one thread for torch: many of the operations are too small to be shared out."""
+    if len(shares) == 1:
+        return rank(shares[0])
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(len(shares), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(rank, shares))
+    finally:
+        torch.set_num_threads(threads)  # MKL's number is the process's
 
 
 def rank_lists(request: Request, block_bytes: int) -> Ranked:
@@ -118,7 +138,7 @@ def _spans(costs: np.ndarray, budget: int, most: int) -> Iterator[tuple[int, int
         start = stop
 
 
-def _plan(request: Request, block_bytes: int) -> tuple[int, list[tuple[int, int]]]:
+def _plan(request: Request, block_bytes: int, threads: int) -> tuple[int, list[tuple[int, int]]]:
     """Users of a tile, and the blocks of items: five eighths of the memory are for scores."""
     shelf, d = request.shelf, request.users.shape[1]
     groups = min(_GROUPS * request.k, len(shelf.item_ids))
@@ -128,7 +148,7 @@ def _plan(request: Request, block_bytes: int) -> tuple[int, list[tuple[int, int]
     # Bytes of an item and user: its score, whether it stays, and for the maximum its personas' scores.
     costs = 5 + 4 * shelf.filled.sum(1) * (_temperature(shelf) is None)
     budget = block_bytes // 8 * 5
-    tile = min(_MOST_USERS, len(request.users), budget // (each + int(costs.max(initial=0))))
+    tile = min(_MOST_USERS, -(-len(request.users) // threads), budget // (each + int(costs.max(initial=0))))
     if tile > _ALIGNED:
         tile -= tile % _ALIGNED
     return max(1, tile), list(_spans(costs, budget // max(1, tile) - each, len(costs)))
@@ -137,7 +157,7 @@ def _plan(request: Request, block_bytes: int) -> tuple[int, list[tuple[int, int]
 def _tile(
     request: Request, block: Block, first_pass: FirstPass, found: Ranked, block_bytes: int, bfloat16: bool
 ) -> None:
-    shelf, users = request.shelf, tensor(request.users).to(block.vectors.device)
+    shelf, users = request.shelf, torch.from_numpy(request.users).to(block.vectors.device)
     scores = first_pass.scores(users, torch.from_numpy(request.scales).to(users.device))
     tile = len(users)
     prior = request.prior[:, block.start : block.start + len(block.items)].tocoo()

@@ -11,9 +11,9 @@ from scipy.sparse import csr_array, random_array
 from persona_pipeline.score.kernel import Shelf, top_items
 
 
-def main(users: int, items: int, block_bytes: int, aggregation: str, kind: str) -> int:
+def main(users: int, items: int, block_bytes: int, aggregation: str, kind: str, threads: int) -> int:
     """Peak of a call less what was held before it, on vectors that are `random` or all `tied`."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     rng = np.random.default_rng(0)
     counts = rng.integers(1, 8, items)
     vectors = rng.standard_normal((users + counts.sum(), 32))
@@ -44,5 +44,5 @@ def _status(name: str) -> int:
 
 
 if __name__ == "__main__":
-    users, items, block_bytes, aggregation, kind = sys.argv[1:]
-    sys.stdout.write(json.dumps(main(int(users), int(items), int(block_bytes), aggregation, kind)))
+    users, items, block_bytes, aggregation, kind, threads = sys.argv[1:]
+    sys.stdout.write(json.dumps(main(int(users), int(items), int(block_bytes), aggregation, kind, int(threads))))
