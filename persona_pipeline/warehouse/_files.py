@@ -21,9 +21,10 @@ from persona_pipeline.errors import BusyError, ContractError, PipelineError
 from persona_pipeline.warehouse._claims import claim
 
 TABLE_PROPERTIES = {
-    # Releases name versions and decide how long those are kept (`publish.retention`). Delta's own default would delete the
-    # log of a version after 30 days, and with it the way to open it.
+    # Releases name versions and decide how long those are kept (`publish.retention`). By Delta's own defaults the log of a
+    # version, and with it the way to open it, goes after 30 days, and Spark refuses to open one that is a week old.
     "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
 """Properties of every table, whichever engine creates it."""
 
