@@ -20,8 +20,8 @@ from persona_pipeline.errors import BusyError, ContractError, PipelineError
 from persona_pipeline.warehouse._claims import claim
 
 TABLE_PROPERTIES = {
-    # Releases name versions and decide how long those are kept (`publish.retention`). Delta's own default would delete the
-    # log of a version after 30 days, and with it the way to open it; Spark would refuse to open one older than a week.
+    # Releases name versions and decide how long those are kept (`publish.retention`). By Delta's own defaults the log of a
+    # version, and with it the way to open it, goes after 30 days, and Spark refuses to open one that is a week old.
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
