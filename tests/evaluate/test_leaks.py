@@ -25,8 +25,8 @@ from persona_pipeline.warehouse import Warehouse
 WITHHELD = pa.table({"review_id": ["gone"], "user_id": ["ana"], "item_id": ["capo"]})
 # Names of text columns that speak of reviews and hold no id of one.
 NO_IDS = {
-    "extraction_key", "input", "item_title", "kind", "label_source", "persona_source", "reason", "summary_source", "text",
-    "title",
+    "extraction_key", "input", "item_title", "kind", "label_source", "persona_source", "reason", "recommendation_source",
+    "summary_source", "text", "title",
 }  # fmt: skip
 
 
