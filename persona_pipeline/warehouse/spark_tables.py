@@ -124,9 +124,10 @@ class SparkWarehouse:
         try:
             if base is None:
                 self._create(contract, properties)
-                ordered = _ordered(contract, wanted)
-                ordered.write.format("delta").mode("append").save(self.files.path(contract.table))
-                counts, expected = {"insert": total}, 1
+                if total:  # of no rows Delta commits nothing
+                    ordered = _ordered(contract, wanted)
+                    ordered.write.format("delta").mode("append").save(self.files.path(contract.table))
+                counts, expected = {"insert": total}, int(total > 0)
             else:
                 counts = self._merge(contract, wanted, base)
                 expected = base + bool(counts)

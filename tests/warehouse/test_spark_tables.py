@@ -48,6 +48,19 @@ def test_replace_commits_what_differs_and_nothing_else(spark: "SparkSession", tm
     assert tables.read("user_histories").count() == 0
 
 
+def test_a_table_without_rows_is_a_table(spark: "SparkSession", tmp_path: Path, histories: Any) -> None:
+    """Nothing is refused on most nights, the first one included."""
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    tables = SparkWarehouse(spark, Warehouse(tmp_path, {"job": "test"}))
+    nothing = tables.empty("rejected_reviews")
+    assert [tables.replace("rejected_reviews", nothing).version for _ in range(2)] == [0, 0]
+    assert tables.files.read("rejected_reviews").num_rows == 0
+    empty = tables.replace("user_histories", tables.empty("user_histories"))
+    filled = tables.replace("user_histories", histories({"a": 1}))
+    assert (empty.version, filled.version, filled.inserted) == (0, 1, 1)
+
+
 def test_three_engines_open_what_spark_and_delta_rs_write(
     spark: "SparkSession", tmp_path: Path, histories: Any
 ) -> None:
