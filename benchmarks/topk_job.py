@@ -91,6 +91,7 @@ def make(folder: Path, users: int, items: int, k: int) -> World:
             "persona_id": ids,
             "name": pa.repeat("Gigging players", len(ids)),
             "preference_rationale": pa.repeat(said, len(ids)),
+            "persona_source": pa.repeat("embedded", len(ids)),
             "evidence": pa.array([evidence] * len(ids)),
         },
         "titles": {"item_id": names, "item_title": names},
