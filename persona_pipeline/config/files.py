@@ -1,0 +1,131 @@
+"""Profiles and YAML files to a configuration, and back; a fault is told with its file and key, and the nearest known key."""
+
+import difflib
+from collections.abc import Mapping
+from datetime import date
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from persona_pipeline.config.models import PipelineConfig
+from persona_pipeline.errors import ConfigError
+
+_PROFILES = resources.files("persona_pipeline") / "profiles"
+
+
+def parse_as_of(text: str) -> date:
+    """The night `text` names, a date or the beginning of an ISO timestamp. Raises ConfigError."""
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        raise ConfigError(f"--as-of {text}: expected a date such as 2024-06-30") from None
+
+
+def load_config(source: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> PipelineConfig:
+    """Read a profile by name (`local`, `gpu`), or a YAML file over the profile it names under `profile` (local by default).
+
+    `overrides` win over both. Raises ConfigError naming the file and the key.
+    """
+    name = str(source or "local")
+    packaged = _PROFILES / f"{name}.yaml"
+    if packaged.is_file():
+        shown, values = f"profile {name}", _read(packaged.read_text(encoding="utf-8"), f"profile {name}")
+    else:
+        if not Path(name).is_file():
+            raise ConfigError(
+                f"config {name}: no such file, and no packaged profile of that name (there are: local, gpu)"
+            )
+        shown, values = name, _beside(Path(name), _read(Path(name).read_text(encoding="utf-8"), name))
+        profile = values.pop("profile", "local")
+        base = _PROFILES / f"{profile}.yaml"
+        if not base.is_file():
+            raise ConfigError(f"config {shown}: profile: there is no profile {profile}; there are local and gpu")
+        values = _merged(_read(base.read_text(encoding="utf-8"), f"profile {profile}"), values)
+    values = _merged(values, overrides or {})
+    try:
+        return PipelineConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(shown, error)) from error
+
+
+def write_config(path: Path, source: str | Path, overrides: Mapping[str, Any]) -> PipelineConfig:
+    """Write a configuration file that says what `source` (a profile or a file) says, save for `overrides`, and load it.
+
+    Raises ConfigError as `load_config` does, before anything is written.
+    """
+    config = load_config(source, overrides)
+    if (_PROFILES / f"{source}.yaml").is_file():
+        values: dict[str, Any] = {"profile": str(source)}
+    else:
+        values = _beside(Path(source), _read(Path(source).read_text(encoding="utf-8"), str(source)))
+    path.write_text(yaml.safe_dump(_merged(values, overrides), sort_keys=True), encoding="utf-8")
+    return config
+
+
+def _read(text: str, shown: str) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"config {shown}: not valid YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"config {shown}: expected a mapping of stages to settings, found {type(values).__name__}")
+    return values
+
+
+def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """What a file names is beside it, wherever a task runs: relative paths become absolute."""
+    for stage, key in (("reviews", "withheld"), ("candidates", "file")):
+        settings = values.get(stage)
+        if isinstance(settings, Mapping) and settings.get(key):
+            there = str((file.parent / str(settings[key])).resolve())
+            values = {**values, stage: {**settings, key: there}}
+    extraction = values.get("extraction")
+    llm = extraction.get("llm") if isinstance(extraction, Mapping) else None
+    if not isinstance(extraction, Mapping) or not isinstance(llm, Mapping):
+        return values
+    folders = {
+        key: (file.parent / str(llm[key])).resolve()
+        for key in ("model", "tokenizer", "prompts", "ledger")
+        if llm.get(key)
+    }
+    # A model may be a name as well as a folder; the ledger need not exist yet.
+    found = {key: str(path) for key, path in folders.items() if key in ("prompts", "ledger") or path.is_dir()}
+    return {**values, "extraction": {**extraction, "llm": {**llm, **found}}}
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Setting by setting; where a stage is no mapping, it is left for the validation to refuse."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key, {}), Mapping)
+        if both:
+            merged[key] = _merged(merged.get(key, {}), value)
+        elif not (isinstance(value, Mapping) and key in merged):
+            merged[key] = value
+    return merged
+
+
+def _explain(shown: str, error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"config {shown}: unknown key {key}{_suggest(fault['loc'])}")
+        else:
+            lines.append(f"config {shown}: {key}: {fault['msg']} (found {fault['input']!r})")
+    return "\n".join(lines)
+
+
+def _suggest(location: tuple[int | str, ...]) -> str:
+    model: type[BaseModel] = PipelineConfig
+    for part in location[:-1]:
+        inner = model.model_fields[str(part)].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    known = list(model.model_fields)
+    near = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(known)}"
