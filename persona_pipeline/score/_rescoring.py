@@ -7,10 +7,9 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from persona_pipeline.score._compiled import DIGITS, LEVEL
 from persona_pipeline.score.shelf import Ranked, Shelf
 
-DIGITS = 9  # rounded to where float64 summation order cannot reach, so that equal scores are equal whatever the block
-_LEVEL = 1e-12  # personas of one item no further apart than this are level, and the first of them wins
 _COPIED_BYTES = 2 * 2**20  # most vectors copied at once: four users' of a hundred stay in cache
 
 
@@ -65,7 +64,7 @@ def merge(shelf: Shelf, found: Ranked, pairs: Pairs, prior: csr_array, scales: n
     if not len(pairs.users):
         return
     best = pairs.similarities.max(1)
-    winner = (pairs.similarities >= best[:, None] - _LEVEL).argmax(1)
+    winner = (pairs.similarities >= best[:, None] - LEVEL).argmax(1)
     best = np.take_along_axis(pairs.similarities, winner[:, None], 1)[:, 0]
     others = np.zeros_like(best)
     if shelf.aggregation == "softmax":

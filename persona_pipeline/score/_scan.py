@@ -1,16 +1,15 @@
-"""Users against a shelf, a tile of users and a block of items at a time, within a bound on memory."""
+"""Users against a shelf on a GPU, a tile of users and a block of items at a time, within a bound on memory; and short lists."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array
 from torch import Tensor
 
+from persona_pipeline.score._compiled import DIGITS
 from persona_pipeline.score._first_pass import CHUNK, Block, FirstPass, error_bound, tensor
-from persona_pipeline.score._rescoring import DIGITS, Pairs, dots, merge
+from persona_pipeline.score._request import Request, part_of, spans
+from persona_pipeline.score._rescoring import Pairs, dots, merge
 from persona_pipeline.score.shelf import Ranked, Shelf
 
 _MOST_USERS = 256  # of a tile: more are multiplied no faster
@@ -20,47 +19,10 @@ _LEVEL = 2 * 10.0**-DIGITS  # two scores this close may be rounded to the same n
 _GROUPS = 8  # times k: of so many groups of items, the k-th best of their best is close to the k-th best item
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What `top_items` was asked, for all or some of its users, with nothing left None but candidates."""
-
-    shelf: Shelf
-    users: np.ndarray
-    seen: list[np.ndarray]
-    k: int
-    prior: csr_array
-    scales: np.ndarray
-    candidates: list[np.ndarray | None]
-    offered: np.ndarray
-
-    def of(self, chosen: np.ndarray) -> "Request":
-        """For some of the users, by their indices."""
-        return Request(
-            self.shelf,
-            self.users[chosen],
-            [self.seen[n] for n in chosen],
-            self.k,
-            self.prior[chosen],
-            self.scales[chosen],
-            [self.candidates[n] for n in chosen],
-            self.offered,
-        )
-
-
-def nothing_found(users: int, k: int) -> Ranked:
-    """Empty places."""
-    size = (users, k)
-    return Ranked(
-        np.full(size, -1), np.zeros(size, int), np.zeros(size), np.zeros(size), np.zeros(size), np.full(size, -np.inf)
-    )
-
-
-def scan(request: Request, block_bytes: int, device: str, bfloat16: bool) -> Ranked:
-    """Top items of the request's users, by a first pass over every item."""
-    shelf, found = request.shelf, nothing_found(len(request.users), request.k)
-    threads = max(1, min(torch.get_num_threads(), len(request.users))) if device == "cpu" else 1
-    block_bytes //= threads
-    tile, blocks = _plan(request, block_bytes, threads)
+def scan(request: Request, found: Ranked, block_bytes: int, device: str, bfloat16: bool) -> None:
+    """Put the top items of the request's users into `found`, which is empty, by a first pass over every item."""
+    shelf = request.shelf
+    tile, blocks = _plan(request, block_bytes)
     # What a user brings along beside scores, in bytes: entries of the prior, and items left out.
     left_out = [
         len(seen) + (0 if only is None else len(shelf.item_ids))
@@ -70,33 +32,15 @@ def scan(request: Request, block_bytes: int, device: str, bfloat16: bool) -> Ran
     for start, stop in blocks:
         if request.offered[start:stop].any():
             block = Block.of(shelf, start, stop, device)
-            tiles = list(_spans(brought, block_bytes // 8, tile))
-
-            def rank(mine: list[tuple[int, int]], block: Block = block) -> None:
-                first_pass = FirstPass(block, tile, _temperature(shelf), bfloat16)
-                for low, high in mine:
-                    here = request.of(np.arange(low, high))
-                    _tile(here, block, first_pass, _part(found, low, high), block_bytes, bfloat16)
-
-            _in_threads(rank, [tiles[n::threads] for n in range(threads)])
-    return found
+            first_pass = FirstPass(block, tile, _temperature(shelf), bfloat16)
+            for low, high in spans(brought, block_bytes // 8, tile):
+                here = request.of(np.arange(low, high))
+                _tile(here, block, first_pass, part_of(found, low, high), block_bytes, bfloat16)
 
 
-def _in_threads(rank: Callable[[list[tuple[int, int]]], None], shares: list[list[tuple[int, int]]]) -> None:
-    """Each share in a thread of its own, with one thread for torch: many of the operations are too small to be shared out."""
-    if len(shares) == 1:
-        return rank(shares[0])
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(len(shares), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(rank, shares))
-    finally:
-        torch.set_num_threads(threads)  # MKL's number is the process's
-
-
-def rank_lists(request: Request, block_bytes: int) -> Ranked:
-    """Top items of the request's users, all with candidates, by scoring those alone."""
-    shelf, found = request.shelf, nothing_found(len(request.users), request.k)
+def rank_lists(request: Request, found: Ranked, block_bytes: int) -> None:
+    """Put the top items of the request's users, all with candidates, into `found`, which is empty, by scoring those alone."""
+    shelf = request.shelf
     listed = []
     for only, seen in zip(request.candidates, request.seen, strict=True):
         left = np.setdiff1d([] if only is None else only, seen).astype(int)
@@ -108,37 +52,20 @@ def rank_lists(request: Request, block_bytes: int) -> Ranked:
         near = shelf.filled[items]
         _rescore(
             request.of(np.arange(low, high)),
-            _part(found, low, high),
+            part_of(found, low, high),
             (owners, items, near),
             tensor(shelf.vectors),
             torch.from_numpy(shelf.slots[items][near]),
             users[low:high],
             block_bytes,
         )
-    return found
 
 
 def _temperature(shelf: Shelf) -> float | None:
     return shelf.temperature if shelf.aggregation == "softmax" else None
 
 
-def _part(found: Ranked, low: int, high: int) -> Ranked:
-    return Ranked(*(getattr(found, field.name)[low:high] for field in fields(Ranked)))
-
-
-def _spans(costs: np.ndarray, budget: int, most: int) -> Iterator[tuple[int, int]]:
-    """Consecutive spans of at most `most` that cost no more than the budget, or are of one."""
-    ends = np.cumsum(costs)
-    start = 0
-    while start < len(costs):
-        spent = ends[start - 1] if start else 0
-        stop = int(np.searchsorted(ends, spent + budget, side="right"))
-        stop = min(max(stop, start + 1), start + most)
-        yield start, stop
-        start = stop
-
-
-def _plan(request: Request, block_bytes: int, threads: int) -> tuple[int, list[tuple[int, int]]]:
+def _plan(request: Request, block_bytes: int) -> tuple[int, list[tuple[int, int]]]:
     """Users of a tile, and the blocks of items: five eighths of the memory are for scores."""
     shelf, d = request.shelf, request.users.shape[1]
     groups = min(_GROUPS * request.k, len(shelf.item_ids))
@@ -148,10 +75,10 @@ def _plan(request: Request, block_bytes: int, threads: int) -> tuple[int, list[t
     # Bytes of an item and user: its score, whether it stays, and for the maximum its personas' scores.
     costs = 5 + 4 * shelf.filled.sum(1) * (_temperature(shelf) is None)
     budget = block_bytes // 8 * 5
-    tile = min(_MOST_USERS, -(-len(request.users) // threads), budget // (each + int(costs.max(initial=0))))
+    tile = min(_MOST_USERS, len(request.users), budget // (each + int(costs.max(initial=0))))
     if tile > _ALIGNED:
         tile -= tile % _ALIGNED
-    return max(1, tile), list(_spans(costs, budget // max(1, tile) - each, len(costs)))
+    return max(1, tile), list(spans(costs, budget // max(1, tile) - each, len(costs)))
 
 
 def _tile(
@@ -169,10 +96,9 @@ def _tile(
     if not request.offered[block.items].all():
         scores[torch.from_numpy(~request.offered[block.items]).to(users.device)] = -torch.inf
 
-    largest_prior = abs(request.prior).max(axis=1).toarray().ravel() if request.prior.nnz else np.zeros(tile)
     # torch may have been told to multiply float32 by way of TF32 or bfloat16.
     coarse = bfloat16 or torch.get_float32_matmul_precision() != "highest"
-    errors = error_bound(shelf, request.users, request.scales, largest_prior, block.norm, coarse)
+    errors = error_bound(shelf, request.users, request.scales, request.largest_prior(), block.norm, coarse)
     error = torch.from_numpy(errors).to(users.device)
     least = torch.maximum(
         _kth_at_least(scores, request.k) - 2 * error,
@@ -187,7 +113,7 @@ def _tile(
             near &= similar >= similar.amax(1, keepdim=True) - 2.01 * error[owners + low, None].float()
         _rescore(
             request.of(np.arange(low, high)),
-            _part(found, low, high),
+            part_of(found, low, high),
             (owners.cpu().numpy(), block.items[rows.cpu().numpy()], near.cpu().numpy()),
             block.vectors,
             block.rows[rows][near],

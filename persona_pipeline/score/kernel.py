@@ -5,13 +5,16 @@ is scored again in float64, and that score decides. Cost: users x personas x d f
 rest (x slots for the soft maximum, which every persona is part of), with finalists close to k.
 """
 
-from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from persona_pipeline.score.shelf import Ranked, Shelf, exact_scores
 from persona_pipeline.text_embeddings import has_bfloat16
+
+if TYPE_CHECKING:
+    from persona_pipeline.score._products import Precision
 
 __all__ = ["Ranked", "Shelf", "exact_scores", "top_items"]
 
@@ -31,7 +34,7 @@ def top_items(
     candidates: list[np.ndarray | None] | None = None,
     offered: np.ndarray | None = None,
     device: str = "cpu",
-    bfloat16: bool | None = None,
+    precision: "Precision | None" = None,
 ) -> Ranked:
     """Exact top-k.
 
@@ -47,10 +50,12 @@ def top_items(
             every item.
         offered: (items,) bool, items that may be recommended at all; None is every item.
         device: `cpu`, or `cuda` where the personas of a block are copied to.
-        bfloat16: whether the first pass is; None where the device has it natively.
+        precision: of the first pass; None is the fastest that is native. A GPU knows bfloat16 and float32.
     """
     # Imported where it computes: the driver only builds the shelf, and torch takes seconds.
-    from persona_pipeline.score._scan import Request, nothing_found, rank_lists, scan
+    from persona_pipeline.score._request import Request, nothing_found, put
+    from persona_pipeline.score._scan import rank_lists, scan
+    from persona_pipeline.score._sweep import sweep
 
     lists: list[np.ndarray | None] = [None] * len(users) if candidates is None else candidates
     request = Request(
@@ -64,17 +69,17 @@ def top_items(
         np.ones(len(shelf.item_ids), bool) if offered is None else offered,
     )
     short = np.array([only is not None and len(only) * _SHORT < len(shelf.item_ids) for only in lists], dtype=bool)
-    if bfloat16 is None:
-        bfloat16 = has_bfloat16(device)
-    if not short.any():
-        return scan(request, block_bytes, device, bfloat16)
     found = nothing_found(len(users), k)
-    by_scan, by_list = np.flatnonzero(~short), np.flatnonzero(short)
-    parts = (
-        (by_scan, scan(request.of(by_scan), block_bytes, device, bfloat16)),
-        (by_list, rank_lists(request.of(by_list), block_bytes)),
-    )
-    for chosen, part in parts:
-        for field in fields(Ranked):
-            getattr(found, field.name)[chosen] = getattr(part, field.name)
+    for chosen, listed in ((np.flatnonzero(~short), False), (np.flatnonzero(short), True)):
+        if not len(chosen):
+            continue
+        part = nothing_found(len(chosen), k)
+        if listed:
+            rank_lists(request.of(chosen), part, block_bytes)
+        elif device == "cpu":
+            sweep(request.of(chosen), part, block_bytes, precision)
+        else:
+            bfloat16 = has_bfloat16(device) if precision is None else precision == "bfloat16"
+            scan(request.of(chosen), part, block_bytes, device, bfloat16)
+        put(found, chosen, part)
     return found

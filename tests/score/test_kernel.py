@@ -15,8 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from persona_pipeline.score import _first_pass, _scan, kernel
+from persona_pipeline.score import _first_pass, _products, _scan, _sweep, kernel
 from persona_pipeline.score._first_pass import Block, FirstPass, error_bound
+from persona_pipeline.score._products import Personas, Precision, Products, multiplies_int8
+from persona_pipeline.score._request import Request, nothing_found
 from persona_pipeline.score.kernel import Ranked, Shelf, exact_scores, top_items
 
 NO_BOUND = 2**40
@@ -104,10 +106,21 @@ CASES = st.builds(
 )
 
 
-def top(case: Case, block_bytes: int = NO_BOUND, bfloat16: bool = False) -> Ranked:
-    return top_items(
-        case.shelf, case.users, case.seen, case.k, block_bytes, case.prior, device="cpu", bfloat16=bfloat16
-    )
+PRECISIONS: list[Precision] = ["int8", "bfloat16", "float32"]
+
+
+def top(case: Case, block_bytes: int = NO_BOUND, precision: Precision | None = None) -> Ranked:
+    return top_items(case.shelf, case.users, case.seen, case.k, block_bytes, case.prior, precision=precision)
+
+
+def top_as_on_a_gpu(case: Case, block_bytes: int = NO_BOUND, bfloat16: bool = False) -> Ranked:
+    """By the operations a GPU is given, here on the CPU."""
+    users, items = len(case.users), len(case.shelf.item_ids)
+    found = nothing_found(users, case.k)
+    everything = np.ones(items, bool)
+    request = Request(case.shelf, case.users, case.seen, case.k, case.prior, np.ones(users), [None] * users, everything)
+    _scan.scan(request, found, block_bytes, "cpu", bfloat16)
+    return found
 
 
 @settings(max_examples=60, deadline=None)
@@ -120,12 +133,12 @@ def top(case: Case, block_bytes: int = NO_BOUND, bfloat16: bool = False) -> Rank
 @example(make_case("tied", 6, 3, 90, 10, "softmax", prior_scale=0.3))
 @example(make_case("random", 7, 12, 90, 1, "softmax", prior_scale=20.0))  # what the prior lifts is far down without it
 def test_equals_brute_force(case: Case) -> None:
-    found = top(case)
     items, scores = brute_force(case)
-    assert listed(found.items, found.items) == items
-    for ours, theirs in zip(listed(found.scores, found.items), scores, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-9)
-    assert found.items.shape == (len(case.users), case.k)
+    for found in (top(case), top_as_on_a_gpu(case)):
+        assert listed(found.items, found.items) == items
+        for ours, theirs in zip(listed(found.scores, found.items), scores, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-9)
+        assert found.items.shape == (len(case.users), case.k)
 
 
 def test_float32_alone_would_be_wrong() -> None:
@@ -146,7 +159,9 @@ def test_blocks_of_any_size_give_identical_results(case: Case, block_bytes: int,
     with pytest.MonkeyPatch.context() as patch:
         if chunk is not None:
             patch.setattr(_first_pass, "CHUNK", chunk)
+            patch.setattr(_sweep, "_CHUNK_ITEMS", chunk)
         assert_same(top(case, block_bytes), top(case))
+        assert_same(top_as_on_a_gpu(case, block_bytes), top(case))
 
 
 def test_threads_give_identical_results_and_leave_their_number() -> None:
@@ -173,21 +188,116 @@ def assert_same(found: Ranked, expected: Ranked) -> None:
 @given(CASES)
 @example(make_case("clustered", 2, 3, 90, 10, "max"))
 @example(make_case("clustered", 2, 3, 90, 10, "softmax"))
-def test_bfloat16_gives_identical_results(case: Case) -> None:
-    assert_same(top(case, bfloat16=True), top(case, bfloat16=False))
+def test_every_precision_gives_identical_results(case: Case) -> None:
+    expected = top(case, precision="float32")
+    for precision in PRECISIONS:
+        assert_same(top(case, precision=precision), expected)
+    for bfloat16 in (False, True):
+        assert_same(top_as_on_a_gpu(case, bfloat16=bfloat16), expected)
+
+
+def test_int8_products_are_exact_here() -> None:
+    assert multiplies_int8()  # or this machine's torch has no such product, and ranking takes twice as long
+
+
+def test_int8_that_overflows_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more level for users, and two neighbouring products no longer fit in 16 bits where a CPU adds them there."""
+    broken = _products._Int8Product.__call__
+    multiplies_int8.cache_clear()
+    monkeypatch.setattr(_products._Int8Product, "__call__", lambda self, rows: broken(self, rows).clamp(max=2.0**15))
+    try:
+        assert not multiplies_int8()
+        assert _products.best_precision() != "int8"
+    finally:
+        multiplies_int8.cache_clear()
 
 
 @pytest.mark.parametrize("aggregation", ["softmax", "max"])
-@pytest.mark.parametrize("bfloat16", [False, True])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_smaller_error_bound_would_be_wrong(
-    aggregation: str, bfloat16: bool, monkeypatch: pytest.MonkeyPatch
+    aggregation: str, precision: Precision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the pass gets wrong is brought back by its bound alone: without it, near ties come out in another order."""
     case = replace(make_case("clustered", 3, 64, 90, 10, aggregation), seen=[np.array([], int)] * 64)
     items, _ = brute_force(case)
-    assert top(case, bfloat16=bfloat16).items.tolist() == items
+    assert top(case, precision=precision).items.tolist() == items
+    monkeypatch.setattr(_sweep, "error_bound", lambda *arguments: np.zeros(len(arguments[1])))
+    monkeypatch.setattr(Products, "errors", lambda self, users: np.zeros(len(users)))
+    assert top(case, precision=precision).items.tolist() != items
+
+
+@pytest.mark.parametrize("aggregation", ["softmax", "max"])
+def test_a_smaller_error_bound_would_be_wrong_on_a_gpu(aggregation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = replace(make_case("clustered", 3, 64, 90, 10, aggregation), seen=[np.array([], int)] * 64)
+    items, _ = brute_force(case)
+    assert top_as_on_a_gpu(case).items.tolist() == items
     monkeypatch.setattr(_scan, "error_bound", lambda *arguments: np.zeros(len(arguments[1])))
-    assert top(case, bfloat16=bfloat16).items.tolist() != items
+    assert top_as_on_a_gpu(case).items.tolist() != items
+
+
+@pytest.mark.parametrize("kind", ["random", "clustered", "opposed"])
+def test_whole_numbers_are_within_their_error_bound(kind: str) -> None:
+    case = make_case(kind, 13, 40, 90, 10, "max")
+    users = 3 * case.users  # the bound is not of unit vectors alone
+    users[7] = 0
+    personas = Personas.of(case.shelf.vectors, "int8")
+    products = Products(personas, users, 1.0)
+    exact = case.shelf.vectors.astype(float) @ users.T
+    error = np.abs(products(0, len(exact)).numpy() - exact).max(axis=0)
+    bound = products.errors(users) + 1e-6
+    assert (error <= bound).all()
+    assert np.median(bound) < 30 * np.median(error)  # and says something
+
+
+@pytest.mark.parametrize("aggregation", ["softmax", "max"])
+def test_what_was_expected_of_a_sample_and_did_not_come_is_looked_for_again(
+    aggregation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first chunk holds every good item of some users, and those after it none: a bar as high as it is too high."""
+    rng = np.random.default_rng(0)
+    personas = np.repeat(np.eye(4, dtype=np.float32)[[0, 1]], [40, 960], axis=0)
+    personas = _unit(personas + 0.01 * rng.standard_normal(personas.shape)).astype(np.float32)
+    names = np.array([f"B{n:05d}" for n in range(1000)])
+    shelf = Shelf.build(names, personas, dict.fromkeys(names.tolist(), 0.0), TEMPERATURE, aggregation)
+    people = _unit(np.array([[1.0, -1, 0, 0], [0, 1, 0, 0], [1, 0.2, 0, 0]]))
+    case = Case(shelf, people, [np.empty(0, int)] * 3, 50, csr_array((3, 1000)))
+    calls = []
+    tile = _sweep._tile
+
+    def spy(request: Request, *given: Any, **named: Any) -> Any:
+        calls.append(len(request.users))
+        return tile(request, *given, **named)
+
+    monkeypatch.setattr(_sweep, "_tile", spy)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        found = top(case)
+    finally:
+        torch.set_num_threads(threads)
+    assert found.items.tolist() == brute_force(case)[0]
+    assert calls == [3, 2]
+
+
+def test_where_int8_leaves_too_much_open_float32_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = make_case("clustered", 14, 40, 400, 10, "max")
+    used = []
+    build = Personas.of
+
+    def spy(vectors: np.ndarray, precision: Precision) -> Personas:
+        used.append(precision)
+        return build(vectors, precision)
+
+    monkeypatch.setattr(Personas, "of", spy)
+    monkeypatch.setattr(_sweep, "_MOST_USERS", 8)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        found = top(case)
+    finally:
+        torch.set_num_threads(threads)
+    assert used == ["int8", "float32"]
+    assert_same(found, top(case, precision="int8"))
 
 
 @pytest.mark.parametrize("temperature", [None, 0.1, 0.005])  # the last beyond what float32 exponentials hold
@@ -207,22 +317,28 @@ def test_first_pass_is_within_its_error_bound(temperature: float | None, bfloat1
 
 
 def test_float32_that_is_not_float32_has_the_wider_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    coarse = []
+    coarse: list[object] = []
+    threads = torch.get_num_threads()
 
     def spy(*arguments: Any) -> np.ndarray:
         coarse.append(arguments[-1])
         return error_bound(*arguments)
 
     monkeypatch.setattr(_scan, "error_bound", spy)
+    monkeypatch.setattr(_sweep, "error_bound", spy)
     case = make_case("random", 11, 3, 40, 5, "max")
     for precision in ("highest", "high"):
         torch.set_float32_matmul_precision(precision)
         try:
-            top(case)
+            coarse.append(precision)
+            top_as_on_a_gpu(case)
+            torch.set_num_threads(1)
+            top(case, precision="float32")
         finally:
             torch.set_float32_matmul_precision("highest")
-    half = len(coarse) // 2
-    assert coarse == [False] * half + [True] * half
+            torch.set_num_threads(threads)
+    # On a CPU the second is of the float32 product of what is open, which is numba's.
+    assert coarse == ["highest", False, False, False, "high", True, True, False]
 
 
 @settings(max_examples=15, deadline=None)

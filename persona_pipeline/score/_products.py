@@ -1,0 +1,142 @@
+"""First-pass scores on a CPU: users against a chunk of personas in int8, bfloat16 or float32, and how far off they are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from persona_pipeline.score._compiled import to_whole
+from persona_pipeline.score._first_pass import tensor
+from persona_pipeline.text_embeddings import has_bfloat16
+
+Precision = Literal["int8", "bfloat16", "float32"]
+
+# CPUs without int8 dot products of their own add two neighbouring products in 16 bits: 2 x 255 x 63 is the most that fits.
+_PERSONA_LEVELS, _ZERO, _USER_LEVELS = 127, 128, 63
+_TINY = float(np.finfo(np.float32).tiny)
+_ROUNDED = 1 + 1e-4  # lengths of what rounding left are themselves rounded
+
+
+def best_precision() -> Precision:
+    """Twice to four times as many int8 products as float32 ones fit in a CPU's registers; bfloat16 where only that is native."""
+    if multiplies_int8():
+        return "int8"
+    return "bfloat16" if has_bfloat16("cpu") else "float32"
+
+
+@cache
+def multiplies_int8() -> bool:
+    """Whether torch's product of uint8 and int8 is exact here, tried on the largest numbers it will be given."""
+    chance = torch.Generator().manual_seed(0)
+    personas = torch.randint(_ZERO - _PERSONA_LEVELS, _ZERO + _PERSONA_LEVELS + 1, (96, 512), generator=chance)
+    users = torch.randint(-_USER_LEVELS, _USER_LEVELS + 1, (48, 512), generator=chance)
+    personas[:2], users[:2] = torch.tensor([[_ZERO + _PERSONA_LEVELS], [_ZERO - _PERSONA_LEVELS]]), _USER_LEVELS
+    users[1] *= -1
+    try:
+        multiply = _Int8Product(users.to(torch.int8), torch.ones(len(users)), 1.0)
+        found = multiply(personas.to(torch.uint8))
+    except (AttributeError, RuntimeError):  # an operator of oneDNN, which not every build of torch has
+        return False
+    return bool((found == ((personas - _ZERO) @ users.T).float()).all())
+
+
+class _Int8Product:
+    """Personas times users, whole numbers times their steps, in float32."""
+
+    def __init__(self, users: Tensor, steps: Tensor, step: float) -> None:
+        self._step, self._steps = step, steps
+        self._users = torch.ops.onednn.qlinear_prepack(users, None)
+        self._zeros = torch.zeros(len(users), dtype=torch.int32)
+
+    def __call__(self, personas: Tensor) -> Tensor:
+        """(personas, users) float32 of (personas, d) uint8."""
+        found: Tensor = torch.ops.onednn.qlinear_pointwise(
+            personas,
+            self._step,
+            _ZERO,
+            self._users,
+            self._steps,
+            self._zeros,
+            None,
+            1.0,
+            0,
+            torch.float32,
+            "none",
+            [],
+            "",
+        )
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Personas:
+    """Consecutive personas of a shelf as they are multiplied.
+
+    Attributes:
+        precision: of their products.
+        rows: (personas, d) uint8 about `_ZERO`, or float32, the shelf's own memory.
+        step: what a whole number stands for.
+        residual: largest length of what rounding to whole numbers left out; 0 for float32.
+        norm: largest length of a vector.
+        rounded_norm: largest length of a rounded vector.
+    """
+
+    precision: Precision
+    rows: Tensor
+    step: float
+    residual: float
+    norm: float
+    rounded_norm: float
+
+    @classmethod
+    def of(cls, vectors: np.ndarray, precision: Precision) -> "Personas":
+        """From (personas, d) float32."""
+        exact = tensor(vectors)
+        norm = float(exact.norm(dim=1).max())
+        if precision != "int8":
+            return cls(precision, exact, 1.0, 0.0, norm, norm)
+        step = max(float(torch.maximum(exact.max(), -exact.min())), _TINY) / _PERSONA_LEVELS
+        rows = np.empty(vectors.shape, np.uint8)
+        residual, rounded_norm = to_whole(vectors, step, _PERSONA_LEVELS, _ZERO, rows)
+        # `step` is a double, and multiples were made in float32: each is off by 2**-24 of itself.
+        residual = residual * _ROUNDED + 2.0**-23 * rounded_norm
+        return cls(precision, torch.from_numpy(rows), step, residual, norm, rounded_norm * _ROUNDED)
+
+
+class Products:
+    """Scores of one tile of users, a chunk of personas at a time."""
+
+    def __init__(self, personas: Personas, users: np.ndarray, over: float) -> None:
+        """`users` (users, d) float64; scores are divided by `over`."""
+        self._personas = personas
+        self._multiply: Callable[[Tensor], Tensor]
+        exact = torch.from_numpy(users)
+        self.residuals = np.zeros(len(users))
+        if personas.precision == "int8":
+            steps = exact.abs().amax(1).clamp_(min=_TINY) / _USER_LEVELS
+            whole = (exact / steps[:, None]).round_()
+            self.residuals = (exact - whole * steps[:, None]).norm(dim=1).numpy() * _ROUNDED
+            self._multiply = _Int8Product(whole.to(torch.int8), (steps / over).float(), personas.step)
+        elif personas.precision == "bfloat16":
+            turned = (exact / over).T.to(torch.bfloat16).contiguous()
+            self._multiply = lambda rows: (rows.to(torch.bfloat16) @ turned).float()
+        else:
+            single = (exact / over).T.float().contiguous()
+            self._multiply = lambda rows: rows @ single
+
+    def __call__(self, low: int, high: int) -> Tensor:
+        """(high - low, users) float32 of those rows of the personas."""
+        return self._multiply(self._personas.rows[low:high])
+
+    def errors(self, users: np.ndarray) -> np.ndarray:
+        """(users,) what whole numbers may have left out of u . p.
+
+        It is u . (p - p') + (u - u') . p', at most the lengths of its factors by Cauchy-Schwarz.
+        """
+        personas = self._personas
+        found: np.ndarray = np.linalg.norm(users, axis=1) * personas.residual + self.residuals * personas.rounded_norm
+        return found

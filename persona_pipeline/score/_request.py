@@ -1,0 +1,74 @@
+"""What a ranking is asked, and the empty places of its answer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from persona_pipeline.score.shelf import Ranked, Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What `top_items` was asked, for all or some of its users, with nothing left None but candidates."""
+
+    shelf: Shelf
+    users: np.ndarray
+    seen: list[np.ndarray]
+    k: int
+    prior: csr_array
+    scales: np.ndarray
+    candidates: list[np.ndarray | None]
+    offered: np.ndarray
+
+    def of(self, chosen: np.ndarray) -> "Request":
+        """For some of the users, by their indices."""
+        return Request(
+            self.shelf,
+            self.users[chosen],
+            [self.seen[n] for n in chosen],
+            self.k,
+            self.prior[chosen],
+            self.scales[chosen],
+            [self.candidates[n] for n in chosen],
+            self.offered,
+        )
+
+    def largest_prior(self) -> np.ndarray:
+        """(users,) the largest absolute entry of each."""
+        if not self.prior.nnz:
+            return np.zeros(len(self.users))
+        largest: np.ndarray = abs(self.prior).max(axis=1).toarray().ravel()
+        return largest
+
+
+def nothing_found(users: int, k: int) -> Ranked:
+    """Empty places."""
+    size = (users, k)
+    return Ranked(
+        np.full(size, -1), np.zeros(size, int), np.zeros(size), np.zeros(size), np.zeros(size), np.full(size, -np.inf)
+    )
+
+
+def part_of(found: Ranked, low: int, high: int) -> Ranked:
+    """Users `low` to `high`, the same memory."""
+    return Ranked(*(getattr(found, field.name)[low:high] for field in fields(Ranked)))
+
+
+def put(found: Ranked, chosen: np.ndarray, part: Ranked) -> None:
+    """Write what was found for the chosen users alone among everybody's."""
+    for field in fields(Ranked):
+        getattr(found, field.name)[chosen] = getattr(part, field.name)
+
+
+def spans(costs: np.ndarray, budget: int, most: int) -> Iterator[tuple[int, int]]:
+    """Consecutive spans of at most `most` that cost no more than the budget, or are of one."""
+    ends = np.cumsum(costs)
+    start = 0
+    while start < len(costs):
+        spent = ends[start - 1] if start else 0
+        stop = int(np.searchsorted(ends, spent + budget, side="right"))
+        stop = min(max(stop, start + 1), start + most)
+        yield start, stop
+        start = stop

@@ -1,0 +1,258 @@
+"""Users against every item of a shelf on a CPU, a tile of users and a block of items at a time, within a bound on memory.
+
+A first pass multiplies a chunk of personas with a tile of users; `_compiled` says what is done with the scores, while they
+are in cache.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+
+from persona_pipeline.score._compiled import (
+    Columns,
+    Items,
+    People,
+    Reservoir,
+    collect,
+    combine,
+    expect,
+    give,
+    seed,
+    settle,
+)
+from persona_pipeline.score._first_pass import error_bound
+from persona_pipeline.score._products import Personas, Precision, Products, best_precision
+from persona_pipeline.score._request import Request, nothing_found, part_of, put, spans
+from persona_pipeline.score.shelf import Ranked
+
+_MOST_USERS = 512  # of a tile: more are multiplied no faster
+_ALIGNED = 16  # a tile that is no multiple of this is multiplied more slowly
+_CHUNK_ROWS = 1280  # personas multiplied at once: their scores for 256 users are 1.3 MB
+_CHUNK_ITEMS = 256
+_EVERY = 3  # times as many items are seen before bars are raised again
+# How far below a user's best k among the items seen so far bars are set, in deviations of their number and in items: one
+# of some ten thousand users is missed where items lie in no order.
+_DEVIATIONS, _SPARE = 4.0, 4
+# Share of all personas which, scored by themselves beside the best k's, take as long as int8 products save.
+_TOO_MANY_OPEN = 1 / 27
+_TOO_OFTEN = 0.1  # share of users missed, from which on nothing is expected of later tiles
+_LARGEST_EXPONENT = 80.0  # e**80 and e**-80 are normal float32 numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Items `start` to `stop` with their personas; `chunks` are items, by start and stop, on the shelf."""
+
+    start: int
+    stop: int
+    personas: Personas
+    chunks: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, items: Items, start: int, stop: int, precision: Precision) -> "Block":
+        """Of a shelf."""
+        personas = Personas.of(items.vectors[items.ends[start] : items.ends[stop]], precision)
+        return cls(start, stop, personas, list(_chunks(items.ends, start, stop)))
+
+
+def sweep(request: Request, found: Ranked, block_bytes: int, precision: Precision | None) -> None:
+    """Put the top items of the request's users into `found`, which is empty.
+
+    Left to itself (`precision` None), a block whose int8 products leave too much open goes on in float32.
+    """
+    shelf = request.shelf
+    ends = np.concatenate([[0], np.cumsum(shelf.filled.sum(1))]).astype(np.int64)
+    softmax = shelf.aggregation == "softmax"
+    temperature = float(shelf.temperature) if softmax else 0.0
+    items = Items(_read_only(shelf.vectors), ends, _read_only(shelf.popularity), temperature)
+    threads = max(1, min(torch.get_num_threads(), len(request.users)))
+    fastest = precision or best_precision()
+    tile, blocks = _plan(request, ends, block_bytes, threads, fastest)
+    limited = any(only is not None for only in request.candidates)
+    for start, stop in blocks:
+        if request.offered[start:stop].any():
+            # What a user brings along, in bytes: entries of the prior, items left out, and which are candidates.
+            entries = np.diff(request.prior.indptr) + [len(seen) for seen in request.seen]
+            tiles = list(spans(64 * entries + limited * (stop - start), block_bytes // threads // 8, tile))
+            passes = [Block.of(items, start, stop, fastest)]
+
+            def rank(
+                mine: list[tuple[int, int]],
+                passes: list[Block] = passes,
+                expecting: bool = start == blocks[0][0] and not limited,
+            ) -> None:
+                missed: list[int] = []
+                for low, high in mine:
+                    block = passes[-1]
+                    here, into = request.of(np.arange(low, high)), part_of(found, low, high)
+                    again, scored = _tile(here, items, block, into, expecting)
+                    missed += (low + again).tolist()
+                    expecting = expecting and len(again) < _TOO_OFTEN * (high - low)
+                    most = _TOO_MANY_OPEN * len(block.personas.rows) + request.k * shelf.slots.shape[1]
+                    if precision is None and block.personas.precision == "int8" and scored > most * (high - low):
+                        passes.append(Block.of(items, block.start, block.stop, "float32"))
+                for first in range(0, len(missed), tile):
+                    users = np.array(missed[first : first + tile])
+                    part = nothing_found(len(users), request.k)
+                    _tile(request.of(users), items, passes[-1], part, expecting=False)
+                    put(found, users, part)
+
+            _in_threads(rank, [tiles[n::threads] for n in range(threads)])
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """As broadcast arrays are: numba compiles for either, and once is enough."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _in_threads(rank: Callable[[list[tuple[int, int]]], None], shares: list[list[tuple[int, int]]]) -> None:
+    """Each share in a thread of its own, with one thread for torch: many of the operations are too small to be shared out."""
+    if len(shares) == 1:
+        return rank(shares[0])
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(len(shares), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(rank, shares))
+    finally:
+        torch.set_num_threads(threads)  # MKL's number is the process's
+
+
+def _chunks(ends: np.ndarray, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    while start < stop:
+        last = int(np.searchsorted(ends, ends[start] + _CHUNK_ROWS, side="right")) - 1
+        last = min(max(last, start + 1), start + _CHUNK_ITEMS, stop)
+        yield start, last
+        start = last
+
+
+def _capacity(k: int) -> int:
+    """Of a reservoir: room for a chunk beside what is open, of which there are some multiples of k."""
+    return 8 * k + 2 * _CHUNK_ITEMS
+
+
+def _plan(
+    request: Request, ends: np.ndarray, block_bytes: int, threads: int, precision: Precision
+) -> tuple[int, list[tuple[int, int]]]:
+    """Users of a tile, and the blocks of items: a quarter of the memory is for their personas, five eighths for tiles."""
+    d = request.users.shape[1]
+    rows = int(max(np.diff(ends).max(initial=1), min(_CHUNK_ROWS, ends[-1])))
+    # Bytes of a user: copies, reservoir, and a chunk's scores of personas, of which two lie about at times, and of items.
+    each = 48 * d + Reservoir.bytes_of(_capacity(request.k), request.k) + 8 * rows + 8 * _CHUNK_ITEMS
+    tile = min(_MOST_USERS, -(-len(request.users) // threads), block_bytes // 8 * 5 // threads // each)
+    if tile > _ALIGNED:
+        tile -= tile % _ALIGNED
+    # Bytes of an item: whole numbers, and where its entries of prior and left-out users start, for each thread.
+    costs = np.diff(ends) * (d if precision == "int8" else 0) + 32 * threads
+    return max(1, tile), list(spans(costs, block_bytes // 4, len(costs)))
+
+
+def _tile(request: Request, items: Items, block: Block, found: Ranked, expecting: bool) -> tuple[np.ndarray, int]:
+    """Put the block's best into what was `found`.
+
+    Returns (n,) users for whom, expecting too much, it may have missed some, and how many personas were scored by themselves.
+
+    Expecting, bars are set where a sample says the k-th score will be: of the items seen so far, as large a share of a user's
+    best k as they are of all, and some more. Every item below a bar is worse than its user's k-th, if that reached what was
+    expected. Otherwise bars follow the k-th score so far, and nothing is missed.
+    """
+    k = request.k
+    largest = float(np.linalg.norm(request.users, axis=1).max()) * block.personas.norm
+    temperature = items.temperature if largest < _LARGEST_EXPONENT * items.temperature else 0.0
+    products = Products(block.personas, request.users, temperature or 1.0)
+    people = _people(request, block, products, 0.0 if temperature else items.temperature)
+    columns = _columns(request, block)
+    reservoir = Reservoir.empty(len(request.users), _capacity(k), k)
+    slots = np.where(found.items >= 0, found.personas - items.ends[found.items], 0)
+    seed(found.items, slots, found.best, found.others, found.scores, people, reservoir)
+    scores = np.empty((_CHUNK_ITEMS, len(request.users)), np.float32)
+    expected = np.full(len(request.users), -np.inf, np.float32)
+    due, scored = 1, 0
+    for start, stop in block.chunks:
+        low, high = items.ends[start] - items.ends[block.start], items.ends[stop] - items.ends[block.start]
+        personas = products(int(low), int(high))
+        if temperature:
+            personas.exp_()
+        here = scores[: stop - start]
+        rows = personas.numpy()
+        combine(rows, items.ends[start : stop + 1], bool(temperature), here)
+        if temperature:
+            torch.from_numpy(here).log_().mul_(temperature)
+        for everything in (False, True):
+            if reservoir.opened.max() + stop - start > _capacity(k):
+                scored += settle(items, people, k, block.start, block.stop, everything, reservoir)
+        collect(here, rows, start, block.start, items, people, columns, reservoir)
+        if stop - block.start >= due:
+            share = k * (stop - block.start) / (block.stop - block.start)
+            rank = int(share + _DEVIATIONS * share**0.5) + _SPARE
+            if not expecting:
+                scored += settle(items, people, k, block.start, block.stop, False, reservoir)
+            elif rank < k:
+                expect(people, rank, expected, reservoir)
+            due = _EVERY * (stop - block.start)
+    for everything in (False, True):
+        scored += settle(items, people, k, block.start, block.stop, everything, reservoir)
+    give(
+        items,
+        people,
+        reservoir,
+        *(getattr(found, n) for n in ("items", "personas", "best", "others", "prior", "scores")),
+    )
+    return np.flatnonzero(found.scores[:, -1] < expected), scored
+
+
+def _people(request: Request, block: Block, products: Products, steep: float) -> People:
+    shelf, norm = request.shelf, max(block.personas.norm, block.personas.rounded_norm)
+
+    def bound(coarse: bool) -> np.ndarray:
+        return error_bound(shelf, request.users, request.scales, request.largest_prior(), norm, coarse)
+
+    # torch may have been told to multiply float32 by way of TF32 or bfloat16.
+    coarse = block.personas.precision == "bfloat16" or torch.get_float32_matmul_precision() != "highest"
+    # Beyond what exponentials hold the pass takes the maximum, which is above the soft one by no more than this.
+    errors = bound(coarse) + products.errors(request.users) + steep * np.log(shelf.slots.shape[1])
+    prior = request.prior.sorted_indices()
+    return People(
+        request.users,
+        request.users.astype(np.float32),
+        request.scales,
+        np.nextafter(errors.astype(np.float32), np.float32(np.inf)),
+        np.nextafter(bound(False).astype(np.float32), np.float32(np.inf)),
+        prior.indptr.astype(np.int64),
+        prior.indices.astype(np.int64),
+        prior.data,
+    )
+
+
+def _columns(request: Request, block: Block) -> Columns:
+    """What the tile's users bring along, by item of the block."""
+    start, stop = block.start, block.stop
+    prior = request.prior[:, start:stop].tocsc()
+    owners = np.repeat(np.arange(len(request.users)), [len(seen) for seen in request.seen])
+    seen = np.concatenate(request.seen).astype(np.int64) - start
+    here = (seen >= 0) & (seen < stop - start)
+    left_out = csr_array(
+        (np.ones(int(here.sum()), bool), (owners[here], seen[here])), shape=(len(request.users), stop - start)
+    ).tocsc()
+    allowed = np.empty((0, 0), bool)
+    if any(only is not None for only in request.candidates):
+        allowed = np.zeros((stop - start, len(request.users)), bool)
+        for user, only in enumerate(request.candidates):
+            if only is None:
+                allowed[:, user] = True
+            else:
+                allowed[only[(only >= start) & (only < stop)] - start, user] = True
+    return Columns(
+        prior.indptr.astype(np.int64),
+        prior.indices.astype(np.int64),
+        prior.data.astype(np.float32),
+        left_out.indptr.astype(np.int64),
+        left_out.indices.astype(np.int64),
+        allowed,
+        np.ascontiguousarray(request.offered[start:stop]),
+    )
