@@ -21,9 +21,9 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Score every user against every persona, or what changed against what it may concern, and keep the best with reasons."""
     from pyspark.sql import functions as F
 
-    from persona_pipeline.score.changes import people, ranked_changes
+    from persona_pipeline.score.changes import ranked_changes
     from persona_pipeline.score.rank import Ranking
-    from persona_pipeline.score.recommend import keep_unchanged, ranked_users, recommendations
+    from persona_pipeline.score.recommend import keep_unchanged, people, ranked_users, recommendations
     from persona_pipeline.spark import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 

@@ -1,19 +1,17 @@
 """Ranking what changed against ranking everybody, on Spark: the same rows."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from helpers import BASE_MODEL, put, shop
+from helpers import BASE_MODEL
 from scipy.sparse import csr_array
 
-from persona_pipeline.config import EncodersConfig, UserItemTopkConfig
+from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.score.rank import Ranking
-from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -144,25 +142,3 @@ def test_changed_items_are_those_with_other_personas() -> None:
 
     found = changed_items(personas(rewritten(world(), **FEW)), personas(world()))
     assert found.tolist() == ["i04", "i20", "i25", "i40"]
-
-
-def test_candidates_are_those_of_the_night_or_of_the_release(spark: "SparkSession", tmp_path: Path) -> None:
-    from persona_pipeline.score.changes import people
-    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
-
-    warehouse = Warehouse(tmp_path)
-    for table in ("user_vectors", "user_histories", "candidates"):
-        put(warehouse, table, shop()[table])
-    versions = {"user_vectors": 0, "user_histories": 0, "candidates": 0}
-    put(warehouse, "candidates", [{"user_id": "ben", "item_id": "tuner", "rank": 1, "score": None}])
-    tables = SparkWarehouse(spark, warehouse)
-
-    def lists(config: UserItemTopkConfig, then: dict[str, int] | None = None) -> dict[str, list[str] | None]:
-        rows = people(tables, "enc1", config, then)[1].collect()
-        return {row["user_id"]: row["candidate_item_ids"] for row in rows if row["candidate_item_ids"] is not None}
-
-    only = UserItemTopkConfig(candidates="only")
-    assert lists(only) == {"ben": ["tuner"]}
-    assert lists(only, versions) == {"ana": ["capo", "picks"]}
-    assert lists(only, {table: 0 for table in versions if table != "candidates"}) == {}
-    assert "candidate_item_ids" not in people(tables, "enc1", UserItemTopkConfig())[1].columns
