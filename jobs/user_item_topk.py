@@ -10,6 +10,7 @@ from jobs.runner import Night, run
 from persona_pipeline.encoder.profiles import profile_model
 from persona_pipeline.encoder.vectors import tonights_encoder
 from persona_pipeline.publish.candidates import candidates
+from persona_pipeline.publish.limits import changed_settings
 from persona_pipeline.publish.releases import configured
 
 if TYPE_CHECKING:  # Spark takes seconds
@@ -74,7 +75,10 @@ def _last_night(
     config, parent = night.config.user_item_topk, night.parent
     if parent is None or parent.encoder_id != encoder_id:
         return None, "there is no night before" if parent is None else "the night before had another encoder"
-    if configured(night.warehouse, parent)["user_item_topk"] != config.model_dump(mode="json"):
+    if config.max_changed_share == 0:
+        return None, "max_changed_share is 0"
+    changed = changed_settings(configured(night.warehouse, parent), night.config.model_dump(mode="json"))
+    if any(told.startswith("user_item_topk.") for told in changed):
         return None, "the settings of user_item_topk changed"
     found = last_night(tables, parent.versions, encoder_id, personas, config)
     share = len(found.changed_items) / max(len(pc.unique(personas["item_id"])), 1)

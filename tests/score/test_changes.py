@@ -1,17 +1,22 @@
 """Ranking what changed against ranking everybody, on Spark: the same rows."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from helpers import BASE_MODEL
+from helpers import BASE_MODEL, put_all, shop
+from publishing import TONIGHT, run
 from scipy.sparse import csr_array
 
-from persona_pipeline.config import EncodersConfig
+from jobs.runner import Night
+from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.publish.releases import Release, served
 from persona_pipeline.score.rank import Ranking
+from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -142,3 +147,34 @@ def test_changed_items_are_those_with_other_personas() -> None:
 
     found = changed_items(personas(rewritten(world(), **FEW)), personas(world()))
     assert found.tolist() == ["i04", "i20", "i25", "i40"]
+
+
+def test_when_everybody_is_ranked_and_why(spark: "SparkSession", tmp_path: Path) -> None:
+    from jobs.user_item_topk import _last_night
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    warehouse = Warehouse(tmp_path)
+    put_all(warehouse, shop())
+    run(warehouse)
+    told = warehouse.read("persona_vectors")
+
+    def why(parent: Release | None, told: pa.Table = told, encoder: str = "enc1", **settings: Any) -> str:
+        config = load_config("local", {"user_item_topk": settings})
+        found, reason = _last_night(
+            Night(TONIGHT, config, warehouse, parent), encoder, told, SparkWarehouse(spark, warehouse)
+        )
+        assert (found is None) == bool(reason)
+        return reason
+
+    parent = served(warehouse)
+    assert why(None) == "there is no night before"
+    assert why(parent, encoder="enc2") == "the night before had another encoder"
+    assert why(parent) == ""
+    assert why(parent, block_bytes=2**24, shelf_bytes=2**24, max_changed_share=1.0) == ""
+    assert why(parent, k=3) == "the settings of user_item_topk changed"
+    assert why(parent, max_changed_share=0) == "max_changed_share is 0"  # and no item changed
+    anew = told.set_column(
+        told.schema.get_field_index("text_hash"), "text_hash", pa.array(["other"] * told.num_rows, pa.string())
+    )
+    assert why(parent, anew) == "100% of the items changed"
+    assert why(parent, anew, max_changed_share=1.0) == ""
