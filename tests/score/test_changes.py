@@ -142,6 +142,39 @@ def test_ranking_what_changed_is_ranking_everybody(spark: "SparkSession", night:
     last.unpersist()
 
 
+def test_who_is_left_in_doubt(spark: "SparkSession") -> None:
+    """Lists of two. Of each user: last night's list, and the best three of what is left of it and what changed."""
+    from persona_pipeline.score.changes import _doubtful
+
+    nights: dict[str, tuple[dict[str, float], list[float]]] = {
+        "nothing lost": ({"i1": 0.9, "i2": 0.5}, [0.9, 0.5, 0.4]),
+        "a tie for the last place": ({"i1": 0.9, "i2": 0.5}, [0.9, 0.5, 0.5 - 1e-9]),
+        "a tie further up": ({"i1": 0.9, "i2": 0.9}, [0.9, 0.9, 0.5]),
+        "a near miss": ({"i1": 0.9, "i2": 0.5}, [0.9, 0.5, 0.5 - 1e-5]),
+        "lost one for a better": ({"i1": 0.9, "gone": 0.5}, [0.9, 0.6, 0.4]),
+        "lost one for as good a one": ({"i1": 0.9, "gone": 0.5}, [0.9, 0.5 + 1e-9, 0.4]),
+        "lost one for a worse": ({"i1": 0.9, "gone": 0.5}, [0.9, 0.4]),
+        "lost one for nothing": ({"i1": 0.9, "gone": 0.5}, [0.9]),
+        "lost all": ({"gone": 0.9, "gone too": 0.5}, []),
+        "lost one of a list that was not full": ({"gone": 0.9}, []),
+    }
+    listed = [(user, item, score) for user, (then, _) in nights.items() for item, score in then.items()]
+    best = [(user, rank, score) for user, (_, now) in nights.items() for rank, score in enumerate(now, start=1)]
+    found = _doubtful(
+        spark.createDataFrame(listed, "user_id string, item_id string, score double"),
+        spark.createDataFrame(best, "user_id string, rank int, score double"),
+        spark.createDataFrame([("gone",), ("gone too",)], "item_id string"),
+        2,
+    )
+    assert {row["user_id"] for row in found.collect()} == {
+        "a tie for the last place",
+        "lost one for as good a one",
+        "lost one for a worse",
+        "lost one for nothing",
+        "lost all",
+    }
+
+
 def test_changed_items_are_those_with_other_personas() -> None:
     from persona_pipeline.score.changes import changed_items
 
