@@ -12,6 +12,7 @@ from persona_pipeline.encoder.vectors import tonights_encoder
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.publish.limits import changed_settings
 from persona_pipeline.publish.releases import configured
+from persona_pipeline.titles import title_sql
 
 if TYPE_CHECKING:  # Spark takes seconds
     from persona_pipeline.score.changes import LastNight
@@ -52,8 +53,8 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         ranked, counts = ranked_changes(users, histories, profiles, ranking, before, part)
         figures = {"ranked": "changes", **counts}
     summaries = tables.read("item_summaries").select("item_id", "summary")
-    title = F.coalesce("title", F.substring_index(F.when(F.col("summary") != "", F.col("summary")), ". ", 1))
-    titles = tables.read("items").join(summaries, "item_id", "left").select("item_id", title.alias("item_title"))
+    title = F.expr(title_sql()).alias("item_title")
+    titles = tables.read("items").join(summaries, "item_id", "left").select("item_id", title)
     rows = recommendations(
         ranked, tables.read("item_personas"), titles, encoder.encoder_id, night.as_of, config.user_buckets
     )
