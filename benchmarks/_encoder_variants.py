@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from persona_pipeline.backtest.changes import Change, Changed, mean_persona, settings
 from persona_pipeline.collaborative.content import unit
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.recency import distances_from
+from persona_pipeline.encoder.recency import places_apart
 from persona_pipeline.encoder.retraining import TrainingData
 
 _EVER = 1e9  # interactions: a half-life beyond any history
@@ -60,7 +60,10 @@ def variants(reviews: dict[str, np.ndarray]) -> dict[str, Variant]:
 
 def nearest(count: int) -> Change:
     """Training on so many interactions next to the target, on either side."""
-    return lambda data, config: (_cut(data, lambda n, place: distances_from(n, place) < count), config)
+    return lambda data, config: (
+        _cut(data, lambda n, place: places_apart(np.array([n]), np.array([place])) < count),
+        config,
+    )
 
 
 def earlier_only(data: TrainingData, config: EncodersConfig) -> Changed:

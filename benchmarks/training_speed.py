@@ -22,7 +22,7 @@ from sentence_transformers import SentenceTransformer
 
 from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
 from persona_pipeline.encoder.lessons import Catalogue, Lessons
-from persona_pipeline.encoder.recency import recency_weights
+from persona_pipeline.encoder.recency import history_weights
 from persona_pipeline.encoder.train import train_head
 from persona_pipeline.text_embeddings import Embedder, model_folder
 from persona_pipeline.warehouse import Warehouse
@@ -41,7 +41,7 @@ def catalogue_of(dimensions: int) -> Catalogue:
 
 def lessons_of(embeddings: np.ndarray, targets: np.ndarray, catalogue: Catalogue, half_life: float) -> Lessons:
     """From embedded histories, (pairs, HISTORY, d), one pair of each user, and the row of its item, (pairs,)."""
-    weights = recency_weights(HISTORY, half_life).astype(np.float32)
+    weights = history_weights(np.arange(HISTORY), np.array([HISTORY]), half_life).astype(np.float32)
     items = torch.from_numpy(targets)
     return Lessons(
         profiles=torch.from_numpy(np.einsum("h,phd->pd", weights, embeddings)),

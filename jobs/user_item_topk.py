@@ -10,7 +10,9 @@ from jobs.runner import Night, run
 from persona_pipeline.encoder.profiles import profile_model
 from persona_pipeline.encoder.vectors import tonights_encoder
 from persona_pipeline.publish.candidates import candidates
+from persona_pipeline.publish.limits import changed_settings
 from persona_pipeline.publish.releases import configured
+from persona_pipeline.titles import title_sql
 
 if TYPE_CHECKING:  # Spark takes seconds
     from persona_pipeline.score.changes import LastNight
@@ -21,9 +23,9 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Score every user against every persona, or what changed against what it may concern, and keep the best with reasons."""
     from pyspark.sql import functions as F
 
-    from persona_pipeline.score.changes import people, ranked_changes
+    from persona_pipeline.score.changes import ranked_changes
     from persona_pipeline.score.rank import Ranking
-    from persona_pipeline.score.recommend import keep_unchanged, ranked_users, recommendations
+    from persona_pipeline.score.recommend import keep_unchanged, people, ranked_users, recommendations
     from persona_pipeline.spark import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
@@ -51,8 +53,8 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         ranked, counts = ranked_changes(users, histories, profiles, ranking, before, part)
         figures = {"ranked": "changes", **counts}
     summaries = tables.read("item_summaries").select("item_id", "summary")
-    title = F.coalesce("title", F.substring_index(F.when(F.col("summary") != "", F.col("summary")), ". ", 1))
-    titles = tables.read("items").join(summaries, "item_id", "left").select("item_id", title.alias("item_title"))
+    title = F.expr(title_sql()).alias("item_title")
+    titles = tables.read("items").join(summaries, "item_id", "left").select("item_id", title)
     rows = recommendations(
         ranked, tables.read("item_personas"), titles, encoder.encoder_id, night.as_of, config.user_buckets
     )
@@ -74,7 +76,10 @@ def _last_night(
     config, parent = night.config.user_item_topk, night.parent
     if parent is None or parent.encoder_id != encoder_id:
         return None, "there is no night before" if parent is None else "the night before had another encoder"
-    if configured(night.warehouse, parent)["user_item_topk"] != config.model_dump(mode="json"):
+    if config.max_changed_share == 0:
+        return None, "max_changed_share is 0"
+    changed = changed_settings(configured(night.warehouse, parent), night.config.model_dump(mode="json"))
+    if any(told.startswith("user_item_topk.") for told in changed):
         return None, "the settings of user_item_topk changed"
     found = last_night(tables, parent.versions, encoder_id, personas, config)
     share = len(found.changed_items) / max(len(pc.unique(personas["item_id"])), 1)

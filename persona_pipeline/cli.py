@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from persona_pipeline.errors import PipelineError
-from persona_pipeline.release_commands import releases
+from persona_pipeline.release_commands import WarehouseOption, console, releases
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-console = Console(highlight=False)
 
 quarantine = typer.Typer(no_args_is_help=True, help="What extraction refused, why, and what it would be now.")
 personas = typer.Typer(no_args_is_help=True, help="Personas under one configuration and another.")
@@ -22,7 +21,6 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(personas, name="personas")
 app.add_typer(releases, name="releases")
 
-WarehouseOption = Annotated[Path, typer.Option(help="Folder of the Delta tables.")]
 ReleaseOption = Annotated[str | None, typer.Option(help="A release by id; default: the one that is served.")]
 StageOption = Annotated[str | None, typer.Option(help="review_aspects, item_summaries or item_personas.")]
 ReasonOption = Annotated[str | None, typer.Option(help="As `quarantine list` counts them, for example ungrounded.")]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from persona_pipeline.config import PipelineConfig, load_config, write_config
 from persona_pipeline.errors import ConfigError
@@ -139,6 +140,36 @@ def test_other_settings_cover_the_whole_configuration() -> None:
     assert {stage: set(settings) for stage, settings in OTHER.items()} == {
         name: set(stage.model_fields) for name, stage in stages.items() if stage is not None
     }
+
+
+def test_settings_that_decide_no_row() -> None:
+    found = PipelineConfig.undecisive()
+    assert {"spark", "releases", "report"} <= found
+    assert {name for name in found if name.startswith(("text_embeddings.", "user_item_topk.", "encoders."))} == {
+        "text_embeddings.batch_tokens", "text_embeddings.commit_texts",
+        "user_item_topk.max_changed_share", "user_item_topk.block_bytes", "user_item_topk.shelf_bytes",
+        "encoders.prior_engine", "encoders.retrain_every_days", "encoders.gate_margin",
+        "encoders.finetune.processes", "encoders.finetune.micro_batch_tokens", "encoders.finetune.checkpoint_every",
+    }  # fmt: skip
+    assert "user_item_topk.k" not in found
+    assert not any(name.startswith("report.") for name in found)  # the whole stage is
+
+
+def test_a_setting_either_decides_rows_or_is_named_as_one_that_does_not() -> None:
+    def names(stage: type[BaseModel], values: dict[str, Any], prefix: str = "") -> set[str]:
+        found = set()
+        for name, value in values.items():
+            inner = stage.model_fields[name].annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel) and f"{prefix}{name}" not in others:
+                found |= names(inner, value, f"{prefix}{name}.")
+            else:
+                found.add(f"{prefix}{name}")
+        return found
+
+    config, others = PipelineConfig(), PipelineConfig.undecisive()
+    every, decisive = (names(PipelineConfig, values) for values in (config.model_dump(), config.decisive()))
+    assert decisive | others == every
+    assert not decisive & others
 
 
 def test_digest_changes_with_every_other_setting() -> None:

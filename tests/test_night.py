@@ -175,7 +175,7 @@ def test_killed_publications_leave_the_whole_old_or_the_whole_new_night(home: Pa
     assert summaries["user_item_topk"]["ranked"] == "changes"
     assert 0 < summaries["user_item_topk"]["changed_users"] <= new_reviews
     whole = again(home, SECOND, ("user_item_topk",), "everybody.yaml")["user_item_topk"]
-    assert whole["ranked"] == "everybody: the settings of user_item_topk changed"
+    assert whole["ranked"] == "everybody: max_changed_share is 0"
     assert [whole["candidate"][name] for name in ("inserted", "updated", "deleted")] == [0, 0, 0]
     command = [sys.executable, "-m", "jobs.releases", "--warehouse", str(warehouse.root), "--as-of", SECOND.isoformat()]
     command += ["--config", str(home / "small.yaml")]

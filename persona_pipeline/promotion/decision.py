@@ -10,7 +10,7 @@ import pyarrow as pa
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.encoder.retraining import POLICY, Served, TrainingData
+from persona_pipeline.encoder.retraining import Served, TrainingData
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.evaluate.gate import Verdict
@@ -157,5 +157,5 @@ def settle(
         verdict = compare_settings(data, interactions(), served, config, config.gate_margin).verdict
     if verdict.promoted:
         return Settled(config, "promoted", [told, *verdict.reasons], verdict)
-    kept = {name: getattr(served, name) for name in EncodersConfig.model_fields if name not in POLICY}
+    kept = {name: getattr(served, name) for name in EncodersConfig.model_fields.keys() - EncodersConfig.undecisive()}
     return Settled(config.model_copy(update=kept), "kept_settings", [told, *verdict.reasons], verdict)

@@ -8,9 +8,6 @@ from persona_pipeline.config import PipelineConfig
 from persona_pipeline.publish.releases import Release, configured
 from persona_pipeline.warehouse import Warehouse
 
-_LEAVE_LISTS_ALONE = ("releases", "report", "spark")
-"""Sections of the configuration that decide nothing of what is recommended."""
-
 
 def audit_parameters(
     warehouse: Warehouse, as_of: date, config: PipelineConfig, parent: Release | None, encoder_id: str
@@ -45,10 +42,10 @@ def changes_since(warehouse: Warehouse, config: PipelineConfig, parent: Release 
 
 
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Settings that decide lists and differ, as `stage.setting value after value`."""
+    """Settings that decide rows and differ, as `stage.setting value after value`."""
     found = []
     for name in sorted(before.keys() | now.keys()):
-        if not prefix and name in _LEAVE_LISTS_ALONE:
+        if f"{prefix}{name}" in PipelineConfig.undecisive():
             continue
         old, new = before.get(name), now.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):

@@ -8,7 +8,7 @@ import json
 import threading
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,20 +187,7 @@ class View:
         return self.config.get("user_item_topk", {}).get(setting)
 
 
-_LISTED = [
-    "rank",
-    "item_id",
-    "item_title",
-    "score",
-    "persona_id",
-    "persona_name",
-    "explanation",
-    "evidence",
-    "contributions",
-    "recommendation_source",
-    "encoder_id",
-    "changed_as_of",
-]
+_LISTED = [field.name for field in fields(Recommendation)]
 
 
 def _release_row(root: Path, release_id: str | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from persona_pipeline.publish.answers import METADATA_PERSONA, PERSONA, Contribu
 from persona_pipeline.publish.online import Nearest
 from persona_pipeline.publish.readers import View
 from persona_pipeline.score.explanations import explanation, for_whom, reviewed, said
+from persona_pipeline.titles import item_title
 
 Row = dict[str, Any]
 
@@ -101,13 +102,14 @@ def _explanation(persona: Row, contributions: Iterable[Contribution]) -> str:
 
 
 def _titles(view: View, item_ids: set[str]) -> dict[str, str]:
-    """Titles, or where there is none the words an item's reviews describe it by."""
+    """What items are called; those without a title or a summary are not in it."""
     rows = view.table("items").rows("item_id", item_ids, ["item_id", "title"]).to_pylist()
-    titles = {row["item_id"]: row["title"] for row in rows if row["title"]}
+    titles = {row["item_id"]: row["title"] for row in rows if row["title"] is not None}
     untitled = item_ids - set(titles)
     if untitled:
         summaries = view.table("item_summaries").rows("item_id", untitled, ["item_id", "summary"]).to_pylist()
-        titles |= {row["item_id"]: row["summary"].split(". ")[0] for row in summaries if row["summary"]}
+        told = {row["item_id"]: item_title(None, row["summary"]) for row in summaries}
+        titles |= {item_id: title for item_id, title in told.items() if title}
     return titles
 
 

@@ -8,11 +8,12 @@ from deltalake import DeltaTable
 
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
+from persona_pipeline.titles import title_sql
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]
 
-TITLE = "coalesce(items.title, nullif(split_part(item_summaries.summary, '. ', 1), ''), items.item_id)"
+TITLE = f"coalesce({title_sql('items.title', 'item_summaries.summary')}, items.item_id)"
 """SQL for what an item is called, over `items` and `item_summaries` joined: as `user_item_topk` calls it."""
 
 

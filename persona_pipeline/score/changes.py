@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.score.rank import Ranking
-from persona_pipeline.score.recommend import limits, ranked_users
+from persona_pipeline.score.recommend import limits, people, ranked_users
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 _CLOSE = 1e-6
@@ -46,26 +47,6 @@ class LastNight:
     changed_items: np.ndarray
 
 
-def people(
-    tables: SparkWarehouse, encoder_id: str, config: UserItemTopkConfig, versions: Mapping[str, int] | None = None
-) -> tuple[DataFrame, DataFrame]:
-    """Users of the encoder, and their histories with the items to leave out and, if told so, the only ones to rank.
-
-    Tonight's, or those of a release.
-    """
-    vectors, histories = (tables.read(t, versions[t] if versions else None) for t in ("user_vectors", "user_histories"))
-    if not config.exclude_reviewed:
-        histories = histories.withColumn("reviewed_item_ids", F.array().cast("array<string>"))
-    if config.candidates == "only":
-        # A release made before there were any has no version of them.
-        there = versions is None or "candidates" in versions
-        version = versions["candidates"] if versions and there else None
-        lists = tables.read("candidates", version) if there else tables.empty("candidates")
-        only = F.array_sort(F.collect_list("item_id")).alias("candidate_item_ids")
-        histories = histories.join(lists.groupBy("user_id").agg(only), "user_id", "left")
-    return vectors.where(F.col("encoder_id") == encoder_id), histories
-
-
 def last_night(
     tables: SparkWarehouse, versions: Mapping[str, int], encoder_id: str, personas: pa.Table, config: UserItemTopkConfig
 ) -> LastNight:
@@ -83,7 +64,7 @@ def changed_items(tonight: pa.Table, before: pa.Table) -> np.ndarray:
     """
     both = pa.concat_tables([tonight.select(_TELLING), before.select(_TELLING)])
     counted = both.group_by(_TELLING, use_threads=False).aggregate([([], "count_all")])
-    once = counted.filter(pa.compute.equal(counted["count_all"], 1))
+    once = counted.filter(pc.equal(counted["count_all"], 1))
     items: np.ndarray = np.unique(once["item_id"].to_numpy(zero_copy_only=False).astype(str))
     return items
 

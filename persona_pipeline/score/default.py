@@ -9,6 +9,7 @@ from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.score.explanations import explanation, for_whom, said
 from persona_pipeline.terminal import counted
+from persona_pipeline.titles import title_sql
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -20,14 +21,14 @@ def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, pa
     before = warehouse.read("default_topk", version=parent_version) if parent_version is not None else None
     schema = load_contract("default_topk").arrow_schema()
     found = warehouse.query(
-        """
+        f"""
         WITH best AS (
             SELECT *, row_number() OVER (ORDER BY liked DESC, item_id)::INTEGER AS rank
             FROM counts JOIN item_personas USING (item_id) JOIN items USING (item_id)
             LEFT JOIN (SELECT item_id, summary FROM item_summaries) USING (item_id)
             WHERE status = 'current' AND item_personas.position = 1
         )
-        SELECT rank, item_id, coalesce(title, nullif(split_part(summary, '. ', 1), '')) AS item_title,
+        SELECT rank, item_id, {title_sql()} AS item_title,
                round(ln(1 + liked), 9) AS score, persona_id, name AS persona_name,
                preference_rationale, liked, evidence[1:2] AS evidence,
                'default' AS recommendation_source, $encoder_id AS encoder_id,

@@ -4,7 +4,7 @@ Memory per task: a block of the shelf (4 bytes x personas x d, at most `shelf_by
 of users. Driver: the shelf once, and once more in blocks where there are several.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import reduce
 
@@ -13,8 +13,10 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.score import explanations as words
 from persona_pipeline.score.rank import RANKED_FIELDS, Ranking, rank_users
+from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 _QUOTES = 2  # spans of evidence a recommendation carries
 
@@ -65,6 +67,26 @@ def _ranked(inputs: DataFrame, ranking: Ranking) -> DataFrame:
 def limits(histories: DataFrame) -> list[str]:
     """Columns that say which items a user may be recommended."""
     return [name for name in ("reviewed_item_ids", "candidate_item_ids") if name in histories.columns]
+
+
+def people(
+    tables: SparkWarehouse, encoder_id: str, config: UserItemTopkConfig, versions: Mapping[str, int] | None = None
+) -> tuple[DataFrame, DataFrame]:
+    """Users of the encoder, and their histories with the items to leave out and, if told so, the only ones to rank.
+
+    Tonight's, or those of a release.
+    """
+    vectors, histories = (tables.read(t, versions[t] if versions else None) for t in ("user_vectors", "user_histories"))
+    if not config.exclude_reviewed:
+        histories = histories.withColumn("reviewed_item_ids", F.array().cast("array<string>"))
+    if config.candidates == "only":
+        # A release made before there were any has no version of them.
+        there = versions is None or "candidates" in versions
+        version = versions["candidates"] if versions and there else None
+        lists = tables.read("candidates", version) if there else tables.empty("candidates")
+        only = F.array_sort(F.collect_list("item_id")).alias("candidate_item_ids")
+        histories = histories.join(lists.groupBy("user_id").agg(only), "user_id", "left")
+    return vectors.where(F.col("encoder_id") == encoder_id), histories
 
 
 def recommendations(

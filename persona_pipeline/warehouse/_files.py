@@ -86,10 +86,10 @@ class Warehouse:
 
     def partitions(self, table: str, since: int | None = None) -> list[dict[str, Any]]:
         """Partitions the table has, by column; with `since` those that got a file after that version."""
-        found = pa.table(self._open(table).get_add_actions(flatten=True)).to_pylist()
-        before = set() if since is None else set(self._open(table, since).file_uris())
+        found = self._listed(table).to_pylist()
+        before = set() if since is None else set(self._listed(table, since)["path"].to_pylist())
         names = self._open(table).metadata().partition_columns
-        new = [row for row in found if f"{self.path(table)}/{row['path']}" not in before]
+        new = [row for row in found if row["path"] not in before]
         return [dict(zip(names, values, strict=True)) for values in sorted({tuple(row[f"partition.{n}"] for n in names) for row in new})]
 
     def read(
@@ -132,7 +132,7 @@ class Warehouse:
 
     def files(self, table: str, version: int | None = None) -> set[Path]:
         """Paths of the files a version (the newest by default) is made of, whether or not they are still there."""
-        return {Path(uri) for uri in self._open(table, version).file_uris()}
+        return {self.root / table / unquote(path) for path in self._listed(table, version)["path"].to_pylist()}
 
     def unneeded_files(self, table: str, keep: Sequence[int], grace_hours: int) -> list[Path]:
         """Files that neither the newest version nor one of `keep` needs, and that are not younger than `grace_hours`.
@@ -146,7 +146,7 @@ class Warehouse:
             full=True,
             keep_versions=list(keep),
         )
-        named = {self.root / table / unquote(name) for name in found}
+        named = {self.root / table / name for name in found}
         if keep:
             since = (self.root / table / "_delta_log" / f"{min(keep):020}.json").stat().st_mtime
             feed = self.root / table / "_change_data"
@@ -202,6 +202,13 @@ class Warehouse:
         `base` is the version the rows were decided on: BusyError where the table has moved on since.
         """
         return self._write(table, rows, delete_others=False, base=base)
+
+    def _listed(self, table: str, version: int | None = None) -> pa.Table:
+        """The files of a version, one a row; `path` is percent-encoded, as Delta's log has it.
+
+        Not `file_uris`: it encodes the folder of the table and leaves what is below it, so that no decoding is right for both.
+        """
+        return pa.table(self._open(table, version).get_add_actions(flatten=True))
 
     def _open(self, table: str, version: int | None = None) -> DeltaTable:
         try:

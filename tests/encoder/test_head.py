@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from persona_pipeline.encoder.head import Head, aggregate
-from persona_pipeline.encoder.recency import recency_weights
 
 SIMILARITIES = arrays.arrays(
     np.float64, arrays.array_shapes(min_dims=2, max_dims=2, max_side=7), elements=st.floats(-1, 1, width=32)
@@ -69,15 +68,6 @@ def test_masked_slots_get_no_gradient(how: str) -> None:
     assert similarities.grad.isfinite().all()
     assert similarities.grad[0, 0] == 0
     assert similarities.grad[0, 2] > 0
-
-
-def test_recency_weights_by_hand() -> None:
-    np.testing.assert_allclose(recency_weights(3, 1.0), [4 / 7, 2 / 7, 1 / 7])
-    half = recency_weights(11, 5.0)
-    assert half[5] / half[0] == pytest.approx(0.5)
-    assert half[10] / half[0] == pytest.approx(0.25)
-    assert half.sum() == pytest.approx(1)
-    assert recency_weights(1, 0.3).tolist() == [1.0]
 
 
 def test_an_untrained_head_leaves_directions_as_they_are() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persona_pipeline.encoder.recency import distances_from, history_weights, proximity_weights, ranks, recency_weights
+from persona_pipeline.encoder.recency import history_weights, places_apart, ranks
 
 
 @pytest.mark.parametrize(
@@ -20,41 +20,44 @@ from persona_pipeline.encoder.recency import distances_from, history_weights, pr
     ],
 )
 def test_distances_by_hand(count: int, place: int, distances: list[int]) -> None:
-    assert distances_from(count, place).tolist() == distances
+    assert places_apart(np.array([count]), np.array([place])).tolist() == distances
 
 
-def test_proximity_weights_by_hand() -> None:
+def test_weights_by_hand() -> None:
     # Half-life 1: 1, 1, 1/2, 1/4 over 11/4. Half-life 2, three steps: 1, 0.5 ** 0.5, 0.5.
-    np.testing.assert_allclose(proximity_weights(np.array([0, 0, 1, 2]), 1.0), np.array([4, 4, 2, 1]) / 11)
+    np.testing.assert_allclose(weights_of(4, 1, 1.0), np.array([4, 4, 2, 1]) / 11)
     halves = np.array([1, 0.5**0.5, 0.5])
-    np.testing.assert_allclose(proximity_weights(np.arange(3), 2.0), halves / halves.sum())
-
-
-@given(st.integers(1, 60), st.floats(0.5, 20))
-def test_the_newest_foretold_is_recency(count: int, half_life: float) -> None:
-    np.testing.assert_array_equal(
-        proximity_weights(distances_from(count, 0), half_life), recency_weights(count, half_life)
-    )
+    np.testing.assert_allclose(weights_of(3, 0, 2.0), halves / halves.sum())
+    half = weights_of(11, 0, 5.0)
+    assert half[5] / half[0] == pytest.approx(0.5)
+    assert half[10] / half[0] == pytest.approx(0.25)
+    assert weights_of(1, 0, 0.3).tolist() == [1.0]
 
 
 @given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), st.floats(0.5, 20))
 def test_neighbours_weigh_most_and_time_turned_round_is_the_same(shape: tuple[int, int], half_life: float) -> None:
     count, place = shape
-    weights = proximity_weights(distances_from(count, place), half_life)
+    weights = weights_of(count, place, half_life)
     assert abs(weights.sum() - 1) < 1e-12
     assert (np.diff(weights[:place]) > 0).all()
     assert (np.diff(weights[place:]) < 0).all()
-    turned = proximity_weights(distances_from(count, count - place), half_life)
-    np.testing.assert_allclose(turned[::-1], weights)
+    np.testing.assert_allclose(weights_of(count, count - place, half_life)[::-1], weights)
 
 
 def test_a_history_far_away_keeps_its_weight() -> None:
-    np.testing.assert_allclose(proximity_weights(np.array([900, 901]), 0.5), [0.8, 0.2])
+    np.testing.assert_allclose(history_weights(np.array([9000, 9001]), np.array([2]), 0.5), [0.8, 0.2])
 
 
 def test_many_histories_at_once() -> None:
-    lengths = np.array([3, 0, 1, 2])
+    lengths, places = np.array([3, 0, 1, 2]), np.array([0, 0, 1, 1])
     assert ranks(lengths).tolist() == [0, 1, 2, 0, 0, 1]
-    each = [recency_weights(count, 2.0) for count in (3, 1, 2)]
-    np.testing.assert_allclose(history_weights(ranks(lengths), lengths, 2.0), np.concatenate(each))
+    assert places_apart(lengths, places).tolist() == [0, 1, 2, 0, 0, 0]
+    each = [weights_of(count, place, 2.0) for count, place in ((3, 0), (1, 1), (2, 1))]
+    np.testing.assert_allclose(history_weights(places_apart(lengths, places), lengths, 2.0), np.concatenate(each))
     assert history_weights(np.empty(0), np.array([0]), 2.0).tolist() == []
+
+
+def weights_of(count: int, place: int, half_life: float) -> np.ndarray:
+    """Of one history, around what stood at a place in it."""
+    lengths = np.array([count])
+    return history_weights(places_apart(lengths, np.array([place])), lengths, half_life)

@@ -7,7 +7,7 @@ import pytest
 from drifting import ENDLESS, FIRST, RECENT, night
 from typer.testing import CliRunner
 
-from persona_pipeline import cli
+from persona_pipeline import cli, release_commands
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.promotion.orders import ORDERS
 from persona_pipeline.promotion.registry import encoder_rows
@@ -16,7 +16,7 @@ from persona_pipeline.warehouse import Warehouse
 
 @pytest.fixture(autouse=True)
 def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli.console, "_width", 300)
+    monkeypatch.setattr(release_commands.console, "_width", 300)
 
 
 def encoders(warehouse: Warehouse, *arguments: str) -> str:

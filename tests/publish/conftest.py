@@ -20,8 +20,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def warehouse(built: Path, tmp_path: Path) -> Warehouse:
-    """Everything up to the candidates; nothing published."""
-    return Warehouse(shutil.copytree(built, tmp_path / "warehouse"))
+    """Everything up to the candidates; nothing published. Its folder has a name that is encoded in a URI."""
+    return Warehouse(shutil.copytree(built, tmp_path / "our wärehouse #1, 50% full"))
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,20 @@ def test_a_night_too_far_off_is_told_apart_from_a_broken_one(warehouse: Warehous
     [
         ("enc1", {}, []),
         ("enc1", {"releases": {"keep": 3}, "report": {"users": 1}, "spark": {"driver_memory": "9g"}}, []),
+        (
+            "enc1",
+            {
+                "user_item_topk": {"k": 2, "block_bytes": 2**24, "shelf_bytes": 2**24, "max_changed_share": 0},
+                "text_embeddings": {"batch_tokens": 4096, "commit_texts": 100},
+                "encoders": {"prior_engine": "spark", "retrain_every_days": 1, "gate_margin": 0.1},
+            },
+            [],
+        ),
+        (
+            "enc1",
+            {"encoders": {"finetune": {"processes": 2, "steps": 7}}},
+            ["encoders.finetune.steps 7 after 1000"],
+        ),
         ("enc2", {}, ["encoder enc2 after enc1"]),
         ("enc1", {"extraction": {"llm": {"model": "new"}}}, ["extraction.llm.model new after SmolLM2-135M-Instruct"]),
     ],

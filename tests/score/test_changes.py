@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from helpers import BASE_MODEL, put, shop
+from helpers import BASE_MODEL, put_all, shop
+from publishing import TONIGHT, run
 from scipy.sparse import csr_array
 
-from persona_pipeline.config import EncodersConfig, UserItemTopkConfig
+from jobs.runner import Night
+from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.publish.releases import Release, served
 from persona_pipeline.score.rank import Ranking
 from persona_pipeline.warehouse import Warehouse
 
@@ -139,6 +142,39 @@ def test_ranking_what_changed_is_ranking_everybody(spark: "SparkSession", night:
     last.unpersist()
 
 
+def test_who_is_left_in_doubt(spark: "SparkSession") -> None:
+    """Lists of two. Of each user: last night's list, and the best three of what is left of it and what changed."""
+    from persona_pipeline.score.changes import _doubtful
+
+    nights: dict[str, tuple[dict[str, float], list[float]]] = {
+        "nothing lost": ({"i1": 0.9, "i2": 0.5}, [0.9, 0.5, 0.4]),
+        "a tie for the last place": ({"i1": 0.9, "i2": 0.5}, [0.9, 0.5, 0.5 - 1e-9]),
+        "a tie further up": ({"i1": 0.9, "i2": 0.9}, [0.9, 0.9, 0.5]),
+        "a near miss": ({"i1": 0.9, "i2": 0.5}, [0.9, 0.5, 0.5 - 1e-5]),
+        "lost one for a better": ({"i1": 0.9, "gone": 0.5}, [0.9, 0.6, 0.4]),
+        "lost one for as good a one": ({"i1": 0.9, "gone": 0.5}, [0.9, 0.5 + 1e-9, 0.4]),
+        "lost one for a worse": ({"i1": 0.9, "gone": 0.5}, [0.9, 0.4]),
+        "lost one for nothing": ({"i1": 0.9, "gone": 0.5}, [0.9]),
+        "lost all": ({"gone": 0.9, "gone too": 0.5}, []),
+        "lost one of a list that was not full": ({"gone": 0.9}, []),
+    }
+    listed = [(user, item, score) for user, (then, _) in nights.items() for item, score in then.items()]
+    best = [(user, rank, score) for user, (_, now) in nights.items() for rank, score in enumerate(now, start=1)]
+    found = _doubtful(
+        spark.createDataFrame(listed, "user_id string, item_id string, score double"),
+        spark.createDataFrame(best, "user_id string, rank int, score double"),
+        spark.createDataFrame([("gone",), ("gone too",)], "item_id string"),
+        2,
+    )
+    assert {row["user_id"] for row in found.collect()} == {
+        "a tie for the last place",
+        "lost one for as good a one",
+        "lost one for a worse",
+        "lost one for nothing",
+        "lost all",
+    }
+
+
 def test_changed_items_are_those_with_other_personas() -> None:
     from persona_pipeline.score.changes import changed_items
 
@@ -146,23 +182,32 @@ def test_changed_items_are_those_with_other_personas() -> None:
     assert found.tolist() == ["i04", "i20", "i25", "i40"]
 
 
-def test_candidates_are_those_of_the_night_or_of_the_release(spark: "SparkSession", tmp_path: Path) -> None:
-    from persona_pipeline.score.changes import people
+def test_when_everybody_is_ranked_and_why(spark: "SparkSession", tmp_path: Path) -> None:
+    from jobs.user_item_topk import _last_night
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     warehouse = Warehouse(tmp_path)
-    for table in ("user_vectors", "user_histories", "candidates"):
-        put(warehouse, table, shop()[table])
-    versions = {"user_vectors": 0, "user_histories": 0, "candidates": 0}
-    put(warehouse, "candidates", [{"user_id": "ben", "item_id": "tuner", "rank": 1, "score": None}])
-    tables = SparkWarehouse(spark, warehouse)
+    put_all(warehouse, shop())
+    run(warehouse)
+    told = warehouse.read("persona_vectors")
 
-    def lists(config: UserItemTopkConfig, then: dict[str, int] | None = None) -> dict[str, list[str] | None]:
-        rows = people(tables, "enc1", config, then)[1].collect()
-        return {row["user_id"]: row["candidate_item_ids"] for row in rows if row["candidate_item_ids"] is not None}
+    def why(parent: Release | None, told: pa.Table = told, encoder: str = "enc1", **settings: Any) -> str:
+        config = load_config("local", {"user_item_topk": settings})
+        found, reason = _last_night(
+            Night(TONIGHT, config, warehouse, parent), encoder, told, SparkWarehouse(spark, warehouse)
+        )
+        assert (found is None) == bool(reason)
+        return reason
 
-    only = UserItemTopkConfig(candidates="only")
-    assert lists(only) == {"ben": ["tuner"]}
-    assert lists(only, versions) == {"ana": ["capo", "picks"]}
-    assert lists(only, {table: 0 for table in versions if table != "candidates"}) == {}
-    assert "candidate_item_ids" not in people(tables, "enc1", UserItemTopkConfig())[1].columns
+    parent = served(warehouse)
+    assert why(None) == "there is no night before"
+    assert why(parent, encoder="enc2") == "the night before had another encoder"
+    assert why(parent) == ""
+    assert why(parent, block_bytes=2**24, shelf_bytes=2**24, max_changed_share=1.0) == ""
+    assert why(parent, k=3) == "the settings of user_item_topk changed"
+    assert why(parent, max_changed_share=0) == "max_changed_share is 0"  # and no item changed
+    anew = told.set_column(
+        told.schema.get_field_index("text_hash"), "text_hash", pa.array(["other"] * told.num_rows, pa.string())
+    )
+    assert why(parent, anew) == "100% of the items changed"
+    assert why(parent, anew, max_changed_share=1.0) == ""

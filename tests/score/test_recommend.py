@@ -1,9 +1,14 @@
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from guitar_shop import ITEMS, D, make_ranking, make_user
+from helpers import put, shop
+
+from persona_pipeline.config import UserItemTopkConfig
+from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -113,3 +118,25 @@ def test_a_row_as_before_keeps_its_date(spark: "SparkSession") -> None:
         ("u", 2): new,
         ("v", 1): new,
     }
+
+
+def test_candidates_are_those_of_the_night_or_of_the_release(spark: "SparkSession", tmp_path: Path) -> None:
+    from persona_pipeline.score.recommend import people
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+    warehouse = Warehouse(tmp_path)
+    for table in ("user_vectors", "user_histories", "candidates"):
+        put(warehouse, table, shop()[table])
+    versions = {"user_vectors": 0, "user_histories": 0, "candidates": 0}
+    put(warehouse, "candidates", [{"user_id": "ben", "item_id": "tuner", "rank": 1, "score": None}])
+    tables = SparkWarehouse(spark, warehouse)
+
+    def lists(config: UserItemTopkConfig, then: dict[str, int] | None = None) -> dict[str, list[str] | None]:
+        rows = people(tables, "enc1", config, then)[1].collect()
+        return {row["user_id"]: row["candidate_item_ids"] for row in rows if row["candidate_item_ids"] is not None}
+
+    only = UserItemTopkConfig(candidates="only")
+    assert lists(only) == {"ben": ["tuner"]}
+    assert lists(only, versions) == {"ana": ["capo", "picks"]}
+    assert lists(only, {table: 0 for table in versions if table != "candidates"}) == {}
+    assert "candidate_item_ids" not in people(tables, "enc1", UserItemTopkConfig())[1].columns

@@ -273,6 +273,34 @@ def test_partitions_that_got_a_file(warehouse: Warehouse) -> None:
     assert warehouse.partitions("user_item_topk", since=1) == []
 
 
+def test_partitions_of_a_warehouse_given_relative_to_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for part in (0, 1):
+        write_deltalake("warehouse/t", pa.table({"n": [part], "part": [part]}), mode="append", partition_by=["part"])
+    assert Warehouse("warehouse").partitions("t", since=0) == [{"part": 1}]
+    assert all(path.is_file() for path in Warehouse("warehouse").files("t"))
+
+
+@pytest.mark.parametrize("folder", ["warehouse", "our warehouse", "wärehouse", "50% full", "#1", "a+b?"])
+def test_the_folder_of_a_warehouse_may_have_any_name(tmp_path: Path, folder: str) -> None:
+    """What delta-rs says of files is percent-encoded, in part."""
+    warehouse, path = Warehouse(tmp_path / folder), tmp_path / folder / "t"
+    places = ["a b", "ü", "50%", "c#d", "a=b/c"]
+    write_deltalake(str(path), pa.table({"n": range(5), "place": places}), partition_by=["place"])
+    first = set(path.rglob("*.parquet"))
+    assert warehouse.files("t") == first
+    assert len(first) == 5
+    assert warehouse.partitions("t") == [{"place": place} for place in sorted(places)]
+    write_deltalake(str(path), pa.table({"n": [5], "place": ["50%"]}), mode="append")
+    assert warehouse.partitions("t", since=0) == [{"place": "50%"}]
+    write_deltalake(str(path), pa.table({"n": [6], "place": ["ü"]}), mode="overwrite")
+    assert not first & warehouse.files("t")
+    assert warehouse.files("t", 0) == first
+    assert warehouse.unneeded_files("t", [0, 1], 0) == []
+    assert set(warehouse.unneeded_files("t", [0], 0)) == warehouse.files("t", 1) - first
+    assert set(warehouse.unneeded_files("t", [], 0)) == warehouse.files("t", 1)
+
+
 def test_a_change_feed_stays_as_long_as_the_versions_it_leads_from(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path)
     feed = {"delta.enableChangeDataFeed": "true"}

@@ -6,6 +6,7 @@ A persona that rests on this one review would give the answer away and is left o
 
 from typing import TypedDict, cast
 
+from persona_pipeline.titles import title_sql
 from persona_pipeline.warehouse import Warehouse
 
 HISTORY = 5  # earlier liked interactions shown at most: what a person is like now is in the most recent
@@ -67,7 +68,7 @@ _PAIRS = """
         SELECT user_id, item_id, unnest(shown) AS i, generate_subscripts(shown, 1) AS place FROM sampled
     ), told AS (
         SELECT shown.user_id, shown.item_id, place, {
-            'title': coalesce(items.title, nullif(split_part(summary, '. ', 1), '')),
+            'title': ITEM_TITLE,
             'aspects': list_filter([
                 {'aspect': 'category_preference', 'text': category_preference},
                 {'aspect': 'purchase_purpose', 'text': purchase_purpose},
@@ -87,7 +88,7 @@ _PAIRS = """
     )
     SELECT user_id, item_id, review_id, target, history, personas
     FROM options JOIN histories USING (user_id, item_id) ORDER BY user_id, item_id
-"""
+""".replace("ITEM_TITLE", title_sql("items.title"))
 
 
 def pairs_to_judge(warehouse: Warehouse, min_liked_rating: float, most: int) -> list[Pair]:

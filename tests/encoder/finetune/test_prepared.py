@@ -20,7 +20,6 @@ from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.inputs import persona_texts
 from persona_pipeline.encoder.lessons import Catalogue, Lessons
 from persona_pipeline.encoder.profiles import persona_inputs
-from persona_pipeline.encoder.recency import recency_weights
 from persona_pipeline.encoder.retraining import training_data
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.warehouse import Warehouse
@@ -41,8 +40,8 @@ def test_examples_are_the_tables(tmp_path: Path) -> None:
     places, lengths = examples.histories.places(np.arange(3))
     assert examples.histories.values[places].tolist() == [STRINGS, STRAP, STRAP, STRINGS, PICKS]
     assert lengths.tolist() == [2, 1, 2]
-    # ana's tuner stood between the two; dan's strap came after both.
-    assert np.allclose(examples.weights, [0.5, 0.5, 1, *recency_weights(2, 5.0)])
+    # ana's tuner stood between the two; dan's strap came after both: 1 and 0.5 ** (1 / 5).
+    assert np.allclose(examples.weights, [0.5, 0.5, 1, 0.534602, 0.465398])
     said = [row["text"] for row in shop()["reviews"] if row["item_id"] == "picks"]
     assert [
         examples.texts[text] for text in examples.evidence.values[examples.evidence.places(np.array([PICKS]))[0]]
