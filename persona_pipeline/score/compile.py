@@ -1,6 +1,6 @@
 """Compile the loops of ranking, for every process to come: `python -m persona_pipeline.score.compile`, once a machine.
 
-Without it the first task that ranks takes some 15 seconds longer.
+Without it the first task that ranks takes some 20 seconds longer.
 """
 
 import numpy as np
