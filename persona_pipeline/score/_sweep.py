@@ -31,7 +31,7 @@ from persona_pipeline.score.shelf import Ranked
 
 _MOST_USERS = 512  # of a tile: more are multiplied no faster
 _ALIGNED = 16  # a tile that is no multiple of this is multiplied more slowly
-_CHUNK_ROWS = 1280  # personas multiplied at once: their scores for 256 users are 1.3 MB
+_CHUNK_ROWS = 1280  # personas multiplied at once: fewer are slower, more are no faster
 _CHUNK_ITEMS = 256
 _EVERY = 3  # times as many items are seen before bars are raised again
 # How far below a user's best k among the items seen so far bars are set, in deviations of their number and in items: one
