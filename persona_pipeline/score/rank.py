@@ -23,6 +23,7 @@ RANKED_FIELDS = (
     "contributions array<struct<kind:string,review_id:string,item_id:string,share:double>>"
 )
 _DIGITS = 9  # of a share
+_BATCH_BYTES = 32 * 2**20  # of vectors that are multiplied at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,9 @@ class Histories:
         owner = np.repeat(np.arange(len(counts)), counts)
         weights = told.field("weight").to_numpy(zero_copy_only=False)
         parts = ranking.encoder.encode_interactions(profiles) * weights[:, None]
-        vectors = np.zeros((len(counts), parts.shape[1]))
-        np.add.at(vectors, owner, parts)
+        vectors: np.ndarray = (
+            csr_array((np.ones(len(owner)), (owner, np.arange(len(owner)))), (len(counts), len(owner))) @ parts
+        )
         histories = ranking.encoder.prior.histories(owner, told.field("item_id"), weights, len(counts))
         prior = csr_array(histories @ ranking.prior)
         return cls(told, owner, parts, vectors, prior, ranking.encoder.popularity_scales(counts))
@@ -177,6 +179,30 @@ def _places(shelf: Shelf, item_ids: pa.ChunkedArray) -> list[np.ndarray]:
     return [part[part >= 0] for part in np.split(found, ends)]
 
 
+def _shares(
+    ranking: Ranking, histories: Histories, personas: np.ndarray, user: np.ndarray, first: np.ndarray, count: np.ndarray
+) -> np.ndarray:
+    """What each interaction of a recommendation's user has in common with its persona, recommendation after recommendation.
+
+    `personas` and `user` (n,) are the recommendations', users ascending; `first` and `count` (users,) where a user's
+    interactions are. Users with as many interactions and recommendations are multiplied together, so that each vector is
+    fetched once.
+    """
+    starts, d = np.cumsum(count[user]) - count[user], histories.parts.shape[1]
+    shares = np.empty(int(count[user].sum()))
+    who, where, many = np.unique(user, return_index=True, return_counts=True)
+    for interactions, places in np.unique(np.column_stack([count[who], many]), axis=0).tolist():
+        alike = np.flatnonzero((count[who] == interactions) & (many == places))
+        step = max(1, _BATCH_BYTES // (8 * d * (interactions + places)))
+        for low in range(0, len(alike), step):
+            some = alike[low : low + step]
+            rows = where[some][:, None] + np.arange(places)  # (users, places)
+            parts = histories.parts[first[who[some]][:, None] + np.arange(interactions)]
+            winning = ranking.shelf.vectors[personas[rows]].astype(np.float64)
+            shares[starts[rows][..., None] + np.arange(interactions)] = winning @ parts.swapaxes(1, 2)
+    return shares
+
+
 def _told(ranking: Ranking, histories: Histories, ranked: Ranked, user: np.ndarray, place: np.ndarray) -> pa.Table:
     """Recommendations by user row and place, (n,) each: item_id, persona_id, score and contributions."""
     items, personas = ranked.items[user, place], ranked.personas[user, place]
@@ -186,8 +212,7 @@ def _told(ranking: Ranking, histories: Histories, ranked: Ranked, user: np.ndarr
     count = np.bincount(owner, minlength=users)
     row = np.repeat(np.arange(len(user)), count[user])
     member = np.arange(len(row)) - np.repeat(np.cumsum(count[user]) - count[user], count[user]) + first[user][row]
-    winning = ranking.shelf.vectors[personas].astype(np.float64)
-    shares = np.einsum("nd,nd->n", histories.parts[member], winning[row])
+    shares = _shares(ranking, histories, personas, user, first, count)
     liked = ranking.shelf.popularity[items] * histories.scales[user]
     whole = (ranked.others[user, place], liked, ranked.prior[user, place])
     rows = np.concatenate([row, np.tile(np.arange(len(user)), len(whole))])
