@@ -14,8 +14,9 @@ TABLES = ("candidates", "rejected_candidates")
 def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Read, set aside what cannot be used, write; fail when that is too much."""
     config = night.config.candidates
-    if not config.file and night.config.user_item_topk.candidates == "only":
-        raise ConfigError("user_item_topk.candidates: only reranks the lists of candidates.file, which names none")
+    used = night.config.user_item_topk.candidates
+    if not config.file and used != "none":
+        raise ConfigError(f"user_item_topk.candidates: {used} needs the lists of candidates.file, which names none")
     if not config.file and not any(night.warehouse.dataset(table).count_rows() for table in _made(night)):
         return {"lines": 0}
     files = check_candidates(Path(config.file)) if config.file else None

@@ -36,7 +36,9 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         ["persona_vectors"],
         {"id": encoder.encoder_id},
     )
-    ranking = Ranking.of(encoder, personas, config.k, config.block_bytes, config.shelf_bytes)
+    weight = config.candidates_weight if config.candidates == "fuse" else 0.0
+    arguments = (config.k, config.block_bytes, config.shelf_bytes, weight)
+    ranking = Ranking.of(encoder, personas, *arguments)
 
     spark = session(night.config.spark, "user_item_topk")
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "1000")  # a user carries its interactions' vectors
@@ -49,7 +51,7 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         ranked = ranked_users(users, histories, profiles, ranking)
     else:
         some = personas.filter(pc.is_in(personas["item_id"], pa.array(before.changed_items, pa.string())))
-        part = Ranking.of(encoder, some, config.k, config.block_bytes, config.shelf_bytes) if some.num_rows else None
+        part = Ranking.of(encoder, some, *arguments) if some.num_rows else None
         ranked, counts = ranked_changes(users, histories, profiles, ranking, before, part)
         figures = {"ranked": "changes", **counts}
     summaries = tables.read("item_summaries").select("item_id", "summary")

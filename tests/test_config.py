@@ -27,7 +27,7 @@ OTHER: dict[str, dict[str, Any]] = {
         "persona_weight": 1.0, "heads": 1, "prior": "ease", "prior_weight": 2.0, "prior_neighbours": 50, "gate_margin": 0.01,
         "prior_engine": "spark",
     },
-    "user_item_topk": {"k": 5, "exclude_reviewed": False, "candidates": "only", "user_buckets": 2,
+    "user_item_topk": {"k": 5, "exclude_reviewed": False, "candidates": "only", "candidates_weight": 0.3, "user_buckets": 2,
                        "block_bytes": 2**24, "shelf_bytes": 2**24, "max_changed_share": 0.5},
     "releases": {"limits": {"replaced": 0.2}, "limits_after_change": {"score_shift": 9.0}, "keep": 3, "grace_hours": 0},
     "report": {"users": 3},

@@ -343,8 +343,13 @@ class UserItemTopkConfig(_Stage):
 
     k: int = Field(20, ge=1, description="recommendations per user")
     exclude_reviewed: bool = Field(True, description="leave out items the user has reviewed")
-    candidates: Literal["none", "only"] = Field(
-        "none", description="only: a user with rows in the table candidates is recommended those items alone, reranked"
+    candidates: Literal["none", "only", "fuse"] = Field(
+        "none",
+        description="only: a user with rows in the table candidates is recommended those items alone, reranked; fuse: every "
+        "item is ranked, and those are lifted by their places in it",
+    )
+    candidates_weight: float = Field(
+        0.1, ge=0, description="fuse: what the first place of a list adds to the score; rank r adds 61 / (60 + r) of it"
     )
     user_buckets: int = Field(8, ge=1, description="partitions of the table: crc32(user_id) modulo this")
     max_changed_share: float = Field(

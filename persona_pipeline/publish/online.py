@@ -33,13 +33,22 @@ class Nearest:
 class Online:
     """One encoder's vectors at the versions of a release. Any number of threads may ask at once."""
 
-    def __init__(self, root: Path, encoder_id: str, table: Callable[[str], PinnedTable], users_held: int) -> None:
+    def __init__(
+        self,
+        root: Path,
+        encoder_id: str,
+        table: Callable[[str], PinnedTable],
+        users_held: int,
+        fused_weight: float | None = None,
+    ) -> None:
+        """`fused_weight` is `user_item_topk.candidates_weight` where the release fused another recommender's lists."""
         found = table("encoders").rows("encoder_id", [encoder_id], ["artefact"])
         if not found.num_rows:
             raise PipelineError(f"there is no encoder {encoder_id} in the table encoders of {root}")
         self.encoder = Encoder.load(root / found["artefact"][0].as_py())
         personas = table("persona_vectors").rows("encoder_id", [encoder_id])
-        self._ranking = Ranking.of(self.encoder, personas, 0, 0)
+        self._fused = fused_weight is not None
+        self._ranking = Ranking.of(self.encoder, personas, 0, 0, candidates_weight=fused_weight or 0.0)
         self._place = {item: place for place, item in enumerate(self._ranking.shelf.item_ids.tolist())}
         self._table = table
         # What items were like when the encoder was trained, and what those it did not know are like tonight.
@@ -105,7 +114,12 @@ class Online:
         if missing:  # of an item that has lost its personas since
             self._profiles.update(self._read_profiles(missing))
         profiles = np.stack([self._profiles[profile] for profile in hashes])
-        return Histories.build(self._ranking, told, np.array([len(told)]), profiles)
+        history = Histories.build(self._ranking, told, np.array([len(told)]), profiles)
+        if not self._fused:
+            return history
+        listed = self._table("candidates").rows("user_id", [user_id], ["item_id", "rank"]).to_struct_array()
+        one = pa.ListArray.from_arrays(pa.array([0, len(listed)], pa.int32()), listed.combine_chunks())
+        return history.lifted(self._ranking.lifts(one))
 
     def _read_profiles(self, hashes: set[str]) -> dict[str, np.ndarray]:
         # By what it is, then by which: profiles are written apart from texts, and are few beside them.

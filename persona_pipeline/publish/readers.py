@@ -154,7 +154,8 @@ class View:
     def _online(self) -> "Online":
         from persona_pipeline.publish.online import Online
 
-        return Online(self.root, self.release.encoder_id, self.table, self._users_held)
+        weight = self._config("candidates_weight") if self._config("candidates") == "fuse" else None
+        return Online(self.root, self.release.encoder_id, self.table, self._users_held, weight)
 
     def top(self, user_id: str, k: int | None = None) -> list[Recommendation]:
         """See `Recommendations.top`; None for the whole list."""

@@ -23,12 +23,16 @@ RANKED_FIELDS = (
     "contributions array<struct<kind:string,review_id:string,item_id:string,share:double>>"
 )
 _DIGITS = 9  # of a share
+_FUSION = 60  # of reciprocal rank fusion: how little first places stand out
 _BATCH_BYTES = 32 * 2**20  # of vectors that are multiplied at once
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What every task needs; broadcast once. `prior` (prior items, items) is `Encoder.prior_onto` the shelf."""
+    """What every task needs; broadcast once.
+
+    `prior` (prior items, items) is `Encoder.prior_onto` the shelf; `candidates_weight` is of another recommender's lists.
+    """
 
     shelf: Shelf
     persona_ids: np.ndarray
@@ -37,6 +41,7 @@ class Ranking:
     k: int
     block_bytes: int
     shelf_bytes: int = UserItemTopkConfig().shelf_bytes
+    candidates_weight: float = 0.0
 
     @classmethod
     def of(
@@ -46,6 +51,7 @@ class Ranking:
         k: int,
         block_bytes: int,
         shelf_bytes: int = UserItemTopkConfig().shelf_bytes,
+        candidates_weight: float = 0.0,
     ) -> "Ranking":
         """From rows of `persona_vectors` of this encoder, in any order."""
         rows = personas.select(["item_id", "persona_id", "vector"]).sort_by(
@@ -56,7 +62,27 @@ class Ranking:
         popularity = dict(zip(names, encoder.popularity_shares(names).tolist(), strict=True))
         fusion = encoder.config
         shelf = Shelf.build(items, vectors_of(rows["vector"]), popularity, fusion.temperature, fusion.aggregation)
-        return cls(shelf, persona_ids, encoder, encoder.prior_onto(shelf.item_ids), k, block_bytes, shelf_bytes)
+        prior = encoder.prior_onto(shelf.item_ids)
+        return cls(shelf, persona_ids, encoder, prior, k, block_bytes, shelf_bytes, candidates_weight)
+
+    def lifts(self, lists: pa.ListArray) -> csr_array:
+        """(users, items) what another recommender's lists of structs item_id and rank, null for none, add to scores.
+
+        Its first place adds the weight, any other 61 / (60 + rank) of it: reciprocal rank fusion (Cormack, Clarke and
+        Buettcher, SIGIR 2009), which needs no scale of scores.
+        """
+        told = lists.flatten()
+        places = pc.index_in(told.field("item_id"), pa.array(self.shelf.item_ids, pa.string()))
+        known = places.is_valid().to_numpy(zero_copy_only=False)
+        lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+        owners = np.repeat(np.arange(len(lists)), lengths)[known]
+        shares = (
+            self.candidates_weight
+            * (_FUSION + 1)
+            / (_FUSION + told.field("rank").to_numpy(zero_copy_only=False)[known])
+        )
+        at = places.drop_null().to_numpy(zero_copy_only=False)
+        return csr_array((shares, (owners, at)), shape=(len(lists), len(self.shelf.item_ids)))
 
     def blocks(self) -> Iterator["Ranking"]:
         """The same against a part of the items each, of at most `shelf_bytes` of vectors."""
@@ -103,6 +129,10 @@ class Histories:
         prior = csr_array(histories @ ranking.prior)
         return cls(told, owner, parts, vectors, prior, ranking.encoder.popularity_scales(counts))
 
+    def lifted(self, lifts: csr_array) -> "Histories":
+        """With (users, items) more added to scores."""
+        return replace(self, prior=csr_array(self.prior + lifts))
+
 
 def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
     """Ranked items of users.
@@ -111,7 +141,7 @@ def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
         ranking: items, encoder, k.
         users: user_id, reviewed_item_ids (items to leave out), and interactions, a list of structs review_id, item_id,
             weight and vector (base embedding), in any order. A column candidate_item_ids, where there is one, names the
-            only items to rank; null: all.
+            only items to rank; null: all. A column candidate_ranks holds lists whose items `Ranking.lifts`.
 
     Returns:
         Columns of RANKED_FIELDS and `exact_score`, which decided who is among the k: `score` is the sum of rounded shares.
@@ -121,6 +151,8 @@ def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
     told = lists.flatten()
     counts = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     histories = Histories.build(ranking, told, counts, vectors_of(told.field("vector")))
+    if "candidate_ranks" in users.column_names:
+        histories = histories.lifted(ranking.lifts(users["candidate_ranks"].combine_chunks()))
     seen = _places(ranking.shelf, users["reviewed_item_ids"])
     ranked = top_items(
         ranking.shelf,

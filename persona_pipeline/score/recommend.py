@@ -27,7 +27,7 @@ def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ra
     Args:
         users: rows of `user_vectors` of one encoder.
         histories: rows of `user_histories`; their reviewed items are left out. Pass empty lists to keep them. A column
-            candidate_item_ids names the only items to rank, null where all are.
+            candidate_item_ids names the only items to rank, null where all are; candidate_ranks holds lists to fuse.
         profiles: text_hash and vector of the items' profiles by the encoder's base model.
         ranking: what every task needs. Past its `shelf_bytes`, every block of items ranks all users by itself, and each
             user's best of all blocks are merged, which gives the same rows.
@@ -65,27 +65,30 @@ def _ranked(inputs: DataFrame, ranking: Ranking) -> DataFrame:
 
 
 def limits(histories: DataFrame) -> list[str]:
-    """Columns that say which items a user may be recommended."""
-    return [name for name in ("reviewed_item_ids", "candidate_item_ids") if name in histories.columns]
+    """Columns that say which items a user may be recommended, and what another recommender says of them."""
+    names = ("reviewed_item_ids", "candidate_item_ids", "candidate_ranks")
+    return [name for name in names if name in histories.columns]
 
 
 def people(
     tables: SparkWarehouse, encoder_id: str, config: UserItemTopkConfig, versions: Mapping[str, int] | None = None
 ) -> tuple[DataFrame, DataFrame]:
-    """Users of the encoder, and their histories with the items to leave out and, if told so, the only ones to rank.
+    """Users of the encoder, and their histories with the items to leave out and, if told so, another recommender's lists.
 
     Tonight's, or those of a release.
     """
     vectors, histories = (tables.read(t, versions[t] if versions else None) for t in ("user_vectors", "user_histories"))
     if not config.exclude_reviewed:
         histories = histories.withColumn("reviewed_item_ids", F.array().cast("array<string>"))
-    if config.candidates == "only":
+    if config.candidates != "none":
         # A release made before there were any has no version of them.
         there = versions is None or "candidates" in versions
         version = versions["candidates"] if versions and there else None
         lists = tables.read("candidates", version) if there else tables.empty("candidates")
         only = F.array_sort(F.collect_list("item_id")).alias("candidate_item_ids")
-        histories = histories.join(lists.groupBy("user_id").agg(only), "user_id", "left")
+        fused = F.array_sort(F.collect_list(F.struct("item_id", "rank"))).alias("candidate_ranks")
+        brought = lists.groupBy("user_id").agg(only if config.candidates == "only" else fused)
+        histories = histories.join(brought, "user_id", "left")
     return vectors.where(F.col("encoder_id") == encoder_id), histories
 
 

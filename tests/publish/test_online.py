@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import served
 from helpers import put
 
 from persona_pipeline.errors import PipelineError
@@ -60,6 +61,24 @@ def test_an_item_that_lost_its_persona_still_counts_in_a_history(shop_served: Pa
     online._history.cache_clear()
     assert online.usable("cleo")
     assert "profile-capo" in online._profiles
+
+
+def test_lists_the_release_fused_lift_scores_asked_for_online(
+    tmp_path: Path, online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fuse = {"k": 3, "user_buckets": served.BUCKETS, "candidates": "fuse", "candidates_weight": 0.25}
+    monkeypatch.setitem(served.CONFIG, "user_item_topk", fuse)
+    made = served.encoder()
+    listed = enumerate(["capo", "picks", "tuner"], 1)
+    lists = [{"user_id": "ana", "item_id": item, "rank": n, "score": None} for n, item in listed]
+    release = Recommendations(served.serve(tmp_path, {**served.tables(made), "candidates": lists}, made))
+    items = ["capo", "picks", "strap"]
+    lifts = [0.25, 0.25 * 61 / 62, 0.0]
+    np.testing.assert_allclose(release.score("ana", items), online.scores("ana", items) + lifts, rtol=0, atol=2e-9)
+    assert (release.score("ben", items) == online.scores("ben", items)).all()
+    # Of an item she has met, so that it is not in the stored list and is told online.
+    shares = {share.kind: share.share for share in release.why("ana", "tuner").contributions}
+    assert shares["prior"] == pytest.approx(0.25 * 61 / 63, abs=1e-9)
 
 
 def test_an_encoder_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ def world() -> World:
     seen = {user: list(items) for user, items in met.items()}
     seen["u59"] = ITEMS[:-3]  # a list that is not full
     only = {"u10": ["i04", "i05", "i30"], "u11": ITEMS[::2]}  # one list that is not full, one that is
-    return {"texts": texts, "met": met, "seen": seen, "only": only}
+    fused = {"u05": ["i30", "i02", "i09"], "u10": ["i31", "i30"]}
+    return {"texts": texts, "met": met, "seen": seen, "only": only, "fused": fused}
 
 
 def personas(world: World) -> pa.Table:
@@ -74,8 +75,19 @@ def frames(spark: "SparkSession", world: World) -> tuple["DataFrame", "DataFrame
         norm = np.linalg.norm((np.stack([vector(item) for item in items]) * weights[:, None]).sum(0))
         rows = [(f"{user}-{i}", i, i, float(w / norm)) for i, w in zip(items, weights, strict=True)]
         users.append((user, ",".join(items), rows))
-    schema = "user_id string, reviewed_item_ids array<string>, candidate_item_ids array<string>"
-    limits = [(user, seen, world["only"].get(user)) for user, seen in world["seen"].items()]
+    schema = (
+        "user_id string, reviewed_item_ids array<string>, candidate_item_ids array<string>, "
+        "candidate_ranks array<struct<item_id: string, rank: int>>"
+    )
+    limits = [
+        (
+            user,
+            seen,
+            world["only"].get(user),
+            list(zip(world["fused"].get(user, []), range(1, 99), strict=False)) or None,
+        )
+        for user, seen in world["seen"].items()
+    ]
     histories = spark.createDataFrame(limits, schema)
     profiles = [(item, vector(item).tolist()) for item in ITEMS]
     return (
@@ -107,6 +119,7 @@ NIGHTS = {
     "one of two twins": rewritten(world(), i11=["no twin any more"]),
     "back among twins": rewritten(world(), i12=world()["texts"]["i10"]),
     "other candidates": {**world(), "only": {"u10": ["i04", "i05", "i31"], "u12": ITEMS[:8]}},
+    "other lists to fuse": {**world(), "fused": {"u10": ["i30", "i31"], "u05": ["i30", "i02", "i09"], "u03": ["i04"]}},
     "both": with_users(rewritten(world(), **FEW, **POPULAR), {"u01": ["i30"], "u99": ["i02", "i31"], "u07": None}),
 }
 
@@ -121,10 +134,12 @@ def test_ranking_what_changed_is_ranking_everybody(spark: "SparkSession", night:
     changed = changed_items(told, then)
     users, histories, profiles = frames(spark, tonight)
     users_then, histories_then, _ = frames(spark, before)
-    last = ranked_users(users_then, histories_then, profiles, Ranking.of(ENCODER, then, K, 2**20)).persist()
+    last = ranked_users(
+        users_then, histories_then, profiles, Ranking.of(ENCODER, then, K, 2**20, candidates_weight=0.2)
+    ).persist()
     some = told.filter(pa.compute.is_in(told["item_id"], pa.array(changed, pa.string())))
-    ranking = Ranking.of(ENCODER, told, K, 2**20)
-    some_ranking = Ranking.of(ENCODER, some, K, 2**20) if some.num_rows else None
+    ranking = Ranking.of(ENCODER, told, K, 2**20, candidates_weight=0.2)
+    some_ranking = Ranking.of(ENCODER, some, K, 2**20, candidates_weight=0.2) if some.num_rows else None
     found, figures = ranked_changes(
         users, histories, profiles, ranking, LastNight(last, users_then, histories_then, changed), some_ranking
     )
@@ -134,11 +149,12 @@ def test_ranking_what_changed_is_ranking_everybody(spark: "SparkSession", night:
     moved = {
         user
         for user, items in tonight["met"].items()
-        if (before["met"].get(user), before["only"].get(user)) != (items, tonight["only"].get(user))
+        if (before["met"].get(user), *(before[lists].get(user) for lists in ("only", "fused")))
+        != (items, *(tonight[lists].get(user) for lists in ("only", "fused")))
     }
     assert figures["changed_users"] == len(moved)
     assert figures["doubtful_users"] < len(tonight["met"])
-    assert (figures["changed_items"] == 0) == (night in ("nothing", "other candidates"))
+    assert (figures["changed_items"] == 0) == (night in ("nothing", "other candidates", "other lists to fuse"))
     last.unpersist()
 
 

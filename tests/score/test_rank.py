@@ -87,6 +87,33 @@ def test_only_candidates_are_ranked_with_the_scores_they_have_anyway() -> None:
     assert all(row["score"] == free[row["user_id"], row["item_id"]] for row in rows)
 
 
+def test_what_another_recommender_lists_is_lifted_by_its_place() -> None:
+    ranking = make_ranking(k=9)
+    users = people(ranking)
+    places = [
+        [{"item_id": "capo", "rank": 1}, {"item_id": "drum", "rank": 2}, {"item_id": "picks", "rank": 3}],
+        None,
+        [],
+        [{"item_id": "tuner", "rank": 40}],
+    ]  # nobody sells drums
+    kind = pa.list_(pa.struct([("item_id", pa.string()), ("rank", pa.int32())]))
+    fused = replace(ranking, candidates_weight=0.25)
+    rows = rank_users(fused, users.append_column("candidate_ranks", pa.array(places, kind))).to_pylist()
+    plain = {(row["user_id"], row["item_id"]): row for row in rank_users(ranking, users).to_pylist()}
+    lifts = {("ana", "capo"): 0.25, ("ana", "picks"): 0.25 * 61 / 63, ("dan", "tuner"): 0.25 * 61 / 100}
+    assert {(row["user_id"], row["item_id"]) for row in rows} == set(plain)
+    for row in rows:
+        where = row["user_id"], row["item_id"]
+        assert row["score"] == pytest.approx(plain[where]["score"] + lifts.get(where, 0.0), abs=2e-9)
+        assert row["score"] == round(sum(c["share"] for c in row["contributions"]), 9)
+        of_prior, before = (
+            sum(c["share"] for c in found["contributions"] if c["kind"] == "prior") for found in (row, plain[where])
+        )
+        assert of_prior == pytest.approx(before + lifts.get(where, 0.0), abs=2e-9)
+    firsts = [next(row["item_id"] for row in found if row["user_id"] == "ana") for found in (rows, plain.values())]
+    assert firsts == ["capo", "slide"]
+
+
 def test_contributions_say_where_they_come_from() -> None:
     ranking = make_ranking()
     rows = [row for row in rank_users(ranking, people(ranking)).to_pylist() if row["user_id"] == "ana"]

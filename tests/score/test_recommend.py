@@ -140,3 +140,8 @@ def test_candidates_are_those_of_the_night_or_of_the_release(spark: "SparkSessio
     assert lists(only, versions) == {"ana": ["capo", "picks"]}
     assert lists(only, {table: 0 for table in versions if table != "candidates"}) == {}
     assert "candidate_item_ids" not in people(tables, "enc1", UserItemTopkConfig())[1].columns
+    fused = people(tables, "enc1", UserItemTopkConfig(candidates="fuse"), versions)[1].select(
+        "user_id", "candidate_ranks"
+    )
+    told = {user: places for user, places in fused.collect() if places}
+    assert told == {"ana": [("capo", 1), ("picks", 2)]} or told == {"ana": [("capo", 2), ("picks", 1)]}
