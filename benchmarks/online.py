@@ -34,7 +34,7 @@ from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.encoder.profiles import profile_model
 from persona_pipeline.publish import Recommendations
-from persona_pipeline.publish.pinned import _footer
+from persona_pipeline.publish.pinned import _bounds
 from persona_pipeline.warehouse import Warehouse
 
 K, CANDIDATES, PERSONAS, DIMENSIONS, LONGEST_HISTORY = 20, 20, 5, 384, 20
@@ -210,7 +210,7 @@ def measure(root: Path, users: int, items: int, scored: int, cold: int, warm: in
     files = [Path(uri) for table in root.glob("*/_delta_log") for uri in table.parent.rglob("*") if uri.is_file()]
 
     def forget() -> None:
-        _footer.cache_clear()
+        _bounds.cache_clear()
         for path in files:
             _evict(path)
 
