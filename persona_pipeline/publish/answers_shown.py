@@ -29,6 +29,7 @@ _KINDS = {
     "popularity": "liked by many people",
     "other_personas": "other kinds of buyers of this item",
     "prior": "met by others who met the same items",
+    "candidates": "proposed by another recommender",
 }
 _BAR = 24
 

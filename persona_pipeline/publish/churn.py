@@ -7,7 +7,7 @@ else is said), or `rescored` (nothing a reader sees). Its cause is the first of 
 2. `personas`: what is known of the item changed: it is new, its personas are others or say something else; or, under the
    same encoder, what is known of an item in the user's history.
 3. `encoder`: the releases have different encoders.
-4. `prior`: popularity or the collaborative prior adds another share to the score.
+4. `prior`: popularity, the collaborative prior or another recommender's list adds another share to the score.
 5. `other`: nothing of the kind, a new title for instance.
 
 A row to which none of the first four applies was pushed by others of the same list, and takes the first cause among theirs.
@@ -52,9 +52,11 @@ WITH moved_histories AS (
         (a.item_title, a.persona_id, a.persona_name, a.explanation, a.evidence)
             IS DISTINCT FROM (b.item_title, b.persona_id, b.persona_name, b.explanation, b.evidence) AS reworded,
         a.score <> b.score OR a.contributions <> b.contributions OR a.encoder_id <> b.encoder_id AS rescored,
-        list_sum(list_transform(list_filter(a.contributions, lambda c: c.kind IN ('popularity', 'prior')), lambda c: c.share))
+        list_sum(list_transform(
+            list_filter(a.contributions, lambda c: c.kind IN ('popularity', 'prior', 'candidates')), lambda c: c.share))
             IS DISTINCT FROM
-        list_sum(list_transform(list_filter(b.contributions, lambda c: c.kind IN ('popularity', 'prior')), lambda c: c.share))
+        list_sum(list_transform(
+            list_filter(b.contributions, lambda c: c.kind IN ('popularity', 'prior', 'candidates')), lambda c: c.share))
             AS prior
     FROM user_item_topk_before AS a FULL JOIN user_item_topk_after AS b USING (user_id, item_id)
 ), changed AS (

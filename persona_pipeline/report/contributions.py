@@ -14,6 +14,7 @@ _LABELS = {
     "popularity": "Liked by many people",
     "other_personas": "Other kinds of buyers of this item",
     "prior": "Met by others who met the same items",
+    "candidates": "Proposed by another recommender",
 }
 _TOLERANCE = 1e-6  # shares are stored with nine digits
 

@@ -8,6 +8,7 @@ error of the pass. What is open is settled by item, over all users of the tile, 
 Cost beside the product: one comparison per user and item, and O(d) for each of some multiple of k items a user.
 """
 
+import logging
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -16,7 +17,7 @@ import numpy as np
 
 DIGITS = 9  # rounded to where float64 summation order cannot reach, so that equal scores are equal whatever the block
 LEVEL = 1e-12  # personas of one item no further apart than this are level, and the first of them wins
-_TIED = 2 * 10.0**-DIGITS  # two scores this close may be rounded to the same number
+TIED = 2 * 10.0**-DIGITS  # two scores this close may be rounded to the same number
 _BITS = 32  # of `Reservoir.near`; the last stands for every further slot
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -26,7 +27,10 @@ def _compiled(function: Function, **options: object) -> Function:
     # Kept on disk for the next process: compiling takes seconds.
     try:
         compiled: Function = numba.njit(nogil=True, error_model="numpy", cache=True, **options)(function)
-    except RuntimeError:  # neither beside this file nor in the user's cache folder can anything be written
+    except RuntimeError as error:  # neither beside this file nor in the user's cache folder can anything be written
+        logging.getLogger(__name__).warning(
+            "%s; every process compiles it anew. NUMBA_CACHE_DIR may name a folder", error
+        )
         compiled = numba.njit(nogil=True, error_model="numpy", **options)(function)
     return compiled
 
@@ -272,7 +276,7 @@ _kth = _compiled(_kth_loop)
 
 def _bar_loop(score: float, error: float, before: float) -> float:
     """Least guess of what may have this score, rounded down; a bar is never lowered."""
-    bar = np.float32(np.float64(score) - np.float64(error) - _TIED)
+    bar = np.float32(np.float64(score) - np.float64(error) - TIED)
     return float(max(before, np.nextafter(bar, np.float32(-np.inf))))
 
 
@@ -358,7 +362,7 @@ def _settle_loop(
                     if near >> np.uint32(min(slot, _BITS - 1)) & np.uint32(1):
                         scored += 1
                         single = max(single, _dot32(shelf.vectors, first + slot, people.single, user))
-                if single + shares + people.floats[user] < reservoir.bars[user] + people.errors[user]:
+                if single + shares + people.floats[user] < np.float64(reservoir.bars[user]) + people.errors[user]:
                     turn += 1
                     continue
             scored += 0 if shelf.temperature == 0 else slots

@@ -16,7 +16,7 @@ from torch import Tensor
 from persona_pipeline.score.shelf import Shelf
 
 CHUNK = 512  # items whose personas are multiplied at once: 2,560 rows of five each keep a matrix product busy
-_LARGEST_EXPONENT = 80.0  # e**80 and e**-80 are normal float32 numbers
+LARGEST_EXPONENT = 80.0  # e**80 and e**-80 are normal float32 numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class FirstPass:
                 torch.mm(vectors, turned, out=personas)
             if self.temperature is None:
                 self._maximum(chunk, personas, items[chunk.items])
-            elif largest / self.temperature < _LARGEST_EXPONENT:
+            elif largest / self.temperature < LARGEST_EXPONENT:
                 self._soft_maximum(chunk, personas.exp_(), items[chunk.items])
             else:
                 self._steep_maximum(chunk, personas, items[chunk.items])

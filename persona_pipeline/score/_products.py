@@ -16,16 +16,17 @@ from persona_pipeline.text_embeddings import has_bfloat16
 
 Precision = Literal["int8", "bfloat16", "float32"]
 
-# CPUs without int8 dot products of their own add two neighbouring products in 16 bits: 2 x 255 x 63 is the most that fits.
-_PERSONA_LEVELS, _ZERO, _USER_LEVELS = 127, 128, 63
+# CPUs without int8 dot products of their own add two neighbouring products in 16 bits: 2 x 255 x 64 fits, 2 x 255 x 65 does not.
+_PERSONA_LEVELS, _ZERO, _USER_LEVELS = 127, 128, 64
 _TINY = float(np.finfo(np.float32).tiny)
 _ROWS = 4096  # of personas made whole at once by a thread
 _ROUNDED = 1 + 1e-4  # lengths of what rounding left are themselves rounded
 
 
 def best_precision() -> Precision:
-    """Twice to four times as many int8 products as float32 ones fit in a CPU's registers; bfloat16 where only that is native."""
-    if multiplies_int8():
+    """int8 on x86, where it takes half of float32's time even without instructions of its own; else bfloat16 where native."""
+    # Elsewhere it may be as exact and done one by one.
+    if "AVX" in torch.backends.cpu.get_cpu_capability() and multiplies_int8():
         return "int8"
     return "bfloat16" if has_bfloat16("cpu") else "float32"
 
@@ -113,6 +114,13 @@ class Personas:
         # `step` is a double, and multiples were made in float32: each is off by 2**-24 of itself.
         residual = residual * _ROUNDED + 2.0**-23 * rounded_norm
         return cls(precision, torch.from_numpy(rows), step, residual, norm, rounded_norm * _ROUNDED)
+
+
+def longest(users: np.ndarray, personas: Personas) -> float:
+    """The largest product can be, users rounded to whole numbers or not; `users` (users, d)."""
+    most, d = float(np.abs(users).max(initial=0.0)), users.shape[1]
+    rounded = most / (2 * _USER_LEVELS) * d**0.5 if personas.precision == "int8" else 0.0
+    return (float(np.linalg.norm(users, axis=1).max()) + rounded) * max(personas.norm, personas.rounded_norm)
 
 
 class Products:

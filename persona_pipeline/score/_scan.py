@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from persona_pipeline.score._compiled import DIGITS
+from persona_pipeline.score._compiled import TIED
 from persona_pipeline.score._first_pass import CHUNK, Block, FirstPass, error_bound, tensor
 from persona_pipeline.score._request import Request, part_of, spans
 from persona_pipeline.score._rescoring import Pairs, dots, merge
@@ -15,7 +15,6 @@ from persona_pipeline.score.shelf import Ranked, Shelf
 _MOST_USERS = 256  # of a tile: more are multiplied no faster
 _ALIGNED = 16  # a tile that is no multiple of this is multiplied more slowly
 _PAIR_BYTES = 64  # of an item and a user, while they are put in order
-_LEVEL = 2 * 10.0**-DIGITS  # two scores this close may be rounded to the same number
 _GROUPS = 8  # times k: of so many groups of items, the k-th best of their best is close to the k-th best item
 
 
@@ -105,7 +104,7 @@ def _tile(
         torch.from_numpy(found.scores[:, -1]).to(users.device) - error,
     )
     # Rounded down; above -inf, which is where what is left out lies.
-    bar = torch.nextafter((least - _LEVEL).float(), torch.tensor(-torch.inf)).clamp(min=torch.finfo().min)
+    bar = torch.nextafter((least - TIED).float(), torch.tensor(-torch.inf)).clamp(min=torch.finfo().min)
     for low, high, rows, owners in _pairs(scores >= bar, request, block_bytes):
         near = block.filled[rows]
         if first_pass.temperature is None:

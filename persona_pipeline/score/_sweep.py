@@ -24,8 +24,8 @@ from persona_pipeline.score._compiled import (
     seed,
     settle,
 )
-from persona_pipeline.score._first_pass import error_bound
-from persona_pipeline.score._products import Personas, Precision, Products, best_precision
+from persona_pipeline.score._first_pass import LARGEST_EXPONENT, error_bound
+from persona_pipeline.score._products import Personas, Precision, Products, best_precision, longest
 from persona_pipeline.score._request import Request, nothing_found, part_of, put, spans
 from persona_pipeline.score.shelf import Ranked
 
@@ -40,7 +40,6 @@ _DEVIATIONS, _SPARE = 4.0, 4
 # Share of all personas which, scored by themselves beside the best k's, take as long as int8 products save.
 _TOO_MANY_OPEN = 1 / 27
 _TOO_OFTEN = 0.1  # share of users missed, from which on nothing is expected of later tiles
-_LARGEST_EXPONENT = 80.0  # e**80 and e**-80 are normal float32 numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +72,20 @@ def sweep(request: Request, found: Ranked, block_bytes: int, precision: Precisio
     fastest = precision or best_precision()
     tile, blocks = _plan(request, ends, block_bytes, threads, fastest)
     limited = any(only is not None for only in request.candidates)
+    most_brought = block_bytes // threads // 8
     for start, stop in blocks:
         if request.offered[start:stop].any():
             # What a user brings along, in bytes: entries of the prior, items left out, and which are candidates.
             entries = np.diff(request.prior.indptr) + [len(seen) for seen in request.seen]
-            tiles = list(spans(64 * entries + limited * (stop - start), block_bytes // threads // 8, tile))
+            brought = 64 * entries + limited * (stop - start)
+            tiles = list(spans(brought, most_brought, tile))
             passes = [Block.of(items, start, stop, fastest)]
 
             def rank(
                 mine: list[tuple[int, int]],
                 passes: list[Block] = passes,
                 expecting: bool = start == blocks[0][0] and not limited,
+                brought: np.ndarray = brought,
             ) -> None:
                 missed: list[int] = []
                 for low, high in mine:
@@ -95,8 +97,8 @@ def sweep(request: Request, found: Ranked, block_bytes: int, precision: Precisio
                     most = _TOO_MANY_OPEN * len(block.personas.rows) + request.k * shelf.slots.shape[1]
                     if precision is None and block.personas.precision == "int8" and scored > most * (high - low):
                         passes.append(Block.of(items, block.start, block.stop, "float32"))
-                for first in range(0, len(missed), tile):
-                    users = np.array(missed[first : first + tile])
+                for low, high in spans(brought[missed], most_brought, tile):
+                    users = np.array(missed[low:high])
                     part = nothing_found(len(users), request.k)
                     _tile(request.of(users), items, passes[-1], part, expecting=False)
                     put(found, users, part)
@@ -162,8 +164,8 @@ def _tile(request: Request, items: Items, block: Block, found: Ranked, expecting
     expected. Otherwise bars follow the k-th score so far, and nothing is missed.
     """
     k = request.k
-    largest = float(np.linalg.norm(request.users, axis=1).max()) * block.personas.norm
-    temperature = items.temperature if largest < _LARGEST_EXPONENT * items.temperature else 0.0
+    largest = longest(request.users, block.personas)
+    temperature = items.temperature if largest < LARGEST_EXPONENT * items.temperature else 0.0
     products = Products(block.personas, request.users, temperature or 1.0)
     people = _people(request, block, products, 0.0 if temperature else items.temperature)
     columns = _columns(request, block)
@@ -185,13 +187,13 @@ def _tile(request: Request, items: Items, block: Block, found: Ranked, expecting
             torch.from_numpy(here).log_().mul_(temperature)
         for everything in (False, True):
             if reservoir.opened.max() + stop - start > _capacity(k):
-                scored += settle(items, people, k, block.start, block.stop, everything, reservoir)
+                scored += settle(items, people, k, block.start, start, everything, reservoir)
         collect(here, rows, start, block.start, items, people, columns, reservoir)
         if stop - block.start >= due:
             share = k * (stop - block.start) / (block.stop - block.start)
             rank = int(share + _DEVIATIONS * share**0.5) + _SPARE
             if not expecting:
-                scored += settle(items, people, k, block.start, block.stop, False, reservoir)
+                scored += settle(items, people, k, block.start, stop, False, reservoir)
             elif rank < k:
                 expect(people, rank, expected, reservoir)
             due = _EVERY * (stop - block.start)
@@ -209,8 +211,10 @@ def _tile(request: Request, items: Items, block: Block, found: Ranked, expecting
 def _people(request: Request, block: Block, products: Products, steep: float) -> People:
     shelf, norm = request.shelf, max(block.personas.norm, block.personas.rounded_norm)
 
+    largest_prior = request.largest_prior()
+
     def bound(coarse: bool) -> np.ndarray:
-        return error_bound(shelf, request.users, request.scales, request.largest_prior(), norm, coarse)
+        return error_bound(shelf, request.users, request.scales, largest_prior, norm, coarse)
 
     # torch may have been told to multiply float32 by way of TF32 or bfloat16.
     coarse = block.personas.precision == "bfloat16" or torch.get_float32_matmul_precision() != "highest"

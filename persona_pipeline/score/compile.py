@@ -1,4 +1,4 @@
-"""Compile the loops of ranking, for every process to come: `python -m persona_pipeline.score.compile`, once a machine.
+"""Compile the loops of ranking, for every later process of the same user: `python -m persona_pipeline.score.compile`.
 
 Without it the first task that ranks takes some 20 seconds longer.
 """

@@ -1,8 +1,8 @@
 """Exact top-k items for users, over personas of unequal number per item.
 
-A first pass in float32, or bfloat16 where the hardware multiplies it, scores everything; what its error bound leaves open
-is scored again in float64, and that score decides. Cost: users x personas x d for the pass; users x finalists x d for the
-rest (x slots for the soft maximum, which every persona is part of), with finalists close to k.
+A first pass in int8, bfloat16 or float32 scores everything; what its error bound leaves open is scored again in float64, and
+that score decides. Cost: users x personas x d for the pass; users x finalists x d for the rest (x slots for the soft maximum,
+which every persona is part of), with finalists some multiple of k.
 """
 
 from typing import TYPE_CHECKING

@@ -102,8 +102,9 @@ class Histories:
         owner: (interactions,) row of the user.
         parts: (interactions, d) float64, what each adds to its user's vector.
         vectors: (users, d) float64.
-        prior: (users, items) what the collaborative prior adds to each score.
+        prior: (users, items) what the collaborative prior adds to each score, and another recommender's lists.
         scales: (users,) what popularity is times.
+        lifts: (users, items) the lists' part of `prior`; None where none are fused.
     """
 
     told: pa.StructArray
@@ -112,6 +113,7 @@ class Histories:
     vectors: np.ndarray
     prior: csr_array
     scales: np.ndarray
+    lifts: csr_array | None = None
 
     @classmethod
     def build(cls, ranking: Ranking, told: pa.StructArray, counts: np.ndarray, profiles: np.ndarray) -> "Histories":
@@ -130,8 +132,8 @@ class Histories:
         return cls(told, owner, parts, vectors, prior, ranking.encoder.popularity_scales(counts))
 
     def lifted(self, lifts: csr_array) -> "Histories":
-        """With (users, items) more added to scores."""
-        return replace(self, prior=csr_array(self.prior + lifts))
+        """With what another recommender's lists add to scores, (users, items)."""
+        return replace(self, prior=csr_array(self.prior + lifts), lifts=lifts)
 
 
 def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
@@ -183,8 +185,8 @@ def score_items(ranking: Ranking, history: Histories, items: np.ndarray) -> np.n
     """One user's scores of given items, (n,), in the order given: those of `rank_users`, to a billionth."""
     ranked = _given(ranking, history, items)
     winning = ranking.shelf.vectors[ranked.personas[0]].astype(np.float64)
-    liked = ranking.shelf.popularity[items] * history.scales[0]
-    shares = np.vstack([history.parts @ winning.T, ranked.others, liked, ranked.prior])
+    whole = _whole(ranking, history, ranked, np.zeros(len(items), np.int64), np.arange(len(items)))
+    shares = np.vstack([history.parts @ winning.T, *whole.values()])
     scores: np.ndarray = np.round(np.round(shares, _DIGITS).sum(0), _DIGITS)
     return scores
 
@@ -235,21 +237,36 @@ def _shares(
     return shares
 
 
+def _whole(
+    ranking: Ranking, histories: Histories, ranked: Ranked, user: np.ndarray, place: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Shares of recommendations, by user row and place, (n,) each, that are of no interaction, by kind."""
+    items, prior = ranked.items[user, place], ranked.prior[user, place]
+    shares = {
+        "other_personas": ranked.others[user, place],
+        "popularity": ranking.shelf.popularity[items] * histories.scales[user],
+        "prior": prior,
+    }
+    if histories.lifts is not None:
+        lifted = histories.lifts[user[:, None], items[:, None]].toarray()[:, 0]
+        shares |= {"prior": prior - lifted, "candidates": lifted}
+    return shares
+
+
 def _told(ranking: Ranking, histories: Histories, ranked: Ranked, user: np.ndarray, place: np.ndarray) -> pa.Table:
     """Recommendations by user row and place, (n,) each: item_id, persona_id, score and contributions."""
     items, personas = ranked.items[user, place], ranked.personas[user, place]
-    # Every (recommendation, interaction) combination of the same user, then three more shares per recommendation.
+    # Every (recommendation, interaction) combination of the same user, then the shares that are whole.
     owner, users = histories.owner, len(histories.vectors)
     first = np.searchsorted(owner, np.arange(users))
     count = np.bincount(owner, minlength=users)
     row = np.repeat(np.arange(len(user)), count[user])
     member = np.arange(len(row)) - np.repeat(np.cumsum(count[user]) - count[user], count[user]) + first[user][row]
     shares = _shares(ranking, histories, personas, user, first, count)
-    liked = ranking.shelf.popularity[items] * histories.scales[user]
-    whole = (ranked.others[user, place], liked, ranked.prior[user, place])
+    whole = _whole(ranking, histories, ranked, user, place)
     rows = np.concatenate([row, np.tile(np.arange(len(user)), len(whole))])
-    values = np.round(np.concatenate([shares, *whole]), _DIGITS)
-    kinds = np.repeat(["interaction", "other_personas", "popularity", "prior"], [len(row), *[len(user)] * len(whole)])
+    values = np.round(np.concatenate([shares, *whole.values()]), _DIGITS)
+    kinds = np.repeat(["interaction", *whole], [len(row), *[len(user)] * len(whole)])
     source = pa.array(np.concatenate([member, np.full(len(whole) * len(user), -1)]))
     source = pc.if_else(pc.less(source, 0), pa.scalar(None, pa.int64()), source)
     order = np.lexsort((np.arange(len(rows)), -values, rows))

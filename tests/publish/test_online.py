@@ -78,7 +78,7 @@ def test_lists_the_release_fused_lift_scores_asked_for_online(
     assert (release.score("ben", items) == online.scores("ben", items)).all()
     # Of an item she has met, so that it is not in the stored list and is told online.
     shares = {share.kind: share.share for share in release.why("ana", "tuner").contributions}
-    assert shares["prior"] == pytest.approx(0.25 * 61 / 63, abs=1e-9)
+    assert shares["candidates"] == pytest.approx(0.25 * 61 / 63, abs=1e-9)
 
 
 def test_an_encoder_that_is_not_there_is_told(tmp_path: Path) -> None:

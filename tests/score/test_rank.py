@@ -106,10 +106,10 @@ def test_what_another_recommender_lists_is_lifted_by_its_place() -> None:
         where = row["user_id"], row["item_id"]
         assert row["score"] == pytest.approx(plain[where]["score"] + lifts.get(where, 0.0), abs=2e-9)
         assert row["score"] == round(sum(c["share"] for c in row["contributions"]), 9)
-        of_prior, before = (
-            sum(c["share"] for c in found["contributions"] if c["kind"] == "prior") for found in (row, plain[where])
-        )
-        assert of_prior == pytest.approx(before + lifts.get(where, 0.0), abs=2e-9)
+        shares = {c["kind"]: c["share"] for c in row["contributions"] if c["kind"] != "interaction"}
+        assert shares.pop("candidates", 0.0) == pytest.approx(lifts.get(where, 0.0), abs=1e-9)
+        plainly = {c["kind"]: c["share"] for c in plain[where]["contributions"] if c["kind"] != "interaction"}
+        assert shares == pytest.approx(plainly, abs=2e-9)
     firsts = [next(row["item_id"] for row in found if row["user_id"] == "ana") for found in (rows, plain.values())]
     assert firsts == ["capo", "slide"]
 
