@@ -134,8 +134,10 @@ def test_the_job_follows_the_configuration(
         patched.setattr(spark_module, "session", lambda *_: pytest.fail("Spark started for nothing"))
         assert night("report: {users: 3}\n")["lines"] == 0
     assert not warehouse.exists("candidates")
-    with pytest.raises(ConfigError, match=r"candidates: only reranks the lists of candidates\.file, which names none"):
-        night("user_item_topk: {candidates: only}\n")
+    for used in ("only", "fuse"):
+        told = rf"candidates: {used} needs the lists of candidates\.file, which names none"
+        with pytest.raises(ConfigError, match=told):
+            night(f"user_item_topk: {{candidates: {used}}}\n")
 
     (tmp_path / "lists.csv").write_text("user_id,item_id,score\nana,capo,1\nana,picks,2\neve,capo,1\nben,capo,high\n")
     lenient = "candidates: {file: lists.csv, max_rejected_share: 0.5, max_unknown_share: 0.5}\n"
