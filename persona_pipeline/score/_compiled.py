@@ -3,7 +3,10 @@
 A tile of users keeps a reservoir of items that may be among their best. A chunk of first-pass scores at a time, `combine`
 makes scores of personas scores of items and `collect` takes in those that reach their user's bar. `settle` scores in
 float64 the k that look best and raises the bar to where no item below can be among the k: the k-th of these scores less the
-error of the pass. What is open is settled by item, over all users of the tile, so that a persona's row is fetched once.
+error of the pass; `expect` raises it sooner, to where a sample says that will be. What is open is settled by item, over all
+users of the tile, so that a persona's row is fetched once.
+
+All in one file, since numba keeps what it compiled for as long as this file is unchanged, whatever it calls elsewhere.
 
 Cost beside the product: one comparison per user and item, and O(d) for each of some multiple of k items a user.
 """

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,17 @@ def top_as_on_a_gpu(case: Case, block_bytes: int = NO_BOUND, bfloat16: bool = Fa
     return found
 
 
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """With so many of torch's."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @settings(max_examples=60, deadline=None)
 @given(CASES)
 @example(make_case("tied", 1, 3, 90, 10, "softmax"))
@@ -166,15 +179,11 @@ def test_blocks_of_any_size_give_identical_results(case: Case, block_bytes: int,
 
 def test_threads_give_identical_results_and_leave_their_number() -> None:
     case = make_case("tied", 12, 40, 90, 10, "max", prior_scale=0.3)
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
+    with threads(1):
         alone = top(case)
-        torch.set_num_threads(3)
+    with threads(3):
         assert_same(top(case), alone)
         assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
 
 
 def assert_same(found: Ranked, expected: Ranked) -> None:
@@ -292,12 +301,8 @@ def test_what_was_expected_of_a_sample_and_did_not_come_is_looked_for_again(
         return tile(request, *given, **named)
 
     monkeypatch.setattr(_sweep, "_tile", spy)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with threads(1):
         found = top(case)
-    finally:
-        torch.set_num_threads(threads)
     assert found.items.tolist() == brute_force(case)[0]
     assert calls == [3, 2]
 
@@ -313,12 +318,8 @@ def test_where_int8_leaves_too_much_open_float32_goes_on(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Personas, "of", spy)
     monkeypatch.setattr(_sweep, "_MOST_USERS", 8)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with threads(1):
         found = top(case)
-    finally:
-        torch.set_num_threads(threads)
     assert used == ["int8", "float32"]
     assert_same(found, top(case, precision="int8"))
 
@@ -341,7 +342,6 @@ def test_first_pass_is_within_its_error_bound(temperature: float | None, bfloat1
 
 def test_float32_that_is_not_float32_has_the_wider_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     coarse: list[object] = []
-    threads = torch.get_num_threads()
 
     def spy(*arguments: Any) -> np.ndarray:
         coarse.append(arguments[-1])
@@ -355,11 +355,10 @@ def test_float32_that_is_not_float32_has_the_wider_bound(monkeypatch: pytest.Mon
         try:
             coarse.append(precision)
             top_as_on_a_gpu(case)
-            torch.set_num_threads(1)
-            top(case, precision="float32")
+            with threads(1):
+                top(case, precision="float32")
         finally:
             torch.set_float32_matmul_precision("highest")
-            torch.set_num_threads(threads)
     # On a CPU the second is of the float32 product of what is open, which is numba's.
     assert coarse == ["highest", False, False, False, "high", True, True, False]
 
