@@ -126,6 +126,7 @@ def _persona(item: str) -> Row:
     return {
         "persona_id": f"{item}-1", "item_id": item, "status": "current", "position": 1, "name": f"Friends of {item}",
         "description": "They know.", "preference_rationale": "It suits them.", "evidence": [], "support": 1,
-        "mean_rating": 5.0, "persona_source": "embedded", "extraction_key": "k", "extractor_version": "embedded-1",
+        "mean_rating": 5.0, "stance": "likes", "persona_source": "embedded", "extraction_key": "k",
+        "extractor_version": "embedded-1",
         "extracted_from": [], "first_as_of": FIRST, "retired_as_of": None,
     }  # fmt: skip

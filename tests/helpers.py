@@ -134,7 +134,7 @@ def shop() -> dict[str, list[Row]]:
         "review_aspects": [
             {"review_id": row["review_id"], "item_id": row["item_id"], "user_id": row["user_id"],
              "category_preference": None, "purchase_purpose": None, "quality_criteria": row["text"].rstrip("."),
-             "usage_context": None, "aspect_source": "embedded", "extraction_key": "k",
+             "usage_context": None, "praised": [], "aspect_source": "embedded", "extraction_key": "k",
              "extractor_version": "embedded-1",
              "evidence": [{"aspect": "quality_criteria", "start": 0, "end": len(row["text"]), "quote": row["text"]}]}
             for row in found
@@ -200,7 +200,8 @@ def _personas(texts: Mapping[str, str]) -> list[Row]:
             {"persona_id": f"{item}-{n}", "item_id": item, "status": "current", "position": place, "name": name,
              "description": f"{name} who know what they want.", "preference_rationale": f"It suits {name.lower()}.",
              "evidence": [span(texts[f"{user}-{item}"], quote, f"{user}-{item}")], "support": 1, "mean_rating": 5.0,
-             "persona_source": "embedded", "extraction_key": "k", "extractor_version": "embedded-1",
+             "persona_source": "embedded", "stance": "likes", "extraction_key": "k",
+             "extractor_version": "embedded-1",
              "extracted_from": [f"{user}-{item}"], "first_as_of": AS_OF, "retired_as_of": None}
         )  # fmt: skip
     return rows

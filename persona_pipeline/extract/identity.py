@@ -102,9 +102,12 @@ def _said(persona: Persona) -> Row:
         "evidence": [
             {"kind": q.kind, "ref": q.ref, "start": q.start, "end": q.end, "quote": q.quote} for q in persona.evidence
         ],
+        "stance": persona.stance,
+        "topic": persona.topic,
         "support": persona.support,
         "mean_rating": persona.mean_rating,
         "persona_source": persona.source,
+        "request_key": persona.request_key,
     }
 
 

@@ -10,6 +10,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 EvidenceKind = Literal["review", "metadata"]
+Stance = Literal["likes", "dislikes", "mixed"]
+STANCES: tuple[Stance, ...] = ("likes", "mixed", "dislikes")
+"""What a persona makes of the item; whoever dislikes it is no reason to recommend it and comes after the others."""
+PersonaSource = Literal["llm", "embedded", "quotes", "metadata"]
+"""Who wrote a persona. `quotes`: nothing more could be read off than what reviewers say, word for word; `metadata`: nobody has
+reviewed the item usefully."""
 AspectName = Literal["category_preference", "purchase_purpose", "quality_criteria", "usage_context"]
 ASPECT_NAMES: tuple[AspectName, ...] = ("category_preference", "purchase_purpose", "quality_criteria", "usage_context")
 
@@ -69,6 +75,7 @@ class ReviewAspects:
     review_id: str
     texts: dict[AspectName, str] = field(default_factory=dict)
     evidence: tuple[AspectQuote, ...] = ()
+    praised: tuple[str, ...] = ()  # topics it has nothing but good to say of, as `Persona.topic` names them
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +99,30 @@ class ItemEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """One reason why one kind of person likes an item. Ids are given later (`extract.identity`)."""
+    """One reason why one kind of person likes or dislikes an item. Ids are given later (`extract.identity`).
+
+    Attributes:
+        name: two or three words.
+        description: up to three sentences.
+        preference_rationale: one sentence, which follows from the evidence.
+        support: distinct reviewers behind it; 0 when it rests on metadata.
+        mean_rating: of the supporting reviews.
+        stance: what these people make of the item.
+        topic: what they speak of, where that has a name of its own that other items' personas and reviews share.
+        request_key: of the request to an LLM that it came from.
+    """
 
     item_id: str
-    name: str  # 2-3 words
-    description: str  # up to 3 sentences
-    preference_rationale: str  # 1 sentence, grounded in the evidence
+    name: str
+    description: str
+    preference_rationale: str
     evidence: tuple[Quote, ...]
-    support: int  # distinct reviewers behind it; 0 when it rests on metadata
-    mean_rating: float | None  # of the supporting reviews
-    source: Literal["llm", "embedded", "metadata"]
+    support: int
+    mean_rating: float | None
+    source: PersonaSource
+    stance: Stance
+    topic: str | None = None
+    request_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +152,7 @@ class PersonaExtractor(Protocol):
         ...
 
     def personas(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[list[Persona], list[Refusal]]]:
-        """One result per item, in the same order, most supported persona first; up to `max_personas` of them.
+        """One result per item, in the same order: up to `max_personas`, those who dislike it last, most supported first.
 
         None at all, with a refusal: there is no answer, and the item keeps the personas it has.
         """

@@ -145,6 +145,7 @@ def _aspect_row(review: Row, aspects: ReviewAspects, source: str) -> Row:
         **{column: review[column] for column in ("review_id", "item_id", "user_id")},
         **{name: aspects.texts.get(name) for name in ASPECT_NAMES},
         "evidence": [{"aspect": q.aspect, "start": q.start, "end": q.end, "quote": q.quote} for q in aspects.evidence],
+        "praised": list(aspects.praised),
         "aspect_source": source,
     }
 

@@ -24,7 +24,7 @@ def embed(texts: Any) -> np.ndarray:
 def persona(name: str, *refs: str, description: str | None = None, start: int = 0) -> Persona:
     quotes = tuple(Quote("review", ref, start, start + 4, "wide") for ref in refs)
     told = description or f"{name} who play at night."
-    return Persona("strap", name, told, f"It suits {name}.", quotes, len(refs), 4.5, "embedded")
+    return Persona("strap", name, told, f"It suits {name}.", quotes, len(refs), 4.5, "embedded", "likes")
 
 
 def made_from(key: str = "k") -> Row:

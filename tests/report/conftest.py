@@ -48,7 +48,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put(found, "item_personas", [
         {"persona_id": f"p{n}", "item_id": item, "status": "current", "position": 1, "name": f"Givers {HOSTILE}",
          "description": "d", "preference_rationale": "r", "evidence": [SPAN], "support": 1, "mean_rating": 5.0,
-         "persona_source": source,
+         "persona_source": source, "stance": "likes",
          "extraction_key": "k", "extractor_version": "v1", "extracted_from": [], "first_as_of": AS_OF, "retired_as_of": None}
         for n, (item, source) in enumerate([("tin", "embedded"), ("card", "metadata")])
     ])  # fmt: skip

@@ -36,6 +36,7 @@ def provisional_persona(item: ItemText, vocabulary: Vocabulary | None = None) ->
         support=0,
         mean_rating=None,
         source="metadata",
+        stance="mixed",
     )
 
 

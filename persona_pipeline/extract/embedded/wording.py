@@ -58,6 +58,7 @@ def _word(cluster: Cluster, item: Reading, taken: set[str]) -> Persona | None:
         support=cluster.support,
         mean_rating=round(float(np.mean(list(ratings.values()))), 3),
         source="embedded",
+        stance="mixed",
     )
 
 

@@ -146,6 +146,7 @@ def _persona(item_id: str, judged: Judged, cited: Sequence[Cited]) -> Persona:
         support=len({span.review.user_id for span in spans}),
         mean_rating=round(float(np.mean(list(ratings.values()))), 3),
         source="llm",
+        stance="mixed",
     )
 
 
