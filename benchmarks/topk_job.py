@@ -145,7 +145,10 @@ def ranked(spark: SparkSession, world: World) -> DataFrame:
 def job(spark: SparkSession, world: World, folder: Path) -> None:
     """What `jobs.user_item_topk` does on a first night, from its vectors on."""
     personas, titles = world.frame(spark, "personas"), world.frame(spark, "titles")
-    rows = recommendations(ranked(spark, world), personas, titles, "encoder", date(2024, 1, 1), 8)
+    own = spark.createDataFrame(
+        [], "user_id string, own array<struct<review_id:string,title:string,topics:array<string>>>"
+    )
+    rows = recommendations(ranked(spark, world), personas, titles, own, "encoder", date(2024, 1, 1), 8)
     SparkWarehouse(spark, Warehouse(folder)).replace("user_item_topk", rows)
 
 

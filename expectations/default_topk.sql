@@ -2,5 +2,7 @@
 SELECT
     count(*) AS rows,
     count(*) FILTER ("rank" NOT BETWEEN 1 AND (SELECT count(*) FROM default_topk)) AS ranks_broken,
-    (SELECT count(*) FROM default_topk ANTI JOIN items USING (item_id)) AS unknown_items
+    (SELECT count(*) FROM default_topk ANTI JOIN items USING (item_id)) AS unknown_items,
+    (SELECT count(*) FROM default_topk SEMI JOIN (SELECT * FROM item_personas WHERE stance = 'dislikes') USING (persona_id))
+        AS explained_by_critics
 FROM default_topk

@@ -17,4 +17,8 @@ SELECT
     (SELECT count(*) - count(DISTINCT (item_id, name)) FROM now) AS names_repeated_in_item,
     (SELECT count(*) FROM (SELECT list_sort(list("position")) AS p FROM now GROUP BY item_id)
         WHERE p <> range(1, len(p) + 1)) AS positions_broken,
+    (SELECT count(*) FROM (SELECT item_id FROM now GROUP BY item_id HAVING bool_and(stance = 'dislikes'))) AS critics_alone,
+    (SELECT count(*) FROM (
+        SELECT max("position") FILTER (stance <> 'dislikes') AS last, min("position") FILTER (stance = 'dislikes') AS first
+        FROM now GROUP BY item_id) WHERE first < last) AS critics_first,
     (SELECT count(DISTINCT item_id) FROM items SEMI JOIN now USING (item_id)) / (SELECT count(*) FROM items) AS item_coverage

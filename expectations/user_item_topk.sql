@@ -49,6 +49,8 @@ SELECT
     (SELECT count(*) FROM user_item_topk ANTI JOIN (SELECT * FROM item_personas WHERE status = 'current') USING (persona_id, item_id))
         AS unknown_personas,
     (SELECT count(*) FROM user_item_topk ANTI JOIN items USING (item_id)) AS unknown_items,
+    (SELECT count(*) FROM user_item_topk SEMI JOIN (SELECT * FROM item_personas WHERE stance = 'dislikes') USING (persona_id))
+        AS explained_by_critics,
     (SELECT count(*) FROM quotes LEFT JOIN reviews ON review_id = ref
         WHERE kind = 'review' AND substring(text, first + 1, last - first) IS DISTINCT FROM quote) AS evidence_not_found,
     (SELECT count(*) FROM user_item_topk WHERE explanation = '') AS unexplained,

@@ -9,7 +9,6 @@ from jobs.runner import Night, engine_option, run
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.quarantine import write_refusals
-from persona_pipeline.extract.work import evidence_texts
 from persona_pipeline.publish.releases import inherited
 from persona_pipeline.text_embeddings import Embedder
 
@@ -18,9 +17,7 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
     """Extract personas where the evidence changed since the parent release, with ids that survive; keep the rest."""
     config, warehouse = night.config.extraction, night.warehouse
     embedder = Embedder(night.config.text_embeddings, warehouse)
-    extractor = make_extractor(
-        config, embedder, warehouse, night.as_of, lambda: evidence_texts(warehouse), engine=arguments.engine
-    )
+    extractor = make_extractor(config, embedder, warehouse, night.as_of, engine=arguments.engine)
     parent = inherited(warehouse, "item_personas", night.parent)
     found = stages.item_personas(warehouse, extractor, config, parent, night.as_of, embedder)
     extractor.close()

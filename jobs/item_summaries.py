@@ -7,7 +7,6 @@ from jobs.runner import Night, engine_option, run
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.quarantine import write_refusals
-from persona_pipeline.extract.work import evidence_texts
 from persona_pipeline.publish.releases import inherited
 from persona_pipeline.text_embeddings import Embedder
 
@@ -16,14 +15,7 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
     """Summarise what has no answer yet; keep the rest."""
     config, warehouse = night.config, night.warehouse
     embedder = Embedder(config.text_embeddings, warehouse)
-    extractor = make_extractor(
-        config.extraction,
-        embedder,
-        warehouse,
-        night.as_of,
-        lambda: evidence_texts(warehouse),
-        engine=arguments.engine,
-    )
+    extractor = make_extractor(config.extraction, embedder, warehouse, night.as_of, engine=arguments.engine)
     found = stages.item_summaries(warehouse, extractor, inherited(warehouse, "item_summaries", night.parent))
     extractor.close()
     # Refusals first, as in review_aspects: what is in the table is not asked again.

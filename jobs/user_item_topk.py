@@ -25,7 +25,7 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
 
     from persona_pipeline.score.changes import ranked_changes
     from persona_pipeline.score.rank import Ranking
-    from persona_pipeline.score.recommend import keep_unchanged, people, ranked_users, recommendations
+    from persona_pipeline.score.recommend import keep_unchanged, own_words, people, ranked_users, recommendations
     from persona_pipeline.spark import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
@@ -57,8 +57,9 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     summaries = tables.read("item_summaries").select("item_id", "summary")
     title = F.expr(title_sql()).alias("item_title")
     titles = tables.read("items").join(summaries, "item_id", "left").select("item_id", title)
+    own = own_words(tables.read("user_histories"), tables.read("review_aspects"), tables.read("items"))
     rows = recommendations(
-        ranked, tables.read("item_personas"), titles, encoder.encoder_id, night.as_of, config.user_buckets
+        ranked, tables.read("item_personas"), titles, own, encoder.encoder_id, night.as_of, config.user_buckets
     )
     if night.parent:
         rows = keep_unchanged(

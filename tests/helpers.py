@@ -134,7 +134,7 @@ def shop() -> dict[str, list[Row]]:
         "review_aspects": [
             {"review_id": row["review_id"], "item_id": row["item_id"], "user_id": row["user_id"],
              "category_preference": None, "purchase_purpose": None, "quality_criteria": row["text"].rstrip("."),
-             "usage_context": None, "praised": [], "aspect_source": "embedded", "extraction_key": "k",
+             "usage_context": None, "aspect_source": "embedded", "extraction_key": "k",
              "extractor_version": "embedded-1",
              "evidence": [{"aspect": "quality_criteria", "start": 0, "end": len(row["text"]), "quote": row["text"]}]}
             for row in found

@@ -8,10 +8,14 @@ from persona_pipeline.warehouse import Warehouse
 
 
 def persona_texts(warehouse: Warehouse) -> pa.Table:
-    """Current personas as persona_id, item_id, text, text_hash; ordered by persona_id."""
+    """Current personas as persona_id, item_id, text, text_hash; ordered by persona_id.
+
+    Without those who dislike their item: they are no reason to recommend it.
+    """
     rows = warehouse.query(
         "SELECT persona_id, item_id, name, description, preference_rationale, summary "
-        "FROM item_personas LEFT JOIN item_summaries USING (item_id) WHERE status = 'current' ORDER BY persona_id",
+        "FROM item_personas LEFT JOIN item_summaries USING (item_id) "
+        "WHERE status = 'current' AND stance <> 'dislikes' ORDER BY persona_id",
         ["item_personas", "item_summaries"],
     )
     columns = ("name", "description", "summary", "preference_rationale")

@@ -63,7 +63,7 @@ def training_pairs(
     `embeddings` holds text_hash and vector of one base model. Two shuffles by text hash, one by user and item.
     """
     targets = _targets(histories, min_liked_rating)
-    current = personas.where("status = 'current'")
+    current = personas.where("status = 'current' AND stance <> 'dislikes'")
     options = (
         targets.join(current.select("item_id", "persona_id", "position", "evidence"), "item_id")
         .withColumn("reviews", F.transform(F.filter("evidence", lambda e: e["kind"] == "review"), lambda e: e["ref"]))

@@ -1,6 +1,5 @@
 """The configured extractor, and tables to what it takes in."""
 
-from collections.abc import Callable, Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,6 @@ def make_extractor(
     embed: Embed,
     warehouse: Warehouse,
     as_of: date,
-    background: Callable[[], Iterable[tuple[str, str]]] | None = None,
     *,
     engine: bool = True,
 ) -> PersonaExtractor:
@@ -36,14 +34,15 @@ def make_extractor(
     Args:
         config: which one, and its settings.
         embed: the base model.
-        warehouse, as_of: where and as of when an LLM's answers are kept.
-        background: gives (item_id, evidence text) of the whole catalogue, to an extractor that wants it.
+        warehouse: what the shop's reviewers talk about, and the answers of an LLM.
+        as_of: night as of which an LLM's answers are kept.
         engine: whether an LLM may be asked what is not on record; else those requests end without an answer.
     """
     if config.extractor == "embedded":
         from persona_pipeline.extract.embedded import EmbeddedExtractor
+        from persona_pipeline.extract.embedded.shop import read_shop
 
-        return EmbeddedExtractor(config, embed, background)
+        return EmbeddedExtractor(config, lambda: read_shop(warehouse))
     from persona_pipeline.extract.llm.extractor import LlmExtractor
 
     return LlmExtractor(config, make_asker(config, warehouse, as_of, engine=engine), embed)
@@ -83,7 +82,7 @@ def item_evidence(row: dict[str, Any]) -> ItemEvidence:
         ReviewAspects(
             a["review_id"],
             {name: a[name] for name in ASPECT_NAMES if a[name]},
-            tuple(AspectQuote(q["aspect"], q["start"], q["end"], q["quote"]) for q in a["evidence"]),
+            tuple(AspectQuote(**quote) for quote in a["evidence"]),
         )
         for a in row.get("aspects") or ()
     )

@@ -77,16 +77,30 @@ def kept_rows(earlier: Sequence[Row], standing: AbstractSet[str], as_of: date) -
 
 
 def matches(new: Sequence[Row], old: Sequence[Row], embed: Embed, threshold: float) -> dict[int, int]:
-    """Which of an item's personas are which, by place; rows with name, description and evidence."""
+    """Which of an item's personas are which, by place; rows with name, description, evidence, stance and topic."""
     if not new or not old:
         return {}
     vectors = embed([label(row["name"], row["description"]) for row in (*new, *old)])
     cosine = vectors[: len(new)] @ vectors[len(new) :].T
     refs_of_new, refs_of_old = ([{e["ref"] for e in row["evidence"]} for row in rows] for rows in (new, old))
     overlap = np.array([[_jaccard(left, right) for right in refs_of_old] for left in refs_of_new])
-    likeness = np.maximum(cosine, overlap)
+    likeness = np.where(_may_be_same(new, old), np.maximum(cosine, overlap), 0.0)
     pairs = zip(*linear_sum_assignment(-likeness), strict=True)
     return {int(left): int(right) for left, right in pairs if likeness[left, right] >= threshold}
+
+
+def _may_be_same(new: Sequence[Row], old: Sequence[Row]) -> np.ndarray:
+    """(new, old) bool: of one stance, and of one topic where both have one."""
+    return np.array(
+        [
+            [
+                one["stance"] == other["stance"]
+                and (one["topic"] or other["topic"]) == (other["topic"] or one["topic"])
+                for other in old
+            ]
+            for one in new
+        ]
+    )
 
 
 def label(name: str, description: str) -> str:

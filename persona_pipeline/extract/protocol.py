@@ -60,12 +60,23 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class AspectQuote:
-    """The sentence an aspect was read from."""
+    """The sentence an aspect was read from, and what it says there, as far as the extractor can tell.
+
+    Attributes:
+        topic: what it speaks of: a noun's base form (sound), an adjective (sturdy), "for" and a purpose, or a motive (gift).
+        stance: how; mixed where it is denied.
+        word: what it is called, or the words that tell.
+        form: how it is put: attribute, statement, property, use or motive.
+    """
 
     aspect: AspectName
     start: int
     end: int
     quote: str
+    topic: str | None = None
+    stance: Stance | None = None
+    word: str | None = None
+    form: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,6 @@ class ReviewAspects:
     review_id: str
     texts: dict[AspectName, str] = field(default_factory=dict)
     evidence: tuple[AspectQuote, ...] = ()
-    praised: tuple[str, ...] = ()  # topics it has nothing but good to say of, as `Persona.topic` names them
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +164,8 @@ class PersonaExtractor(Protocol):
     def personas(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[list[Persona], list[Refusal]]]:
         """One result per item, in the same order: up to `max_personas`, those who dislike it last, most supported first.
 
-        None at all, with a refusal: there is no answer, and the item keeps the personas it has.
+        None at all, with a refusal: there is no answer, and the item keeps the personas it has. None and no refusal: nothing
+        can be said of it for certain. An item that nobody is left to recommend is given a plain persona (`extract.embedded.plain`).
         """
         ...
 

@@ -3,8 +3,8 @@
 Whoever asks for a part of the catalogue, a shard or a sample, gives `of_items` in the place of the warehouse.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -13,11 +13,13 @@ import pyarrow.compute as pc
 
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.contracts import load_contract
+from persona_pipeline.extract.embedded.plain import plain_persona
 from persona_pipeline.extract.extractors import item_evidence, review_text
 from persona_pipeline.extract.identity import kept_rows, label, rows_with_ids
 from persona_pipeline.extract.protocol import (
     ASPECT_NAMES,
     Embed,
+    ItemEvidence,
     ItemSummary,
     Persona,
     PersonaExtractor,
@@ -123,12 +125,21 @@ def item_personas(
     for row, (personas, refusals) in zip(asked, outcomes, strict=True):
         item, key = row["item_id"], row["extraction_key"]
         before = earlier.get(item, [])
-        if personas:
-            seen = sorted(e["review_id"] for e in row["evidence"])
-            made_from = {"extraction_key": key, "extractor_version": version, "extracted_from": seen}
-            rows += rows_with_ids(item, personas, before, made_from, as_of, remembered, config.match_threshold)
+        last_good = kept_rows(before, stands, as_of) if refusals and not personas else []
+        if any(kept["status"] == "current" for kept in last_good):
+            rows += last_good
         else:
-            rows += kept_rows(before, stands, as_of)
+            said = _with_one_to_recommend(personas, item_evidence(row), config.max_personas)
+            if not said:
+                refusals = [
+                    *refusals,
+                    Refusal(item, "no_evidence", "no usable sentence in its reviews and no metadata"),
+                ]
+            seen = sorted(e["review_id"] for e in row["evidence"])
+            # Without an answer there is no key: it is asked again the next night.
+            made_from = {"extraction_key": key if personas or not refusals else "", "extractor_version": version}
+            made_from |= {"extracted_from": seen}
+            rows += rows_with_ids(item, said, before, made_from, as_of, remembered, config.match_threshold)
         refused += [(refusal, key) for refusal in refusals]
     made = _arrow("item_personas", rows)
     gone = vanished(warehouse, inherited, as_of)
@@ -140,12 +151,20 @@ def item_personas(
     )
 
 
+def _with_one_to_recommend(personas: Sequence[Persona], item: ItemEvidence, most: int) -> list[Persona]:
+    """Those who dislike the item last; where there is nobody else, a plain persona first; none where nothing is known of it."""
+    ordered = sorted(personas, key=lambda persona: persona.stance == "dislikes")
+    if ordered and ordered[0].stance != "dislikes":
+        return ordered
+    plain = plain_persona(item)
+    return [plain, *ordered][:most] if plain else []
+
+
 def _aspect_row(review: Row, aspects: ReviewAspects, source: str) -> Row:
     return {
         **{column: review[column] for column in ("review_id", "item_id", "user_id")},
         **{name: aspects.texts.get(name) for name in ASPECT_NAMES},
-        "evidence": [{"aspect": q.aspect, "start": q.start, "end": q.end, "quote": q.quote} for q in aspects.evidence],
-        "praised": list(aspects.praised),
+        "evidence": [asdict(quote) for quote in aspects.evidence],
         "aspect_source": source,
     }
 

@@ -141,15 +141,6 @@ def vanished(warehouse: Warehouse, parent: pa.Table, as_of: date) -> pa.Table:
     )
 
 
-def evidence_texts(warehouse: Warehouse) -> list[tuple[str, str]]:
-    """(item_id, all evidence text) of every item, for word statistics."""
-    rows = warehouse.query(
-        "SELECT item_id, array_to_string(list_transform(evidence, lambda e: e.text), chr(10)) AS text FROM item_reviews ORDER BY 1",
-        ["item_reviews"],
-    )
-    return list(zip(rows["item_id"].to_pylist(), rows["text"].to_pylist(), strict=True))
-
-
 def _split(
     warehouse: Warehouse, keyed: str, answers: str, key: list[str], tables: list[str], version: str
 ) -> tuple[pa.Table, pa.Table]:

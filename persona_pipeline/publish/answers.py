@@ -94,6 +94,16 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class Objection:
+    """What people hold against an item who dislike it; it recommends nothing, and is worth knowing."""
+
+    persona_name: str
+    rationale: str
+    support: int
+    quotes: tuple[Quote, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Why:
     """Everything behind one recommendation.
 
@@ -103,6 +113,7 @@ class Why:
             item with one persona, and for a user without a usable history.
         runner_up: that persona's name.
         contributions: the shares that add up to the score, largest first.
+        objections: what others hold against the item.
     """
 
     user_id: str
@@ -117,6 +128,7 @@ class Why:
     runner_up: str | None
     contributions: tuple[Contribution, ...]
     quotes: tuple[Quote, ...]
+    objections: tuple[Objection, ...]
     encoder_id: str
     base_model: str
     release_id: str

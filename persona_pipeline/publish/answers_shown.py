@@ -63,6 +63,15 @@ def show_why(recommendations: Recommendations, user_id: str, item_id: str, conso
     _heading(console, "In their words" if found.persona.support else "In the seller's words")
     for quote in found.quotes:
         _quote(quote, console)
+    if found.objections:
+        _heading(console, "Worth knowing")
+    for objection in found.objections:
+        _print(
+            console,
+            Text.assemble(one_line(objection.rationale), (f"  {counted(objection.support, 'reviewer')}", "dim")),
+        )
+        for quote in objection.quotes:
+            _quote(quote, console)
     _heading(console, "Where it comes from")
     persona = found.persona
     by = [f"persona {persona.persona_id}", f"by {persona.persona_source} {persona.extractor_version}"]

@@ -1,16 +1,25 @@
 """From a recommendation back to where it comes from: shares, persona, quotes, reviews, prompt and model, release."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from persona_pipeline.errors import PipelineError
-from persona_pipeline.publish.answers import METADATA_PERSONA, PERSONA, Contribution, Persona, Quote, Span, Why
+from persona_pipeline.publish.answers import (
+    METADATA_PERSONA,
+    PERSONA,
+    Contribution,
+    Objection,
+    Persona,
+    Quote,
+    Span,
+    Why,
+)
 from persona_pipeline.publish.online import Nearest
 from persona_pipeline.publish.readers import View
-from persona_pipeline.score.explanations import explanation, for_whom, reviewed, said
+from persona_pipeline.score.explanations import QUOTES, explanation, of_ones_own, quoted, reason
 from persona_pipeline.titles import item_title
 
 Row = dict[str, Any]
@@ -43,13 +52,18 @@ def why(view: View, user_id: str, item_id: str) -> Why:
         item_title=titles.get(item_id),
         rank=listed.rank if listed else None,
         score=score,
-        explanation=listed.explanation if listed else _explanation(persona, contributions),
+        explanation=listed.explanation if listed else _explanation(view, persona, contributions),
         recommendation_source=source if usable else view.source(user_id),
         persona=_persona(view, persona),
         margin=nearest.margin,
         runner_up=personas[nearest.runner_up]["name"] if nearest.runner_up else None,
         contributions=contributions,
         quotes=_quotes(view, persona["evidence"]),
+        objections=tuple(
+            Objection(row["name"], row["preference_rationale"], row["support"], _quotes(view, row["evidence"]))
+            for row in personas.values()
+            if row["stance"] == "dislikes"
+        ),
         encoder_id=view.release.encoder_id,
         base_model=online.encoder.base_model,
         release_id=view.release.release_id,
@@ -92,13 +106,42 @@ def _model(view: View, persona: Row) -> str | None:
     return ", ".join(sorted(models)) or None
 
 
-def _explanation(persona: Row, contributions: Iterable[Contribution]) -> str:
-    spoke = next((c for c in contributions if c.kind == "interaction" and c.share > 0), None)
-    return explanation(
-        for_whom(persona["name"], persona["preference_rationale"]),
-        reviewed(spoke.item_title if spoke else None),
-        said(persona["preference_rationale"], persona["evidence"][:2]),
+def _explanation(view: View, persona: Row, contributions: Sequence[Contribution]) -> str:
+    source = persona["persona_source"]
+    why = reason(source, persona["preference_rationale"], _largest(contributions))
+    own = _same_said(view, persona["topic"], contributions)
+    return explanation(source, why, quoted(source, persona["evidence"][:QUOTES]), of_ones_own(own))
+
+
+def _largest(contributions: Iterable[Contribution]) -> str:
+    """Kind of the shares that together are the largest; of the user's interactions and the item's other personas it is one."""
+    sums: dict[str, float] = {}
+    for share in contributions:
+        kind = "interaction" if share.kind == "other_personas" else share.kind
+        sums[kind] = sums.get(kind, 0.0) + share.share
+    return max(sorted(sums), key=lambda kind: sums[kind], default="")
+
+
+def _same_said(view: View, topic: str | None, contributions: Iterable[Contribution]) -> str | None:
+    """Title of the user's own item that says most for this one, of those of which the user says what its persona says."""
+    spoke = [
+        (c.review_id, c.item_id)
+        for c in contributions
+        if c.kind == "interaction" and c.share > 0 and c.review_id and c.item_id
+    ]
+    if not topic or not spoke:
+        return None
+    rows = view.table("review_aspects").rows(
+        "review_id", [review_id for review_id, _ in spoke], ["review_id", "evidence"]
     )
+    saying = {
+        row["review_id"]
+        for row in rows.to_pylist()
+        if any(span["stance"] == "likes" and span["topic"] == topic for span in row["evidence"])
+    }
+    items = view.table("items").rows("item_id", [item_id for _, item_id in spoke], ["item_id", "title"]).to_pylist()
+    titles = {row["item_id"]: row["title"] for row in items if (row["title"] or "").strip()}
+    return next((titles[item_id] for review_id, item_id in spoke if review_id in saying and item_id in titles), None)
 
 
 def _titles(view: View, item_ids: set[str]) -> dict[str, str]:

@@ -83,7 +83,7 @@ def sample_items(tables: NightTables) -> list[Row]:
         )
         SELECT chosen.item_id, {TITLE} AS title, r.review_count, r.mean_rating,
                p.persona_id, p.name, p.description, p.preference_rationale, p.support, p.mean_rating AS persona_rating,
-               p.persona_source, p.first_as_of, p.evidence[1:{_QUOTES}] AS quotes, len(p.evidence) AS quote_count
+               p.persona_source, p.stance, p.first_as_of, p.evidence[1:{_QUOTES}] AS quotes, len(p.evidence) AS quote_count
         FROM chosen JOIN (SELECT * FROM item_personas WHERE status = 'current') AS p USING (item_id)
         LEFT JOIN (SELECT item_id, review_count, mean_rating FROM item_reviews) AS r USING (item_id)
         LEFT JOIN items USING (item_id) LEFT JOIN item_summaries USING (item_id)

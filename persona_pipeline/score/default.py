@@ -7,8 +7,7 @@ import pyarrow as pa
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.score.explanations import explanation, for_whom, said
-from persona_pipeline.terminal import counted
+from persona_pipeline.score.explanations import QUOTES, explanation, quoted, reason
 from persona_pipeline.titles import title_sql
 from persona_pipeline.warehouse import Warehouse
 
@@ -26,11 +25,11 @@ def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, pa
             SELECT *, row_number() OVER (ORDER BY liked DESC, item_id)::INTEGER AS rank
             FROM counts JOIN item_personas USING (item_id) JOIN items USING (item_id)
             LEFT JOIN (SELECT item_id, summary FROM item_summaries) USING (item_id)
-            WHERE status = 'current' AND item_personas.position = 1
+            WHERE status = 'current' AND item_personas.position = 1 AND stance <> 'dislikes'
         )
         SELECT rank, item_id, {title_sql()} AS item_title,
                round(ln(1 + liked), 9) AS score, persona_id, name AS persona_name,
-               preference_rationale, liked, evidence[1:2] AS evidence,
+               preference_rationale, persona_source, evidence[1:{QUOTES}] AS evidence,
                'default' AS recommendation_source, $encoder_id AS encoder_id,
                $as_of::DATE AS changed_as_of
         FROM best WHERE rank <= $k ORDER BY rank
@@ -54,10 +53,6 @@ def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, pa
 
 
 def _explanation(row: dict[str, Any]) -> str:
-    rationale, liked = row["preference_rationale"], row["liked"]
-    reviews = [span for span in row["evidence"] if span["kind"] == "review"]
-    return explanation(
-        for_whom(row["persona_name"], rationale),
-        f"{counted(liked, 'reviewer')} liked it.",
-        said(rationale, reviews, "One"),
-    )
+    source = row["persona_source"]
+    why = reason(source, row["preference_rationale"], "liked")
+    return explanation(source, why, quoted(source, row["evidence"]), "")

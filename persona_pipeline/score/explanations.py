@@ -1,4 +1,4 @@
-"""Why a recommendation, in words for the person it is shown to: a persona's name and rationale, an item they reviewed, one quote.
+"""Why a recommendation, in words for the person it is shown to: a reason, at most two quotes, an item of their own.
 
 The text says nothing else, so nothing that its evidence and the score's contributions do not hold. It is plain text that is
 also inert: control and format characters are gone, `<`, `>` and straight quotation marks are set as typographic ones. A page
@@ -11,12 +11,23 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-NAME, RATIONALE, TITLE, QUOTE = 60, 240, 80, 160
+QUOTES = 2
+"""Quotes at most."""
+
+RATIONALE, TITLE, QUOTE = 150, 80, 150
 """Characters of each part at most; longer ones end at a word, in an ellipsis."""
 
 LONGEST = 600
 """Characters of an explanation at most: the parts, and the words between them."""
 
+_RESTS_ON = {
+    "interaction": "It is close to what you have chosen before.",
+    "prior": "People who chose what you chose also chose it.",
+    "popularity": "Many people choose it.",
+    "candidates": "Another recommender proposes it to you.",
+    "liked": "Many people like it.",
+}
+_NOTHING = "Nobody has said yet why they like it."
 _UNSEEN = ("Cc", "Cf", "Cn", "Co", "Cs")
 _OPENING = re.compile(r"(?:^|(?<=[\s(\[/]))\"")
 _INERT = str.maketrans({"<": "‹", ">": "›", '"': "”", "'": "’", "`": "’"})
@@ -32,25 +43,40 @@ def inert(text: str, most: int) -> str:
     return f"{words or line[: most - 1]}…"
 
 
-def for_whom(name: str, rationale: str) -> str:
-    """A persona, and why the item suits it."""
-    return f"{inert(name, NAME)}: {inert(rationale, RATIONALE)}"
+def reason(source: str, rationale: str, nearest: str) -> str:
+    """Why the item is recommended: what its persona says of it, or where that says nothing, what the score mostly rests on.
+
+    Args:
+        source: `persona_source`.
+        rationale: of the persona.
+        nearest: kind of the shares of the score that together are the largest; "" where no score is to be explained.
+    """
+    told = source not in ("quotes", "metadata")
+    return inert(rationale, RATIONALE) if told else _RESTS_ON.get(nearest, "")
 
 
-def reviewed(title: str | None) -> str | None:
-    """The item of the user's own that speaks for this one."""
-    return f"You reviewed “{inert(title, TITLE)}”." if title else None
+def quoted(source: str, evidence: Iterable[Mapping[str, Any]]) -> str:
+    """At most two quotes that differ; of an item's own words only its description."""
+    spans = [span for span in evidence if span["kind"] == "review" or span["ref"] == "description"]
+    differing = {_words(span["quote"]): span for span in reversed(spans)}
+    texts = [f"“{inert(span['quote'], QUOTE)}”" for span in [*reversed(differing.values())][:QUOTES]]
+    if not texts:
+        return ""
+    speaker = {"quotes": "Reviewers write: ", "metadata": "Its description says: "}.get(source, "")
+    return speaker + " ".join(texts)
 
 
-def said(rationale: str, evidence: Iterable[Mapping[str, Any]], reviewer: str = "A reviewer") -> str | None:
-    """One quote, if there is one the rationale does not hold: it often quotes the first, and saying it twice convinces nobody."""
-    for span in evidence:
-        if span["quote"].rstrip(".!?… ") not in rationale:
-            speaker = f"{reviewer} wrote" if span["kind"] == "review" else "The seller says"
-            return f"{speaker}: “{inert(span['quote'], QUOTE)}”"
-    return None
+def of_ones_own(title: str | None) -> str:
+    """The item of the user's own of which the user says what reviewers say of this one."""
+    return f"You wrote the same of “{inert(title, TITLE)}”." if title else ""
 
 
-def explanation(*parts: str | None) -> str:
-    """The parts there are."""
-    return " ".join(part for part in parts if part)
+def explanation(source: str, why: str, quotes: str, own: str) -> str:
+    """Reason, quotes and one's own item, as far as there are any."""
+    told = source not in ("quotes", "metadata")
+    opening = f"{why.removesuffix('.')}:" if told and why.endswith(".") and quotes else why
+    return " ".join(part for part in (opening, quotes, own) if part) or _NOTHING
+
+
+def _words(quote: str) -> str:
+    return " ".join(re.findall(r"\w+", quote.lower()))

@@ -18,7 +18,17 @@ from persona_pipeline.score import explanations as words
 from persona_pipeline.score.rank import RANKED_FIELDS, Ranking, rank_users
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-_QUOTES = 2  # spans of evidence a recommendation carries
+# Kind of the shares that together are the largest; of a user's own interactions and an item's other personas it is one.
+_SHARES = "aggregate(filter(contributions, c -> c.kind IN ({})), 0D, (sum, c -> sum + c.share))"
+_KINDS = {kind: _SHARES.format(f"'{kind}'") for kind in ("candidates", "popularity", "prior")}
+_KINDS["interaction"] = _SHARES.format("'interaction', 'other_personas'")
+_LARGEST = "array_max(array({})).kind".format(
+    ", ".join(f"struct({share} AS share, '{kind}' AS kind)" for kind, share in _KINDS.items())
+)
+# The user's own item that says most for this one, of those of which the user says what this one's persona says.
+_SAME_SAID = """flatten(transform(
+    filter(contributions, c -> c.kind = 'interaction' AND c.share > 0),
+    c -> filter(own, o -> o.review_id = c.review_id AND array_contains(o.topics, topic))))[0]"""
 
 
 def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ranking: Ranking) -> DataFrame:
@@ -92,30 +102,57 @@ def people(
     return vectors.where(F.col("encoder_id") == encoder_id), histories
 
 
+def own_words(histories: DataFrame, aspects: DataFrame, items: DataFrame) -> DataFrame:
+    """What users say of items of their own that have a title: user_id, and `own`, structs of review_id, title and topics.
+
+    `topics` are what a review has to say for the item, as `item_personas.topic` names it. One shuffle by review, one by user.
+    """
+    said = (
+        aspects.select("review_id", F.explode("evidence").alias("e"))
+        .where("e.stance = 'likes' AND e.topic IS NOT NULL")
+        .groupBy("review_id")
+        .agg(F.array_sort(F.collect_set("e.topic")).alias("topics"))
+    )
+    titled = items.where("trim(title) <> ''").select("item_id", "title")
+    return (
+        histories.select("user_id", F.explode("interactions").alias("i"))
+        .select("user_id", "i.review_id", "i.item_id")
+        .join(said, "review_id")
+        .join(F.broadcast(titled), "item_id")
+        .groupBy("user_id")
+        .agg(F.array_sort(F.collect_list(F.struct("review_id", "title", "topics"))).alias("own"))
+    )
+
+
 def recommendations(
-    ranked: DataFrame, personas: DataFrame, titles: DataFrame, encoder_id: str, as_of: date, buckets: int
+    ranked: DataFrame,
+    personas: DataFrame,
+    titles: DataFrame,
+    own: DataFrame,
+    encoder_id: str,
+    as_of: date,
+    buckets: int,
 ) -> DataFrame:
-    """Rows of `user_item_topk`, all as if changed tonight; `titles` holds item_id and item_title."""
-    # In Python, once per persona and item: what a reader explains online is put in the same words.
-    parts = (words.for_whom, words.reviewed, words.said)
-    for_whom, reviewed, said = (F.udf(part, "string", useArrow=False) for part in parts)
+    """Rows of `user_item_topk`, all as if changed tonight; `titles` holds item_id and item_title, `own` is as of `own_words`."""
+    # In Python, once per persona: what a reader explains online is put in the same words.
+    quoted = F.udf(words.quoted, "string", useArrow=False)
+    explained = F.udf(_explained, "string", useArrow=False)
     told = personas.select(
         "persona_id",
+        "topic",
+        "preference_rationale",
+        "persona_source",
         F.col("name").alias("persona_name"),
-        F.slice("evidence", 1, _QUOTES).alias("evidence"),
+        F.slice("evidence", 1, words.QUOTES).alias("evidence"),
         F.when(F.col("persona_source") == "metadata", "metadata_persona")
         .otherwise("persona")
         .alias("recommendation_source"),
-        for_whom("name", "preference_rationale").alias("for_whom"),
-        said("preference_rationale", F.slice("evidence", 1, _QUOTES)).alias("said"),
+        quoted("persona_source", F.slice("evidence", 1, words.QUOTES)).alias("quotes"),
     )
-    nearest = F.filter("contributions", lambda c: (c["kind"] == "interaction") & (c["share"] > 0))
-    liked = titles.select(F.col("item_id").alias("liked_id"), reviewed("item_title").alias("reviewed"))
     return (
-        ranked.withColumn("liked_id", F.get(nearest, F.lit(0))["item_id"])
-        .join(F.broadcast(told), "persona_id")
+        ranked.join(F.broadcast(told), "persona_id")
         .join(F.broadcast(titles), "item_id", "left")
-        .join(F.broadcast(liked), "liked_id", "left")
+        .join(own, "user_id", "left")
         .select(
             "user_id",
             "rank",
@@ -124,7 +161,9 @@ def recommendations(
             "score",
             "persona_id",
             "persona_name",
-            F.concat_ws(" ", "for_whom", "reviewed", "said").alias("explanation"),
+            explained(
+                "persona_source", "preference_rationale", F.expr(_LARGEST), "quotes", F.expr(_SAME_SAID)["title"]
+            ).alias("explanation"),
             "evidence",
             "contributions",
             "recommendation_source",
@@ -133,6 +172,10 @@ def recommendations(
             F.pmod(F.crc32(F.encode("user_id", "utf-8")), F.lit(buckets)).cast("int").alias("user_bucket"),
         )
     )
+
+
+def _explained(source: str, rationale: str, largest: str, quotes: str, title: str | None) -> str:
+    return words.explanation(source, words.reason(source, rationale, largest), quotes, words.of_ones_own(title))
 
 
 def keep_unchanged(rows: DataFrame, parent: DataFrame, key: list[str]) -> DataFrame:

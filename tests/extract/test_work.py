@@ -11,7 +11,6 @@ import pytest
 from helpers import AS_OF, Row, arrow, put, shop
 
 from persona_pipeline.extract.work import (
-    evidence_texts,
     items_to_profile,
     items_to_summarise,
     reviews_to_read,
@@ -270,12 +269,6 @@ def test_personas_of_vanished_items_are_retired_once(warehouse: Warehouse) -> No
     }
     later = vanished(warehouse, gone, date(2024, 7, 9))
     assert {row["retired_as_of"] for row in later.to_pylist()} == {AS_OF}
-
-
-def test_evidence_texts_cover_the_catalogue(warehouse: Warehouse) -> None:
-    texts = dict(evidence_texts(warehouse))
-    assert list(texts) == ["capo", "picks", "strap", "strings", "tuner"]
-    assert texts["capo"].split("\n") == [shop()["reviews"][n]["text"] for n in (5, 7)]
 
 
 def test_the_reasons_why_something_is_asked(warehouse: Warehouse) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_pipeline.score.explanations import LONGEST, QUOTE, explanation, for_whom, inert, reviewed, said
+from persona_pipeline.score.explanations import LONGEST, QUOTE, explanation, inert, of_ones_own, quoted, reason
 
 HOSTILE = [
     '</p><script>alert("x")</script>',
@@ -41,15 +41,20 @@ class Page(HTMLParser):
         self.comments.append(data)
 
 
-def span(quote: str, kind: str = "review") -> dict[str, str]:
-    return {"kind": kind, "quote": quote}
+def span(quote: str, kind: str = "review", ref: str = "r1") -> dict[str, str]:
+    return {"kind": kind, "ref": ref, "quote": quote}
+
+
+def whole_of(text: str) -> str:
+    """An explanation all parts of which are one text."""
+    spans = [span(text), span(f"{text} again")]
+    return explanation("llm", reason("llm", text, ""), quoted("llm", spans), of_ones_own(text))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("page", ["<p>{}</p><i>", '<p title="{}"></p><i>', "<p title='{}'></p><i>"])
 def test_unescaped_in_a_page_it_is_still_only_text(text: str, page: str) -> None:
-    whole = explanation(for_whom(text, text), reviewed(text), said("", [span(text)]))
-    for words in (inert(text, 600), whole):
+    for words in (inert(text, 600), whole_of(text)):
         found = Page(page.format(words))
         assert [tag for tag, _ in found.tags] == ["p", "i"]
         assert [len(attributes) for _, attributes in found.tags] == [int("title" in page), 0]
@@ -82,14 +87,38 @@ def test_quotation_marks_are_set() -> None:
 
 def test_an_explanation_is_bounded() -> None:
     long = "word " * 500
-    whole = explanation(for_whom(long, long), reviewed(long), said("", [span(long)]))
-    assert QUOTE < len(whole) <= LONGEST
+    assert 2 * QUOTE < len(whole_of(long)) <= LONGEST
 
 
-def test_one_quote_that_the_rationale_does_not_hold() -> None:
-    evidence = [span("never slips!"), span("solid"), span("cheap")]
-    assert said("It holds: “never slips”.", evidence) == "A reviewer wrote: “solid”"
-    assert said("", [span("Soft case", "metadata")]) == "The seller says: “Soft case”"
-    assert said("It is solid, cheap and never slips.", evidence) is None
-    assert explanation("A: b.", None, said("solid", [span("solid")])) == "A: b."
-    assert reviewed(None) is None
+def test_a_reason_two_quotes_that_differ_and_an_item_of_ones_own() -> None:
+    quotes = quoted("embedded", [span("Great sound."), span("great sound!"), span("It sounds clear."), span("Loud.")])
+    assert quotes == "“Great sound.” “It sounds clear.”"
+    because = reason("embedded", "Reviewers like the sound.", "popularity")
+    assert explanation("embedded", because, quotes, of_ones_own("Strap")) == (
+        "Reviewers like the sound: “Great sound.” “It sounds clear.” You wrote the same of “Strap”."
+    )
+    assert explanation("llm", "They care.", "", of_ones_own(None)) == "They care."
+
+
+@pytest.mark.parametrize(
+    ("nearest", "says"),
+    [
+        ("interaction", "It is close to what you have chosen before."),
+        ("prior", "People who chose what you chose also chose it."),
+        ("popularity", "Many people choose it."),
+        ("", ""),
+    ],
+)
+def test_where_a_persona_says_nothing_the_score_is_the_reason(nearest: str, says: str) -> None:
+    assert reason("quotes", "Reviewers speak for themselves.", nearest) == says
+    quotes = quoted("quotes", [span("Great strings.")])
+    assert explanation("quotes", reason("quotes", "r", nearest), quotes, "") == (
+        f"{says} Reviewers write: “Great strings.”".strip()
+    )
+
+
+def test_of_an_items_own_words_only_its_description_is_quoted() -> None:
+    title, pitch = span("Soft case", "metadata", "title"), span("Holds a guitar.", "metadata", "description")
+    assert quoted("metadata", [title, pitch]) == "Its description says: “Holds a guitar.”"
+    assert quoted("metadata", [title]) == ""
+    assert explanation("metadata", "", quoted("metadata", [title]), "") == "Nobody has said yet why they like it."

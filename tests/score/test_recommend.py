@@ -18,48 +18,80 @@ RANKED = "user_id string, rank int, item_id string, persona_id string, score dou
 RANKED += "contributions array<struct<kind:string,review_id:string,item_id:string,share:double>>"
 
 
-def recommend(spark: "SparkSession") -> dict[int, Any]:
+def recommend(spark: "SparkSession") -> dict[tuple[str, int], Any]:
     from persona_pipeline.score.recommend import recommendations
 
-    liked = [("popularity", None, None, 0.5), ("interaction", "r1", "i9", 0.3), ("interaction", "r2", "i8", -0.1)]
+    shares = [
+        ("popularity", None, None, 0.5),
+        ("interaction", "r1", "i9", 0.3),
+        ("interaction", "r2", "i8", 0.25),
+        ("interaction", "r3", "i7", -0.1),
+    ]
     ranked = spark.createDataFrame(
-        [("u", 1, "i1", "p1", 0.7, liked), ("u", 2, "i2", "p2", 0.2, [("interaction", "r2", "i8", -0.1)])], RANKED
+        [
+            ("u", 1, "i1", "p1", 0.95, shares),
+            ("u", 2, "i2", "p2", 0.2, shares[1:]),
+            ("v", 1, "i1", "p1", 0.5, shares[:1]),
+        ],
+        RANKED,
     )
+    spans = [("review", "r", 0, 11, "never slips"), ("review", "q", 0, 5, "solid"), ("review", "s", 0, 4, "firm")]
     personas = spark.createDataFrame(
         [
-            (
-                "p1",
-                "Gigging players",
-                "It holds its tune: “never slips”.",
-                [("review", "r", 0, 11, "never slips"), ("review", "q", 0, 5, "solid")],
-                "embedded",
-            ),
-            ("p2", "Gift givers", "It looks the part.", [("metadata", "title", 0, 4, "Gift")], "metadata"),
+            ("p1", "Wants it to last", "Reviewers find it lasting.", spans, "embedded", "lasting"),
+            ("p2", "Not reviewed yet", "Nobody.", [("metadata", "title", 0, 4, "Gift")], "metadata", None),
         ],
-        f"persona_id string, name string, preference_rationale string, evidence {EVIDENCE}, persona_source string",
+        f"persona_id string, name string, preference_rationale string, evidence {EVIDENCE}, persona_source string, topic string",
     )
-    titles = spark.createDataFrame(
-        [("i1", "Tuner"), ("i2", None), ("i9", "Strap"), ("i8", "Pick")], "item_id string, item_title string"
-    )
-    rows = recommendations(ranked, personas, titles, "e1", date(2024, 1, 1), 8)
-    return {row["rank"]: row for row in rows.collect()}
+    titles = spark.createDataFrame([("i1", "Tuner"), ("i2", None)], "item_id string, item_title string")
+    aspects = [
+        ("r1", [("price", "likes")]),
+        ("r2", [("lasting", "likes"), ("price", "likes")]),
+        ("r3", [("lasting", "likes")]),
+        ("r4", [("lasting", "dislikes"), (None, None)]),
+    ]
+    own = own_words_of(spark, aspects, [("i9", "Strap"), ("i8", "Pick"), ("i7", "Capo"), ("i6", " ")])
+    rows = recommendations(ranked, personas, titles, own, "e1", date(2024, 1, 1), 8)
+    return {(row["user_id"], row["rank"]): row for row in rows.collect()}
 
 
-def test_explanations_say_for_whom_why_and_quote_once(spark: "SparkSession") -> None:
+def own_words_of(spark: "SparkSession", aspects: list[Any], items: list[tuple[str, str]]) -> Any:
+    from persona_pipeline.score.recommend import own_words
+
+    interactions = [("r1", "i9"), ("r2", "i8"), ("r3", "i7"), ("r4", "i6")]
+    return own_words(
+        spark.createDataFrame(
+            [("u", interactions)], "user_id string, interactions array<struct<review_id:string,item_id:string>>"
+        ),
+        spark.createDataFrame(aspects, "review_id string, evidence array<struct<topic:string,stance:string>>"),
+        spark.createDataFrame(items, "item_id string, title string"),
+    )
+
+
+def test_explanations_say_why_quote_twice_and_name_an_item_of_ones_own(spark: "SparkSession") -> None:
     rows = recommend(spark)
-    assert rows[1]["explanation"] == (
-        "Gigging players: It holds its tune: “never slips”. You reviewed “Strap”. A reviewer wrote: “solid”"
+    # i9 says more for it, but the review of i9 speaks of the price; i7 speaks against it.
+    why = "Reviewers find it lasting: “never slips” “solid”"
+    assert rows["u", 1]["explanation"] == f"{why} You wrote the same of “Pick”."
+    assert rows["v", 1]["explanation"] == why
+    # Nobody has reviewed it: what the score rests on is the reason.
+    assert rows["u", 2]["explanation"] == "It is close to what you have chosen before."
+    assert rows["u", 1]["item_title"] == "Tuner"
+    assert rows["u", 2]["item_title"] is None
+
+
+def test_only_items_with_a_title_of_which_something_good_is_said_are_ones_own(spark: "SparkSession") -> None:
+    titled = own_words_of(
+        spark, [("r4", [("price", "likes")]), ("r3", [("price", "dislikes")])], [("i6", " "), ("i7", "Capo")]
     )
-    # no item they met spoke for it, and its evidence is the seller's
-    assert rows[2]["explanation"] == "Gift givers: It looks the part. The seller says: “Gift”"
-    assert rows[1]["item_title"] == "Tuner"
-    assert rows[2]["item_title"] is None
+    assert titled.collect() == []
 
 
 def test_an_item_known_by_its_metadata_alone_is_told_apart(spark: "SparkSession") -> None:
-    assert {rank: row["recommendation_source"] for rank, row in recommend(spark).items()} == {
-        1: "persona",
-        2: "metadata_persona",
+    assert {place: row["recommendation_source"] for place, row in recommend(spark).items()} == {
+        ("u", 1): "persona",
+        ("u", 2): "metadata_persona",
+        ("v", 1): "persona",
     }
 
 
@@ -96,7 +128,7 @@ def test_bucket_is_crc32_of_the_user(spark: "SparkSession") -> None:
 
     from pyspark.sql import functions as F
 
-    assert recommend(spark)[1]["user_bucket"] == zlib.crc32(b"u") % 8
+    assert recommend(spark)["u", 1]["user_bucket"] == zlib.crc32(b"u") % 8
     users = ["u", "zoë 'O’Neil' %/2F", "用户", "😀", "a" * 300, ""]
     rows = spark.createDataFrame([(user,) for user in users], "user_id string")
     spark_says = rows.select(F.crc32(F.encode("user_id", "utf-8"))).collect()

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from persona_pipeline.config import ExtractionConfig
-from persona_pipeline.extract.embedded.provisional import provisional_persona
 from persona_pipeline.extract.llm.ask import Asker, Question
 from persona_pipeline.extract.llm.grounding import Verdict
 from persona_pipeline.extract.llm.questions import Questions, citable
@@ -109,9 +108,7 @@ class LlmExtractor:
         answers = iter(outcomes)
         for item, asked in zip(items, questions, strict=True):
             if asked is None:
-                provisional = provisional_persona(item.item)
-                refusal = Refusal(item.item.item_id, "no_evidence", "no usable sentence in its reviews and no metadata")
-                yield ([provisional], []) if provisional else ([], [refusal])
+                yield [], []
             else:
                 personas, refusals, verdicts = personas_of(item, asked[1], next(answers), embed)
                 self.verdicts += verdicts

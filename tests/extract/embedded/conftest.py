@@ -1,55 +1,44 @@
-"""A stand-in for the encoder: words are hashed into dimensions, so texts are near when they share words."""
+"""The extractor for a shop whose reviewers talk about sound and knobs, and items of (stars, text) pairs."""
 
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import numpy as np
 import pytest
 
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.embedded import EmbeddedExtractor
-from persona_pipeline.extract.protocol import ItemEvidence, ItemText, ReviewText
+from persona_pipeline.extract.embedded.shop import Shop
+from persona_pipeline.extract.protocol import ItemEvidence, ItemText, Persona, ReviewText
 
-
-class WordHashEmbed:
-    """Deterministic `Embed`; `calls` holds how many texts each call brought."""
-
-    def __init__(self) -> None:
-        self.calls: list[int] = []
-        self._cache: dict[str, np.ndarray] = {}
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        self.calls.append(len(texts))
-        return np.stack([self._vector(text) for text in texts])
-
-    def _vector(self, text: str) -> np.ndarray:
-        if text not in self._cache:
-            vector = np.full(384, 1e-3, dtype=np.float32)
-            for word in text.lower().replace(".", " ").replace(",", " ").replace("!", " ").split():
-                vector[zlib.crc32(word.encode()) % 384] += 1
-            self._cache[text] = vector / np.linalg.norm(vector)
-        return self._cache[text]
+SHOP = Shop({"sound": "sound", "knob": "knobs", "build quality": "build quality"}, frozenset({"strap"}))
 
 
 @pytest.fixture
-def embed() -> WordHashEmbed:
-    return WordHashEmbed()
+def extractor() -> EmbeddedExtractor:
+    return EmbeddedExtractor(ExtractionConfig(), lambda: SHOP)
 
 
 @pytest.fixture
-def extractor(embed: WordHashEmbed) -> EmbeddedExtractor:
-    return EmbeddedExtractor(ExtractionConfig(), embed)
-
-
-@pytest.fixture
-def make_item() -> Callable[..., ItemEvidence]:
-    """Item from (rating, text) pairs, each by a reviewer of their own."""
+def make_item(extractor: EmbeddedExtractor) -> Callable[..., ItemEvidence]:
+    """Item from (stars, text) pairs, each by a reviewer of their own, read."""
 
     def make(item_id: str, *reviews: tuple[float, str], **metadata: str) -> ItemEvidence:
         texts = tuple(
-            ReviewText(f"{item_id}-r{i}", f"{item_id}-u{i}", item_id, rating, text)
-            for i, (rating, text) in enumerate(reviews)
+            ReviewText(f"{item_id}-r{i}", f"{item_id}-u{i}", item_id, stars, text)
+            for i, (stars, text) in enumerate(reviews)
         )
-        return ItemEvidence(ItemText(item_id, **metadata), "", texts)  # type: ignore[arg-type]
+        aspects = tuple(found for found, _ in extractor.aspects(texts))
+        return ItemEvidence(ItemText(item_id, **metadata), "", texts, aspects)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def personas(extractor: EmbeddedExtractor, make_item: Callable[..., ItemEvidence]) -> Callable[..., list[Persona]]:
+    """Personas of one item of (stars, text) pairs."""
+
+    def of(*reviews: tuple[float, str], **metadata: str) -> list[Persona]:
+        ((found, refusals),) = extractor.personas([make_item("i", *reviews, **metadata)])
+        assert refusals == []
+        return found
+
+    return of

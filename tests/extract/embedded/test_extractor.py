@@ -1,135 +1,42 @@
-"""The extractor on small items whose right answer is plain, with a stand-in encoder."""
+"""The extractor as a whole: laws that hold for any text, summaries, versions, and real reviews where they lie."""
 
 import dataclasses
+import gzip
+import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
 from random import Random
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.embedded import EmbeddedExtractor
-from persona_pipeline.extract.embedded.vocabulary import load_vocabulary
+from persona_pipeline.extract.embedded.shop import Shop
 from persona_pipeline.extract.protocol import ItemEvidence, ItemText, Persona, ReviewText
 
 MakeItem = Callable[..., ItemEvidence]
-GIFT = (5.0, "I bought this as a gift for my daughter.")
-GIFT_AGAIN = (5.0, "I gave it to my brother as a present and he loved it.")
-STAGE = (4.0, "I use it on stage with my band every week.")
-STAGE_AGAIN = (5.0, "Perfect for rehearsals and gigs.")
-BROKEN = (1.0, "It broke after two weeks.")
-BROKEN_AGAIN = (2.0, "The plastic cracked and it fell apart.")
-
-
-def personas_of(extractor: EmbeddedExtractor, *items: ItemEvidence) -> list[list[Persona]]:
-    return [personas for personas, _ in extractor.personas(items)]
-
-
-def names(persona_list: Iterable[Persona]) -> list[str]:
-    return [persona.name for persona in persona_list]
-
-
-def motive_names(*keys: str) -> set[str]:
-    return {name for key in keys for name in load_vocabulary().by_key[key].names}
-
-
-def test_who_and_why_and_the_minority_that_disagrees(extractor: EmbeddedExtractor, make_item: MakeItem) -> None:
-    reviews = [GIFT, GIFT_AGAIN, GIFT, STAGE, STAGE_AGAIN, BROKEN, BROKEN_AGAIN, GIFT_AGAIN, STAGE]
-    (personas,) = personas_of(extractor, make_item("i1", *reviews))
-    gift, stage, broken = personas
-    assert gift.name in motive_names("gift")
-    assert (gift.support, gift.mean_rating, gift.source) == (4, 5.0, "embedded")
-    assert stage.name in motive_names("performers")
-    assert (stage.support, stage.mean_rating) == (3, 4.333)  # 4, 5 and 4 stars
-    assert broken.name in motive_names("broken")
-    assert (broken.support, broken.mean_rating) == (2, 1.5)
-    assert "a daughter" in gift.description
-    assert "gigs" in stage.description
-
-
-def test_an_item_gets_at_most_one_persona_per_so_many_reviews(embed: object, make_item: MakeItem) -> None:
-    item = make_item("i1", GIFT, GIFT_AGAIN, STAGE, STAGE_AGAIN, BROKEN, BROKEN_AGAIN)
-    for settings_, expected in [((7, 3), 2), ((1, 3), 1), ((7, 6), 1), ((7, 10), 1), ((7, 1), 3)]:
-        config = ExtractionConfig(max_personas=settings_[0], reviews_per_persona=settings_[1])
-        (personas,) = personas_of(EmbeddedExtractor(config, embed), item)  # type: ignore[arg-type]
-        assert len(personas) == expected, settings_
-
-
-def test_the_complaint_keeps_a_place_among_more_praise(extractor: EmbeddedExtractor, make_item: MakeItem) -> None:
-    (personas,) = personas_of(extractor, make_item("i1", GIFT, GIFT_AGAIN, GIFT, STAGE, STAGE_AGAIN, BROKEN))
-    assert len(personas) == 2
-    assert personas[1].name in motive_names("broken")
-
-
-def test_praise_is_not_read_from_a_bad_review_nor_blame_from_others_gear(
-    extractor: EmbeddedExtractor, make_item: MakeItem
-) -> None:
-    angry, switched = personas_of(
-        extractor,
-        make_item("i1", (1.0, "Bought as a gift for my son and it broke after two weeks.")),
-        make_item("i2", (5.0, "My old one broke after a week and this is sturdy and well built.")),
-    )
-    assert names(angry)[0] in motive_names("broken")
-    assert names(switched)[0] in motive_names("durability")
-
-
-def test_one_usable_sentence_is_a_persona(extractor: EmbeddedExtractor, make_item: MakeItem) -> None:
-    (personas,) = personas_of(extractor, make_item("i1", (5.0, "Great product! Five stars."), GIFT))
-    (persona,) = personas
-    assert persona.support == 1
-    assert [quote.quote for quote in persona.evidence] == [GIFT[1]]
-
-
-@pytest.mark.parametrize("text", ["Great product!", "I love it.", "five stars", "ok", "👍👍", ""])
-def test_bare_praise_is_no_evidence(extractor: EmbeddedExtractor, make_item: MakeItem, text: str) -> None:
-    item = make_item("i1", (5.0, text))
-    ((personas, refusals),) = extractor.personas([item])
-    assert personas == []
-    assert [(refusal.subject, refusal.reason) for refusal in refusals] == [("i1", "no_evidence")]
-    ((aspects, _),) = extractor.aspects(item.reviews)
-    assert (aspects.texts, aspects.evidence) == ({}, ())
-
-
-def test_unreviewed_items_rest_on_their_metadata(extractor: EmbeddedExtractor, make_item: MakeItem) -> None:
-    title, pitch = "  Acme Music Stand", "A perfect gift for beginners. Comes in black."
-    item = make_item("i1", (5.0, "Great!"), title=title, description=pitch)
-    (((persona,), refusals),) = extractor.personas([item])
-    assert (persona.source, persona.support, persona.mean_rating, refusals) == ("metadata", 0, None, [])
-    sources = {"title": title, "description": pitch}
-    assert [quote.ref for quote in persona.evidence] == ["title", "description"]
-    for quote in persona.evidence:
-        assert quote.kind == "metadata"
-        assert sources[quote.ref][quote.start : quote.end] == quote.quote
-    assert persona.evidence[1].quote == "A perfect gift for beginners."
-    assert persona.name in motive_names("gift")
-
-
-def test_metadata_does_not_tell_who_likes_it(extractor: EmbeddedExtractor) -> None:
-    item = ItemText("i1", title="Acme stand for gigs and rehearsals", categories=("Music", "Guitar Stands", "A, B & C"))
-    (((persona,), _),) = extractor.personas([ItemEvidence(item, "", ())])
-    assert persona.name == "Guitar stand shoppers"
-    assert persona.description.startswith("They are looking for “Acme stand for gigs and rehearsals”.")
+REAL = Path(__file__).parents[3] / "../shared/data/amazon_musical_instruments/Musical_Instruments_5.json.gz"
+JUDGED = Path(__file__).parents[3] / "../shared/data/judged_personas"
 
 
 def test_aspects_by_hand(extractor: EmbeddedExtractor) -> None:
     text = (
-        "Hello there.I bought this as a gift for my daughter. It is sturdy and well built! I gig with it every weekend."
+        "Hello there.I bought this as a gift for my daughter. It is sturdy! I use it for recording. Not sturdy enough."
     )
     ((aspects, _),) = extractor.aspects([ReviewText("r1", "u1", "i1", 5.0, text)])
     assert aspects.texts == {
         "purchase_purpose": "I bought this as a gift for my daughter.",
-        "quality_criteria": "It is sturdy and well built!",
-        "usage_context": "I gig with it every weekend.",
+        "quality_criteria": "It is sturdy!",
+        "usage_context": "I use it for recording.",
     }
-    assert [(quote.start, quote.aspect) for quote in aspects.evidence] == [
-        (12, "purchase_purpose"),
-        (53, "quality_criteria"),
-        (82, "usage_context"),
-    ]
+    assert [(quote.start, quote.topic) for quote in aspects.evidence][:3] == [
+        (12, "gift"), (53, "sturdy"), (67, "for recording")
+    ]  # fmt: skip
 
 
 def test_summaries_from_metadata_reviews_or_nothing(extractor: EmbeddedExtractor, make_item: MakeItem) -> None:
@@ -148,40 +55,51 @@ def test_summaries_from_metadata_reviews_or_nothing(extractor: EmbeddedExtractor
     first, second, third = (summary for summary, _ in extractor.summaries([categorised, reviewed, empty]))
     assert first.summary == "Acme Stand (Stands and Racks). Holds a guitar safely."
     assert (first.source, second.source, third.source) == ("metadata", "reviews", "none")
-    assert second.summary == "Clamp. Reviewers mention the neck. I would trust this clamp with any neck."
+    assert second.summary == "Clamp. This clamp holds the neck of my guitar very well."
     assert third.summary == ""
 
 
-def test_one_embedding_call_however_many_items(
-    extractor: EmbeddedExtractor, make_item: MakeItem, embed: object
-) -> None:
-    list(extractor.personas([make_item(f"i{n}", GIFT, STAGE) for n in range(5)]))
-    assert len(embed.calls) == 1  # type: ignore[attr-defined]
+def test_the_shop_is_asked_once_and_only_for_personas(make_item: MakeItem) -> None:
+    asked = []
+
+    def shop() -> Shop:
+        asked.append(1)
+        return Shop()
+
+    extractor = EmbeddedExtractor(ExtractionConfig(), shop)
+    items = [make_item(f"i{n}", (5.0, "Great sound.")) for n in range(3)]
+    list(extractor.aspects(items[0].reviews))
+    list(extractor.summaries(items))
+    assert asked == []
+    list(extractor.personas(items))
+    list(extractor.personas(items))
+    assert asked == [1]
 
 
-def test_the_background_given_counts_and_not_the_call(embed: object, make_item: MakeItem) -> None:
-    items = [make_item("i1", *[GIFT, STAGE] * 5), make_item("i2", *[STAGE_AGAIN, BROKEN] * 5)]
-    corpus = [(i.item.item_id, " ".join(r.text for r in i.reviews)) for i in items]
-    extractor = EmbeddedExtractor(ExtractionConfig(), embed, lambda: corpus)  # type: ignore[arg-type]
-    together = personas_of(extractor, *items)
-    assert [personas_of(extractor, item)[0] for item in items] == together
-
-
-def test_version_follows_what_decides_the_answers(embed: object) -> None:
+def test_version_follows_what_decides_the_answers() -> None:
     def version(**changes: int) -> str:
-        return EmbeddedExtractor(ExtractionConfig(**changes), embed).version("item_personas")  # type: ignore[arg-type]
+        return EmbeddedExtractor(ExtractionConfig(**changes), Shop).version("item_personas")
 
-    assert version() == version(match_threshold=1)
-    assert len({version(), version(max_personas=3), version(reviews_per_persona=5)}) == 3
+    assert version() == version(match_threshold=1) == version(reviews_per_persona=5)
+    assert version() != version(max_personas=3)
 
 
-def test_import_loads_neither_torch_nor_scikit_learn() -> None:
-    code = "import sys, persona_pipeline.extract.embedded; sys.exit(bool({'torch', 'sklearn'} & set(sys.modules)))"
+def test_import_loads_nothing_heavy() -> None:
+    code = "import sys, persona_pipeline.extract.embedded; sys.exit(bool({'torch', 'spacy', 'sklearn'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 SENTENCES = st.sampled_from(
-    [GIFT[1], GIFT_AGAIN[1], STAGE[1], STAGE_AGAIN[1], BROKEN[1], BROKEN_AGAIN[1], "Great!", "The clamp is nice.Strong"]
+    [
+        "I bought this as a gift for my daughter.",
+        "The sound is great.",
+        "Great sound!",
+        "I don't like the sound.",
+        "Sounds terrible.",
+        "It broke after two weeks.",
+        "It is sturdy.Very sturdy strap.",
+        "Worth every penny",
+    ]
 )
 REVIEWS = st.lists(
     st.tuples(
@@ -192,75 +110,82 @@ REVIEWS = st.lists(
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def assert_lawful(item: ItemEvidence, personas: Sequence[Persona]) -> None:
-    texts = {review.review_id: review for review in item.reviews}
-    assert len({persona.name for persona in personas}) == len(personas) <= 7
-    assert [persona.support for persona in personas] == sorted((p.support for p in personas), reverse=True)
-    for persona in personas:
-        assert 1 <= len(persona.evidence) <= 5
-        assert persona.item_id == item.item.item_id
-        assert persona.mean_rating is not None
-        assert 1 <= persona.mean_rating <= 5
-        assert 1 <= persona.support <= len(texts)
-        assert 2 <= len(persona.name.split()) <= 3
-        for quote in persona.evidence:
-            assert texts[quote.ref].text[quote.start : quote.end] == quote.quote
-        assert "{" not in persona.description.replace(persona.evidence[0].quote, "") or "{" in str(texts)
+def of(extractor: EmbeddedExtractor, item: ItemEvidence) -> list[Persona]:
+    ((personas, _),) = extractor.personas([item])
+    return personas
 
 
 @QUICK
 @given(REVIEWS)
-def test_quotes_are_verbatim_for_any_text(
+def test_laws_that_hold_for_any_text(
     extractor: EmbeddedExtractor, make_item: MakeItem, reviews: list[tuple[float, str]]
 ) -> None:
     item = make_item("i1", *reviews)
-    ((personas, refusals),) = extractor.personas([item])
-    assert_lawful(item, personas)
-    assert bool(personas) != bool(refusals)
-    for review, (aspects, _) in zip(item.reviews, extractor.aspects(item.reviews), strict=True):
-        assert aspects.review_id == review.review_id
-        assert set(aspects.texts) == {quote.aspect for quote in aspects.evidence}
-        for quote in aspects.evidence:
-            assert review.text[quote.start : quote.end] == quote.quote
+    texts = {review.review_id: review for review in item.reviews}
+    personas = of(extractor, item)
+    assert len({persona.name for persona in personas}) == len(personas) <= 7
+    stances = [persona.stance for persona in personas]
+    assert stances == sorted(stances, key=("likes", "dislikes").index)
+    for persona in personas:
+        assert 2 <= len(persona.evidence) <= 5
+        assert len({texts[quote.ref].user_id for quote in persona.evidence}) == len(persona.evidence) <= persona.support
+        assert persona.mean_rating is not None
+        assert (persona.mean_rating >= 3) if persona.stance == "likes" else (persona.mean_rating <= 4)
+        for quote in persona.evidence:
+            assert texts[quote.ref].text[quote.start : quote.end] == quote.quote
+    for review, aspects in zip(item.reviews, item.aspects, strict=True):
+        for told in aspects.evidence:
+            assert review.text[told.start : told.end] == told.quote
 
 
 @QUICK
-@given(st.lists(REVIEWS, min_size=2, max_size=4), st.randoms(use_true_random=False))
-def test_order_of_items_and_reviews_does_not_matter(
-    extractor: EmbeddedExtractor,
-    make_item: MakeItem,
-    reviews_by_item: list[list[tuple[float, str]]],
-    random: Random,
+@given(REVIEWS, st.randoms(use_true_random=False))
+def test_order_of_reviews_does_not_matter(
+    extractor: EmbeddedExtractor, make_item: MakeItem, reviews: list[tuple[float, str]], random: Random
 ) -> None:
-    items = [make_item(f"i{n}", *reviews) for n, reviews in enumerate(reviews_by_item)]
-    expected = {
-        item.item.item_id: personas for item, personas in zip(items, personas_of(extractor, *items), strict=True)
-    }
-    random.shuffle(items)
-    mixed = []
-    for item in items:
-        reviews = list(item.reviews)
-        random.shuffle(reviews)
-        mixed.append(dataclasses.replace(item, reviews=tuple(reviews)))
-    again = {item.item.item_id: personas for item, personas in zip(mixed, personas_of(extractor, *mixed), strict=True)}
-    assert again == expected
-
-
-def test_a_large_item_is_bounded(extractor: EmbeddedExtractor, make_item: MakeItem) -> None:
-    """More motives than places: seven personas, the complaint among them."""
-    motives = load_vocabulary().motives
-    reviews = [
-        (1.0 if motive.critical else 5.0, text) for motive in motives for text in motive.prototypes for _ in range(2)
-    ]
-    (personas,) = personas_of(extractor, make_item("i1", *reviews))
-    assert len(personas) == 7
-    critical = {name for motive in motives if motive.critical for name in motive.names}
-    assert critical & set(names(personas))
-    assert np.isfinite([persona.mean_rating for persona in personas if persona.mean_rating is not None]).all()
+    item = make_item("i1", *reviews)
+    told = list(zip(item.reviews, item.aspects, strict=True))
+    random.shuffle(told)
+    mixed = dataclasses.replace(item, reviews=tuple(r for r, _ in told), aspects=tuple(a for _, a in told))
+    assert of(extractor, mixed) == of(extractor, item)
 
 
 def test_metadata_may_be_missing_or_blank(extractor: EmbeddedExtractor) -> None:
     blank = ItemEvidence(ItemText("i1", title="  ", description=" "), "", ())
-    ((personas, refusals),) = extractor.personas([blank])
-    assert (personas, [refusal.reason for refusal in refusals]) == ([], ["no_evidence"])
+    assert of(extractor, blank) == []
     assert next(extractor.summaries([blank]))[0].source == "none"
+
+
+@pytest.mark.skipif(not JUDGED.exists(), reason=f"no judged personas at {JUDGED.name}")
+def test_nothing_is_said_of_quotes_that_were_misread(make_item: MakeItem, extractor: EmbeddedExtractor) -> None:
+    """Of the personas of the old extractor that a reader called untrue, by wrong polarity or another sense of a word."""
+    wrong = ("wrong polarity", "cue word wrong sense", "aspect wrong sense", "contradicts quote")
+    rows = [
+        json.loads(line)
+        for name in ("demo", "instruments")
+        for line in (JUDGED / f"{name}.jsonl").read_text().splitlines()
+    ]
+    misread = [row for row in rows if not row["verdict"]["true"] and row["verdict"]["kind"] in wrong]
+    assert misread
+    for row in misread:
+        item = make_item("i", *((row["mean_rating"] or 3.0, quote) for quote in row["quotes"]))
+        assert row["name"] not in {persona.name for persona in of(extractor, item)}
+
+
+@pytest.mark.skipif(not REAL.exists(), reason=f"no real reviews at {REAL.name}")
+def test_real_reviews_give_distinct_personas_whose_topic_is_in_every_quote(make_item: MakeItem) -> None:
+    by_item: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    with gzip.open(REAL, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            if row["reviewText"]:
+                by_item[row["asin"]].append((float(row["overall"]), row["reviewText"]))
+    items = [make_item(name, *by_item[name][:30]) for name in sorted(by_item)[:25]]
+    extractor = EmbeddedExtractor(
+        ExtractionConfig(), lambda: Shop({"sound": "sound", "quality": "quality", "tone": "tone"})
+    )
+    found = [persona for personas, _ in extractor.personas(items) for persona in personas]
+    assert len({(persona.item_id, persona.name) for persona in found}) == len(found) >= 10
+    nouns = [persona for persona in found if persona.topic in ("sound", "quality", "tone")]
+    assert nouns
+    assert all(str(persona.topic) in quote.quote.lower() for persona in nouns for quote in persona.evidence)

@@ -1,0 +1,103 @@
+"""`lexicon.yaml` as a value: words of opinion, words that make a sentence unsure, and motives by whole phrases."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from persona_pipeline.extract.protocol import AspectName, Stance
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE) if patterns else None
+
+
+Words = Annotated[frozenset[str], BeforeValidator(_words)]
+Cues = Annotated[re.Pattern[str] | None, BeforeValidator(_any_of)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Motive(_Model):
+    """Who somebody is or why they buy, told by whole phrases.
+
+    Attributes:
+        stance: of whoever says so.
+        praises: the phrases praise (or, if disliking, blame) by themselves; else only the stars say whether it was liked.
+        topic: what they speak of; an opposite motive has the same. None: the motive's own key.
+        vetoes: phrases that make another thing of it.
+    """
+
+    aspect: AspectName
+    name: str
+    description: str
+    rationale: str
+    cues: Cues
+    vetoes: Cues = None
+    stance: Stance = "likes"
+    praises: bool = False
+    topic: str | None = None
+
+
+class Lexicon(_Model):
+    """See the comments of `lexicon.yaml`."""
+
+    praise: Words
+    blame: Words
+    good_properties: Words
+    bad_properties: Words
+    liking: Words
+    disliking: Words
+    senses: dict[str, str]
+    well: Words
+    badly: Words
+    general_nouns: Words
+    unsure: Words
+    motives: dict[str, Motive]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The lexicon and what follows from it.
+
+    Attributes:
+        digest: of its file.
+        opinion: what a sentence must hold for its grammar to be worth a look.
+        unsure: finds what makes a sentence unsure.
+    """
+
+    lexicon: Lexicon
+    digest: str
+    opinion: re.Pattern[str]
+    unsure: re.Pattern[str]
+
+
+@cache
+def load_lexicon() -> Loaded:
+    """The packaged one."""
+    raw = files("persona_pipeline.extract.embedded").joinpath("lexicon.yaml").read_bytes()
+    plain: dict[str, Any] = yaml.safe_load(raw)
+    lexicon = Lexicon.model_validate(plain)
+    adjectives = lexicon.praise | lexicon.blame | lexicon.good_properties | lexicon.bad_properties
+    verbs = [rf"{verb.removesuffix('e')}\w*" for verb in lexicon.liking | lexicon.disliking]
+    senses = [rf"{verb}(?:s|es)?" for verb in lexicon.senses]
+    # What something is used for is found by grammar too.
+    opinion = "|".join(sorted([*adjectives, *verbs, *senses, "us(?:e|ed|ing)"]))
+    unsure = "|".join(sorted([*lexicon.unsure, "used to"]))
+    return Loaded(
+        lexicon,
+        hashlib.sha256(raw).hexdigest()[:12],
+        re.compile(rf"\b(?:{opinion})\b", re.IGNORECASE),
+        re.compile(rf"\b(?:{unsure})\b|\?", re.IGNORECASE),
+    )

@@ -1,0 +1,178 @@
+"""An item's remarks to personas: what at least two people say of the same thing, and none of them denies.
+
+What a persona says follows from its quotes: the topic is in every one of them, and so are the words it repeats. The number of
+people behind it is in `support` alone.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from persona_pipeline.extract.embedded.lexicon import Lexicon, load_lexicon
+from persona_pipeline.extract.embedded.shop import Shop
+from persona_pipeline.extract.embedded.words import singular, tokens
+from persona_pipeline.extract.protocol import AspectQuote, ItemEvidence, Persona, Quote, ReviewText, Stance
+from persona_pipeline.extract.readable import same_words, unreadability
+
+SUPPORTERS = 2
+"""People at least, who put it differently."""
+_QUOTES = 5
+_ALIKE = 0.5  # share of the smaller of two personas' sentences that are the other's too, from which on it adds nothing
+_THIS = re.compile(r"\b(?:this|these)\s+((?:[a-z]+\s+)?[a-z]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A remark and the review it is from."""
+
+    remark: AspectQuote
+    review: ReviewText
+
+
+def personas_of(item: ItemEvidence, shop: Shop, most: int) -> list[Persona]:
+    """At most `most` personas, those who like it first, each by support; one who dislikes it has a place among them."""
+    groups = [(topic, stance, said) for (topic, stance), said in _groups(item, shop).items() if _agreed(said)]
+    groups.sort(key=lambda group: (-_people(group[2]), group[0]))
+    apart: list[tuple[str, Stance, list[_Said]]] = []
+    for group in groups:
+        if not any(_alike(group[2], other[2]) for other in apart):
+            apart.append(group)
+    liking = [group for group in apart if group[1] == "likes"]
+    disliking = [group for group in apart if group[1] == "dislikes"]
+    liking = liking[: most - bool(disliking)] or liking[:most]
+    return [_worded(item.item.item_id, *group, shop) for group in [*liking, *disliking][:most]]
+
+
+def _groups(item: ItemEvidence, shop: Shop) -> dict[tuple[str, Stance], list[_Said]]:
+    """What is said by topic and stance, without people who also say the opposite."""
+    reviews = {review.review_id: review for review in item.reviews}
+    own = _goods_of(item) | shop.goods
+    stances: dict[tuple[str, str], set[Stance | None]] = defaultdict(set)
+    groups: dict[tuple[str, Stance], list[_Said]] = defaultdict(list)
+    for aspects in item.aspects:
+        review = reviews.get(aspects.review_id)
+        for remark in aspects.evidence if review else ():
+            assert review is not None
+            topic = _topic(remark, own, shop, load_lexicon().lexicon)
+            if topic:
+                stances[review.user_id, topic].add(remark.stance)
+                if remark.stance in ("likes", "dislikes"):
+                    groups[topic, remark.stance].append(_Said(remark, review))
+    agreeing = {
+        key: [said for said in group if stances[said.review.user_id, key[0]] == {key[1]}]
+        for key, group in groups.items()
+    }
+    return {key: said for key, said in agreeing.items() if said}
+
+
+def _topic(remark: AspectQuote, own: frozenset[str], shop: Shop, lexicon: Lexicon) -> str | None:
+    """What the remark speaks of, if it is a topic here; an adjective before the item's own noun is a property of it."""
+    topic = remark.topic or ""
+    if remark.form in ("motive", "property"):
+        return topic
+    head = topic.split()[-1] if topic else ""
+    goods = singular(head) in own or head in lexicon.general_nouns
+    if remark.form == "use":
+        return None if goods else topic
+    if goods:
+        return remark.word if remark.form == "kind" else None
+    if topic in lexicon.senses.values() or topic in shop.topics:
+        return topic
+    return head if head in shop.topics else None
+
+
+def _goods_of(item: ItemEvidence) -> frozenset[str]:
+    """Nouns that stand for this item: those its reviewers point at, and those it is called by."""
+    pointed = (m.group(1) for review in item.reviews for m in _THIS.finditer(review.text.lower()))
+    return frozenset(
+        singular(word) for phrase in (*pointed, (item.item.title or "").lower()) for word in tokens(phrase)
+    )
+
+
+def _agreed(said: Sequence[_Said]) -> bool:
+    return _people(said) >= SUPPORTERS and len({same_words(one.remark.quote) for one in said}) >= SUPPORTERS
+
+
+def _people(said: Iterable[_Said]) -> int:
+    return len({one.review.user_id for one in said})
+
+
+def _alike(one: Sequence[_Said], other: Sequence[_Said]) -> bool:
+    """Whether much the same sentences are behind two groups."""
+    left, right = ({(said.review.review_id, said.remark.start) for said in group} for group in (one, other))
+    return len(left & right) > _ALIKE * min(len(left), len(right))
+
+
+def _quotes(said: Sequence[_Said]) -> list[_Said]:
+    """One a person, no wording twice, those that read best."""
+    chosen: list[_Said] = []
+    heard: set[str] = set()
+    for one in sorted(said, key=lambda s: (unreadability(s.remark.quote), s.remark.quote, s.review.review_id)):
+        words = same_words(one.remark.quote)
+        if one.review.user_id not in heard and words not in heard:
+            chosen.append(one)
+            heard |= {one.review.user_id, words}
+    return chosen[:_QUOTES]
+
+
+def _worded(item_id: str, topic: str, stance: Stance, said: Sequence[_Said], shop: Shop) -> Persona:
+    quotes = _quotes(said)
+    name, description, rationale = _words(topic, stance, [one.remark for one in quotes], shop)
+    ratings = {one.review.review_id: one.review.rating for one in said}
+    spans = ((one.review.review_id, one.remark) for one in quotes)
+    return Persona(
+        item_id=item_id,
+        name=name,
+        description=description,
+        preference_rationale=rationale,
+        evidence=tuple(Quote("review", ref, span.start, span.end, span.quote) for ref, span in spans),
+        support=_people(said),
+        mean_rating=round(sum(ratings.values()) / len(ratings), 3),
+        source="embedded",
+        stance=stance,
+        topic=topic,
+    )
+
+
+def _words(topic: str, stance: Stance, remarks: Sequence[AspectQuote], shop: Shop) -> tuple[str, str, str]:
+    """Name, description and rationale."""
+    form = remarks[0].form
+    if form == "motive":
+        motives = load_lexicon().lexicon.motives.items()
+        motive = next(m for key, m in motives if (m.topic or key) == topic and m.stance == stance)
+        return motive.name, motive.description, motive.rationale
+    if form == "use":
+        return _purpose(remarks)
+    if topic == remarks[0].word:
+        wanted = f"People who look for something {topic}." if stance == "likes" else f"People who find it {topic}."
+        return f"Finds it {topic}", wanted, f"Reviewers find it {topic}."
+    thing = f"the {shop.topics.get(topic, topic)}"
+    them = "them" if thing.endswith("s") and not thing.endswith("ss") else "it"
+    words = [remark.word for remark in remarks if remark.word and _is_adjective(remark.word)]
+    called = [word for word in dict.fromkeys(words) if word != "worst"][:3]
+    call = f" Reviewers call {them} {listed(called)}." if called else ""
+    if stance == "likes":
+        return f"Likes {thing}", f"People who care about {thing}.{call}", f"Reviewers like {thing}."
+    return f"Faults {thing}", f"People who find fault with {thing}.{call}", f"Reviewers find fault with {thing}."
+
+
+def _purpose(remarks: Sequence[AspectQuote]) -> tuple[str, str, str]:
+    """For recording: they use it for it, or find it good for it."""
+    topic = remarks[0].topic or ""
+    noun = topic.removeprefix("for ")
+    forms = re.findall(rf"\bfor ({re.escape(noun[:-1])}\w*)", " ".join(remark.quote.lower() for remark in remarks))
+    shown = f"for {max(sorted(set(forms)), key=forms.count, default=noun)}"
+    praised = [_is_adjective(remark.word or "") for remark in remarks]
+    does = "find it good" if all(praised) else "use it, or find it good," if any(praised) else "have it"
+    return shown.capitalize(), f"People who want it {shown}.", f"Reviewers {does} {shown}."
+
+
+def _is_adjective(word: str) -> bool:
+    lexicon = load_lexicon().lexicon
+    return word in lexicon.praise | lexicon.blame | lexicon.good_properties | lexicon.bad_properties
+
+
+def listed(words: Sequence[str]) -> str:
+    """Great, warm and clear."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)

@@ -1,0 +1,49 @@
+"""An item of which nothing can be said for certain is shown by quotes, or by its own metadata."""
+
+from persona_pipeline.extract.embedded.plain import plain_persona
+from persona_pipeline.extract.protocol import ItemEvidence, ItemText, ReviewText
+
+
+def item(*reviews: tuple[float, str], **metadata: str) -> ItemEvidence:
+    texts = tuple(ReviewText(f"r{n}", f"u{n}", "i", stars, text) for n, (stars, text) in enumerate(reviews))
+    return ItemEvidence(ItemText("i", **metadata), "", texts)  # type: ignore[arg-type]
+
+
+def test_quotes_of_those_who_like_it_that_read_well_and_say_so_first() -> None:
+    found = plain_persona(
+        item(
+            (1, "It broke after two weeks and I hate it so much."),
+            (5, "and then there is my old one, which was not so good, you know"),
+            (5, "It holds my guitar and looks wonderful on the wall."),
+            (4, "IT HOLDS MY GUITAR AND LOOKS WONDERFUL ON THE WALL!"),
+        )
+    )
+    assert found is not None
+    assert (found.name, found.source, found.stance, found.topic) == ("What reviewers say", "quotes", "mixed", None)
+    assert [quote.quote for quote in found.evidence] == [
+        "It holds my guitar and looks wonderful on the wall.",
+        "and then there is my old one, which was not so good, you know",
+    ]
+    assert (found.support, found.mean_rating) == (2, 5.0)
+
+
+def test_where_nobody_likes_it_anybody_speaks() -> None:
+    found = plain_persona(item((1, "It broke after two weeks.")))
+    assert found is not None
+    assert [quote.quote for quote in found.evidence] == ["It broke after two weeks."]
+
+
+def test_metadata_where_nobody_says_anything() -> None:
+    title, pitch = "  Acme Music Stand", "A perfect gift for beginners. Comes in black."
+    found = plain_persona(item((5, "👍"), (5, ""), title=title, description=pitch))
+    assert found is not None
+    assert (found.name, found.source, found.support, found.mean_rating) == ("Not reviewed yet", "metadata", 0, None)
+    sources = {"title": title, "description": pitch}
+    assert [quote.ref for quote in found.evidence] == ["title", "description"]
+    assert all(sources[q.ref][q.start : q.end] == q.quote for q in found.evidence)
+    # It says nothing of who likes it.
+    assert "gift" not in (found.name + found.description + found.preference_rationale).lower()
+
+
+def test_nothing_of_an_item_of_which_nothing_is_known() -> None:
+    assert plain_persona(item((5, ""), title=" ")) is None

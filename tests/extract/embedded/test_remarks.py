@@ -1,0 +1,94 @@
+"""Which sentences say something for certain; each refused one is of a kind that once made an untrue persona."""
+
+import pytest
+
+from persona_pipeline.extract.embedded.lexicon import load_lexicon
+from persona_pipeline.extract.embedded.remarks import read_remarks
+from persona_pipeline.extract.protocol import AspectQuote, ReviewText
+
+
+def read(stars: float, text: str) -> tuple[AspectQuote, ...]:
+    (found,) = read_remarks([ReviewText("r", "u", "i", stars, text)])
+    return found
+
+
+def topics(stars: float, text: str) -> set[tuple[str | None, str | None]]:
+    return {(remark.topic, remark.stance) for remark in read(stars, text)}
+
+
+SAYS = {
+    "I bought this as a gift for my daughter.": ("gift", "likes"),
+    "Bought these for my son.": ("gift", "likes"),
+    "It makes a great Christmas present.": ("gift", "likes"),
+    "I am a beginner and it helps.": ("beginners", "likes"),
+    "My kids love it.": ("children", "likes"),
+    "Well worth every penny.": ("price", "likes"),
+    "It is way overpriced.": ("price", "dislikes"),
+    "Very easy to set up.": ("ease", "likes"),
+    "It is really well made.": ("lasting", "likes"),
+    "It broke after two weeks.": ("lasting", "dislikes"),
+    "Shipping was fast.": ("delivery", "likes"),
+    "I could not put it down.": ("grip", "likes"),
+    "It made me laugh.": ("laughter", "likes"),
+    "I cried at the end.": ("tears", "likes"),
+    "I take it on every trip.": ("along", "likes"),
+    "I have read it twice.": ("again", "likes"),
+}
+
+
+@pytest.mark.parametrize(("text", "says"), SAYS.items(), ids=list(SAYS))
+def test_whole_phrases_tell_motives(text: str, says: tuple[str, str]) -> None:
+    assert says in topics(4, text)
+
+
+def test_every_motive_is_told_by_some_sentence_here() -> None:
+    motives = load_lexicon().lexicon.motives
+    told = {
+        (motive.topic or key, motive.stance) for key, motive in motives.items() if key not in ("hard_to_use", "late")
+    }
+    assert told == set(SAYS.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I received this as a gift from my son.",
+        "My son bought this for me.",
+        "Put it in the gift bag.",
+        "A gift card is a great gift card.",
+        "My last one broke after two weeks.",
+        "It hasn't broken in two years.",
+        "The spare room is great.",
+        "If the sound was great I would keep it.",
+        "The sound is better than my old one.",
+        "It would be great for recording.",
+        "I was hoping for great sound.",
+        "The sound is great but the knobs are terrible.",
+        "Is the sound great?",
+        "Reviewers say the sound is great.",
+        "Not worth mentioning.",
+        "It takes a good deal of effort.",
+    ],
+)
+def test_other_senses_wishes_doubts_and_other_things_say_nothing(text: str) -> None:
+    general = {"room", "gift card", "deal"}  # which are topics nowhere
+    assert not [r for r in read(4, text) if r.stance != "mixed" and r.topic not in general]
+
+
+def test_stars_that_contradict_the_words_outweigh_them() -> None:
+    assert ("sound", "likes") in topics(3, "The sound is great.")
+    assert topics(2, "The sound is great.") == set()
+    assert ("sound", "dislikes") in topics(4, "The sound is terrible.")
+    assert topics(5, "The sound is terrible.") == set()
+    # What is no praise by itself needs four stars.
+    assert ("gift", "likes") in topics(4, "I bought this as a gift for my daughter.")
+    assert topics(3, "I bought this as a gift for my daughter.") == set()
+    assert topics(3, "I use it for recording.") == set()
+
+
+def test_spans_are_verbatim() -> None:
+    text = "Hello there.The sound is great! I use it for recording."
+    assert [(r.start, r.end, text[r.start : r.end] == r.quote) for r in read(5, text)] == [
+        (12, 31, True),
+        (32, 55, True),
+    ]
