@@ -146,7 +146,7 @@ def job(spark: SparkSession, world: World, folder: Path) -> None:
     """What `jobs.user_item_topk` does on a first night, from its vectors on."""
     personas, titles = world.frame(spark, "personas"), world.frame(spark, "titles")
     own = spark.createDataFrame(
-        [], "user_id string, own array<struct<review_id:string,title:string,topics:array<string>>>"
+        [], "user_id string, own array<struct<review_id:string,sentence:string,topics:array<string>>>"
     )
     rows = recommendations(ranked(spark, world), personas, titles, own, "encoder", date(2024, 1, 1), 8)
     SparkWarehouse(spark, Warehouse(folder)).replace("user_item_topk", rows)

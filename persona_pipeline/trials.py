@@ -24,6 +24,8 @@ from persona_pipeline.extract.llm.replay import replayed, show_replayed, subject
 from persona_pipeline.extract.llm.show_comparison import show_comparison
 from persona_pipeline.extract.llm.trial import STAGES, Subjects, Trial, plan_trial, run_trial
 from persona_pipeline.extract.quarantined import refusals
+from persona_pipeline.judging.records import read_sample
+from persona_pipeline.judging.truth import known_truth, truth_of
 from persona_pipeline.publish.releases import inherited, read_released, served
 from persona_pipeline.terminal import counted
 from persona_pipeline.text_embeddings import Embedder
@@ -69,13 +71,17 @@ def diff(
     extractor: str | None,
     sample: int,
     wanted: Sequence[str],
+    judged: Sequence[Path],
     yes: bool,
     console: Console,
 ) -> None:
     """Print how the personas of a sample of items differ between two configurations, or from those of the served release.
 
+    `judged` are files of verdicts: of personas that say what was judged, the share that is true is shown.
+
     Raises ConfigError for an extractor that asks nobody, PipelineError for an item without evidence.
     """
+    truth = known_truth([record for path in judged for record in read_sample(path)])
     loaded = _loaded(source, extractor, "personas diff")
     others = None if against == SERVED else _loaded(against, extractor, "personas diff")
     warehouse = Warehouse(root.resolve())
@@ -91,7 +97,8 @@ def diff(
     titles = stages.of_items(warehouse, items).query("SELECT item_id, title FROM items", ["items"]).to_pylist()
     embedder = Embedder(loaded.text_embeddings, warehouse)
     found = compared(items, ours, theirs, embedder, loaded.extraction.match_threshold)
-    show_comparison(found, {row["item_id"]: row["title"] for row in titles}, console)
+    further = [("judged true", lambda side: str(truth_of(side.rows, truth)))] if truth else []
+    show_comparison(found, {row["item_id"]: row["title"] for row in titles}, console, further)
     console.print(
         "[dim]the answers are kept in llm_calls; a night that adopts a configuration does not pay for them again[/]"
     )

@@ -14,7 +14,7 @@ from persona_pipeline.config import PipelineConfig
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.encoder.profiles import profile_model
-from persona_pipeline.score.explanations import explanation, of_ones_own, quoted, reason
+from persona_pipeline.score.explanations import explanation, of_ones_own, quoted
 from persona_pipeline.score.rank import Ranking, rank_users
 from persona_pipeline.warehouse import Warehouse
 
@@ -173,8 +173,8 @@ def _row(ranked: Row, persona: Row, titles: dict[str, Any]) -> Row:
     for share in ranked["contributions"]:
         kind = "interaction" if share["kind"] == "other_personas" else share["kind"]
         sums[kind] = sums.get(kind, 0.0) + share["share"]
-    because = reason(written_by, persona["preference_rationale"], max(sums, key=lambda kind: sums[kind]))
-    why = explanation(written_by, because, quoted(written_by, evidence), of_ones_own(None))
+    nearest, quotes = max(sums, key=lambda kind: sums[kind]), quoted(written_by, evidence)
+    why = explanation(written_by, persona["preference_rationale"], nearest, quotes, of_ones_own(None))
     return {
         **ranked, "item_title": titles[ranked["item_id"]], "persona_name": persona["name"], "explanation": why,
         "evidence": evidence, "recommendation_source": source, "encoder_id": "enc1", "changed_as_of": AS_OF,

@@ -19,7 +19,7 @@ from persona_pipeline.publish.answers import (
 )
 from persona_pipeline.publish.online import Nearest
 from persona_pipeline.publish.readers import View
-from persona_pipeline.score.explanations import QUOTES, explanation, of_ones_own, quoted, reason
+from persona_pipeline.score.explanations import QUOTES, explanation, of_ones_own, quoted
 from persona_pipeline.titles import item_title
 
 Row = dict[str, Any]
@@ -108,9 +108,9 @@ def _model(view: View, persona: Row) -> str | None:
 
 def _explanation(view: View, persona: Row, contributions: Sequence[Contribution]) -> str:
     source = persona["persona_source"]
-    why = reason(source, persona["preference_rationale"], _largest(contributions))
-    own = _same_said(view, persona["topic"], contributions)
-    return explanation(source, why, quoted(source, persona["evidence"][:QUOTES]), of_ones_own(own))
+    quotes = quoted(source, persona["evidence"][:QUOTES])
+    own = of_ones_own(_same_said(view, persona["topic"], contributions))
+    return explanation(source, persona["preference_rationale"], _largest(contributions), quotes, own)
 
 
 def _largest(contributions: Iterable[Contribution]) -> str:

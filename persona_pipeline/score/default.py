@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.score.explanations import QUOTES, explanation, quoted, reason
+from persona_pipeline.score.explanations import QUOTES, explanation, quoted
 from persona_pipeline.titles import title_sql
 from persona_pipeline.warehouse import Warehouse
 
@@ -54,5 +54,4 @@ def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, pa
 
 def _explanation(row: dict[str, Any]) -> str:
     source = row["persona_source"]
-    why = reason(source, row["preference_rationale"], "liked")
-    return explanation(source, why, quoted(source, row["evidence"]), "")
+    return explanation(source, row["preference_rationale"], "liked", quoted(source, row["evidence"]), "")

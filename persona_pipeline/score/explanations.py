@@ -20,14 +20,17 @@ RATIONALE, TITLE, QUOTE = 150, 80, 150
 LONGEST = 600
 """Characters of an explanation at most: the parts, and the words between them."""
 
-_RESTS_ON = {
+RESTS_ON = {
     "interaction": "It is close to what you have chosen before.",
     "prior": "People who chose what you chose also chose it.",
     "popularity": "Many people choose it.",
     "candidates": "Another recommender proposes it to you.",
     "liked": "Many people like it.",
 }
-_NOTHING = "Nobody has said yet why they like it."
+"""What a score mostly rests on, in words."""
+
+NOTHING = "Nobody has said yet why they like it."
+_SILENT = ("quotes", "metadata")
 _UNSEEN = ("Cc", "Cf", "Cn", "Co", "Cs")
 _OPENING = re.compile(r"(?:^|(?<=[\s(\[/]))\"")
 _INERT = str.maketrans({"<": "‹", ">": "›", '"': "”", "'": "’", "`": "’"})
@@ -43,16 +46,12 @@ def inert(text: str, most: int) -> str:
     return f"{words or line[: most - 1]}…"
 
 
-def reason(source: str, rationale: str, nearest: str) -> str:
-    """Why the item is recommended: what its persona says of it, or where that says nothing, what the score mostly rests on.
-
-    Args:
-        source: `persona_source`.
-        rationale: of the persona.
-        nearest: kind of the shares of the score that together are the largest; "" where no score is to be explained.
-    """
-    told = source not in ("quotes", "metadata")
-    return inert(rationale, RATIONALE) if told else _RESTS_ON.get(nearest, "")
+def opening(source: str, rationale: str, quotes: str) -> str:
+    """What a persona says of the item, before its quotes; "" of one that says nothing of its own (`persona_source`)."""
+    if source in _SILENT:
+        return ""
+    told = inert(rationale, RATIONALE)
+    return f"{told.removesuffix('.')}:" if quotes and told.endswith(".") else told
 
 
 def quoted(source: str, evidence: Iterable[Mapping[str, Any]]) -> str:
@@ -71,11 +70,18 @@ def of_ones_own(title: str | None) -> str:
     return f"You wrote the same of “{inert(title, TITLE)}”." if title else ""
 
 
-def explanation(source: str, why: str, quotes: str, own: str) -> str:
-    """Reason, quotes and one's own item, as far as there are any."""
-    told = source not in ("quotes", "metadata")
-    opening = f"{why.removesuffix('.')}:" if told and why.endswith(".") and quotes else why
-    return " ".join(part for part in (opening, quotes, own) if part) or _NOTHING
+def explanation(source: str, rationale: str, nearest: str, quotes: str, own: str) -> str:
+    """Reason, quotes and one's own item, as far as there are any.
+
+    Args:
+        source: `persona_source`.
+        rationale: of the persona.
+        nearest: kind of the shares of the score that together are the largest, a key of RESTS_ON: the reason where the
+            persona has none.
+        quotes, own: of `quoted` and `of_ones_own`.
+    """
+    because = opening(source, rationale, quotes) or RESTS_ON.get(nearest, "")
+    return " ".join(part for part in (because, quotes, own) if part) or NOTHING
 
 
 def _words(quote: str) -> str:

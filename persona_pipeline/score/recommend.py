@@ -19,16 +19,16 @@ from persona_pipeline.score.rank import RANKED_FIELDS, Ranking, rank_users
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 # Kind of the shares that together are the largest; of a user's own interactions and an item's other personas it is one.
-_SHARES = "aggregate(filter(contributions, c -> c.kind IN ({})), 0D, (sum, c -> sum + c.share))"
+_SHARES = "aggregate(filter(contributions, c -> c.kind IN ({})), 0D, (so_far, c) -> so_far + c.share)"
 _KINDS = {kind: _SHARES.format(f"'{kind}'") for kind in ("candidates", "popularity", "prior")}
 _KINDS["interaction"] = _SHARES.format("'interaction', 'other_personas'")
 _LARGEST = "array_max(array({})).kind".format(
     ", ".join(f"struct({share} AS share, '{kind}' AS kind)" for kind, share in _KINDS.items())
 )
 # The user's own item that says most for this one, of those of which the user says what this one's persona says.
-_SAME_SAID = """flatten(transform(
+_SAME_SAID = """get(flatten(transform(
     filter(contributions, c -> c.kind = 'interaction' AND c.share > 0),
-    c -> filter(own, o -> o.review_id = c.review_id AND array_contains(o.topics, topic))))[0]"""
+    c -> filter(own, o -> o.review_id = c.review_id AND array_contains(o.topics, topic)))), 0).sentence"""
 
 
 def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ranking: Ranking) -> DataFrame:
@@ -103,7 +103,7 @@ def people(
 
 
 def own_words(histories: DataFrame, aspects: DataFrame, items: DataFrame) -> DataFrame:
-    """What users say of items of their own that have a title: user_id, and `own`, structs of review_id, title and topics.
+    """What users say of items of their own that have a title: user_id, and `own`, structs of review_id, sentence and topics.
 
     `topics` are what a review has to say for the item, as `item_personas.topic` names it. One shuffle by review, one by user.
     """
@@ -113,14 +113,15 @@ def own_words(histories: DataFrame, aspects: DataFrame, items: DataFrame) -> Dat
         .groupBy("review_id")
         .agg(F.array_sort(F.collect_set("e.topic")).alias("topics"))
     )
-    titled = items.where("trim(title) <> ''").select("item_id", "title")
+    of_ones_own = F.udf(words.of_ones_own, "string", useArrow=False)
+    titled = items.where("trim(title) <> ''").select("item_id", of_ones_own("title").alias("sentence"))
     return (
         histories.select("user_id", F.explode("interactions").alias("i"))
         .select("user_id", "i.review_id", "i.item_id")
         .join(said, "review_id")
         .join(F.broadcast(titled), "item_id")
         .groupBy("user_id")
-        .agg(F.array_sort(F.collect_list(F.struct("review_id", "title", "topics"))).alias("own"))
+        .agg(F.array_sort(F.collect_list(F.struct("review_id", "sentence", "topics"))).alias("own"))
     )
 
 
@@ -134,21 +135,24 @@ def recommendations(
     buckets: int,
 ) -> DataFrame:
     """Rows of `user_item_topk`, all as if changed tonight; `titles` holds item_id and item_title, `own` is as of `own_words`."""
-    # In Python, once per persona: what a reader explains online is put in the same words.
-    quoted = F.udf(words.quoted, "string", useArrow=False)
-    explained = F.udf(_explained, "string", useArrow=False)
+    # In Python, once per persona and item: what a reader explains online is put in the same words.
+    quoted, opening = (F.udf(part, "string", useArrow=False) for part in (words.quoted, words.opening))
+    personas = personas.withColumn("quotes", quoted("persona_source", F.slice("evidence", 1, words.QUOTES)))
     told = personas.select(
         "persona_id",
         "topic",
-        "preference_rationale",
-        "persona_source",
+        "quotes",
+        opening("persona_source", "preference_rationale", "quotes").alias("opening"),
         F.col("name").alias("persona_name"),
         F.slice("evidence", 1, words.QUOTES).alias("evidence"),
         F.when(F.col("persona_source") == "metadata", "metadata_persona")
         .otherwise("persona")
         .alias("recommendation_source"),
-        quoted("persona_source", F.slice("evidence", 1, words.QUOTES)).alias("quotes"),
     )
+    rests_on = F.create_map(*(F.lit(word) for pair in words.RESTS_ON.items() for word in pair))
+    because = F.when(F.col("opening") != "", F.col("opening")).otherwise(F.element_at(rests_on, F.expr(_LARGEST)))
+    parts = (because, F.col("quotes"), F.expr(_SAME_SAID))
+    whole = F.concat_ws(" ", *(F.nullif(part, F.lit("")) for part in parts))
     return (
         ranked.join(F.broadcast(told), "persona_id")
         .join(F.broadcast(titles), "item_id", "left")
@@ -161,9 +165,7 @@ def recommendations(
             "score",
             "persona_id",
             "persona_name",
-            explained(
-                "persona_source", "preference_rationale", F.expr(_LARGEST), "quotes", F.expr(_SAME_SAID)["title"]
-            ).alias("explanation"),
+            F.coalesce(F.nullif(whole, F.lit("")), F.lit(words.NOTHING)).alias("explanation"),
             "evidence",
             "contributions",
             "recommendation_source",
@@ -172,10 +174,6 @@ def recommendations(
             F.pmod(F.crc32(F.encode("user_id", "utf-8")), F.lit(buckets)).cast("int").alias("user_bucket"),
         )
     )
-
-
-def _explained(source: str, rationale: str, largest: str, quotes: str, title: str | None) -> str:
-    return words.explanation(source, words.reason(source, rationale, largest), quotes, words.of_ones_own(title))
 
 
 def keep_unchanged(rows: DataFrame, parent: DataFrame, key: list[str]) -> DataFrame:

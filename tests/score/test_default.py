@@ -41,18 +41,23 @@ def test_popular_first_and_ties_by_item(warehouse: Warehouse) -> None:
 def test_rows_tell_the_first_persona_and_quote_it(warehouse: Warehouse) -> None:
     first = default_topk(warehouse, encoder(COUNTS), 1, AS_OF, None).to_pylist()[0]
     assert first["persona_id"] == "strap-1"
-    assert first["explanation"] == (
-        "Gigging players: It suits gigging players. 9 reviewers liked it. One wrote: “my shoulder does not hurt”"
-    )
+    assert first["explanation"] == "It suits gigging players: “my shoulder does not hurt”"
     assert first["evidence"] == shop()["item_personas"][0]["evidence"]
 
 
-def test_a_quote_the_rationale_holds_is_not_repeated(warehouse: Warehouse) -> None:
+def test_where_nothing_can_be_said_its_popularity_is_the_reason(warehouse: Warehouse) -> None:
     personas = shop()["item_personas"]
-    personas[0]["preference_rationale"] = "With this one, “my shoulder does not hurt”."
+    personas[0]["persona_source"] = "quotes"
     put(warehouse, "item_personas", personas)
     first = default_topk(warehouse, encoder(COUNTS), 1, AS_OF, None).to_pylist()[0]
-    assert first["explanation"].endswith("“my shoulder does not hurt”. 9 reviewers liked it.")
+    assert first["explanation"] == "Many people like it. Reviewers write: “my shoulder does not hurt”"
+
+
+def test_nobody_who_dislikes_it_opens_the_list(warehouse: Warehouse) -> None:
+    personas = shop()["item_personas"]
+    personas[0]["stance"] = "dislikes"
+    put(warehouse, "item_personas", personas)
+    assert "strap-1" not in default_topk(warehouse, encoder(COUNTS), 4, AS_OF, None)["persona_id"].to_pylist()
 
 
 def test_title_falls_back_to_the_summary(warehouse: Warehouse) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_pipeline.score.explanations import LONGEST, QUOTE, explanation, inert, of_ones_own, quoted, reason
+from persona_pipeline.score.explanations import LONGEST, QUOTE, explanation, inert, of_ones_own, quoted
 
 HOSTILE = [
     '</p><script>alert("x")</script>',
@@ -48,7 +48,7 @@ def span(quote: str, kind: str = "review", ref: str = "r1") -> dict[str, str]:
 def whole_of(text: str) -> str:
     """An explanation all parts of which are one text."""
     spans = [span(text), span(f"{text} again")]
-    return explanation("llm", reason("llm", text, ""), quoted("llm", spans), of_ones_own(text))
+    return explanation("llm", text, "", quoted("llm", spans), of_ones_own(text))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -93,11 +93,11 @@ def test_an_explanation_is_bounded() -> None:
 def test_a_reason_two_quotes_that_differ_and_an_item_of_ones_own() -> None:
     quotes = quoted("embedded", [span("Great sound."), span("great sound!"), span("It sounds clear."), span("Loud.")])
     assert quotes == "“Great sound.” “It sounds clear.”"
-    because = reason("embedded", "Reviewers like the sound.", "popularity")
-    assert explanation("embedded", because, quotes, of_ones_own("Strap")) == (
+    because = "Reviewers like the sound."
+    assert explanation("embedded", because, "popularity", quotes, of_ones_own("Strap")) == (
         "Reviewers like the sound: “Great sound.” “It sounds clear.” You wrote the same of “Strap”."
     )
-    assert explanation("llm", "They care.", "", of_ones_own(None)) == "They care."
+    assert explanation("llm", "They care.", "prior", "", of_ones_own(None)) == "They care."
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,8 @@ def test_a_reason_two_quotes_that_differ_and_an_item_of_ones_own() -> None:
     ],
 )
 def test_where_a_persona_says_nothing_the_score_is_the_reason(nearest: str, says: str) -> None:
-    assert reason("quotes", "Reviewers speak for themselves.", nearest) == says
     quotes = quoted("quotes", [span("Great strings.")])
-    assert explanation("quotes", reason("quotes", "r", nearest), quotes, "") == (
+    assert explanation("quotes", "Reviewers speak for themselves.", nearest, quotes, "") == (
         f"{says} Reviewers write: “Great strings.”".strip()
     )
 
@@ -121,4 +120,7 @@ def test_of_an_items_own_words_only_its_description_is_quoted() -> None:
     title, pitch = span("Soft case", "metadata", "title"), span("Holds a guitar.", "metadata", "description")
     assert quoted("metadata", [title, pitch]) == "Its description says: “Holds a guitar.”"
     assert quoted("metadata", [title]) == ""
-    assert explanation("metadata", "", quoted("metadata", [title]), "") == "Nobody has said yet why they like it."
+    assert (
+        explanation("metadata", "Nobody.", "", quoted("metadata", [title]), "")
+        == "Nobody has said yet why they like it."
+    )

@@ -28,6 +28,7 @@ _ITSELF = frozenset({"it", "they", "this", "these"})
 _WRITERS = frozenset({"i", "we"})
 _DENIALS = frozenset({"not", "n't", "no", "never", "too", "less", "least", "nothing", "hardly", "barely", "without"})
 _ONES_OWN = frozenset({"my", "our", "his", "her", "your", "another", "other"})
+_FAR = 8  # tokens from a subject to what is said of it: farther off the parser is wrong too often
 _BOUGHT = frozenset({"use", "buy", "get", "purchase", "order"})
 
 
@@ -77,12 +78,12 @@ def _called(adjective: "Token", stance: Stance, lexicon: Lexicon) -> Iterator[Op
     meant: Stance = "mixed" if _denied(adjective) else stance
     general = word in lexicon.praise | lexicon.blame
     if adjective.dep_ == "amod" and head.pos_ == "NOUN":
-        if not _said_of(head) & _ONES_OWN:
+        if not _said_of(head) & _ONES_OWN and not _is_beside_the_point(head):
             yield Opinion(_noun(head), word, meant, "kind" if not general and _is_what_it_is(head) else "attribute")
     elif adjective.dep_ in ("acomp", "attr", "oprd") and head.pos_ in ("AUX", "VERB"):
         subject = next((child for child in head.children if child.dep_ in ("nsubj", "nsubjpass")), None)
         if subject is not None and subject.pos_ == "NOUN":
-            if not _said_of(subject) & _ONES_OWN:
+            if not _said_of(subject) & _ONES_OWN and adjective.i - subject.i <= _FAR:
                 yield Opinion(_noun(subject), word, meant, "statement")
         elif _is_itself(subject, head):
             sense = lexicon.senses.get(head.lemma_.lower())
@@ -153,6 +154,12 @@ def _noun(token: "Token") -> str:
 
 def _said_of(noun: "Token") -> set[str]:
     return {child.lower_ for child in noun.children if child.dep_ in ("det", "poss")}
+
+
+def _is_beside_the_point(noun: "Token") -> bool:
+    """There were good actors (somewhere); like a great character (a simile)."""
+    exists = any(child.dep_ == "expl" and child.lower_ == "there" for child in noun.head.children)
+    return exists or (noun.dep_ == "pobj" and noun.head.lower_ in ("like", "as", "without"))
 
 
 def _is_itself(subject: "Token | None", verb: "Token") -> bool:

@@ -21,6 +21,8 @@ def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE) if patterns else None
 
 
+_DENIAL = r"\b(?:not|never|no|none|nobody|cannot)\b|n['’]t\b"
+
 Words = Annotated[frozenset[str], BeforeValidator(_words)]
 Cues = Annotated[re.Pattern[str] | None, BeforeValidator(_any_of)]
 
@@ -75,12 +77,20 @@ class Loaded:
         digest: of its file.
         opinion: what a sentence must hold for its grammar to be worth a look.
         unsure: finds what makes a sentence unsure.
+        praise, blame: find words of either kind; a sentence that holds one of the other kind, or any denial, is evidence of
+            neither.
     """
 
     lexicon: Lexicon
     digest: str
     opinion: re.Pattern[str]
     unsure: re.Pattern[str]
+    praise: re.Pattern[str]
+    blame: re.Pattern[str]
+
+    def against(self, stance: Stance | None) -> re.Pattern[str]:
+        """What a sentence of that stance must not hold."""
+        return self.blame if stance == "likes" else self.praise
 
 
 @cache
@@ -100,4 +110,10 @@ def load_lexicon() -> Loaded:
         hashlib.sha256(raw).hexdigest()[:12],
         re.compile(rf"\b(?:{opinion})\b", re.IGNORECASE),
         re.compile(rf"\b(?:{unsure})\b|\?", re.IGNORECASE),
+        _whole_words(lexicon.praise | lexicon.good_properties | lexicon.liking, _DENIAL),
+        _whole_words(lexicon.blame | lexicon.bad_properties | lexicon.disliking, _DENIAL),
     )
+
+
+def _whole_words(words: frozenset[str], *others: str) -> re.Pattern[str]:
+    return re.compile("|".join([rf"\b(?:{'|'.join(sorted(words))})\b", *others]), re.IGNORECASE)

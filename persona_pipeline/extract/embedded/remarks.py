@@ -34,7 +34,8 @@ def _motives(sentence: Sentence, rating: float) -> Iterator[AspectQuote]:
         if not found or not _fits(motive, rating) or (motive.vetoes and motive.vetoes.search(sentence.quote)):
             continue
         # A cue may hold such a word itself: "could not put it down".
-        if not loaded.unsure.search(f"{sentence.quote[: found.start()]} {sentence.quote[found.end() :]}"):
+        rest = f"{sentence.quote[: found.start()]} {sentence.quote[found.end() :]}"
+        if not loaded.unsure.search(rest) and not loaded.against(motive.stance).search(rest):
             yield _remark(sentence, motive.aspect, motive.topic or key, found.group().lower(), motive.stance, "motive")
 
 
@@ -51,6 +52,8 @@ def _opinions(sentence: Sentence, rating: float, opinions: dict[str, list[Opinio
         )
         # What a purpose is used for is no praise by itself.
         if contradicted or (opinion.form == "use" and rating < _LIKED_FROM):
+            continue
+        if opinion.stance != "mixed" and load_lexicon().against(opinion.stance).search(sentence.quote):
             continue
         aspect: AspectName = "usage_context" if opinion.form == "use" else "quality_criteria"
         yield _remark(sentence, aspect, opinion.topic, opinion.word, opinion.stance, opinion.form)

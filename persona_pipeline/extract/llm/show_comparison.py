@@ -1,6 +1,6 @@
 """A comparison of two sets of personas as a person reads it: figures, counterparts, and a few items side by side."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -15,14 +15,19 @@ Row = dict[str, Any]
 _ITEMS = 3  # shown in full
 
 
-def show_comparison(found: Comparison, titles: dict[str, str | None], console: Console) -> None:
-    """Print it; `titles` of the items, as far as there are."""
+def show_comparison(
+    found: Comparison,
+    titles: Mapping[str, str | None],
+    console: Console,
+    further: Sequence[tuple[str, Callable[[Side], str]]] = (),
+) -> None:
+    """Print it; `titles` of the items, as far as there are; `further` figures by name, with a side's value."""
     left, right = found.left, found.right
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column(f"items: {len(found.items):,}", no_wrap=True)
     for side in (left, right):
         table.add_column(one_line(side.name, 40), justify="right", overflow="fold")
-    for name, figure in _figures(left, right):
+    for name, figure in (*_figures(left, right), *further):
         table.add_row(name, *(figure(side) for side in (left, right)))
     console.print(table)
     total = len(left.rows)

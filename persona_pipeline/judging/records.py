@@ -1,0 +1,108 @@
+"""Lines of a sample file: what is shown to whoever judges, and the verdict they fill in."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from persona_pipeline.errors import PipelineError
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PersonaVerdict(_Record):
+    """Of a persona, by reading its quotes alone; null where nobody has judged yet."""
+
+    true: bool | None = Field(None, description="everything it says follows from the quotes")
+    person: bool | None = Field(None, description="it describes a kind of person, or a motive")
+    readable: bool | None = Field(None, description="a shopper would understand it")
+    why: str = Field("", description="what is wrong, in a few words")
+
+
+class ExplanationVerdict(_Record):
+    """Of an explanation, by reading it as the shopper it is shown to."""
+
+    sensible: bool | None = Field(None, description="it is a reason to look at the item")
+    objection: bool | None = Field(None, description="it speaks against the item")
+    why: str = ""
+
+
+class PersonaToJudge(_Record):
+    """One persona of a release, with all of its quotes."""
+
+    kind: Literal["persona"] = "persona"
+    said: str = Field(description="hash of what it says and quotes: a verdict holds wherever the same is said")
+    persona_id: str
+    item_id: str
+    item_title: str | None
+    name: str
+    description: str
+    preference_rationale: str
+    stance: str
+    topic: str | None
+    persona_source: str
+    extractor_version: str
+    quotes: list[str]
+    verdict: PersonaVerdict = PersonaVerdict()
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a verdict."""
+        return self.verdict.true is not None
+
+
+class ExplanationToJudge(_Record):
+    """One explanation of a recommendation."""
+
+    kind: Literal["explanation"] = "explanation"
+    item_id: str
+    item_title: str | None
+    persona_source: str
+    extractor_version: str
+    topic: str | None
+    explanation: str
+    verdict: ExplanationVerdict = ExplanationVerdict()
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a verdict."""
+        return self.verdict.sensible is not None
+
+
+Judgeable = Annotated[PersonaToJudge | ExplanationToJudge, Field(discriminator="kind")]
+_LINE: TypeAdapter[PersonaToJudge | ExplanationToJudge] = TypeAdapter(Judgeable)
+
+
+def said(row: Mapping[str, Any]) -> str:
+    """Hash of what a row of `item_personas` says and quotes."""
+    parts = [row["name"], row["description"], row["preference_rationale"], *(e["quote"] for e in row["evidence"])]
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
+
+
+def write_sample(records: Iterable[PersonaToJudge | ExplanationToJudge], path: Path) -> int:
+    """One JSON object a line; returns how many. Raises PipelineError where the file exists: it may hold verdicts."""
+    if path.exists():
+        raise PipelineError(f"{path}: exists, and may hold verdicts; choose another name")
+    lines = [record.model_dump_json() for record in records]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return len(lines)
+
+
+def read_sample(path: Path) -> list[PersonaToJudge | ExplanationToJudge]:
+    """Records of a file, judged or not. Raises PipelineError with the line and the field that is wrong."""
+    if not path.is_file():
+        raise PipelineError(f"{path}: no such file; `persona-pipeline personas sample` writes one")
+    records = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip():
+            try:
+                records.append(_LINE.validate_json(line))
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(str(part) for part in first["loc"]) or "the line"
+                raise PipelineError(f"{path}, line {number}: {where}: {first['msg']}") from error
+    return records
