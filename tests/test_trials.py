@@ -161,7 +161,8 @@ def test_show_has_all_there_is_to_judge_by(
     assert first < text.index("seed 0, temperature 0,") < text.index("reply 2") < text.index("seed 1, temperature 0.7,")
     assert '{"quality[bold]�[2J' in lines  # neither markup nor an escape sequence
     assert "\x1b[2J" not in command(warehouse, "quarantine", "show", "ana-strap").output
-    assert "it has no persona now" in printed(warehouse, "quarantine", "show", "picks")
+    plain = f"has What reviewers say, quotes, 1 reviewer, since {AS_OF}"
+    assert plain in printed(warehouse, "quarantine", "show", "picks")
 
 
 def test_show_of_an_unknown_subject_names_what_to_do(warehouse: Warehouse) -> None:

@@ -17,7 +17,8 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 def persona(persona_id: str, item: str, position: int, *reviews: str) -> tuple[Any, ...]:
     evidence = [("review", review, 0, 3, "abc") for review in reviews]
-    return (persona_id, item, "current", position, f"name {persona_id}", "d", "r", evidence)
+    stance = "dislikes" if persona_id == "p2x" else "likes"
+    return (persona_id, item, "current", position, f"name {persona_id}", "d", "r", evidence, stance)
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +49,14 @@ def found(spark: "SparkSession") -> "DataFrame":
         [
             persona("p1", "i1", 1, "a1", "b1"),
             persona("p2", "i2", 1, "x", "y"),
+            persona("p2x", "i2", 2, "a2", "y"),  # dislikes it, and is nobody's label
             persona("p3a", "i3", 1, "x"),
             persona("p3b", "i3", 2, "a3", "x"),  # quotes ua's review
             persona("p3c", "i3", 3, "b3"),  # rests on ub's review alone
             persona("p4", "i4", 1, "c4"),  # uc's target has no other persona
         ],
         "persona_id string, item_id string, status string, position int, name string, description string, "
-        "preference_rationale string, evidence array<struct<kind:string,ref:string,start:int,end:int,quote:string>>",
+        "preference_rationale string, evidence array<struct<kind:string,ref:string,start:int,end:int,quote:string>>, stance string",
     )
     summaries = spark.createDataFrame(
         [(f"i{n}", f"item {n}") for n in (1, 2, 3, 4, 9)], "item_id string, summary string"

@@ -38,7 +38,7 @@ def test_an_item_outside_the_list_is_scored_online(shop: Recommendations) -> Non
     assert found.rank is None
     assert found.score == shop.score("ana", ["strap"])[0]
     assert sum(share.share for share in found.contributions) == pytest.approx(found.score, abs=1e-9)
-    assert found.explanation.startswith(f"{found.persona.name}: {found.persona.rationale}")
+    assert found.explanation == f"{found.persona.rationale.removesuffix('.')}: “{found.quotes[0].span.quote}”"
 
 
 def test_a_listed_item_is_explained_online_as_the_night_did(shop: Recommendations) -> None:

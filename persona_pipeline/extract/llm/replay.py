@@ -123,5 +123,7 @@ def _made(stage: Stage, extracted: Extracted) -> dict[str, tuple[str, str]]:
         return found
     names: dict[str, list[str]] = {}
     for row in rows:
+        if row["persona_source"] != "llm":  # a plain persona stands in where nothing came of it
+            continue
         names.setdefault(row["item_id"], []).append(row["name"])
     return {item: (counted(len(told), "persona"), ", ".join(told)) for item, told in names.items()}

@@ -130,13 +130,9 @@ def test_personas_are_asked_about_what_the_aspects_rest_on(make: Callable[..., L
     assert "(usage context: play on stage)" in asked.user
 
 
-def test_an_item_without_words_gets_a_provisional_persona_and_no_request(make: Callable[..., LlmExtractor]) -> None:
+def test_of_an_item_without_words_nothing_is_said_or_asked(make: Callable[..., LlmExtractor]) -> None:
     extractor = make()
-    ((personas, refusals), (none, (refusal,))) = extractor.personas([item(), item(title=None)])
-    assert [(p.source, p.support) for p in personas] == [("metadata", 0)]
-    assert refusals == []
-    assert none == []
-    assert refusal.reason == "no_evidence"
+    assert list(extractor.personas([item(), item(title=None)])) == [([], []), ([], [])]
     assert backend_of(extractor).asked == []
 
 
