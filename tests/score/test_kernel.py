@@ -415,13 +415,13 @@ INSTRUCTIONS = {
 def test_memory_stays_within_the_least_bound_whatever_the_processor(instructions: str) -> None:
     if INSTRUCTIONS[instructions] not in Path("/proc/cpuinfo").read_text().split():
         pytest.skip(f"this processor has no {instructions}")
-    peak = peak_memory(1500, 20_000, LEAST_BLOCK_BYTES, "max", "random", 2, ONEDNN_MAX_CPU_ISA=instructions)
+    peak = peak_memory(600, 20_000, LEAST_BLOCK_BYTES, "max", "random", 2, ONEDNN_MAX_CPU_ISA=instructions)
     assert peak <= LEAST_BLOCK_BYTES
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_memory_stays_within_the_least_bound_where_int8_is_not_exact(precision: str) -> None:
-    peak = peak_memory(1500, 20_000, LEAST_BLOCK_BYTES, "max", "random", 2, precision)
+    peak = peak_memory(600, 20_000, LEAST_BLOCK_BYTES, "max", "random", 2, precision)
     assert peak <= LEAST_BLOCK_BYTES
 
 
@@ -464,9 +464,10 @@ def test_products_have_few_shapes(block_bytes: int, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(_products._Int8Product, "__call__", spy)
     shelf = make_case("random", 0, 1, 900, 10, "max").shelf
-    for users in (*range(1, 40, 3), 100, 333):
+    for users in (1, 2, 17, 40, 100, 333):
         case = replace(make_case("random", users, users, 900, 10, "max", prior_scale=0.3), shelf=shelf)
-        top(case, block_bytes, "int8")
+        with threads(1):
+            top(case, block_bytes, "int8")
     assert len({rows for rows, _ in shapes}) == 1
     assert {wide for _, wide in shapes} <= {16, 32, 48, *range(64, 513, 64)}
 
