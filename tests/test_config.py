@@ -84,6 +84,7 @@ def test_overrides_win_and_keep_the_rest_of_the_stage(tmp_path: Path) -> None:
         ("extraction: {llm: {max_tokens: {persona: 9}}}", "extraction.llm.max_tokens.persona; did you mean personas?"),
         ("report: {zzz: 1}", "unknown key report.zzz; known keys: users"),
         ("user_item_topk: {k: many}", "user_item_topk.k: Input should be a valid integer"),
+        ("user_item_topk: {block_bytes: 1048576}", "ranking keeps to no less than 16777216 bytes, on any processor"),
         ("extraction: {extractor: oracle}", "extraction.extractor: Input should be 'embedded', 'vllm' or 'openai'"),
         ("extraction: {max_personas: 8}", "extraction.max_personas: Input should be less than or equal to 7 (found 8)"),
         ("extraction: embedded", "extraction: Input should be a valid dictionary"),

@@ -4,9 +4,12 @@ import hashlib
 import json
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 ExtractorName = Literal["embedded", "vllm", "openai"]
+
+# A quarter is what oneDNN keeps; the rest holds some users, even of a thousand dimensions and a thousand places.
+LEAST_BLOCK_BYTES = 16 * 2**20
 
 
 class _Stage(BaseModel):
@@ -359,10 +362,17 @@ class UserItemTopkConfig(_Stage):
         description="on a night that keeps its encoder, changed users are ranked in full and the others against changed items "
         "alone, while no larger share of the items changed; 0: everybody is ranked in full every night",
     )
-    block_bytes: int = Field(256 * 2**20, ge=2**20, description="bound on what ranking allocates in a task")
+    block_bytes: int = Field(256 * 2**20, description="bound on what ranking allocates in a task, at least 16 MiB")
     shelf_bytes: int = Field(
         2**31, ge=2**20, description="persona vectors a task holds; past it items are ranked in blocks and merged"
     )
+
+    @field_validator("block_bytes")
+    @classmethod
+    def _enough_to_rank(cls, value: int) -> int:
+        if value < LEAST_BLOCK_BYTES:
+            raise ValueError(f"ranking keeps to no less than {LEAST_BLOCK_BYTES} bytes, on any processor")
+        return value
 
 
 class LimitsConfig(_Stage):

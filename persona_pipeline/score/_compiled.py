@@ -209,8 +209,9 @@ def _collect_loop(
     """Take in what reaches the bar of a chunk, whose scores (items, users) become whole: with popularity and prior.
 
     There must be room for as many items as the chunk has. `personas` (personas of the chunk, users) tell which may be best.
+    Both may have columns behind those of the users.
     """
-    users = scores.shape[1]
+    users = len(reservoir.opened)
     for n in range(scores.shape[0]):
         item = first_item + n
         column = item - block_start

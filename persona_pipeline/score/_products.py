@@ -81,7 +81,9 @@ class Personas:
 
     Attributes:
         precision: of their products.
-        rows: (personas, d) uint8 about `_ZERO`, or float32, the shelf's own memory.
+        rows: (personas, d) uint8 about `_ZERO`, zeros behind where they are fewer than are multiplied at once; or float32,
+            the shelf's own memory.
+        at_once: how many are multiplied.
         step: what a whole number stands for.
         residual: largest length of what rounding to whole numbers left out; 0 for float32.
         norm: largest length of a vector.
@@ -90,20 +92,22 @@ class Personas:
 
     precision: Precision
     rows: Tensor
+    at_once: int
     step: float
     residual: float
     norm: float
     rounded_norm: float
 
     @classmethod
-    def of(cls, vectors: np.ndarray, precision: Precision) -> "Personas":
+    def of(cls, vectors: np.ndarray, precision: Precision, at_once: int) -> "Personas":
         """From (personas, d) float32."""
         exact = tensor(vectors)
         norm = float(exact.norm(dim=1).max())
         if precision != "int8":
-            return cls(precision, exact, 1.0, 0.0, norm, norm)
+            return cls(precision, exact, at_once, 1.0, 0.0, norm, norm)
         step = max(float(torch.maximum(exact.max(), -exact.min())), _TINY) / _PERSONA_LEVELS
-        rows = np.empty(vectors.shape, np.uint8)
+        rows = np.empty((max(len(vectors), at_once), vectors.shape[1]), np.uint8)
+        rows[len(vectors) :] = _ZERO
 
         def part(start: int) -> tuple[float, float]:
             own = slice(start, start + _ROWS)
@@ -113,7 +117,7 @@ class Personas:
             residual, rounded_norm = np.max(list(pool.map(part, range(0, len(vectors), _ROWS))), axis=0).tolist()
         # `step` is a double, and multiples were made in float32: each is off by 2**-24 of itself.
         residual = residual * _ROUNDED + 2.0**-23 * rounded_norm
-        return cls(precision, torch.from_numpy(rows), step, residual, norm, rounded_norm * _ROUNDED)
+        return cls(precision, torch.from_numpy(rows), at_once, step, residual, norm, rounded_norm * _ROUNDED)
 
 
 def longest(users: np.ndarray, personas: Personas) -> float:
@@ -126,16 +130,17 @@ def longest(users: np.ndarray, personas: Personas) -> float:
 class Products:
     """Scores of one tile of users, a chunk of personas at a time."""
 
-    def __init__(self, personas: Personas, users: np.ndarray, over: float) -> None:
-        """`users` (users, d) float64; scores are divided by `over`."""
+    def __init__(self, personas: Personas, users: np.ndarray, over: float, wide: int) -> None:
+        """`users` (users, d) float64, multiplied as if they were `wide`; scores are divided by `over`."""
         self._personas = personas
         self._multiply: Callable[[Tensor], Tensor]
-        exact = torch.from_numpy(users)
+        exact = torch.zeros(wide, users.shape[1], dtype=torch.float64)
+        exact[: len(users)] = torch.from_numpy(users)
         self.residuals = np.zeros(len(users))
         if personas.precision == "int8":
             steps = exact.abs().amax(1).clamp_(min=_TINY) / _USER_LEVELS
             whole = (exact / steps[:, None]).round_()
-            self.residuals = (exact - whole * steps[:, None]).norm(dim=1).numpy() * _ROUNDED
+            self.residuals = (exact - whole * steps[:, None]).norm(dim=1).numpy()[: len(users)] * _ROUNDED
             self._multiply = _Int8Product(whole.to(torch.int8), (steps / over).float(), personas.step)
         elif personas.precision == "bfloat16":
             turned = (exact / over).T.to(torch.bfloat16).contiguous()
@@ -145,8 +150,10 @@ class Products:
             self._multiply = lambda rows: rows @ single
 
     def __call__(self, low: int, high: int) -> Tensor:
-        """(high - low, users) float32 of those rows of the personas."""
-        return self._multiply(self._personas.rows[low:high])
+        """(high - low, wide) float32 of those rows of the personas, of which there are no more than are multiplied at once."""
+        rows, many = self._personas.rows, self._personas.at_once
+        first = max(0, min(low, len(rows) - many))
+        return self._multiply(rows[first : first + many])[low - first : high - first]
 
     def errors(self, users: np.ndarray) -> np.ndarray:
         """(users,) what whole numbers may have left out of u . p.

@@ -1,10 +1,10 @@
 """Users against every item of a shelf on a CPU, a tile of users and a block of items at a time, within a bound on memory.
 
-A first pass multiplies a chunk of personas with a tile of users; `_compiled` says what is done with the scores, while they
-are in cache.
+A first pass multiplies a chunk of personas with a tile of users; `_plan` says how many at once, and `_compiled` what is done
+with the scores, while they are in cache.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -25,14 +25,11 @@ from persona_pipeline.score._compiled import (
     settle,
 )
 from persona_pipeline.score._first_pass import LARGEST_EXPONENT, error_bound
+from persona_pipeline.score._plan import CHUNK_ITEMS, Plan, capacity, width
 from persona_pipeline.score._products import Personas, Precision, Products, best_precision, longest
 from persona_pipeline.score._request import Request, nothing_found, part_of, put, spans
 from persona_pipeline.score.shelf import Ranked
 
-_MOST_USERS = 512  # of a tile: more are multiplied no faster
-_ALIGNED = 16  # a tile that is no multiple of this is multiplied more slowly
-_CHUNK_ROWS = 1280  # personas multiplied at once: fewer are slower, more are no faster
-_CHUNK_ITEMS = 256
 _EVERY = 3  # times as many items are seen before bars are raised again
 # How far below a user's best k among the items seen so far bars are set, in deviations of their number and in items: one
 # of some ten thousand users is missed where items lie in no order.
@@ -52,10 +49,10 @@ class Block:
     chunks: list[tuple[int, int]]
 
     @classmethod
-    def of(cls, items: Items, start: int, stop: int, precision: Precision) -> "Block":
+    def of(cls, items: Items, start: int, stop: int, plan: Plan, precision: Precision) -> "Block":
         """Of a shelf."""
-        personas = Personas.of(items.vectors[items.ends[start] : items.ends[stop]], precision)
-        return cls(start, stop, personas, list(_chunks(items.ends, start, stop)))
+        personas = Personas.of(items.vectors[items.ends[start] : items.ends[stop]], precision, plan.rows)
+        return cls(start, stop, personas, list(plan.chunks(items.ends, start, stop)))
 
 
 def sweep(request: Request, found: Ranked, block_bytes: int, precision: Precision | None) -> None:
@@ -68,23 +65,21 @@ def sweep(request: Request, found: Ranked, block_bytes: int, precision: Precisio
     softmax = shelf.aggregation == "softmax"
     temperature = float(shelf.temperature) if softmax else 0.0
     items = Items(_read_only(shelf.vectors), ends, _read_only(shelf.popularity), temperature)
-    threads = max(1, min(torch.get_num_threads(), len(request.users)))
     fastest = precision or best_precision()
-    tile, blocks = _plan(request, ends, block_bytes, threads, fastest)
+    plan = Plan.of(request, ends, block_bytes, torch.get_num_threads(), fastest)
     limited = any(only is not None for only in request.candidates)
-    most_brought = block_bytes // threads // 8
-    for start, stop in blocks:
+    for start, stop in plan.blocks:
         if request.offered[start:stop].any():
             # What a user brings along, in bytes: entries of the prior, items left out, and which are candidates.
             entries = np.diff(request.prior.indptr) + [len(seen) for seen in request.seen]
             brought = 64 * entries + limited * (stop - start)
-            tiles = list(spans(brought, most_brought, tile))
-            passes = [Block.of(items, start, stop, fastest)]
+            tiles = plan.tiles(brought)
+            passes = [Block.of(items, start, stop, plan, fastest)]
 
             def rank(
                 mine: list[tuple[int, int]],
                 passes: list[Block] = passes,
-                expecting: bool = start == blocks[0][0] and not limited,
+                expecting: bool = start == plan.blocks[0][0] and not limited,
                 brought: np.ndarray = brought,
             ) -> None:
                 missed: list[int] = []
@@ -94,16 +89,17 @@ def sweep(request: Request, found: Ranked, block_bytes: int, precision: Precisio
                     again, scored = _tile(here, items, block, into, expecting)
                     missed += (low + again).tolist()
                     expecting = expecting and len(again) < _TOO_OFTEN * (high - low)
-                    most = _TOO_MANY_OPEN * len(block.personas.rows) + request.k * shelf.slots.shape[1]
+                    personas = int(items.ends[block.stop] - items.ends[block.start])
+                    most = _TOO_MANY_OPEN * personas + request.k * shelf.slots.shape[1]
                     if precision is None and block.personas.precision == "int8" and scored > most * (high - low):
-                        passes.append(Block.of(items, block.start, block.stop, "float32"))
-                for low, high in spans(brought[missed], most_brought, tile):
+                        passes.append(Block.of(items, block.start, block.stop, plan, "float32"))
+                for low, high in spans(brought[missed], plan.brought_bytes, plan.tile):
                     users = np.array(missed[low:high])
                     part = nothing_found(len(users), request.k)
                     _tile(request.of(users), items, passes[-1], part, expecting=False)
                     put(found, users, part)
 
-            _in_threads(rank, [tiles[n::threads] for n in range(threads)])
+            _in_threads(rank, [tiles[n :: plan.threads] for n in range(plan.threads)])
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -125,35 +121,6 @@ def _in_threads(rank: Callable[[list[tuple[int, int]]], None], shares: list[list
         torch.set_num_threads(threads)  # MKL's number is the process's
 
 
-def _chunks(ends: np.ndarray, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    while start < stop:
-        last = int(np.searchsorted(ends, ends[start] + _CHUNK_ROWS, side="right")) - 1
-        last = min(max(last, start + 1), start + _CHUNK_ITEMS, stop)
-        yield start, last
-        start = last
-
-
-def _capacity(k: int) -> int:
-    """Of a reservoir: room for a chunk beside what is open, of which there are some multiples of k."""
-    return 8 * k + 2 * _CHUNK_ITEMS
-
-
-def _plan(
-    request: Request, ends: np.ndarray, block_bytes: int, threads: int, precision: Precision
-) -> tuple[int, list[tuple[int, int]]]:
-    """Users of a tile, and the blocks of items: a quarter of the memory is for their personas, five eighths for tiles."""
-    d = request.users.shape[1]
-    rows = int(max(np.diff(ends).max(initial=1), min(_CHUNK_ROWS, ends[-1])))
-    # Bytes of a user: copies, reservoir, and a chunk's scores of personas, of which two lie about at times, and of items.
-    each = 48 * d + Reservoir.bytes_of(_capacity(request.k), request.k) + 8 * rows + 8 * _CHUNK_ITEMS
-    tile = min(_MOST_USERS, -(-len(request.users) // threads), block_bytes // 8 * 5 // threads // each)
-    if tile > _ALIGNED:
-        tile -= tile % _ALIGNED
-    # Bytes of an item: whole numbers, and where its entries of prior and left-out users start, for each thread.
-    costs = np.diff(ends) * (d if precision == "int8" else 0) + 32 * threads
-    return max(1, tile), list(spans(costs, block_bytes // 4, len(costs)))
-
-
 def _tile(request: Request, items: Items, block: Block, found: Ranked, expecting: bool) -> tuple[np.ndarray, int]:
     """Put the block's best into what was `found`.
 
@@ -166,13 +133,14 @@ def _tile(request: Request, items: Items, block: Block, found: Ranked, expecting
     k = request.k
     largest = longest(request.users, block.personas)
     temperature = items.temperature if largest < LARGEST_EXPONENT * items.temperature else 0.0
-    products = Products(block.personas, request.users, temperature or 1.0)
+    wide = width(len(request.users))
+    products = Products(block.personas, request.users, temperature or 1.0, wide)
     people = _people(request, block, products, 0.0 if temperature else items.temperature)
     columns = _columns(request, block)
-    reservoir = Reservoir.empty(len(request.users), _capacity(k), k)
+    reservoir = Reservoir.empty(len(request.users), capacity(k), k)
     slots = np.where(found.items >= 0, found.personas - items.ends[found.items], 0)
     seed(found.items, slots, found.best, found.others, found.scores, people, reservoir)
-    scores = np.empty((_CHUNK_ITEMS, len(request.users)), np.float32)
+    scores = np.empty((CHUNK_ITEMS, wide), np.float32)
     expected = np.full(len(request.users), -np.inf, np.float32)
     due, scored = 1, 0
     for start, stop in block.chunks:
@@ -186,7 +154,7 @@ def _tile(request: Request, items: Items, block: Block, found: Ranked, expecting
         if temperature:
             torch.from_numpy(here).log_().mul_(temperature)
         for everything in (False, True):
-            if reservoir.opened.max() + stop - start > _capacity(k):
+            if reservoir.opened.max() + stop - start > capacity(k):
                 scored += settle(items, people, k, block.start, start, everything, reservoir)
         collect(here, rows, start, block.start, items, people, columns, reservoir)
         if stop - block.start >= due:

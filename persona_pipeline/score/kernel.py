@@ -43,7 +43,8 @@ def top_items(
         users: (users, d) float64 vectors.
         seen: for each user the indices of items to leave out.
         k: places wanted.
-        block_bytes: bound on what is allocated beside arguments and result, down to what one user and one chunk of items need.
+        block_bytes: bound on what is allocated beside arguments and result, on a CPU whatever its instruction set; kept to
+            from 16 MiB (`LEAST_BLOCK_BYTES` of the configuration) on. Less is taken as a wish.
         prior: (users, items) what the collaborative prior adds to each score; nothing where no entry is stored.
         scales: (users,) what the shelf's popularity is times for each user; None for one.
         candidates: for each user the indices of the only items to rank, in any order; None, for all or for one user, is

@@ -3,15 +3,19 @@
 import json
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array, random_array
 
+from persona_pipeline.score._products import Precision
 from persona_pipeline.score.kernel import Shelf, top_items
 
 
-def main(users: int, items: int, block_bytes: int, aggregation: str, kind: str, threads: int) -> int:
+def main(
+    users: int, items: int, block_bytes: int, aggregation: str, kind: str, threads: int, precision: Precision | None
+) -> int:
     """Peak of a call less what was held before it, on vectors that are `random` or all `tied`."""
     torch.set_num_threads(threads)
     rng = np.random.default_rng(0)
@@ -31,10 +35,10 @@ def main(users: int, items: int, block_bytes: int, aggregation: str, kind: str, 
     people, seen = vectors[:users].copy(), [rng.integers(0, items, 50) for _ in range(users)]
     prior = csr_array(random_array((users, items), density=min(1.0, 300 / items), rng=rng, format="csr"))
     del vectors
-    top_items(shelf, people[:2], seen[:2], 20, 2**20, prior[:2])  # loads what is loaded once
+    top_items(shelf, people[:2], seen[:2], 20, block_bytes, prior[:2], precision=precision)  # loads what is loaded once
     before = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    top_items(shelf, people, seen, 20, block_bytes, prior)
+    top_items(shelf, people, seen, 20, block_bytes, prior, precision=precision)
     return _status("VmHWM") - before
 
 
@@ -44,5 +48,14 @@ def _status(name: str) -> int:
 
 
 if __name__ == "__main__":
-    users, items, block_bytes, aggregation, kind, threads = sys.argv[1:]
-    sys.stdout.write(json.dumps(main(int(users), int(items), int(block_bytes), aggregation, kind, int(threads))))
+    users, items, block_bytes, aggregation, kind, threads, precision = sys.argv[1:]
+    peak = main(
+        int(users),
+        int(items),
+        int(block_bytes),
+        aggregation,
+        kind,
+        int(threads),
+        None if precision == "fastest" else cast(Precision, precision),
+    )
+    sys.stdout.write(json.dumps(peak))
