@@ -48,8 +48,7 @@ def ran(spark: "SparkSession") -> Iterator[list[str]]:
 
     def run_job(self: Night, job: str, _console: Console, arguments: Sequence[str] = ()) -> dict[str, Any]:
         found.append(job)
-        held_out = Path(arguments[1]) if arguments else None
-        options = {"extractor": None, "engine": True, "source": self.source, "held_out": held_out}
+        options = {"extractor": None, "engine": True, "source": self.source}
         given = argparse.Namespace(
             warehouse=self.warehouse, as_of=self.as_of.isoformat(), config=self.config, reviews=self.reviews,
             items=self.items, **options,

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from embedded import StandIn, embed, embed_texts, mean_of, shop_profile
+from embedded import REVIEWS_ALONE, StandIn, embed, embed_texts, mean_of, shop_profile
 from helpers import BASE_MODEL, TITLES, Row, put, put_all, shop, toward
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,7 +45,7 @@ def silence(warehouse: Warehouse, *items: str) -> None:
 
 
 def vectors_by_item(warehouse: Warehouse) -> dict[str, np.ndarray]:
-    known = with_vectors(warehouse, profiles(warehouse), profile_model(BASE_MODEL), "profile_hash")
+    known = with_vectors(warehouse, profiles(warehouse, REVIEWS_ALONE), profile_model(BASE_MODEL), "profile_hash")
     return dict(zip(known["item_id"].to_pylist(), vectors_of(known["vector"]), strict=True))
 
 
@@ -71,7 +71,7 @@ def test_an_item_nobody_wrote_of_is_what_its_personas_are(warehouse: Warehouse) 
 def test_neither_evidence_nor_persona_is_no_profile(warehouse: Warehouse) -> None:
     silence(warehouse, "strap")
     put(warehouse, "item_personas", [row for row in shop()["item_personas"] if row["item_id"] != "strap"])
-    known = profiles(warehouse)
+    known = profiles(warehouse, REVIEWS_ALONE)
     assert known["item_id"].to_pylist() == ["capo", "picks", "strings", "tuner"]
     rows = with_profiles(pa.table({"item_id": ["strap", "tuner", "capo", "tuner"], "n": [0, 1, 2, 3]}), known)
     assert rows["n"].to_pylist() == [1, 2, 3]
@@ -88,22 +88,22 @@ def test_nothing_is_made_twice(warehouse: Warehouse) -> None:
 
 def test_only_an_item_of_which_more_was_said_is_made_anew(warehouse: Warehouse) -> None:
     embed(warehouse)
-    before = {row["item_id"]: row["profile_hash"] for row in profiles(warehouse).to_pylist()}
+    before = {row["item_id"]: row["profile_hash"] for row in profiles(warehouse, REVIEWS_ALONE).to_pylist()}
     rows = shop()["item_reviews"]
     rows[0]["evidence"].pop()
     put(warehouse, "item_reviews", rows)
     assert embed(warehouse) == 1
-    after = {row["item_id"]: row["profile_hash"] for row in profiles(warehouse).to_pylist()}
+    after = {row["item_id"]: row["profile_hash"] for row in profiles(warehouse, REVIEWS_ALONE).to_pylist()}
     assert {item for item in after if after[item] != before[item]} == {rows[0]["item_id"]}
 
 
 def test_the_order_of_the_evidence_does_not_matter(warehouse: Warehouse) -> None:
-    before = profiles(warehouse)
+    before = profiles(warehouse, REVIEWS_ALONE)
     rows = shop()["item_reviews"]
     for row in rows:
         row["evidence"].reverse()
     put(warehouse, "item_reviews", rows[::-1])
-    assert profiles(warehouse).equals(before)
+    assert profiles(warehouse, REVIEWS_ALONE).equals(before)
 
 
 def test_items_of_which_the_same_was_said_share_a_profile(warehouse: Warehouse) -> None:
@@ -112,7 +112,7 @@ def test_items_of_which_the_same_was_said_share_a_profile(warehouse: Warehouse) 
         row["evidence"] = [{**row["evidence"][0], "text": "Good."}]
     put(warehouse, "item_reviews", rows)
     assert embed(warehouse) == 1
-    assert len(profiles(warehouse)["profile_hash"].unique()) == 1
+    assert len(profiles(warehouse, REVIEWS_ALONE)["profile_hash"].unique()) == 1
 
 
 def test_parts_of_any_size_make_the_same(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,13 +128,13 @@ def test_one_text_without_embedding_raises(warehouse: Warehouse) -> None:
     rows = warehouse.read("text_embeddings")
     warehouse.replace("text_embeddings", rows.filter(pc.not_equal(rows["text_hash"], missing)))
     with pytest.raises(PipelineError, match=f"1 texts have no embedding by {BASE_MODEL}; run the text_embeddings task"):
-        ensure_profiles(warehouse, StandIn(warehouse))
+        ensure_profiles(warehouse, StandIn(warehouse), REVIEWS_ALONE)
 
 
 def test_a_profile_is_no_text(warehouse: Warehouse) -> None:
     """Profiles and texts share a table, but neither is ever read as the other."""
     embed(warehouse)
-    hashes = profiles(warehouse).select(["profile_hash"])
+    hashes = profiles(warehouse, REVIEWS_ALONE).select(["profile_hash"])
     with pytest.raises(PipelineError, match="5 texts have no embedding"):
         with_vectors(warehouse, hashes, BASE_MODEL, "profile_hash")
 

@@ -68,7 +68,7 @@ def test_a_base_the_gate_lets_through_embeds_everything_and_serves(warehouse: Wa
     assert (found.settled.verdict, found.encoder.base_model) == ("promoted", "noise@1:256")
     assert found.encoder.config.method == "full"
     again = _Noise(TextEmbeddingsConfig(), warehouse, "noise@1:256")
-    assert embed_everything(warehouse, again, 2.0)["embedded"] == 0
+    assert embed_everything(warehouse, again, 2.0, None)["embedded"] == 0
 
 
 @pytest.mark.usefixtures("noise")
