@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from persona_pipeline.config import PipelineConfig, load_config, write_config
+from persona_pipeline.config import EncodersConfig, PipelineConfig, load_config, write_config
 from persona_pipeline.errors import ConfigError
 
 # For every stage but spark, one setting of each field that differs from its default.
@@ -61,6 +61,18 @@ def test_file_is_read(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, "user_item_topk: {k: 5}\nencoders:\n  aggregation: max\n"))
     assert (config.user_item_topk.k, config.encoders.aggregation) == (5, "max")
     assert config.user_item_topk.exclude_reviewed is True
+
+
+def test_what_the_file_sets_is_not_the_nights_to_choose(tmp_path: Path) -> None:
+    left = load_config("local").encoders
+    assert left.tuned == EncodersConfig.TUNABLE
+    given = load_config(write(tmp_path, "encoders: {half_life: 3, prior: none}\n")).encoders
+    assert given.tuned == tuple(name for name in EncodersConfig.TUNABLE if name not in ("half_life", "prior"))
+    assert EncodersConfig.model_validate_json(given.model_dump_json()) == given
+    only = load_config(write(tmp_path, "encoders: {tuned: [steps, half_life]}\n")).encoders
+    assert only.tuned == ("steps", "half_life")
+    with pytest.raises(ConfigError, match=r"encoders\.tuned: .*a night cannot choose seed"):
+        load_config(write(tmp_path, "encoders: {tuned: [seed]}\n"))
 
 
 def test_empty_file_means_the_local_profile(tmp_path: Path) -> None:

@@ -300,7 +300,7 @@ class EncodersConfig(_Stage):
     )
     finetune: FinetuneConfig = FinetuneConfig()
     tuning_minutes: float = Field(
-        5.0,
+        10.0,
         ge=0,
         description="about how long a night that trains may try settings; how many are tried follows from the data's size, not "
         "from the clock, so that a rerun chooses the same; 0: none are, all are as set here",

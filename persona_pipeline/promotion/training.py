@@ -1,5 +1,7 @@
 """A night that trains, to its encoder: the settings it chooses and the gate lets through, the base they ask for, a head over it."""
 
+import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -20,6 +22,8 @@ from persona_pipeline.provenance import reviews_digest
 from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.tuning.chosen import Chosen
 from persona_pipeline.warehouse import Warehouse
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,10 @@ def _chosen(blind: TrainingData, interactions: Callable[[], Interactions], start
         return None
     from persona_pipeline.tuning.search import choose
 
-    return choose(blind, interactions(), starts)
+    began = time.monotonic()
+    chosen = choose(blind, interactions(), starts)
+    logger.info("tuning took %.1f s", time.monotonic() - began)
+    return chosen
 
 
 def _configured_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[str, int]) -> Embedder:

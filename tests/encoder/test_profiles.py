@@ -11,10 +11,12 @@ from helpers import BASE_MODEL, TITLES, Row, put, put_all, shop, toward
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder import profiles as module
 from persona_pipeline.encoder.inputs import persona_texts
 from persona_pipeline.encoder.profiles import (
     ensure_profiles,
+    item_fields,
     persona_inputs,
     profile_model,
     profiles,
@@ -179,3 +181,76 @@ def test_what_is_said_twice_counts_twice(warehouse: Warehouse) -> None:
     found = vectors_by_item(warehouse)
     np.testing.assert_allclose(found["capo"], mean_of("Good.", "Good.", "Bad."), atol=1e-6)
     np.testing.assert_allclose(found["tuner"], mean_of("Good.", "Bad."), atol=1e-6)
+
+
+TITLED = EncodersConfig(title_weight=2.0, creator_weight=0.5)
+
+
+def with_items(warehouse: Warehouse) -> None:
+    """The shop's items, the tuner with a maker too."""
+    rows = shop()["items"]
+    for row in rows:
+        row["creator"] = "Korg" if row["item_id"] == "tuner" else None
+    put(warehouse, "items", rows)
+
+
+def weighed(warehouse: Warehouse, config: EncodersConfig) -> dict[str, np.ndarray]:
+    """Each item's profile under `config`, from the cache."""
+    embed(warehouse, config=config)
+    known = with_vectors(warehouse, profiles(warehouse, config), profile_model(BASE_MODEL), "profile_hash")
+    return dict(zip(known["item_id"].to_pylist(), vectors_of(known["vector"]), strict=True))
+
+
+def test_fields_of_an_item_are_added_by_weight(warehouse: Warehouse) -> None:
+    with_items(warehouse)
+    found = weighed(warehouse, TITLED)
+    np.testing.assert_allclose(found["strings"], shop_profile("strings"), atol=1e-6)  # it has no title
+    mixed = shop_profile("tuner") + 2 * toward("Clip-on tuner")[0] + 0.5 * toward("Korg")[0]
+    np.testing.assert_allclose(found["tuner"], mixed / np.linalg.norm(mixed), atol=1e-6)
+
+
+def test_an_item_without_reviews_is_what_its_content_says(warehouse: Warehouse) -> None:
+    silence(warehouse, "strap", "tuner")
+    with_items(warehouse)
+    rows = [*warehouse.read("items").to_pylist(), {**shop()["items"][0], "item_id": "new", "title": "Bass strings"}]
+    put(warehouse, "items", rows)
+    found = weighed(warehouse, TITLED)
+    np.testing.assert_allclose(found["strap"], toward("Padded guitar strap")[0], atol=1e-6)
+    np.testing.assert_allclose(found["new"], toward("Bass strings")[0], atol=1e-6)  # nobody met it yet
+    assert "new" not in weighed(warehouse, REVIEWS_ALONE)
+
+
+def test_the_key_changes_with_content_and_its_weight(warehouse: Warehouse) -> None:
+    with_items(warehouse)
+
+    def keys(config: EncodersConfig) -> dict[str, str]:
+        known = profiles(warehouse, config)
+        return dict(zip(known["item_id"].to_pylist(), known["profile_hash"].to_pylist(), strict=True))
+
+    plain, titled = keys(REVIEWS_ALONE), keys(EncodersConfig(title_weight=2.0))
+    assert {item for item in plain if plain[item] != titled[item]} == set(TITLES) - {"strings"}
+    assert keys(EncodersConfig(title_weight=1.0))["tuner"] != titled["tuner"]
+    assert keys(EncodersConfig(title_weight=2.0, description_weight=9.0)) == titled  # nothing is described
+    rows = shop()["items"]
+    put(warehouse, "items", [{**row, "title": "Tuner"} if row["item_id"] == "tuner" else row for row in rows])
+    changed = keys(EncodersConfig(title_weight=2.0))
+    assert {item for item in changed if changed[item] != titled[item]} == {"tuner"}
+
+
+def test_profiles_put_together_in_memory_are_those_of_the_cache(warehouse: Warehouse) -> None:
+    with_items(warehouse)
+    cached = weighed(warehouse, TITLED)
+    fields = item_fields(warehouse, profiles(warehouse, REVIEWS_ALONE), BASE_MODEL)
+    assert fields.known() == ["title", "creator", "categories"]
+    together = fields.profiles(TITLED.content_weights())
+    for item, vector in zip(fields.item_ids.tolist(), together, strict=True):
+        np.testing.assert_array_equal(vector, cached[item])
+
+
+def test_a_profile_can_leave_reviews_out(warehouse: Warehouse) -> None:
+    embed(warehouse)
+    blind = profiles(warehouse, REVIEWS_ALONE, pa.array(["ana-tuner"]))
+    fields = item_fields(warehouse, blind, BASE_MODEL)
+    vectors = dict(zip(fields.item_ids.tolist(), fields.profiles(REVIEWS_ALONE.content_weights()), strict=True))
+    np.testing.assert_allclose(vectors["tuner"], toward("Needle is easy to see in the dark.")[0], atol=1e-6)
+    np.testing.assert_allclose(vectors["capo"], shop_profile("capo"), atol=1e-6)

@@ -134,3 +134,10 @@ def test_label_agreement_counts_the_nearest_visible_persona() -> None:
     )
     _, metrics = train_head(taught, shelf, CONFIG.model_copy(update={"steps": 0}))
     assert metrics["label_agreement"] == 0.75  # the second pair is nearer to the other persona
+
+
+def test_the_temperature_is_learned_unless_told_otherwise(trained: tuple[Head, dict[str, float]]) -> None:
+    head, metrics = trained
+    assert metrics["temperature"] == head.temperature != pytest.approx(CONFIG.temperature, abs=1e-3)
+    stays, _ = train_head(lessons(), catalogue(), CONFIG.model_copy(update={"temperature_learning_rate": 0.0}))
+    assert stays.temperature == pytest.approx(CONFIG.temperature)
