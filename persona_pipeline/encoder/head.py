@@ -32,8 +32,8 @@ class Head(nn.Module):
 
     @property
     def temperature(self) -> float:
-        """Tau as it stands."""
-        return float(self.log_tau.detach().exp())
+        """Tau as it stands, to six digits: one that was not learned is the one given."""
+        return round(float(self.log_tau.detach().exp()), 6)
 
     def users(self, profiles: Tensor) -> Tensor:
         """Weighted sums of interaction embeddings (n, d) to unit user vectors (n, d). A is linear, so the sum comes first."""

@@ -49,16 +49,17 @@ def _train_one(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig, s
     for step in range(config.steps):
         rows = torch.multinomial(lessons.weights, min(config.batch_size, len(lessons)), generator=order)
         items, targets = torch.unique(lessons.targets[rows], return_inverse=True)
+        personas, slots = torch.unique(catalogue.slots[items], return_inverse=True)  # encoded once, padding apart
         pairs = _keys(lessons.users[rows][:, None], items[None, :], catalogue)
         loss = in_batch_loss(
             # Dividing the users is dividing every similarity: the temperature of the formula is then one.
             head.users(lessons.profiles[rows]) / head.log_tau.exp(),
-            head.personas(catalogue.embeddings[catalogue.slots[items]]),
+            head.personas(catalogue.embeddings[personas])[slots],
             catalogue.filled[items],
             targets,
             lessons.visible[rows],
             log_q[items],
-            torch.isin(pairs, known),
+            known[torch.searchsorted(known, pairs).clamp_(max=len(known) - 1)] == pairs,
             1.0,
             config.aggregation,
         )

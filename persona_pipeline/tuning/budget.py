@@ -14,10 +14,10 @@ EASE_SHARE = 0.1
 
 
 def fit_seconds(config: EncodersConfig, lessons: int, items: int, slots: int, dimensions: int) -> float:
-    """Of one head on so many pairs, of a catalogue with at most `slots` personas an item."""
+    """Of one head on so many pairs, of a catalogue with at most `slots` personas an item, and two as a rule."""
     pairs = min(config.batch_size, lessons)
-    personas = min(pairs, items) * slots
-    products = 6 * dimensions * ((pairs + personas) * dimensions + pairs * personas)
+    shown = min(pairs, items)
+    products = 6 * dimensions * ((pairs + shown * min(slots, 2)) * dimensions + pairs * shown * slots)
     return config.steps * (_STEP + products / FLOPS)
 
 

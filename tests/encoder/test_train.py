@@ -118,7 +118,7 @@ def test_what_has_faded_teaches_nothing() -> None:
 def test_no_steps_leave_the_identity() -> None:
     head, metrics = train_head(lessons(), catalogue(), CONFIG.model_copy(update={"steps": 0}))
     assert torch.equal(head.interaction_map, torch.eye(D))
-    assert set(metrics) == {"label_agreement"}
+    assert set(metrics) == {"label_agreement", "temperature"}
 
 
 def test_label_agreement_counts_the_nearest_visible_persona() -> None:

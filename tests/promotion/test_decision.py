@@ -238,7 +238,7 @@ def test_another_base_is_judged_by_users_it_was_not_shown(warehouse: Warehouse) 
 
     def shuffled(data: TrainingData) -> TrainingData:
         rows = np.random.default_rng(0).permutation(len(data.interaction_profiles))
-        return replace(data, interaction_profiles=data.interaction_profiles[rows])
+        return replace(data, interaction_profiles=data.interaction_profiles[rows], fields=None)
 
     refused = _settled(warehouse, 0.5, shuffled)
     assert (refused.verdict, refused.config.method) == ("kept_settings", "head")
