@@ -14,8 +14,8 @@ from persona_pipeline.warehouse import Warehouse
 def test_what_an_encoder_reads_is_embedded_once(tmp_path: Path) -> None:
     warehouse, tables = Warehouse(tmp_path), shop()
     put_all(warehouse, {table: rows for table, rows in tables.items() if table != "text_embeddings"})
-    # Six personas, ten reviews that are evidence and, but for ben's two stars, interactions as well; four titles and one category of
-    # five items.
+    # Six personas, ten reviews that are evidence and, but for ben's two stars, interactions as well; four titles and one
+    # category of five items.
     assert embed_everything(warehouse, StandIn(warehouse), 4.0, REVIEWS_ALONE) == {
         "texts": 21,
         "embedded": 21,
