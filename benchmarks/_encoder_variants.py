@@ -1,6 +1,5 @@
 """The variants ablations.py holds against the default: each a change of training data and settings."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +9,7 @@ import pyarrow.compute as pc
 from persona_pipeline.backtest.changes import Change, Changed, mean_persona, settings
 from persona_pipeline.collaborative.content import unit
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.recency import places_apart
+from persona_pipeline.encoder.recency import places_apart, shortened
 from persona_pipeline.encoder.retraining import TrainingData
 
 _EVER = 1e9  # interactions: a half-life beyond any history
@@ -36,7 +35,10 @@ def variants(reviews: dict[str, np.ndarray]) -> dict[str, Variant]:
         **{f"half-life {h:g}": settings(half_life=h) for h in (1.0, 3.0, 5.0, 10.0)},
         **{f"half-life {d:g} days": settings(half_life=d, recency="days") for d in (30.0, 180.0, 720.0)},
         "half-life none": settings(half_life=_EVER),
-        "earlier interactions only": earlier_only,
+        "earlier interactions only": settings(training_histories="earlier"),
+        "interactions on either side": settings(training_histories="both"),
+        "temperature not learned": settings(temperature_learning_rate=0.0),
+        **{f"title weight {w:g}": settings(title_weight=w) for w in (0.0, 1.0, 2.0, 4.0)},
         "lessons do not age": settings(age_half_life_days=0.0),
         "mean persona vector": mean_persona,
         "one vector per item (weight 0)": settings(persona_weight=0.0),
@@ -60,15 +62,13 @@ def variants(reviews: dict[str, np.ndarray]) -> dict[str, Variant]:
 
 def nearest(count: int) -> Change:
     """Training on so many interactions next to the target, on either side."""
-    return lambda data, config: (
-        _cut(data, lambda n, place: places_apart(np.array([n]), np.array([place])) < count),
-        config,
-    )
 
+    def cut(data: TrainingData, config: EncodersConfig) -> Changed:
+        lengths = pc.list_value_length(data.pairs["history_review_ids"]).to_numpy()
+        near = places_apart(lengths, data.pairs["history_place"].to_numpy(zero_copy_only=False)) < count
+        return replace(data, pairs=shortened(data.pairs, near)), config
 
-def earlier_only(data: TrainingData, config: EncodersConfig) -> Changed:
-    """Training on what came before the target, as serving does."""
-    return _cut(data, lambda n, place: np.arange(n) >= place), config
+    return cut
 
 
 def text_alone(data: TrainingData, config: EncodersConfig) -> Changed:
@@ -112,20 +112,6 @@ def shuffled_items(data: TrainingData, config: EncodersConfig) -> Changed:
     dealt = profiles[rng.permutation(len(items))]
     texts = data.persona_texts[rng.permutation(len(mine))]
     return replace(data, persona_profiles=dealt[mine], interaction_profiles=dealt[met], persona_texts=texts), config
-
-
-def _cut(data: TrainingData, kept: Callable[[int, int], np.ndarray]) -> TrainingData:
-    """Pairs with only part of their history; those left with none are dropped.
-
-    `kept` says of n interactions, newest first, around a target at a place which stay, (n,) bool.
-    """
-    histories = data.pairs["history_review_ids"].to_pylist()
-    places = data.pairs["history_place"].to_pylist()
-    masks = [kept(len(history), place) for history, place in zip(histories, places, strict=True)]
-    cut = [[r for r, stays in zip(h, mask, strict=True) if stays] for h, mask in zip(histories, masks, strict=True)]
-    newer = [int(mask[:place].sum()) for mask, place in zip(masks, places, strict=True)]
-    pairs = _with_column(_with_column(data.pairs, "history_review_ids", cut), "history_place", newer)
-    return replace(data, pairs=pairs.filter(pc.greater(pc.list_value_length(pairs["history_review_ids"]), 0)))
 
 
 def _items(data: TrainingData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

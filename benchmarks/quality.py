@@ -1,7 +1,8 @@
 """How good the recommendations are: `quality.py [--data NAME ...] [--root FOLDER] [--seeds N]`, a backtest for each data set.
 
-NAME is musical_instruments (leave-last-out), gift_cards (leave-last-out, with metadata) or synthetic (before a day);
-`--source S --reviews F [--items F]` adds any other file. All baselines and rivals, tuned on the same interactions, means
+NAME is musical_instruments (leave-last-out), gift_cards (leave-last-out, with metadata), movielens (leave-last-out, ratings and
+titles, no reviews) or synthetic (before a day); `--source S --reviews F [--items F]` adds any other file. Everything is left at
+its defaults: what a night chooses, it chooses itself. All baselines and rivals, tuned on the same interactions, means
 over seeds with their standard deviation. Differences are paired by user, to the collaborative baseline that did best on
 validation and to the one that did best on the test itself, which nobody could have chosen beforehand.
 
@@ -10,9 +11,12 @@ that foretell as well there as the best collaborative baseline.
 """
 
 import argparse
+import csv
+import gzip
 import json
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -34,7 +38,9 @@ from persona_pipeline.evaluate.families import COLLABORATIVE
 from persona_pipeline.evaluate.metrics import per_user
 from persona_pipeline.evaluate.results import Evaluated, Results, evaluate
 from persona_pipeline.evaluate.slices import make_slices
+from persona_pipeline.promotion.registry import encoder_rows
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
+from persona_pipeline.warehouse import Warehouse
 
 DATA = Path(__file__).resolve().parents[2] / "shared/data"
 TEST_DAYS = 60  # of the synthetic world
@@ -42,6 +48,7 @@ TAIL = "tail_80"
 SLICES = ("cold", "tail_p20", TAIL)
 OPERATING_POINT = "persona, tail"
 WEIGHTS = tuple(np.arange(0, 1.55, 0.05).round(2).tolist())  # of popularity, for the operating point
+_TOOK = re.compile(r"tuning took ([\d.]+) s")
 EQUAL = 0.99
 """Share of in-process lists that must be the night's: what is left is ties and the rounding of another number of threads."""
 
@@ -66,7 +73,8 @@ REAL = (
         DATA / "amazon_gift_cards" / "meta_Gift_Cards.json.gz",
     ),
 )
-SYNTHETIC = "synthetic"
+SYNTHETIC, MOVIELENS = "synthetic", "movielens"
+RATINGS = DATA / "movielens_small"
 
 
 def main(chosen: Sequence[Data], root: Path, seeds: int, console: Console) -> dict[str, object]:
@@ -102,6 +110,7 @@ def one(data: Data, root: Path, seeds: int, console: Console) -> dict[str, objec
     return {
         "users": {name: len(values) for name, values in results.values.items()},
         "settings": finished.config.model_dump(mode="json"),
+        "chosen": _chosen(root),
         "equal_lists": round(equal, 4),
         "best_cf": best,
         "best_cf_on_validation": first,
@@ -117,6 +126,23 @@ def one(data: Data, root: Path, seeds: int, console: Console) -> dict[str, objec
         },
         "models": {model: _figures(results, model, best) for model in dict.fromkeys(run.model for run in runs)},
     }
+
+
+def _chosen(root: Path) -> dict[str, object]:
+    """What the test night's first encoder chose and why, and how long choosing and training took it."""
+    rows = encoder_rows(Warehouse(root / "test"))
+    told = [reason for row in rows for reason in row["reasons"] if reason.startswith("tuned: ")]
+    metrics = {
+        metric["name"]: metric["value"] for row in rows for metric in row["metrics"] if "tuning" in metric["name"]
+    }
+    logged = (root / "test" / "_logs").glob("*.encoders.log")
+    return {"reasons": told, "metrics": metrics, "seconds": _seconds(logged)}
+
+
+def _seconds(logs: Iterable[Path]) -> float | None:
+    """What the searches logged took, by the clock; None where every one was made before."""
+    found = [float(taken) for log in logs for taken in _TOOK.findall(log.read_text(encoding="utf-8"))]
+    return sum(found) if found else None
 
 
 def _in_process(finished: Finished, nights: Sequence[Evaluated]) -> tuple[float, list[tuple[Encoder, Scores]]]:
@@ -196,6 +222,23 @@ def _show(results: Results, references: tuple[str, str], console: Console) -> No
     console.print(table)
 
 
+def _movielens(folder: Path) -> Data:
+    """MovieLens small as JSON lines: ratings as reviews without text, a film's genres as its categories."""
+    reviews, items = folder / "reviews.jsonl", folder / "items.jsonl"
+    if RATINGS.is_dir() and not items.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with gzip.open(RATINGS / "ratings.csv.gz", "rt", encoding="utf-8") as file, reviews.open("w") as out:
+            for row in csv.DictReader(file):
+                told = {"user_id": row["userId"], "item_id": row["movieId"], "text": ""}
+                told |= {"rating": float(row["rating"]), "timestamp": int(row["timestamp"])}
+                out.write(json.dumps(told) + "\n")
+        with gzip.open(RATINGS / "movies.csv.gz", "rt", encoding="utf-8") as file, items.open("w") as out:
+            for row in csv.DictReader(file):
+                film = {"item_id": row["movieId"], "title": row["title"], "categories": row["genres"].split("|")}
+                out.write(json.dumps(film) + "\n")
+    return Data(MOVIELENS, "jsonl", reviews, items)
+
+
 def _world(folder: Path) -> Data:
     """The bundled synthetic world: the test is its last days."""
     config = SyntheticConfig(seed=0)
@@ -209,7 +252,7 @@ def _world(folder: Path) -> Data:
 if __name__ == "__main__":
     torch.set_num_threads(1)  # two threads on busy cores wait for each other far longer than they compute
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = [data.name for data in REAL] + [SYNTHETIC]
+    names = [data.name for data in REAL] + [MOVIELENS, SYNTHETIC]
     parser.add_argument("--data", nargs="*", choices=names, help="default: all, or none with --reviews")
     parser.add_argument(
         "--root", type=Path, help="kept there, so that a second run makes nothing anew; default: nowhere"
@@ -223,6 +266,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.root or Path(scratch)
         sets = [data for data in REAL if data.name in wanted]
+        sets += [_movielens(folder / "films")] if MOVIELENS in wanted else []
         sets += [_world(folder / "world")] if SYNTHETIC in wanted else []
         sets += [Data(given.reviews.stem, given.source, given.reviews, given.items)] if given.reviews else []
         print(json.dumps(main(sets, folder, given.seeds, Console(width=200))))

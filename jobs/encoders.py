@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jobs.runner import Night, run
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder import retraining
 from persona_pipeline.encoder.embedding import embed_everything
-from persona_pipeline.encoder.prior import liked_interactions
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.promotion.bases import embedder_of_standing
+from persona_pipeline.promotion.bases import embedder_of_standing, settings_of_standing
 from persona_pipeline.promotion.decision import mark_manual, standing
 from persona_pipeline.promotion.training import train
 from persona_pipeline.text_embeddings import Embedder
@@ -21,21 +19,15 @@ from persona_pipeline.text_embeddings import Embedder
 ARTEFACTS = Path("_artefacts") / "encoders"
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    """Arguments of this job alone."""
-    told = "Parquet of user_id, item_id the night does not know: choose settings, train nothing"
-    parser.add_argument("--held-out", type=Path, help=told)
-
-
-def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
+def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Obey orders; else decide, train and register."""
     stands = standing(night.warehouse, night.as_of, night.parent)
     embedder = embedder_of_standing(night.warehouse, stands, night.config.text_embeddings)
-    if arguments.held_out:
-        return _tuned(night, embedder.base_model, arguments.held_out)
     if stands.order:
         # It may have been given after the texts were embedded.
-        embed_everything(night.warehouse, embedder, night.config.training_pairs.min_liked_rating)
+        embed_everything(
+            night.warehouse, embedder, night.config.training_pairs.min_liked_rating, settings_of_standing(stands)
+        )
         written = [result.as_dict() for result in mark_manual(night.warehouse, stands)]
         ordered = {"encoder_id": stands.order.encoder_id, "reason": stands.order.told(), "written": written}
         return {"trained": False, stands.order.order: True, **ordered}
@@ -72,15 +64,5 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
     return {"trained": True, "encoder_id": encoder_id, **found, **metrics, "written": written}
 
 
-def _tuned(night: Night, base_model: str, held_out: Path) -> dict[str, Any]:
-    from persona_pipeline.tuning import tuned_settings
-
-    liked = night.config.training_pairs.min_liked_rating
-    data = retraining.training_data(night.warehouse, base_model, liked)
-    interactions = liked_interactions(night.warehouse, liked)
-    settings, trials = tuned_settings(data, interactions, pq.read_table(held_out), night.config.encoders)
-    return {"settings": settings, "trials": [{**trial.settings, "ndcg@10": trial.ndcg} for trial in trials]}
-
-
 if __name__ == "__main__":
-    run("encoders", job, options)
+    run("encoders", job)

@@ -87,7 +87,7 @@ def execute(name: str, job: Job, arguments: argparse.Namespace) -> dict[str, Any
     summary = {"job": name, "event": "finished", "parent_release_id": parent_id, **job(night, arguments)}
     summary["seconds"] = round(time.monotonic() - started, 1)
     # Part of a stage, or a trial of it: the night goes by the summary under the stage's own name.
-    part = "held-out" if getattr(arguments, "held_out", None) else getattr(arguments, "shard", None)
+    part = getattr(arguments, "shard", None)
     write_summary(night.warehouse.root, night.as_of, name if part is None else f"{name}-{part}", summary)
     return summary
 

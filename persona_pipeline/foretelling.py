@@ -179,16 +179,26 @@ def head_scores(
     )
     users, personas = head.users(torch.from_numpy(weights @ profiles).to(kind)), catalogue.embeddings.to(kind)
     similarities = users @ head.personas(personas).T
-    scores = aggregate(similarities[:, catalogue.slots], catalogue.filled, config.temperature, config.aggregation)
+    scores = aggregate(similarities[:, catalogue.slots], catalogue.filled, head.temperature, config.aggregation)
     if hidden is not None and len(hidden[0]):
         keys = torch.from_numpy(hidden[0] * similarities.shape[1] + hidden[1])
         pairs = np.unique(np.stack([hidden[0], catalogue.items_of(hidden[1])]), axis=1)
         slots, rows = catalogue.slots[pairs[1]], torch.from_numpy(pairs[0])[:, None]
         visible = catalogue.filled[pairs[1]] & ~torch.isin(rows * similarities.shape[1] + slots, keys)
-        fewer = aggregate(similarities[rows, slots], visible, config.temperature, config.aggregation)
+        fewer = aggregate(similarities[rows, slots], visible, head.temperature, config.aggregation)
         scores[pairs[0], pairs[1]] = fewer
-    found: np.ndarray = (scores / config.temperature).numpy()
+    found: np.ndarray = (scores / head.temperature).numpy()
     return found
+
+
+def hidden_personas(
+    masked: tuple[np.ndarray, np.ndarray], asked: Asked, catalogue: Catalogue
+) -> tuple[np.ndarray, np.ndarray]:
+    """(m,) users of `asked` and (m,) rows of the catalogue, of (n,) user ids and (n,) ids of personas they may not see."""
+    users = pc.index_in(pa.array(masked[0], pa.string()), pa.array(asked.user_ids, pa.string()))
+    rows = pc.index_in(pa.array(masked[1], pa.string()), pa.array(catalogue.persona_ids, pa.string()))
+    known = pc.and_(pc.is_valid(users), pc.is_valid(rows))
+    return users.filter(known).to_numpy().astype(np.int64), rows.filter(known).to_numpy().astype(np.int64)
 
 
 def prior_scores(prior: Prior, item_ids: np.ndarray, histories: Histories, config: EncodersConfig) -> np.ndarray:

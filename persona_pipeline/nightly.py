@@ -18,7 +18,7 @@ from persona_pipeline.errors import PipelineError
 from persona_pipeline.progress import brief, events
 from persona_pipeline.publish.answers_shown import show_top
 from persona_pipeline.publish.readers import Recommendations
-from persona_pipeline.publish.releases import read_released, served
+from persona_pipeline.publish.releases import Release, read_released, served
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, night_after_newest
@@ -155,6 +155,8 @@ def _show_results(root: Path, seconds: float, console: Console) -> None:
     console.print(f"\n[bold green]Published {release.release_id}[/] in {seconds:.0f} s")
     console.print(f"tables  {root}", soft_wrap=True)
     console.print(f"report  {root / '_reports' / f'{release.as_of}.html'}\n", soft_wrap=True)
+    for line in tuned(warehouse, release):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     users = read_released(warehouse, "user_item_topk", release, where="rank = 1")
     # Spread over the table, so that the three are not neighbours in the source.
     chosen = sorted(users["user_id"].to_pylist())[:: max(1, users.num_rows // _SHOWN_USERS)][:_SHOWN_USERS]
@@ -164,3 +166,11 @@ def _show_results(root: Path, seconds: float, console: Console) -> None:
         show_top(recommendations, user_id, _SHOWN_ITEMS, console)
         console.print()
     console.print("More: [bold]persona-pipeline top USER[/]")
+
+
+def tuned(warehouse: Warehouse, release: Release) -> list[str]:
+    """What the encoder's night chose itself and why, from `encoders`; nothing where it left its settings alone."""
+    sql = "SELECT reasons FROM encoders WHERE encoder_id = $id"
+    found = warehouse.query(sql, ["encoders"], {"id": release.encoder_id}).to_pylist()
+    told = [reason for row in found for reason in row["reasons"] if reason.startswith("tuned: ")]
+    return [*told, ""] if told else []

@@ -7,11 +7,10 @@ that one broken off goes on where it was, and one that stands costs nothing.
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -59,14 +58,8 @@ class Night:
     reviews: Path
     items: Path | None = None
 
-    def run(
-        self,
-        jobs: Sequence[str],
-        console: Console,
-        made_from: str | None = None,
-        arguments: Mapping[str, Sequence[str]] = MappingProxyType({}),
-    ) -> dict[str, Summary]:
-        """Summaries by job; those that ended under the same `made_from` are not run again. `arguments` are of single jobs.
+    def run(self, jobs: Sequence[str], console: Console, made_from: str | None = None) -> dict[str, Summary]:
+        """Summaries by job; those that ended under the same `made_from` are not run again.
 
         Raises PipelineError with what the first job to fail said, TransientError where trying again may help.
         """
@@ -79,16 +72,16 @@ class Night:
             # Forgotten first: a job that is broken off may leave its table as neither the old night nor the new has it.
             if done.pop(job, None):
                 _write(self.warehouse / _DONE, done)
-            summaries[job] = self.run_job(job, console, arguments.get(job, ()))
+            summaries[job] = self.run_job(job, console)
             if made_from:
                 done[job] = {"made_from": made_from, "summary": summaries[job]}
                 _write(self.warehouse / _DONE, done)
         return summaries
 
-    def run_job(self, job: str, console: Console, arguments: Sequence[str] = ()) -> Summary:
-        """Run one job, with arguments of its own, and return its summary. Its output is kept in `_logs/`. Raises as `run`."""
+    def run_job(self, job: str, console: Console) -> Summary:
+        """Run one job and return its summary. Its output is kept in `_logs/`. Raises as `run`."""
         command = [sys.executable, "-m", f"jobs.{job}", "--warehouse", str(self.warehouse)]
-        command += ["--as-of", self.as_of.isoformat(), "--config", self.config, *arguments]
+        command += ["--as-of", self.as_of.isoformat(), "--config", self.config]
         if job == "reviews":
             command += ["--source", self.source, "--reviews", str(self.reviews)]
             command += ["--items", str(self.items)] if self.items else []

@@ -15,7 +15,7 @@ from helpers import Row, arrow, put
 
 from jobs.encoders import job
 from jobs.runner import execute
-from persona_pipeline.config import TextEmbeddingsConfig
+from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
 from persona_pipeline.encoder.inputs import evidence_texts, liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.profiles import ensure_profiles
 from persona_pipeline.text_embeddings import Embedder
@@ -23,7 +23,7 @@ from persona_pipeline.warehouse import Warehouse
 
 USERS, ITEMS, D = 240, 30, 8
 FIRST = date(2024, 6, 1)
-RECENT: dict[str, Any] = {"half_life": 1.0, "steps": 0, "heads": 1, "popularity_weight": 0.0}
+RECENT: dict[str, Any] = {"tuning_minutes": 0, "half_life": 1.0, "steps": 0, "heads": 1, "popularity_weight": 0.0}
 ENDLESS = {**RECENT, "half_life": 1000.0}
 
 
@@ -48,7 +48,7 @@ def build(root: Path) -> Warehouse:
             unit = (vector / np.linalg.norm(vector)).astype(np.float32).tolist()
             vectors.append({"text_hash": key, "base_model": embedder.base_model, "vector": unit})
     put(warehouse, "text_embeddings", vectors)
-    ensure_profiles(warehouse, embedder)
+    ensure_profiles(warehouse, embedder, EncodersConfig())
     return warehouse
 
 
@@ -57,7 +57,7 @@ def night(warehouse: Warehouse, as_of: date, encoders: Row) -> dict[str, Any]:
     config = warehouse.root / "mine.yaml"
     config.write_text(yaml.safe_dump({"encoders": encoders}))
     arguments = argparse.Namespace(
-        warehouse=warehouse.root, as_of=as_of.isoformat(), config=str(config), extractor=None, held_out=None
+        warehouse=warehouse.root, as_of=as_of.isoformat(), config=str(config), extractor=None
     )
     return execute("encoders", job, arguments)
 

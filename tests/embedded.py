@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 from helpers import BASE_MODEL, shop, toward
 
-from persona_pipeline.config import TextEmbeddingsConfig
-from persona_pipeline.encoder.inputs import evidence_texts, liked_interaction_texts, persona_texts
+from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
+from persona_pipeline.encoder.inputs import content_texts, evidence_texts, liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.profiles import ensure_profiles
 from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
+
+REVIEWS_ALONE = EncodersConfig(title_weight=0.0)
+"""Profiles without titles."""
 
 
 class _Toward:
@@ -34,14 +37,19 @@ class StandIn(Embedder):
 
 def embed_texts(warehouse: Warehouse, min_liked_rating: float = 4.0) -> None:
     """Every text of the night, without profiles."""
-    kinds = (persona_texts(warehouse), evidence_texts(warehouse), liked_interaction_texts(warehouse, min_liked_rating))
+    kinds = (
+        persona_texts(warehouse),
+        evidence_texts(warehouse),
+        content_texts(warehouse),
+        liked_interaction_texts(warehouse, min_liked_rating),
+    )
     StandIn(warehouse).ensure(sorted({text for rows in kinds for text in rows["text"].to_pylist()}))
 
 
-def embed(warehouse: Warehouse, min_liked_rating: float = 4.0) -> int:
+def embed(warehouse: Warehouse, min_liked_rating: float = 4.0, config: EncodersConfig = REVIEWS_ALONE) -> int:
     """Texts and profiles; returns how many profiles were new."""
     embed_texts(warehouse, min_liked_rating)
-    return ensure_profiles(warehouse, StandIn(warehouse))
+    return ensure_profiles(warehouse, StandIn(warehouse), config)
 
 
 def mean_of(*texts: str) -> np.ndarray:

@@ -25,7 +25,6 @@ def run_night(
             source="jsonl",
             reviews=reviews,
             items=items,
-            held_out=None,
         )
         summaries[job] = execute(job, import_module(f"jobs.{job}").job, arguments)
     return summaries

@@ -4,7 +4,7 @@ The jobs run in this process, on the session's Spark.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -46,10 +46,9 @@ def ran(spark: "SparkSession") -> Iterator[list[str]]:
     """Jobs that were run, in order, as they are run here."""
     found: list[str] = []
 
-    def run_job(self: Night, job: str, _console: Console, arguments: Sequence[str] = ()) -> dict[str, Any]:
+    def run_job(self: Night, job: str, _console: Console) -> dict[str, Any]:
         found.append(job)
-        held_out = Path(arguments[1]) if arguments else None
-        options = {"extractor": None, "engine": True, "source": self.source, "held_out": held_out}
+        options = {"extractor": None, "engine": True, "source": self.source}
         given = argparse.Namespace(
             warehouse=self.warehouse, as_of=self.as_of.isoformat(), config=self.config, reviews=self.reviews,
             items=self.items, **options,

@@ -6,15 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs.runner import Night, execute, run
+from jobs.runner import Night, run
 from persona_pipeline.errors import TransientError
-from persona_pipeline.warehouse import read_summaries
 
 LINE = {"user_id": "u", "item_id": "i", "rating": 5, "text": "Good for travel.", "timestamp": 1_718_000_000}
 COMMAND = str(Path(sys.executable).parent / "persona-pipeline")
@@ -104,21 +102,3 @@ def test_job_faults_end_with_65(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 65
     assert done.stderr.strip() == "encoders: --as-of June: expected a date such as 2024-06-30"
-
-
-def test_a_trial_of_settings_leaves_the_nights_encoder_as_it_was(tmp_path: Path) -> None:
-    def encoders(held_out: Path | None, **found: Any) -> None:
-        given = {
-            "warehouse": tmp_path,
-            "as_of": "2024-06-30",
-            "config": "local",
-            "extractor": None,
-            "held_out": held_out,
-        }
-        execute("encoders", lambda _night, _arguments: found, argparse.Namespace(**given))
-
-    encoders(None, encoder_id="enc1")
-    encoders(tmp_path / "held_out.parquet", settings={})
-    summaries = read_summaries(tmp_path, date(2024, 6, 30))
-    assert summaries["encoders"]["encoder_id"] == "enc1"
-    assert summaries["encoders-held-out"]["settings"] == {}

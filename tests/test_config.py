@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from persona_pipeline.config import PipelineConfig, load_config, write_config
+from persona_pipeline.config import EncodersConfig, PipelineConfig, load_config, write_config
 from persona_pipeline.errors import ConfigError
 
 # For every stage but spark, one setting of each field that differs from its default.
@@ -25,7 +25,9 @@ OTHER: dict[str, dict[str, Any]] = {
         "aggregation": "max", "popularity_weight": 0.0, "popularity_support": 2.5, "retrain_every_days": 1,
         "seed": 7, "age_half_life_days": 0.0,
         "persona_weight": 1.0, "heads": 1, "prior": "ease", "prior_weight": 2.0, "prior_neighbours": 50, "gate_margin": 0.01,
-        "prior_engine": "spark",
+        "prior_engine": "spark", "training_histories": "earlier", "title_weight": 2.0, "creator_weight": 1.0,
+        "categories_weight": 1.0, "description_weight": 1.0, "temperature_learning_rate": 0.0, "tuning_minutes": 1.0,
+        "tuned": ["steps"],
     },
     "user_item_topk": {"k": 5, "exclude_reviewed": False, "candidates": "only", "candidates_weight": 0.3, "user_buckets": 2,
                        "block_bytes": 2**24, "shelf_bytes": 2**24, "max_changed_share": 0.5},
@@ -61,6 +63,18 @@ def test_file_is_read(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, "user_item_topk: {k: 5}\nencoders:\n  aggregation: max\n"))
     assert (config.user_item_topk.k, config.encoders.aggregation) == (5, "max")
     assert config.user_item_topk.exclude_reviewed is True
+
+
+def test_what_the_file_sets_is_not_the_nights_to_choose(tmp_path: Path) -> None:
+    left = load_config("local").encoders
+    assert left.tuned == EncodersConfig.TUNABLE
+    given = load_config(write(tmp_path, "encoders: {half_life: 3, prior: none}\n")).encoders
+    assert given.tuned == tuple(name for name in EncodersConfig.TUNABLE if name not in ("half_life", "prior"))
+    assert EncodersConfig.model_validate_json(given.model_dump_json()) == given
+    only = load_config(write(tmp_path, "encoders: {tuned: [steps, half_life]}\n")).encoders
+    assert only.tuned == ("steps", "half_life")
+    with pytest.raises(ConfigError, match=r"encoders\.tuned: .*a night cannot choose seed"):
+        load_config(write(tmp_path, "encoders: {tuned: [seed]}\n"))
 
 
 def test_empty_file_means_the_local_profile(tmp_path: Path) -> None:

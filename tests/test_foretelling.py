@@ -69,7 +69,7 @@ def test_scores_are_those_of_the_kernel(aggregation: str) -> None:
     prior = Prior(np.array(["capo", "tuner"]), csr_array(np.array([[0, 0.5], [1.0, 0]])))
     catalogue = Catalogue.build(np.arange(len(items)).astype(str), items, personas)
     counts = np.log1p([3, 0, 1, 9])
-    found = head_scores(Head.of(*maps), catalogue, profiles, met, config)
+    found = head_scores(Head.of(maps[0], maps[1], config.temperature), catalogue, profiles, met, config)
     found += config.popularity_weight * popularity_scores(counts, met, config)
     found += config.prior_weight * prior_scores(prior, catalogue.item_ids, met, config)
 

@@ -1,6 +1,5 @@
 """Which jobs of a night are run again, and what a job that fails says."""
 
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -22,7 +21,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Jobs run, in order; `c` breaks off once."""
     found: list[str] = []
 
-    def run_job(self: Night, job: str, console: Console, arguments: Sequence[str] = ()) -> Summary:
+    def run_job(self: Night, job: str, console: Console) -> Summary:
         found.append(job)
         if job == "c" and found.count("c") == 1:
             raise BrokenOffError

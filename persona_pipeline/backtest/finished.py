@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from persona_pipeline.backtest.models import chosen_settings
 from persona_pipeline.backtest.variants import Known
 from persona_pipeline.config import EncodersConfig, PipelineConfig, load_config
 from persona_pipeline.errors import PipelineError
@@ -25,7 +26,7 @@ class Finished:
         validation: review_id, user_id, item_id of the interactions to tune against.
         asked: (users,) rows of `problem.tuning.user_ids` with validation interactions, and
         answers: what those are.
-        config: the settings chosen for the encoder, of the first seed.
+        config: the settings the night chose for the encoder, at the first seed.
         pipeline: configuration of the test night.
         warehouses: tables of the tuning and of the test night.
     """
@@ -60,7 +61,7 @@ def read_finished(root: Path) -> Finished:
         validation,
         asked,
         Truth(items[order], np.concatenate([[0], np.cumsum(sizes)])),
-        config.encoders,
+        chosen_settings(test, config.encoders.seed),
         config,
         (tuning, test),
     )

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from persona_pipeline.backtest.nights import LENGTH, Nights, Part, digest
-from persona_pipeline.config import load_config
+from persona_pipeline.config import EncodersConfig, load_config
+from persona_pipeline.errors import PipelineError
 from persona_pipeline.evaluate.baselines import tune_and_rank
 from persona_pipeline.evaluate.families import COLLABORATIVE
 from persona_pipeline.evaluate.leaks import require_nothing_withheld
@@ -16,7 +16,9 @@ from persona_pipeline.evaluate.lists import load, recommended, save
 from persona_pipeline.evaluate.problem import Problem
 from persona_pipeline.evaluate.results import Evaluated
 from persona_pipeline.nights import ORDER
-from persona_pipeline.provenance import baselines_code, files_digest, reviews_digest
+from persona_pipeline.promotion.registry import encoder_rows, settings_of
+from persona_pipeline.provenance import baselines_code, reviews_digest
+from persona_pipeline.warehouse import Warehouse
 
 MODEL = "persona"
 VALIDATION = "validation_ndcg@10"
@@ -26,35 +28,37 @@ PREPARED = ORDER[: ORDER.index("encoders")]
 SCORED = ORDER[ORDER.index("encoders") : ORDER.index("releases")]
 
 
-def tuned_settings(nights: Nights, tuning: Part, validation: pa.Table) -> dict[str, Any]:
-    """Settings for `encoders` that foretell the validation interactions best, chosen on the tuning night alone."""
-    held_out = nights.root / "validation.parquet"
-    pq.write_table(validation.select(["user_id", "item_id"]), held_out)
-    made_from = digest(nights.made_from(tuning.night), files_digest([held_out]))
-    arguments = {"encoders": ("--held-out", str(held_out))}
-    summaries = tuning.night.run(("encoders",), nights.console, made_from, arguments)
-    settings: dict[str, Any] = summaries["encoders"]["settings"]
-    return settings
+def personas(nights: Nights, test: Part, problem: Problem, truth: pa.Table, seed: int) -> Evaluated:
+    """What the test night recommends, with what its configuration leaves open chosen by that night itself.
 
-
-def personas(
-    nights: Nights, test: Part, problem: Problem, truth: pa.Table, settings: dict[str, Any], seed: int
-) -> Evaluated:
-    """What the test night recommends with its encoder trained under these settings, and this many seeds further on.
+    A later seed trains again under the settings that the first chose.
 
     Raises LeakError where the night knows what was withheld from it.
     """
     first = load_config(nights.request.config).encoders.seed
-    night = nights.configured(test, f"test-{seed}", {**settings, "seed": first + seed})
+    settings: dict[str, Any] = {"seed": first + seed}
+    if seed:
+        settings = chosen_settings(test.warehouse, first).model_dump(mode="json") | settings | {"tuned": []}
+    night = nights.configured(test, f"test-{seed}", settings)
     kept = nights.root / "_lists" / f"{MODEL}-{seed}-{nights.made_from(night)}.parquet"
     run = load(kept)
     if run is None:
         nights.run(night, SCORED)
         require_nothing_leaked(test, truth)
         found = recommended(test.warehouse, problem.user_ids, problem.item_ids, LENGTH)
-        run = Evaluated(MODEL, seed, load_config(night.config).encoders.model_dump(mode="json"), found)
+        config = chosen_settings(test.warehouse, first + seed)
+        run = Evaluated(MODEL, seed, config.model_dump(mode="json"), found)
         save(kept, run)
     return run
+
+
+def chosen_settings(warehouse: Warehouse, seed: int) -> EncodersConfig:
+    """Those that the newest encoder of that seed was trained with. Raises PipelineError where there is none."""
+    for row in encoder_rows(warehouse):
+        settings = settings_of(row)
+        if settings.seed == seed:
+            return settings
+    raise PipelineError(f"{warehouse.root} has no encoder of seed {seed}")
 
 
 def baselines(nights: Nights, parts: tuple[Part, Part], problem: Problem) -> Iterator[Evaluated]:
@@ -80,11 +84,14 @@ def baselines(nights: Nights, parts: tuple[Part, Part], problem: Problem) -> Ite
             yield run
 
 
-def rivals(nights: Nights, parts: tuple[Part, Part], problem: Problem, validation: pa.Table) -> Iterator[Evaluated]:
-    """The same texts without training, and trained with one vector per item; kept on disk like the rest."""
+def rivals(nights: Nights, parts: tuple[Part, Part], problem: Problem, settings: EncodersConfig) -> Iterator[Evaluated]:
+    """The same texts without training, and trained with one vector per item; kept on disk like the rest.
+
+    `settings` are those the night chose.
+    """
     from persona_pipeline.backtest.rivals import Rivals
 
-    yield from Rivals(nights, parts, problem, validation)
+    yield from Rivals(nights, parts, problem, settings)
 
 
 def reference_of(runs: Sequence[Evaluated]) -> str:

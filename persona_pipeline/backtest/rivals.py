@@ -1,15 +1,14 @@
 """What several personas are up against on the same texts: cosines nothing was trained for, and one vector per item.
 
-Cosines are tuned as any baseline, the trained ones as the encoder is: the same settings tried, on the tuning night.
+Cosines are tuned as any baseline. The trained ones have the settings that the night chose, but for the weights of popularity
+and prior, which are chosen for each as the night chooses them.
 """
 
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from persona_pipeline.backtest.changes import SINGLE_VECTORS, Change, item_profiles, item_texts
 from persona_pipeline.backtest.models import VALIDATION
@@ -25,23 +24,27 @@ from persona_pipeline.evaluate.problem import Problem
 from persona_pipeline.evaluate.results import Evaluated
 from persona_pipeline.provenance import baselines_code, files_digest
 from persona_pipeline.text_embeddings import trained_from
-from persona_pipeline.tuning import tuned_settings
+from persona_pipeline.tuning.search import choose
 
 ZERO_SHOT: dict[str, Callable[[TrainingData, np.ndarray], np.ndarray]] = {
     "item text, zero-shot": item_texts,
     "item profile, zero-shot": item_profiles,
 }
 
+_MIXTURE = ("popularity_weight", "prior", "prior_weight")
+
 
 class Rivals:
     """Rivals in one backtest; the nights' data is read when a list is missing."""
 
-    def __init__(self, nights: Nights, parts: tuple[Part, Part], problem: Problem, validation: pa.Table) -> None:
-        self._nights, self._parts, self._problem, self._validation = nights, parts, problem, validation
-        self._settings: dict[str, dict[str, Any]] = {}
+    def __init__(self, nights: Nights, parts: tuple[Part, Part], problem: Problem, settings: EncodersConfig) -> None:
+        self._nights, self._parts, self._problem = nights, parts, problem
+        mixture = {"tuned": tuple(name for name in _MIXTURE if name in settings.tuned)}
+        self._config = settings.model_copy(update=mixture)
+        self._settings: dict[str, EncodersConfig] = {}
         code = files_digest(sorted(Path(__file__).parent.glob("*.py")))
         made = (nights.made_from(part.night) for part in parts)
-        self._made_from = digest(*made, baselines_code(), code, str(LENGTH))
+        self._made_from = digest(*made, settings.model_dump_json(), baselines_code(), code, str(LENGTH))
 
     def __iter__(self) -> Iterator[Evaluated]:
         for name, vectors in ZERO_SHOT.items():
@@ -79,23 +82,26 @@ class Rivals:
         )
         return Evaluated(name, 0, {**found.settings, VALIDATION: found.validation_ndcg}, found.lists)
 
-    def _tuned(self, name: str, change: Change) -> dict[str, Any]:
+    @cached_property
+    def _blind(self) -> Known:
+        """Of the test night, to choose settings by."""
+        config = load_config(self._nights.request.config)
+        return Known.of(self._parts[1].warehouse, config, self._problem.test, blind=True)
+
+    def _tuned(self, name: str, change: Change) -> EncodersConfig:
         """Settings chosen once for all seeds."""
         if name not in self._settings:
-            tuning, config = self._known[0].changed(change, self._config)
-            self._settings[name] = tuned_settings(tuning.data, tuning.liked, self._validation, config)[0]
+            known, config = self._blind.changed(change, self._config)
+            chosen = choose(known.data, known.liked, config).config if config.tuned else config
+            self._settings[name] = chosen
         return self._settings[name]
 
     def _trained(self, name: str, change: Change, seed: int) -> Evaluated:
         tuned = self._tuned(name, change)
-        settings = self._config.model_copy(update={**tuned, "seed": self._config.seed + seed})
+        settings = tuned.model_copy(update={"seed": self._config.seed + seed})
         changed, config = self._known[1].changed(change, settings)
         lists = ranked(changed.encoder(config), changed, self._problem.users)
         return Evaluated(name, seed, config.model_dump(mode="json"), lists)
-
-    @cached_property
-    def _config(self) -> EncodersConfig:
-        return load_config(self._nights.request.config).encoders
 
     def _kept(self, name: str, seed: int, make: Callable[[], Evaluated]) -> Evaluated:
         path = self._nights.root / "_lists" / f"{name.replace(' ', '_')}-{seed}-{self._made_from}.parquet"

@@ -14,10 +14,9 @@ from persona_pipeline.backtest.models import (
     reference_of,
     require_nothing_leaked,
     rivals,
-    tuned_settings,
 )
 from persona_pipeline.backtest.nights import Nights, Part, Request, digest
-from persona_pipeline.config import load_config
+from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.evaluate.problem import Problem, make_problem
 from persona_pipeline.evaluate.results import Evaluated, Results, evaluate, show
@@ -66,14 +65,13 @@ def _judged(request: Request, console: Console) -> tuple[Nights, Part, Problem, 
         console.print(f"[bold]{name}[/]: personas and pairs")
         nights.run(part.night, PREPARED)
     require_nothing_leaked(tuning, pa.concat_tables([validation, truth]))
-    settings = tuned_settings(nights, tuning, validation)
     problem = make_problem(everything, tuning.warehouse, test.warehouse, validation, truth)
     console.print(f"[bold]models[/]: lists for {counted(len(problem.user_ids), 'user')}")
-    runs = [personas(nights, test, problem, truth, settings, seed) for seed in range(request.seeds)]
+    runs = [personas(nights, test, problem, truth, seed) for seed in range(request.seeds)]
     if request.baselines:
         runs += baselines(nights, (tuning, test), problem)
-        runs += rivals(nights, (tuning, test), problem, validation)
-    return nights, test, problem, runs, settings
+        runs += rivals(nights, (tuning, test), problem, EncodersConfig.model_validate(runs[0].settings))
+    return nights, test, problem, runs, dict(runs[0].settings)
 
 
 def _write(nights: Nights, test: Part, problem: Problem, results: Results, settings: dict[str, Any]) -> Summary:

@@ -25,10 +25,10 @@ from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
 from persona_pipeline.foretelling import Histories, head_scores, popularity_scores, prior_scores
 from persona_pipeline.promotion.registry import encoder_rows
 from persona_pipeline.text_embeddings import Embedder, trained_from
-from persona_pipeline.tuning import AS_GOOD
 from persona_pipeline.warehouse import Warehouse
 
 CUTOFF = 10
+AS_GOOD = 0.99  # of the best NDCG@10
 _DIGITS = 9  # scores are rounded where the kernel rounds them, so that equal ones are equal
 
 
@@ -49,8 +49,12 @@ class Known:
     base_model: str
 
     @classmethod
-    def of(cls, warehouse: Warehouse, config: PipelineConfig, met: Interactions, tuned: bool = True) -> "Known":
+    def of(
+        cls, warehouse: Warehouse, config: PipelineConfig, met: Interactions, tuned: bool = True, blind: bool = False
+    ) -> "Known":
         """From a night that has its training pairs, over the base of its encoder, if it has one; or over the untrained base.
+
+        `blind` is that of `training_data`: what to choose settings by.
 
         Raises PipelineError where the cache lacks a text.
         """
@@ -59,17 +63,21 @@ class Known:
             bases = (row["base_model"] for row in encoder_rows(warehouse))
             base_model = next((base for base in bases if trained_from(base) == base_model), base_model)
         least = config.training_pairs.min_liked_rating
-        data = training_data(warehouse, base_model, least)
+        data = training_data(warehouse, base_model, least, config.encoders, blind)
         return cls(data, liked_interactions(warehouse, least), met, base_model)
 
     def changed(self, change: Change, config: EncodersConfig) -> tuple["Known", EncodersConfig]:
         """As a variant would have it, and its settings."""
-        data, settings = change(self.data, config)
-        return replace(self, data=data), settings
+        weighed = self.data.weighed(config)
+        data, settings = change(weighed, config)
+        # Vectors that were changed are not to be put together anew.
+        return replace(self, data=self.data if data is weighed else replace(data, fields=None)), settings
 
     def encoder(self, config: EncodersConfig) -> Encoder:
         """What `encoders` would train from this."""
-        return fit_encoder("variant", self.base_model, self.data, Prior.fit(self.liked, config), "", config)[0]
+        return fit_encoder(
+            "variant", self.base_model, self.data.weighed(config), Prior.fit(self.liked, config), "", config
+        )[0]
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ class Scores:
     @classmethod
     def of(cls, encoder: Encoder, known: Known, users: np.ndarray, newest: int | None = None) -> "Scores":
         """What an encoder makes of these rows of `known.met.user_ids`, by their newest interactions if not by all."""
-        data = known.data
+        data = known.data.weighed(encoder.config)
         inputs = persona_inputs(data.persona_profiles, data.persona_texts, encoder.config.persona_weight)
         ids, items = (
             data.personas[name].to_numpy(zero_copy_only=False).astype(str) for name in ("persona_id", "item_id")
@@ -110,7 +118,7 @@ class Scores:
         histories = Histories.of(data.interactions, known.met.user_ids[users[rows]])
         histories = histories if newest is None else histories.newest(newest)
         profiles = data.interaction_profiles.astype(np.float64)  # the kernel ranks in float64
-        head = Head.of(encoder.interaction_map, encoder.persona_map)
+        head = Head.of(encoder.interaction_map, encoder.persona_map, encoder.config.temperature)
         return cls(
             known.met,
             users,
@@ -161,7 +169,7 @@ def ndcg(lists: np.ndarray, truth: Truth) -> float:
 def least_popularity(
     scores: Scores, prior: Prior | None, truth: Truth, config: EncodersConfig, weights: Sequence[float]
 ) -> EncodersConfig:
-    """The settings with the smallest of these weights of popularity that foretells the truth about best, as `tuning` has it."""
+    """The settings with the smallest of these weights of popularity that foretells the truth to within 1% of the best."""
     tried = [config.model_copy(update={"popularity_weight": weight}) for weight in sorted(weights)]
     found = [ndcg(scores.lists(settings, prior), truth) for settings in tried]
     return next(settings for settings, value in zip(tried, found, strict=True) if value >= AS_GOOD * max(found))

@@ -6,6 +6,7 @@ everything that decides what a night computes and leaves out `spark`, which only
 
 from persona_pipeline.config.files import load_config, parse_as_of, write_config
 from persona_pipeline.config.models import (
+    CONTENT_FIELDS,
     CandidatesConfig,
     EncodersConfig,
     ExtractionConfig,
@@ -21,6 +22,7 @@ from persona_pipeline.config.models import (
 )
 
 __all__ = [
+    "CONTENT_FIELDS",
     "CandidatesConfig",
     "EncodersConfig",
     "ExtractionConfig",

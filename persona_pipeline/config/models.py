@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 ExtractorName = Literal["embedded", "vllm", "openai"]
+CONTENT_FIELDS = ("title", "creator", "categories", "description")
+"""Columns of `items` that tell what an item is; `encoders` has a weight for each."""
 
 # A quarter is what oneDNN keeps; the rest holds some users, even of a thousand dimensions and a thousand places.
 LEAST_BLOCK_BYTES = 16 * 2**20
@@ -280,14 +282,36 @@ class FinetuneConfig(_Stage):
 
 
 class EncodersConfig(_Stage):
-    """The contrastive head, the base under it, and the policy of retraining."""
+    """The contrastive head, the base under it, what a night chooses itself, and the policy of retraining."""
 
     UNDECISIVE = frozenset({"prior_engine", "retrain_every_days", "gate_margin"})
+
+    TUNABLE: ClassVar[tuple[str, ...]] = (
+        "age_half_life_days",
+        *(f"{field}_weight" for field in CONTENT_FIELDS),
+        "training_histories",
+        "steps",
+        "half_life",
+        "popularity_weight",
+        "prior",
+        "prior_weight",
+    )
+    """Settings a night can choose itself."""
 
     method: Literal["head", "full"] = Field(
         "head", description="full: the base model itself is trained before the head, which wants a GPU"
     )
     finetune: FinetuneConfig = FinetuneConfig()
+    tuning_minutes: float = Field(
+        10.0,
+        ge=0,
+        description="about how long a night that trains may try settings; how many are tried follows from the data's size, not "
+        "from the clock, so that a rerun chooses the same; 0: none are, all are as set here",
+    )
+    tuned: tuple[str, ...] = Field(
+        (),
+        description="settings a night chooses itself when it trains; by default those that the configuration leaves out",
+    )
     half_life: float = Field(
         3.0, gt=0, description="interactions, or days where recency says so, after which the weight of history halves"
     )
@@ -298,6 +322,17 @@ class EncodersConfig(_Stage):
     age_half_life_days: float = Field(
         730.0, ge=0, description="days after which an interaction teaches half as much; 0: all teach the same"
     )
+    training_histories: Literal["both", "earlier"] = Field(
+        "both",
+        description="what a lesson foretells an interaction from: the user's others on either side, or the earlier ones alone, as "
+        "serving does",
+    )
+    title_weight: float = Field(
+        1.0, ge=0, description="weight of the title in an item's profile; what its reviews say weighs one"
+    )
+    creator_weight: float = Field(0.0, ge=0, description="weight of the brand, author or maker in an item's profile")
+    categories_weight: float = Field(0.0, ge=0, description="weight of the categories in an item's profile")
+    description_weight: float = Field(0.0, ge=0, description="weight of the description in an item's profile")
     persona_weight: float = Field(
         0.5, ge=0, description="weight of a persona's own text beside the profile of its item; 0: one vector per item"
     )
@@ -305,7 +340,12 @@ class EncodersConfig(_Stage):
     batch_size: int = Field(512, ge=2, description="pairs per step, the negatives of one another")
     learning_rate: float = Field(2e-3, gt=0, description="peak learning rate, cosine decay")
     temperature: float = Field(
-        0.1, gt=0, description="tau of the soft maximum over an item's personas and of the training softmax"
+        0.1,
+        gt=0,
+        description="tau of the soft maximum over an item's personas and of the training softmax, at the first step",
+    )
+    temperature_learning_rate: float = Field(
+        1e-2, ge=0, description="peak learning rate of log tau, which is learned with the head; 0: tau stays"
     )
     aggregation: Literal["softmax", "max"] = Field(
         "softmax", description="how an item's personas combine; max is the paper's"
@@ -337,6 +377,26 @@ class EncodersConfig(_Stage):
         0.005, ge=0, description="a new encoder replaces the served one unless NDCG@10 may be lower by more than this"
     )
     seed: int = Field(0, description="seed of batch order")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _what_is_set_is_not_tuned(cls, given: Any) -> Any:
+        """Say in `tuned` what is left to the nights, so that a configuration written out and read again means the same."""
+        if not isinstance(given, dict) or "tuned" in given:
+            return given
+        return given | {"tuned": tuple(name for name in cls.TUNABLE if name not in given)}
+
+    @field_validator("tuned")
+    @classmethod
+    def _tunable(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(names) - set(cls.TUNABLE))
+        if unknown:
+            raise ValueError(f"a night cannot choose {', '.join(unknown)}; it can {', '.join(cls.TUNABLE)}")
+        return tuple(name for name in cls.TUNABLE if name in names)
+
+    def content_weights(self) -> dict[str, float]:
+        """The weight of each of CONTENT_FIELDS in an item's profile."""
+        return {field: float(getattr(self, f"{field}_weight")) for field in CONTENT_FIELDS}
 
 
 class UserItemTopkConfig(_Stage):

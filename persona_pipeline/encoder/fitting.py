@@ -43,7 +43,8 @@ def fit_encoder(
         persona_map,
         data.liked_counts,
         prior,
-        config,
+        # Scores are in units of the temperature that was learned.
+        config.model_copy(update={"temperature": head.temperature}),
         reviews_digest,
         data.profile_hashes,
     )

@@ -5,27 +5,35 @@ w_i = 0.5 ** (i / half_life); a persona is norm(B p). An item scores
 tau * (logsumexp_j(u . B p_j / tau) - log n) over its n personas (`softmax`), or the largest u . B p_j (`max`, the paper's).
 """
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 
 class Head(nn.Module):
-    """Maps A (interactions) and B (personas), each d x d, starting as the identity."""
+    """Maps A (interactions) and B (personas), each d x d, starting as the identity, and the temperature tau."""
 
-    def __init__(self, dimensions: int) -> None:
+    def __init__(self, dimensions: int, temperature: float) -> None:
         super().__init__()
+        self.log_tau = nn.Parameter(torch.tensor(math.log(temperature)))
         self.interaction_map = nn.Parameter(torch.eye(dimensions))
         self.persona_map = nn.Parameter(torch.eye(dimensions))
 
     @classmethod
-    def of(cls, interaction_map: np.ndarray, persona_map: np.ndarray) -> "Head":
+    def of(cls, interaction_map: np.ndarray, persona_map: np.ndarray, temperature: float) -> "Head":
         """A head of trained maps, (d, d) each, in float64."""
-        head = cls(len(interaction_map)).double()
+        head = cls(len(interaction_map), temperature).double()
         with torch.no_grad():
             head.interaction_map.copy_(torch.from_numpy(interaction_map))
             head.persona_map.copy_(torch.from_numpy(persona_map))
         return head
+
+    @property
+    def temperature(self) -> float:
+        """Tau as it stands, to six digits: one that was not learned is the one given."""
+        return round(float(self.log_tau.detach().exp()), 6)
 
     def users(self, profiles: Tensor) -> Tensor:
         """Weighted sums of interaction embeddings (n, d) to unit user vectors (n, d). A is linear, so the sum comes first."""

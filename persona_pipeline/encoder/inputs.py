@@ -1,8 +1,10 @@
 """Tables to the texts the encoder reads, each with its key in `text_embeddings`."""
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from persona_pipeline.encoder.texts import render_interactions, render_personas
+from persona_pipeline.config import CONTENT_FIELDS
+from persona_pipeline.encoder.texts import render_content, render_interactions, render_personas
 from persona_pipeline.text_embeddings import text_hash
 from persona_pipeline.warehouse import Warehouse
 
@@ -54,6 +56,24 @@ def evidence_texts(warehouse: Warehouse) -> pa.Table:
         ["item_reviews"],
     )
     return _with_text(rows, ["item_id", "review_id"], render_interactions(rows["said"].combine_chunks()))
+
+
+def content_texts(warehouse: Warehouse) -> pa.Table:
+    """What `items` says of every item as item_id, field, text, text_hash, without empty ones; by item, CONTENT_FIELDS in order."""
+    rows = warehouse.query(f"SELECT item_id, {', '.join(CONTENT_FIELDS)} FROM items ORDER BY item_id", ["items"])
+    parts = []
+    for place, field in enumerate(CONTENT_FIELDS):
+        found = pa.table(
+            {
+                "item_id": rows["item_id"],
+                "field": pa.repeat(field, rows.num_rows),
+                "place": pa.repeat(place, rows.num_rows),
+            }
+        )
+        told = _with_text(found, found.column_names, render_content(rows[field].combine_chunks()))
+        parts.append(told.filter(pc.not_equal(told["text"], "")))
+    order = [("item_id", "ascending"), ("place", "ascending")]
+    return pa.concat_tables(parts).sort_by(order).drop_columns(["place"])
 
 
 def _with_text(rows: pa.Table, kept: list[str], text: pa.Array) -> pa.Table:

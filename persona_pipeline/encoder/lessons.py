@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.recency import seconds_of, weighted_histories
+from persona_pipeline.encoder.recency import lessons_of, seconds_of, weighted_histories
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,8 @@ class Lessons:
     """One row per training pair.
 
     Attributes:
-        profiles: (n, d) mean of the profiles of the user's other items, those next to the target weighing most.
+        profiles: (n, d) mean of the profiles of the user's other items, or of those before the target, those next to it weighing
+            most.
         targets: (n,) row of the liked item in the catalogue.
         labels: (n,) row of the labelled persona in the catalogue.
         visible: (n, slots) personas of the target the pair may see.
@@ -84,6 +85,7 @@ class Lessons:
 
         `interactions` (r,) are review_id and day of all in histories, `vectors` (r, d) their items'.
         """
+        pairs = lessons_of(pairs, config)
         lengths, members, weights = weighted_histories(pairs, interactions, config)
         # One sparse product instead of gathering every history's vectors: memory is the pairs', not their histories'.
         ends = np.concatenate([[0], np.cumsum(lengths)])

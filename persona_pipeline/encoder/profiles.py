@@ -1,21 +1,66 @@
-"""What an item is like, as one vector: the mean of its evidence reviews' embeddings, kept in `text_embeddings`.
+"""What an item is like, as one vector: what its reviews say and what `items` says of it, kept in `text_embeddings`.
 
-An item's profile stands for it in the histories of its users, and is the ground its personas are set off from. It is cached
-by what it is made of, like a text: the key is a hash over the hashes of the reviews' texts, and the base model's name says
-that it is a mean. An item without evidence gets the mean of its personas' texts.
+An item's profile stands for it in the histories of its users, and is the ground its personas are set off from. It is
+norm(r + sum_f w_f t_f): r is the normalised mean of its evidence reviews' embeddings, t_f the embedding of its title, creator,
+categories or description, w_f the weight of that field in `encoders`. What an item lacks adds nothing; an item left with
+nothing gets the mean of its personas' texts. A profile is cached by what it is made of, like a text: the key is a hash over the
+hashes of the texts and the weights, and the base model's name says that it is a mean.
 """
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persona_pipeline.encoder.inputs import evidence_texts, persona_texts
+from persona_pipeline.config import CONTENT_FIELDS, EncodersConfig
+from persona_pipeline.encoder.inputs import content_texts, evidence_texts, persona_texts
 from persona_pipeline.text_embeddings import Embedder, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
 _ITEMS_AT_ONCE = 2_000  # of up to item_reviews.max_reviews vectors each
+_PARTS = ("said", "told", *CONTENT_FIELDS)
+"""Lists of text hashes an item has: of its evidence, of its personas, and at most one of each field."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFields:
+    """What the profiles of items are put together from, under any weights.
+
+    Attributes:
+        item_ids: (items,) sorted.
+        parts: (items, d) float32 each, unit rows or zeros where an item has none: `said` of its evidence, `told` of its
+            personas, and each of CONTENT_FIELDS; an array without rows where no item has any.
+    """
+
+    item_ids: np.ndarray
+    parts: dict[str, np.ndarray]
+
+    def profiles(self, weights: Mapping[str, float]) -> np.ndarray:
+        """(items, d) float32 unit rows, under the weights of CONTENT_FIELDS."""
+        mixed = np.zeros((len(self.item_ids), self.dimensions))
+        for name in ("said", *CONTENT_FIELDS):
+            if len(self.parts[name]):
+                mixed += weights.get(name, 1.0) * self.parts[name]
+        if len(self.parts["told"]):
+            mixed = np.where(np.any(mixed != 0, axis=1, keepdims=True), mixed, self.parts["told"])
+        return _unit(mixed)
+
+    @property
+    def dimensions(self) -> int:
+        """Length of the vectors."""
+        return max(int(part.shape[1]) for part in self.parts.values())
+
+    def known(self) -> list[str]:
+        """The CONTENT_FIELDS that some item has."""
+        return [field for field in CONTENT_FIELDS if len(self.parts[field])]
+
+    def places(self, item_ids: pa.ChunkedArray) -> np.ndarray:
+        """Row of each item (n,), all of them known."""
+        found: np.ndarray = np.searchsorted(self.item_ids, item_ids.to_numpy(zero_copy_only=False).astype(str))
+        return found
 
 
 def profile_model(base_model: str) -> str:
@@ -23,35 +68,81 @@ def profile_model(base_model: str) -> str:
     return f"{base_model}/mean"
 
 
-def profiles(warehouse: Warehouse) -> pa.Table:
-    """Items that have evidence or a persona as item_id, profile_hash and text_hashes, what the mean is over; by item_id."""
-    said, told = (
-        rows.select(["item_id", "text_hash"]) for rows in (evidence_texts(warehouse), persona_texts(warehouse))
-    )
-    unsaid = told.filter(pc.invert(pc.is_in(told["item_id"], said["item_id"]))).sort_by("item_id")
-    members = pa.concat_tables([said, unsaid]).group_by("item_id", use_threads=False).aggregate([("text_hash", "list")])
-    hashes = [
-        hashlib.sha256(",".join(texts).encode()).hexdigest()[:32] for texts in members["text_hash_list"].to_pylist()
-    ]
-    found = pa.table(
-        {
-            "item_id": members["item_id"],
-            "profile_hash": pa.array(hashes, pa.string()),
-            "text_hashes": members["text_hash_list"],
-        }
-    )
-    return found.sort_by("item_id")
+def profiles(warehouse: Warehouse, config: EncodersConfig, without: pa.Array | None = None) -> pa.Table:
+    """Items that have a profile as item_id, profile_hash, and lists of text hashes, `said`, `told` and CONTENT_FIELDS; by item.
+
+    Args:
+        config: with the weights of the fields.
+        without: ids of reviews that are left out of the evidence.
+    """
+    said = evidence_texts(warehouse)
+    if without is not None:
+        said = said.filter(pc.invert(pc.is_in(said["review_id"], without)))
+    content = content_texts(warehouse)
+    hashes = {"said": said, "told": persona_texts(warehouse)}
+    hashes |= {field: content.filter(pc.equal(content["field"], field)) for field in CONTENT_FIELDS}
+    item_ids = pa.array(np.unique(np.concatenate([_strings(rows["item_id"]) for rows in hashes.values()])), pa.string())
+    columns = {name: _lists_of(rows, item_ids) for name, rows in hashes.items()}
+    weights = {field: weight for field, weight in config.content_weights().items() if weight}
+    found = pa.table({"item_id": item_ids, **columns})
+    keys = [_key(row, weights) for row in found.select(list(_PARTS)).to_pylist()]
+    found = found.append_column("profile_hash", pa.array(keys, pa.string()))
+    return found.filter(pc.is_valid(found["profile_hash"]))
 
 
-def ensure_profiles(warehouse: Warehouse, embedder: Embedder) -> int:
-    """Have every profile in the cache; their texts must be there. Returns how many were new.
+def _key(row: dict[str, list[str]], weights: Mapping[str, float]) -> str | None:
+    """Hash of what the profile is made of; None where that is nothing."""
+    parts = [",".join(row["said"])] if row["said"] else []
+    parts += [f"{weight:g}*{row[field][0]}" for field, weight in weights.items() if row[field]]
+    if not parts and row["told"]:
+        parts = [",".join(row["told"])]
+    return hashlib.sha256("+".join(parts).encode()).hexdigest()[:32] if parts else None
+
+
+def item_fields(warehouse: Warehouse, known: pa.Table, base_model: str) -> ItemFields:
+    """The vectors of rows of `profiles`. Memory: theirs, and those of the evidence of 2,000 items.
+
+    Raises PipelineError where a text has no embedding.
+    """
+    item_ids = _strings(known["item_id"])
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in _PARTS}
+    for start in range(0, known.num_rows, _ITEMS_AT_ONCE):
+        some = known.slice(start, _ITEMS_AT_ONCE)
+        for name in _PARTS:
+            parts[name].append(_means(warehouse, some[name].combine_chunks(), base_model))
+    width = max((part.shape[1] for chunks in parts.values() for part in chunks), default=0)
+    return ItemFields(item_ids, {name: _stacked(chunks, width) for name, chunks in parts.items()})
+
+
+def _means(warehouse: Warehouse, texts: pa.ListArray, base_model: str) -> np.ndarray:
+    """(lists, d) normalised mean of each list's texts, zeros for an empty one; (lists, 0) where all are empty."""
+    lengths = pc.list_value_length(texts).to_numpy(zero_copy_only=False)
+    if not lengths.sum():
+        return np.zeros((len(lengths), 0), np.float32)
+    rows = with_vectors(warehouse, pa.table({"text_hash": texts.flatten()}), base_model)
+    vectors = vectors_of(rows["vector"])
+    means = np.zeros((len(lengths), vectors.shape[1]))
+    filled = np.flatnonzero(lengths)
+    means[filled] = np.add.reduceat(vectors, (np.cumsum(lengths) - lengths)[filled], axis=0)
+    return _unit(means)
+
+
+def _stacked(chunks: list[np.ndarray], width: int) -> np.ndarray:
+    """One array of all rows; one without rows where no chunk has any dimension."""
+    if not any(part.shape[1] for part in chunks):
+        return np.zeros((0, width), np.float32)
+    return np.concatenate([part if part.shape[1] else np.zeros((len(part), width), np.float32) for part in chunks])
+
+
+def ensure_profiles(warehouse: Warehouse, embedder: Embedder, config: EncodersConfig) -> int:
+    """Have every profile under these weights in the cache; their texts must be there. Returns how many were new.
 
     Memory: the evidence vectors of 2,000 items. Raises PipelineError where a text has no embedding.
     """
-    wanted = profiles(warehouse)
+    wanted = profiles(warehouse, config)
     model = profile_model(embedder.base_model)
     new = warehouse.query(
-        "SELECT any_value(text_hashes) AS text_hashes, profile_hash FROM wanted "
+        "SELECT profile_hash, min(item_id) AS item_id FROM (SELECT profile_hash, item_id FROM wanted) "
         "ANTI JOIN (SELECT text_hash AS profile_hash FROM text_embeddings WHERE base_model = $model) USING (profile_hash) "
         "GROUP BY profile_hash ORDER BY profile_hash",
         ["text_embeddings"],
@@ -59,13 +150,9 @@ def ensure_profiles(warehouse: Warehouse, embedder: Embedder) -> int:
         wanted=wanted,
     )
     for start in range(0, new.num_rows, _ITEMS_AT_ONCE):
-        part = new.slice(start, _ITEMS_AT_ONCE)
-        texts = part["text_hashes"].combine_chunks()
-        rows = with_vectors(warehouse, pa.table({"text_hash": texts.flatten()}), embedder.base_model)
-        lengths = pc.list_value_length(texts).to_numpy(zero_copy_only=False)
-        means = np.add.reduceat(vectors_of(rows["vector"]), np.concatenate([[0], np.cumsum(lengths)[:-1]]), axis=0)
-        unit = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
-        embedder.keep(pa.table({"text_hash": part["profile_hash"], "vector": list(unit.astype(np.float32))}), model)
+        part = wanted.filter(pc.is_in(wanted["item_id"], new["item_id"].slice(start, _ITEMS_AT_ONCE).combine_chunks()))
+        vectors = item_fields(warehouse, part, embedder.base_model).profiles(config.content_weights())
+        embedder.keep(pa.table({"text_hash": part["profile_hash"], "vector": list(vectors)}), model)
     return int(new.num_rows)
 
 
@@ -78,6 +165,23 @@ def with_profiles(rows: pa.Table, known: pa.Table) -> pa.Table:
 
 def persona_inputs(profiles: np.ndarray, texts: np.ndarray, weight: float) -> np.ndarray:
     """What the head encodes of personas, (p, d) float32 unit rows: their items' profiles (p, d) plus their own texts (p, d)."""
-    mixed = profiles + np.float32(weight) * texts
+    return _unit(profiles + np.float32(weight) * texts)
+
+
+def _lists_of(rows: pa.Table, item_ids: pa.Array) -> pa.ListArray:
+    """Text hashes of each item (n,), in the order of the rows, empty where it has none."""
+    place = pc.index_in(rows["item_id"], item_ids).to_numpy()
+    order = np.argsort(place, kind="stable")
+    ends = np.cumsum(np.bincount(place, minlength=len(item_ids)))
+    offsets = pa.array(np.concatenate([[0], ends]).astype(np.int32))
+    return pa.ListArray.from_arrays(offsets, rows["text_hash"].combine_chunks().take(pa.array(order)))
+
+
+def _strings(column: pa.ChunkedArray) -> np.ndarray:
+    strings: np.ndarray = column.to_numpy(zero_copy_only=False).astype(str)
+    return strings
+
+
+def _unit(mixed: np.ndarray) -> np.ndarray:
     unit: np.ndarray = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
     return unit.astype(np.float32)

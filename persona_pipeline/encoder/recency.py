@@ -47,6 +47,36 @@ def weighted_histories(
     return lengths, members, history_weights(distances, lengths, config.half_life)
 
 
+def lessons_of(pairs: pa.Table, config: EncodersConfig) -> pa.Table:
+    """Rows of `training_pairs` with the part of their history that lessons are told of: `training_histories`."""
+    if config.training_histories == "both":
+        return pairs
+    histories = pairs["history_review_ids"].combine_chunks()
+    lengths = pc.list_value_length(histories).to_numpy(zero_copy_only=False)
+    places = pairs["history_place"].to_numpy(zero_copy_only=False)
+    return shortened(pairs, ranks(lengths) >= np.repeat(places, lengths))
+
+
+def shortened(pairs: pa.Table, kept: np.ndarray) -> pa.Table:
+    """Rows of `training_pairs` with part of their histories; one that has no history left is no pair.
+
+    `kept` says of the histories' entries, one after the other, which stay, (n,) bool.
+    """
+    histories = pairs["history_review_ids"].combine_chunks()
+    owners = pc.list_parent_indices(histories).to_numpy(zero_copy_only=False)
+    places = pairs["history_place"].to_numpy(zero_copy_only=False)
+    newer = ranks(np.bincount(owners, minlength=len(pairs))) < places[owners]
+    left = np.bincount(owners[kept], minlength=len(pairs))
+    offsets = pa.array(np.concatenate([[0], np.cumsum(left)]).astype(np.int32))
+    columns = {
+        "history_review_ids": pa.ListArray.from_arrays(offsets, histories.flatten().filter(pa.array(kept))),
+        "history_place": pa.array(np.bincount(owners[kept & newer], minlength=len(pairs)).astype(np.int32)),
+    }
+    for name, values in columns.items():
+        pairs = pairs.set_column(pairs.schema.get_field_index(name), name, values)
+    return pairs.filter(pa.array(left > 0))
+
+
 def seconds_of(pairs: pa.Table) -> np.ndarray:
     """When each pair's target was reviewed, (n,), in seconds since 1970."""
     moments: np.ndarray = pairs["reviewed_at"].to_numpy(zero_copy_only=False).astype("datetime64[s]").astype(np.int64)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 
 from persona_pipeline.config import EncodersConfig, PipelineConfig
 from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
-from persona_pipeline.encoder.profiles import profile_model, profiles, with_profiles
+from persona_pipeline.encoder.profiles import ItemFields, item_fields, profiles, with_profiles
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.text_embeddings import trained_from, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
-TRAINED_ON = ("training_pairs", "item_personas", "item_summaries", "item_reviews", "user_histories", "reviews")
+TRAINED_ON = ("training_pairs", "item_personas", "item_summaries", "item_reviews", "user_histories", "reviews", "items")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ class TrainingData:
             `interaction_profiles`.
         liked_counts: liked interactions by item.
         profile_hashes: every item's profile, by its key in `text_embeddings`.
+        fields: what the profiles are put together from; None where they are given and cannot be made otherwise.
     """
 
     pairs: pa.Table
@@ -93,11 +94,33 @@ class TrainingData:
     interaction_profiles: np.ndarray
     liked_counts: dict[str, int]
     profile_hashes: dict[str, str] = field(default_factory=dict)
+    fields: ItemFields | None = None
+
+    def weighed(self, config: EncodersConfig) -> "TrainingData":
+        """The same with the profiles that items have under the weights of `config`; their hashes stay behind."""
+        if self.fields is None:
+            return self
+        vectors = self.fields.profiles(config.content_weights())
+        return replace(
+            self,
+            persona_profiles=vectors[self.fields.places(self.personas["item_id"])],
+            interaction_profiles=vectors[self.fields.places(self.interactions["item_id"])],
+            profile_hashes={},
+        )
 
 
-def training_data(warehouse: Warehouse, base_model: str, min_liked_rating: float) -> TrainingData:
-    """Gather it. Raises PipelineError where the cache lacks a text (the text_embeddings task has not run)."""
-    known = profiles(warehouse)
+def training_data(
+    warehouse: Warehouse, base_model: str, min_liked_rating: float, config: EncodersConfig, blind: bool = False
+) -> TrainingData:
+    """Gather it, with profiles under the weights of `config`.
+
+    `blind` leaves out of the profiles what each user wrote of the newest item they liked: data to foretell that by.
+
+    Raises PipelineError where the cache lacks a text (the text_embeddings task has not run).
+    """
+    pairs = warehouse.read("training_pairs")
+    newest = pairs.filter(pc.equal(pairs["history_place"], 0))["review_id"].combine_chunks()
+    known = profiles(warehouse, config, newest if blind else None)
     told = with_profiles(persona_texts(warehouse).drop_columns(["text"]), known)
     liked = with_profiles(liked_interaction_texts(warehouse, min_liked_rating).drop_columns(["text"]), known)
     counts = warehouse.query(
@@ -105,21 +128,20 @@ def training_data(warehouse: Warehouse, base_model: str, min_liked_rating: float
         ["reviews"],
         {"liked": min_liked_rating},
     )
-    return TrainingData(
-        # An item without evidence and without a persona has no profile.
-        with_profiled_histories(warehouse.read("training_pairs"), liked),
+    none = np.empty((0, 0), np.float32)
+    found = TrainingData(
+        # An item of which nothing is known has no profile.
+        with_profiled_histories(pairs, liked),
         told.select(["persona_id", "item_id"]),
         vectors_of(with_vectors(warehouse, told, base_model)["vector"]),
-        _profile_vectors(warehouse, told, base_model),
+        none,
         liked.select(["user_id", "review_id", "item_id", "day"]),
-        _profile_vectors(warehouse, liked, base_model),
+        none,
         dict(zip(counts["item_id"].to_pylist(), counts["n"].to_pylist(), strict=True)),
-        dict(zip(known["item_id"].to_pylist(), known["profile_hash"].to_pylist(), strict=True)),
-    )
-
-
-def _profile_vectors(warehouse: Warehouse, rows: pa.Table, base_model: str) -> np.ndarray:
-    return vectors_of(with_vectors(warehouse, rows, profile_model(base_model), "profile_hash")["vector"])
+        fields=item_fields(warehouse, known, base_model),
+    ).weighed(config)
+    hashes = dict(zip(known["item_id"].to_pylist(), known["profile_hash"].to_pylist(), strict=True))
+    return replace(found, profile_hashes=hashes)
 
 
 def with_profiled_histories(pairs: pa.Table, liked: pa.Table) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The one place that turns a persona, or a user's interaction with an item, into the text that is embedded.
+"""The one place that turns a persona, a user's interaction with an item, or a field of an item, into the text that is embedded.
 
 Training and serving call the same functions, so their texts cannot differ; `TEXT_VERSION` is recorded in every encoder and
 must change whenever a rendering does. A persona is its name, description, the item's summary and the rationale, after the
@@ -9,7 +9,7 @@ Instruments, items as means of such embeddings reached NDCG@10 .104 with summary
 import pyarrow as pa
 import pyarrow.compute as pc
 
-TEXT_VERSION = "2"
+TEXT_VERSION = "3"
 
 
 def render_personas(name: pa.Array, description: pa.Array, summary: pa.Array, rationale: pa.Array) -> pa.Array:
@@ -20,6 +20,13 @@ def render_personas(name: pa.Array, description: pa.Array, summary: pa.Array, ra
 def render_interactions(text: pa.Array) -> pa.Array:
     """Interaction texts, (n,), from review texts; a null is an empty text."""
     return _filled(text)
+
+
+def render_content(values: pa.Array) -> pa.Array:
+    """Texts of one field of items, (n,): the field as it stands, a list's values in a row; a null is an empty text."""
+    if pa.types.is_list(values.type):
+        return _filled(pc.binary_join(values, ", "))
+    return _filled(values)
 
 
 def _joined(parts: list[pa.Array], separators: list[str]) -> pa.Array:

@@ -1,6 +1,8 @@
 """Lessons to a trained head: AdamW, cosine decay, a fixed number of steps; seconds on a CPU."""
 
 import logging
+import math
+from typing import Any
 
 import torch
 
@@ -11,27 +13,33 @@ from persona_pipeline.encoder.loss import in_batch_loss
 
 logger = logging.getLogger(__name__)
 
+_LOG_TAU = (math.log(0.02), math.log(1.0))
+
 
 def train_head(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig) -> tuple[Head, dict[str, float]]:
     """The head and figures of its training. Deterministic for one machine and number of threads.
 
     `config.heads` heads see batches in another order each, and their weights are averaged: all start as the identity and
-    stay near it. The mean serves at the price of one and comes near an ensemble of them (Wortsman et al. 2022, "Model
+    stay near it; so is the logarithm of the temperature. The mean
+    serves at the price of one and comes near an ensemble of them (Wortsman et al. 2022, "Model
     soups"; on Musical Instruments' validation NDCG@10 .120 for one of five, .121 for their mean, .122 for the ensemble).
     """
     trained = [_train_one(lessons, catalogue, config, config.seed + n) for n in range(config.heads)]
     with torch.no_grad():
-        mean = Head(catalogue.embeddings.shape[1])
+        mean = Head(catalogue.embeddings.shape[1], config.temperature)
         for name, parameter in mean.named_parameters():
             parameter.copy_(torch.stack([dict(head.named_parameters())[name] for head, _ in trained]).mean(0))
     losses = trained[0][1]
-    return mean, {**_ends(losses), "label_agreement": _label_agreement(mean, lessons, catalogue)}
+    figures = {"temperature": mean.temperature, "label_agreement": _label_agreement(mean, lessons, catalogue)}
+    return mean, {**_ends(losses), **figures}
 
 
 def _train_one(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig, seed: int) -> tuple[Head, list[float]]:
     """One head and its loss at every step."""
-    head = Head(catalogue.embeddings.shape[1])
-    optimiser = torch.optim.AdamW(head.parameters(), lr=config.learning_rate)
+    head = Head(catalogue.embeddings.shape[1], config.temperature)
+    maps: dict[str, Any] = {"params": [head.interaction_map, head.persona_map]}
+    tau: dict[str, Any] = {"params": [head.log_tau], "lr": config.temperature_learning_rate, "weight_decay": 0.0}
+    optimiser = torch.optim.AdamW([maps, tau], lr=config.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(config.steps, 1))
     order = torch.Generator().manual_seed(seed)
     # Of all pairs alike, though old ones are drawn less: counting by how often they are drawn made no difference.
@@ -41,22 +49,26 @@ def _train_one(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig, s
     for step in range(config.steps):
         rows = torch.multinomial(lessons.weights, min(config.batch_size, len(lessons)), generator=order)
         items, targets = torch.unique(lessons.targets[rows], return_inverse=True)
+        personas, slots = torch.unique(catalogue.slots[items], return_inverse=True)  # encoded once, padding apart
         pairs = _keys(lessons.users[rows][:, None], items[None, :], catalogue)
         loss = in_batch_loss(
-            head.users(lessons.profiles[rows]),
-            head.personas(catalogue.embeddings[catalogue.slots[items]]),
+            # Dividing the users is dividing every similarity: the temperature of the formula is then one.
+            head.users(lessons.profiles[rows]) / head.log_tau.exp(),
+            head.personas(catalogue.embeddings[personas])[slots],
             catalogue.filled[items],
             targets,
             lessons.visible[rows],
             log_q[items],
-            torch.isin(pairs, known),
-            config.temperature,
+            known[torch.searchsorted(known, pairs).clamp_(max=len(known) - 1)] == pairs,
+            1.0,
             config.aggregation,
         )
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
+        with torch.no_grad():
+            head.log_tau.clamp_(*_LOG_TAU)
         losses.append(loss.item())
         if step % 25 == 0:
             logger.info("step %d of %d: loss %.3f", step, config.steps, losses[-1])

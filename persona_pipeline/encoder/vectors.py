@@ -28,7 +28,9 @@ def tonights_encoder(warehouse: Warehouse, encoder_id: str) -> Encoder:
 
 def persona_vectors(warehouse: Warehouse, encoder: Encoder) -> tuple[pa.Table, int]:
     """Rows of `persona_vectors`, and how many had to be encoded: one whose text and item are as before keeps its vector."""
-    texts = with_profiles(persona_texts(warehouse).drop_columns(["text"]), encoder.profiles(profiles(warehouse)))
+    texts = with_profiles(
+        persona_texts(warehouse).drop_columns(["text"]), encoder.profiles(profiles(warehouse, encoder.config))
+    )
     kept = warehouse.query(
         "SELECT persona_vectors.* FROM persona_vectors "
         "SEMI JOIN texts USING (persona_id, item_id, text_hash, profile_hash) WHERE encoder_id = $id",
@@ -54,7 +56,7 @@ def user_vectors(warehouse: Warehouse, encoder: Encoder, min_liked_rating: float
     Memory: the rows, and the interaction embeddings of 20,000 users at a time.
     """
     texts = liked_interaction_texts(warehouse, min_liked_rating).drop_columns(["text", "text_hash"])
-    liked = with_profiles(texts, encoder.profiles(profiles(warehouse)))
+    liked = with_profiles(texts, encoder.profiles(profiles(warehouse, encoder.config)))
     users = liked.group_by("user_id", use_threads=False).aggregate([("review_id", "list"), ("profile_hash", "list")])
     hashes = [
         hashlib.sha256(f"{encoder.encoder_id}\x1f{','.join(r)}\x1f{','.join(t)}".encode()).hexdigest()[:16]

@@ -5,9 +5,11 @@ The labels of `training_pairs` go by it too. A night that trains over another ba
 
 from datetime import date
 
-from persona_pipeline.config import TextEmbeddingsConfig
+from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
+from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.promotion.decision import Standing, standing
+from persona_pipeline.promotion.registry import settings_of
 from persona_pipeline.publish.releases import Release
 from persona_pipeline.text_embeddings import Embedder, embedder_of, trained_from
 from persona_pipeline.warehouse import Warehouse
@@ -34,3 +36,13 @@ def embedder_of_standing(warehouse: Warehouse, stands: Standing, config: TextEmb
         return embedder_of(stands.row["base_model"], config, warehouse)
     except PipelineError as error:
         raise PipelineError(f"encoder {stands.row['encoder_id']}, from which the night starts: {error}") from error
+
+
+def settings_of_standing(stands: Standing) -> EncodersConfig | None:
+    """The settings of the encoder a night starts from; None where there is none, or this program does not know them."""
+    if stands.row is None or stands.row["text_version"] != TEXT_VERSION:
+        return None
+    try:
+        return settings_of(stands.row)
+    except PipelineError:
+        return None

@@ -63,4 +63,5 @@ def settings_of(row: Row) -> EncodersConfig:
 def differences(served: EncodersConfig, other: EncodersConfig) -> Row:
     """Settings of `other` that make it another encoder than `served`, by name; empty where it would be the same."""
     there, here = decisive(served), decisive(other)
-    return {name: value for name, value in here.items() if name not in there or value != there[name]}
+    how = ("tuned", "tuning_minutes")  # they were arrived at says nothing of what they are
+    return {n: value for n, value in here.items() if n not in how and (n not in there or value != there[n])}

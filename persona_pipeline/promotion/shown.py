@@ -73,7 +73,7 @@ def show_comparison(root: Path, one: str, other: str, config: str, console: Cons
     from persona_pipeline.promotion.comparison import compare_settings
 
     liked = settings.training_pairs.min_liked_rating
-    data = retraining.training_data(warehouse, rows[0]["base_model"], liked)
+    data = retraining.training_data(warehouse, rows[0]["base_model"], liked, first, blind=True)
     interactions = liked_interactions(warehouse, liked)
     found = compare_settings(data, interactions, first, second, settings.encoders.gate_margin)
     console.print(one_line(f"{other} has other settings than {one}: {_told(changed)}"))

@@ -1,5 +1,6 @@
 """A `releases` row to the verdict: what was decided, why in words, what readers see, what the audit measured."""
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import date
@@ -62,20 +63,28 @@ def still_served(warehouse: Warehouse, as_of: date) -> Row | None:
 
 
 def encoder(tables: NightTables, encoder_id: str | None) -> Row | None:
-    """The encoder's row, None where there is none on record."""
+    """The encoder's row, with the settings a night chose itself as `chosen`; None where there is none on record."""
     columns = [
         "encoder_id",
         "as_of",
         "base_model",
         "text_version",
         "dimensions",
+        "verdict",
+        "reasons",
+        "settings",
         "pair_count",
         "metrics",
         "data_versions",
     ]
     selected = f"SELECT {', '.join(columns)} FROM encoders WHERE encoder_id = $encoder"
     found = tables.rows(selected, ["encoders"], {"encoder": encoder_id})
-    return found[0] if found else None
+    return {**found[0], "chosen": _chosen(str(found[0]["settings"]))} if found else None
+
+
+def _chosen(settings: str) -> Row:
+    given = json.loads(settings)
+    return {name: given[name] for name in given.get("tuned", ())}
 
 
 def _measure(metric: dict[str, Any], failed: set[str]) -> Measure:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from embedded import StandIn
+from embedded import REVIEWS_ALONE, StandIn
 from helpers import BASE_MODEL, put_all, shop
 
 from persona_pipeline.encoder.embedding import embed_everything
@@ -14,9 +14,18 @@ from persona_pipeline.warehouse import Warehouse
 def test_what_an_encoder_reads_is_embedded_once(tmp_path: Path) -> None:
     warehouse, tables = Warehouse(tmp_path), shop()
     put_all(warehouse, {table: rows for table, rows in tables.items() if table != "text_embeddings"})
-    # Six personas, ten reviews that are evidence and, but for ben's two stars, interactions as well; five items.
-    assert embed_everything(warehouse, StandIn(warehouse), 4.0) == {"texts": 16, "embedded": 16, "new_profiles": 5}
+    # Six personas, ten reviews that are evidence and, but for ben's two stars, interactions as well; four titles and one
+    # category of five items.
+    assert embed_everything(warehouse, StandIn(warehouse), 4.0, REVIEWS_ALONE) == {
+        "texts": 21,
+        "embedded": 21,
+        "new_profiles": 5,
+    }
     models = warehouse.read("text_embeddings")["base_model"].to_pylist()
-    assert (models.count(BASE_MODEL), models.count(profile_model(BASE_MODEL))) == (16, 5)
-    assert embed_everything(warehouse, StandIn(warehouse), 4.0) == {"texts": 16, "embedded": 0, "new_profiles": 0}
-    assert training_data(warehouse, BASE_MODEL, 4.0).pairs.num_rows == 2
+    assert (models.count(BASE_MODEL), models.count(profile_model(BASE_MODEL))) == (21, 5)
+    assert embed_everything(warehouse, StandIn(warehouse), 4.0, REVIEWS_ALONE) == {
+        "texts": 21,
+        "embedded": 0,
+        "new_profiles": 0,
+    }
+    assert training_data(warehouse, BASE_MODEL, 4.0, REVIEWS_ALONE).pairs.num_rows == 2

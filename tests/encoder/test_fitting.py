@@ -33,7 +33,7 @@ def test_an_encoder_holds_everything_a_score_is_made_of() -> None:
     assert encoder.liked_counts == {"capo": 2, "strap": 2, "tuner": 1}
     np.testing.assert_array_equal(encoder.interaction_map, np.eye(3))
     assert encoder.prior is prior
-    assert set(metrics) == {"label_agreement"}
+    assert set(metrics) == {"label_agreement", "temperature"}
 
 
 def test_steps_move_the_head() -> None:

@@ -71,14 +71,14 @@ def test_masked_slots_get_no_gradient(how: str) -> None:
 
 
 def test_an_untrained_head_leaves_directions_as_they_are() -> None:
-    head = Head(3)
+    head = Head(3, 0.1)
     rows = torch.tensor([[3.0, 0.0, 4.0]])
     assert torch.allclose(head.users(rows), torch.tensor([[0.6, 0.0, 0.8]]))
     assert torch.allclose(head.personas(rows), torch.tensor([[0.6, 0.0, 0.8]]))
 
 
 def test_maps_apply_to_rows_and_normalise() -> None:
-    head = Head(2)
+    head = Head(2, 0.1)
     with torch.no_grad():
         head.interaction_map.copy_(torch.tensor([[0.0, 1.0], [2.0, 0.0]]))
         head.persona_map.copy_(torch.tensor([[0.0, -1.0], [1.0, 0.0]]))

@@ -139,10 +139,10 @@ def test_popular_targets_are_corrected() -> None:
 
 @pytest.mark.parametrize("how", ["softmax", "max"])
 def test_gradient_reaches_both_maps(how: str) -> None:
-    batch, head = random_batch(4), Head(4).double()
+    batch, head = random_batch(4), Head(4, 0.1).double()
     users, personas = head.users(batch.users), head.personas(batch.personas)
     replace(batch, users=users, personas=personas).loss(how).backward()  # type: ignore[no-untyped-call]
-    for parameter in head.parameters():
+    for parameter in (head.interaction_map, head.persona_map):
         assert parameter.grad is not None
         assert parameter.grad.isfinite().all()
         assert parameter.grad.abs().sum() > 1e-3

@@ -6,15 +6,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from embedded import StandIn, embed, embed_texts, mean_of, shop_profile
+from embedded import REVIEWS_ALONE, StandIn, embed, embed_texts, mean_of, shop_profile
 from helpers import BASE_MODEL, TITLES, Row, put, put_all, shop, toward
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder import profiles as module
 from persona_pipeline.encoder.inputs import persona_texts
 from persona_pipeline.encoder.profiles import (
     ensure_profiles,
+    item_fields,
     persona_inputs,
     profile_model,
     profiles,
@@ -45,7 +47,7 @@ def silence(warehouse: Warehouse, *items: str) -> None:
 
 
 def vectors_by_item(warehouse: Warehouse) -> dict[str, np.ndarray]:
-    known = with_vectors(warehouse, profiles(warehouse), profile_model(BASE_MODEL), "profile_hash")
+    known = with_vectors(warehouse, profiles(warehouse, REVIEWS_ALONE), profile_model(BASE_MODEL), "profile_hash")
     return dict(zip(known["item_id"].to_pylist(), vectors_of(known["vector"]), strict=True))
 
 
@@ -71,7 +73,7 @@ def test_an_item_nobody_wrote_of_is_what_its_personas_are(warehouse: Warehouse) 
 def test_neither_evidence_nor_persona_is_no_profile(warehouse: Warehouse) -> None:
     silence(warehouse, "strap")
     put(warehouse, "item_personas", [row for row in shop()["item_personas"] if row["item_id"] != "strap"])
-    known = profiles(warehouse)
+    known = profiles(warehouse, REVIEWS_ALONE)
     assert known["item_id"].to_pylist() == ["capo", "picks", "strings", "tuner"]
     rows = with_profiles(pa.table({"item_id": ["strap", "tuner", "capo", "tuner"], "n": [0, 1, 2, 3]}), known)
     assert rows["n"].to_pylist() == [1, 2, 3]
@@ -88,22 +90,22 @@ def test_nothing_is_made_twice(warehouse: Warehouse) -> None:
 
 def test_only_an_item_of_which_more_was_said_is_made_anew(warehouse: Warehouse) -> None:
     embed(warehouse)
-    before = {row["item_id"]: row["profile_hash"] for row in profiles(warehouse).to_pylist()}
+    before = {row["item_id"]: row["profile_hash"] for row in profiles(warehouse, REVIEWS_ALONE).to_pylist()}
     rows = shop()["item_reviews"]
     rows[0]["evidence"].pop()
     put(warehouse, "item_reviews", rows)
     assert embed(warehouse) == 1
-    after = {row["item_id"]: row["profile_hash"] for row in profiles(warehouse).to_pylist()}
+    after = {row["item_id"]: row["profile_hash"] for row in profiles(warehouse, REVIEWS_ALONE).to_pylist()}
     assert {item for item in after if after[item] != before[item]} == {rows[0]["item_id"]}
 
 
 def test_the_order_of_the_evidence_does_not_matter(warehouse: Warehouse) -> None:
-    before = profiles(warehouse)
+    before = profiles(warehouse, REVIEWS_ALONE)
     rows = shop()["item_reviews"]
     for row in rows:
         row["evidence"].reverse()
     put(warehouse, "item_reviews", rows[::-1])
-    assert profiles(warehouse).equals(before)
+    assert profiles(warehouse, REVIEWS_ALONE).equals(before)
 
 
 def test_items_of_which_the_same_was_said_share_a_profile(warehouse: Warehouse) -> None:
@@ -112,7 +114,7 @@ def test_items_of_which_the_same_was_said_share_a_profile(warehouse: Warehouse) 
         row["evidence"] = [{**row["evidence"][0], "text": "Good."}]
     put(warehouse, "item_reviews", rows)
     assert embed(warehouse) == 1
-    assert len(profiles(warehouse)["profile_hash"].unique()) == 1
+    assert len(profiles(warehouse, REVIEWS_ALONE)["profile_hash"].unique()) == 1
 
 
 def test_parts_of_any_size_make_the_same(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,13 +130,13 @@ def test_one_text_without_embedding_raises(warehouse: Warehouse) -> None:
     rows = warehouse.read("text_embeddings")
     warehouse.replace("text_embeddings", rows.filter(pc.not_equal(rows["text_hash"], missing)))
     with pytest.raises(PipelineError, match=f"1 texts have no embedding by {BASE_MODEL}; run the text_embeddings task"):
-        ensure_profiles(warehouse, StandIn(warehouse))
+        ensure_profiles(warehouse, StandIn(warehouse), REVIEWS_ALONE)
 
 
 def test_a_profile_is_no_text(warehouse: Warehouse) -> None:
     """Profiles and texts share a table, but neither is ever read as the other."""
     embed(warehouse)
-    hashes = profiles(warehouse).select(["profile_hash"])
+    hashes = profiles(warehouse, REVIEWS_ALONE).select(["profile_hash"])
     with pytest.raises(PipelineError, match="5 texts have no embedding"):
         with_vectors(warehouse, hashes, BASE_MODEL, "profile_hash")
 
@@ -179,3 +181,76 @@ def test_what_is_said_twice_counts_twice(warehouse: Warehouse) -> None:
     found = vectors_by_item(warehouse)
     np.testing.assert_allclose(found["capo"], mean_of("Good.", "Good.", "Bad."), atol=1e-6)
     np.testing.assert_allclose(found["tuner"], mean_of("Good.", "Bad."), atol=1e-6)
+
+
+TITLED = EncodersConfig(title_weight=2.0, creator_weight=0.5)
+
+
+def with_items(warehouse: Warehouse) -> None:
+    """The shop's items, the tuner with a maker too."""
+    rows = shop()["items"]
+    for row in rows:
+        row["creator"] = "Korg" if row["item_id"] == "tuner" else None
+    put(warehouse, "items", rows)
+
+
+def weighed(warehouse: Warehouse, config: EncodersConfig) -> dict[str, np.ndarray]:
+    """Each item's profile under `config`, from the cache."""
+    embed(warehouse, config=config)
+    known = with_vectors(warehouse, profiles(warehouse, config), profile_model(BASE_MODEL), "profile_hash")
+    return dict(zip(known["item_id"].to_pylist(), vectors_of(known["vector"]), strict=True))
+
+
+def test_fields_of_an_item_are_added_by_weight(warehouse: Warehouse) -> None:
+    with_items(warehouse)
+    found = weighed(warehouse, TITLED)
+    np.testing.assert_allclose(found["strings"], shop_profile("strings"), atol=1e-6)  # it has no title
+    mixed = shop_profile("tuner") + 2 * toward("Clip-on tuner")[0] + 0.5 * toward("Korg")[0]
+    np.testing.assert_allclose(found["tuner"], mixed / np.linalg.norm(mixed), atol=1e-6)
+
+
+def test_an_item_without_reviews_is_what_its_content_says(warehouse: Warehouse) -> None:
+    silence(warehouse, "strap", "tuner")
+    with_items(warehouse)
+    rows = [*warehouse.read("items").to_pylist(), {**shop()["items"][0], "item_id": "new", "title": "Bass strings"}]
+    put(warehouse, "items", rows)
+    found = weighed(warehouse, TITLED)
+    np.testing.assert_allclose(found["strap"], toward("Padded guitar strap")[0], atol=1e-6)
+    np.testing.assert_allclose(found["new"], toward("Bass strings")[0], atol=1e-6)  # nobody met it yet
+    assert "new" not in weighed(warehouse, REVIEWS_ALONE)
+
+
+def test_the_key_changes_with_content_and_its_weight(warehouse: Warehouse) -> None:
+    with_items(warehouse)
+
+    def keys(config: EncodersConfig) -> dict[str, str]:
+        known = profiles(warehouse, config)
+        return dict(zip(known["item_id"].to_pylist(), known["profile_hash"].to_pylist(), strict=True))
+
+    plain, titled = keys(REVIEWS_ALONE), keys(EncodersConfig(title_weight=2.0))
+    assert {item for item in plain if plain[item] != titled[item]} == set(TITLES) - {"strings"}
+    assert keys(EncodersConfig(title_weight=1.0))["tuner"] != titled["tuner"]
+    assert keys(EncodersConfig(title_weight=2.0, description_weight=9.0)) == titled  # nothing is described
+    rows = shop()["items"]
+    put(warehouse, "items", [{**row, "title": "Tuner"} if row["item_id"] == "tuner" else row for row in rows])
+    changed = keys(EncodersConfig(title_weight=2.0))
+    assert {item for item in changed if changed[item] != titled[item]} == {"tuner"}
+
+
+def test_profiles_put_together_in_memory_are_those_of_the_cache(warehouse: Warehouse) -> None:
+    with_items(warehouse)
+    cached = weighed(warehouse, TITLED)
+    fields = item_fields(warehouse, profiles(warehouse, REVIEWS_ALONE), BASE_MODEL)
+    assert fields.known() == ["title", "creator", "categories"]
+    together = fields.profiles(TITLED.content_weights())
+    for item, vector in zip(fields.item_ids.tolist(), together, strict=True):
+        np.testing.assert_array_equal(vector, cached[item])
+
+
+def test_a_profile_can_leave_reviews_out(warehouse: Warehouse) -> None:
+    embed(warehouse)
+    blind = profiles(warehouse, REVIEWS_ALONE, pa.array(["ana-tuner"]))
+    fields = item_fields(warehouse, blind, BASE_MODEL)
+    vectors = dict(zip(fields.item_ids.tolist(), fields.profiles(REVIEWS_ALONE.content_weights()), strict=True))
+    np.testing.assert_allclose(vectors["tuner"], toward("Needle is easy to see in the dark.")[0], atol=1e-6)
+    np.testing.assert_allclose(vectors["capo"], shop_profile("capo"), atol=1e-6)

@@ -1,11 +1,13 @@
 """Weights of a history: next to what is foretold counts most, and the newest where that comes last."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persona_pipeline.encoder.recency import history_weights, places_apart, ranks
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.recency import history_weights, lessons_of, places_apart, ranks, shortened
 
 
 @pytest.mark.parametrize(
@@ -61,3 +63,26 @@ def weights_of(count: int, place: int, half_life: float) -> np.ndarray:
     """Of one history, around what stood at a place in it."""
     lengths = np.array([count])
     return history_weights(places_apart(lengths, np.array([place])), lengths, half_life)
+
+
+def test_lessons_look_back_only_where_they_are_told_to() -> None:
+    """Ana's newest, middle and oldest: the oldest has nothing before it and is no lesson."""
+    pairs = pa.table(
+        {
+            "review_id": ["new", "mid", "old"],
+            "history_review_ids": [["mid", "old"], ["new", "old"], ["new", "mid"]],
+            "history_place": pa.array([0, 1, 2], pa.int32()),
+        }
+    )
+    assert lessons_of(pairs, EncodersConfig()) is pairs
+    earlier = lessons_of(pairs, EncodersConfig(training_histories="earlier"))
+    assert earlier.to_pylist() == [
+        {"review_id": "new", "history_review_ids": ["mid", "old"], "history_place": 0},
+        {"review_id": "mid", "history_review_ids": ["old"], "history_place": 0},
+    ]
+
+
+def test_a_shortened_history_keeps_count_of_what_is_newer() -> None:
+    pairs = pa.table({"history_review_ids": [["a", "b", "c"], ["d"]], "history_place": pa.array([2, 1], pa.int32())})
+    found = shortened(pairs, np.array([False, True, True, False]))
+    assert found.to_pylist() == [{"history_review_ids": ["b", "c"], "history_place": 1}]

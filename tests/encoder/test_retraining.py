@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from embedded import embed, shop_profile
+from embedded import REVIEWS_ALONE, embed, shop_profile
 from helpers import AS_OF, BASE_MODEL, Row, put_all, shop, toward
 
 from persona_pipeline.config import PipelineConfig, load_config
@@ -115,7 +115,7 @@ def test_the_id_covers_every_table_the_training_reads(monkeypatch: pytest.Monkey
         return dataset(self, table)
 
     monkeypatch.setattr(Warehouse, "dataset", watched)
-    training_data(warehouse, BASE_MODEL, 4.0)
+    training_data(warehouse, BASE_MODEL, 4.0, REVIEWS_ALONE)
     assert read - {"text_embeddings"} <= set(TRAINED_ON)  # embeddings are addressed by their text
 
 
@@ -127,7 +127,7 @@ def _fill(warehouse: Warehouse, **changed: list[Row]) -> None:
 def test_training_data_comes_from_the_tables(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path)
     _fill(warehouse)
-    data = training_data(warehouse, BASE_MODEL, 4.0)
+    data = training_data(warehouse, BASE_MODEL, 4.0, REVIEWS_ALONE)
     assert data.personas["persona_id"].to_pylist() == sorted(row["persona_id"] for row in shop()["item_personas"])
     texts = {row["persona_id"]: row["text"] for row in persona_texts(warehouse).to_pylist()}
     for row, own, shared in zip(data.personas.to_pylist(), data.persona_texts, data.persona_profiles, strict=True):
@@ -158,7 +158,7 @@ def test_a_pair_whose_history_has_no_profile_is_no_lesson(tmp_path: Path) -> Non
             row["evidence"] = []
     warehouse = Warehouse(tmp_path)
     _fill(warehouse, **silent)
-    data = training_data(warehouse, BASE_MODEL, 4.0)
+    data = training_data(warehouse, BASE_MODEL, 4.0, REVIEWS_ALONE)
     assert data.pairs["user_id"].to_pylist() == ["ben"]
     assert "strings" not in data.interactions["item_id"].to_pylist()
 
@@ -170,4 +170,4 @@ def test_a_missing_embedding_names_the_task_to_run(tmp_path: Path) -> None:
     rows = warehouse.read("text_embeddings")
     warehouse.replace("text_embeddings", rows.filter(pc.not_equal(rows["text_hash"], lost)))
     with pytest.raises(PipelineError, match=f"1 texts have no embedding by {BASE_MODEL}; run the text_embeddings task"):
-        training_data(warehouse, BASE_MODEL, 4.0)
+        training_data(warehouse, BASE_MODEL, 4.0, REVIEWS_ALONE)

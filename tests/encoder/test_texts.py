@@ -5,7 +5,7 @@ from itertools import product
 import pyarrow as pa
 import pytest
 
-from persona_pipeline.encoder.texts import TEXT_VERSION, render_interactions, render_personas
+from persona_pipeline.encoder.texts import TEXT_VERSION, render_content, render_interactions, render_personas
 
 
 def strings(*values: str | None) -> pa.Array:
@@ -13,7 +13,7 @@ def strings(*values: str | None) -> pa.Array:
 
 
 def test_version_of_the_texts_below() -> None:
-    assert TEXT_VERSION == "2"
+    assert TEXT_VERSION == "3"
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,9 @@ def test_rows_do_not_mix() -> None:
 def test_no_rows() -> None:
     assert len(render_interactions(strings())) == 0
     assert len(render_personas(strings(), strings(), strings(), strings())) == 0
+
+
+def test_content() -> None:
+    assert render_content(strings("Clip-on tuner", "", None)).to_pylist() == ["Clip-on tuner", "", ""]
+    lists = pa.array([["Music", "Tuners"], ["Music"], []], pa.list_(pa.string()))
+    assert render_content(lists).to_pylist() == ["Music, Tuners", "Music", ""]

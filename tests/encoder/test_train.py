@@ -70,7 +70,7 @@ def trained() -> tuple[Head, dict[str, float]]:
 def test_training_finds_the_rotation(trained: tuple[Head, dict[str, float]]) -> None:
     head, metrics = trained
     assert share_of_right_items(head) == 1.0
-    assert share_of_right_items(Head(D)) <= 0.5  # nothing is right by itself
+    assert share_of_right_items(Head(D, 0.1)) <= 0.5  # nothing is right by itself
     assert metrics["last_loss"] < metrics["first_loss"] - 0.3
     # Within a tribe nothing can be told apart: at best, half the batch are targets as likely as one's own.
     assert metrics["last_loss"] < np.log(1 + CONFIG.batch_size / 2) + 0.1
@@ -118,7 +118,7 @@ def test_what_has_faded_teaches_nothing() -> None:
 def test_no_steps_leave_the_identity() -> None:
     head, metrics = train_head(lessons(), catalogue(), CONFIG.model_copy(update={"steps": 0}))
     assert torch.equal(head.interaction_map, torch.eye(D))
-    assert set(metrics) == {"label_agreement"}
+    assert set(metrics) == {"label_agreement", "temperature"}
 
 
 def test_label_agreement_counts_the_nearest_visible_persona() -> None:
@@ -134,3 +134,10 @@ def test_label_agreement_counts_the_nearest_visible_persona() -> None:
     )
     _, metrics = train_head(taught, shelf, CONFIG.model_copy(update={"steps": 0}))
     assert metrics["label_agreement"] == 0.75  # the second pair is nearer to the other persona
+
+
+def test_the_temperature_is_learned_unless_told_otherwise(trained: tuple[Head, dict[str, float]]) -> None:
+    head, metrics = trained
+    assert metrics["temperature"] == head.temperature != pytest.approx(CONFIG.temperature, abs=1e-3)
+    stays, _ = train_head(lessons(), catalogue(), CONFIG.model_copy(update={"temperature_learning_rate": 0.0}))
+    assert stays.temperature == pytest.approx(CONFIG.temperature)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from embedded import embed, shop_profile
+from embedded import REVIEWS_ALONE, embed, shop_profile
 from helpers import BASE_MODEL, Row, put, put_all, shop, toward
 
 from persona_pipeline.config import EncodersConfig
@@ -30,7 +30,7 @@ LIKED = {
 def make_encoder(encoder_id: str = "enc1") -> Encoder:
     rng = np.random.default_rng(8)
     maps = [(np.eye(D) + 0.2 * rng.standard_normal((D, D))).astype(np.float32) for _ in range(2)]
-    config = EncodersConfig(half_life=2.0, persona_weight=0.3)
+    config = EncodersConfig(half_life=2.0, persona_weight=0.3, title_weight=0.0)
     return Encoder(encoder_id, BASE_MODEL, "2", maps[0], maps[1], {}, Prior.none(), config, "digest")
 
 
@@ -140,12 +140,12 @@ def test_what_is_said_of_an_item_changes_those_who_liked_it_and_its_personas(war
     personas_after, personas_encoded = run_personas(warehouse, make_encoder())
     assert personas_encoded == 1
     assert {key for key in personas_after if personas_after[key] != personas[key]} == {"picks-5"}
-    picks = next(row for row in profiles(warehouse).to_pylist() if row["item_id"] == "picks")
+    picks = next(row for row in profiles(warehouse, REVIEWS_ALONE).to_pylist() if row["item_id"] == "picks")
     assert personas_after["picks-5"]["profile_hash"] == picks["profile_hash"]
 
 
 def test_what_is_said_later_moves_nothing_the_encoder_was_trained_on(warehouse: Warehouse) -> None:
-    known = {row["item_id"]: row["profile_hash"] for row in profiles(warehouse).to_pylist()}
+    known = {row["item_id"]: row["profile_hash"] for row in profiles(warehouse, REVIEWS_ALONE).to_pylist()}
     encoder = replace(make_encoder(), profile_hashes=known)
     users, personas = run_users(warehouse, encoder)[0], run_personas(warehouse, encoder)[0]
 
@@ -160,7 +160,7 @@ def test_what_is_said_later_moves_nothing_the_encoder_was_trained_on(warehouse: 
 
 
 def test_an_item_the_encoder_does_not_know_has_tonights_profile(warehouse: Warehouse) -> None:
-    tonights = profiles(warehouse)
+    tonights = profiles(warehouse, REVIEWS_ALONE)
     found = replace(make_encoder(), profile_hashes={"picks": "frozen", "gone": "x"}).profiles(tonights).to_pylist()
     expected = {row["item_id"]: row["profile_hash"] for row in tonights.to_pylist()} | {"picks": "frozen"}
     assert {row["item_id"]: row["profile_hash"] for row in found} == expected

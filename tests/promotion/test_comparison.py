@@ -23,7 +23,7 @@ from persona_pipeline.warehouse import Warehouse
 @pytest.fixture(scope="module")
 def inputs(shop: Warehouse) -> tuple[TrainingData, Interactions]:
     base_model = Embedder(TextEmbeddingsConfig(), shop).base_model
-    return training_data(shop, base_model, 4.0), liked_interactions(shop, 4.0)
+    return training_data(shop, base_model, 4.0, EncodersConfig()), liked_interactions(shop, 4.0)
 
 
 def test_better_settings_pass_and_worse_ones_do_not(inputs: tuple[TrainingData, Interactions]) -> None:
@@ -93,6 +93,6 @@ def test_a_persona_that_rests_on_the_held_out_review_is_hidden_from_its_user_alo
     config = EncodersConfig(aggregation="max", temperature=1.0)
     assert catalogue.persona_ids.tolist() == ["strap-far", "tuner-far", "tuner-near"]
     hidden = np.array([0]), np.array([2])
-    scores = head_scores(Head(2), catalogue, profiles, histories, config, hidden)
+    scores = head_scores(Head(2, config.temperature), catalogue, profiles, histories, config, hidden)
     np.testing.assert_allclose(scores, [[0, 0], [0, 1]])
     assert torch.is_grad_enabled()

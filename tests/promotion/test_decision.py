@@ -220,7 +220,10 @@ def test_an_order_whose_base_is_gone_says_what_to_do(warehouse: Warehouse) -> No
 def _settled(warehouse: Warehouse, share: float, tuned: Callable[[TrainingData], TrainingData]) -> Settled:
     """What the gate says of settings that train the base, whose vectors are those of the other base, changed."""
     row = encoder_row(warehouse, served(warehouse))
-    data, interactions = training_data(warehouse, row["base_model"], 2.0), liked_interactions(warehouse, 2.0)
+    data, interactions = (
+        training_data(warehouse, row["base_model"], 2.0, EncodersConfig()),
+        liked_interactions(warehouse, 2.0),
+    )
     config = EncodersConfig.model_validate({**RECENT, "method": "full", "finetune": {"validation_share": share}})
     return settle(row, "why", data, lambda: interactions, row["base_model"], config, lambda: tuned(data))
 
@@ -235,7 +238,7 @@ def test_another_base_is_judged_by_users_it_was_not_shown(warehouse: Warehouse) 
 
     def shuffled(data: TrainingData) -> TrainingData:
         rows = np.random.default_rng(0).permutation(len(data.interaction_profiles))
-        return replace(data, interaction_profiles=data.interaction_profiles[rows])
+        return replace(data, interaction_profiles=data.interaction_profiles[rows], fields=None)
 
     refused = _settled(warehouse, 0.5, shuffled)
     assert (refused.verdict, refused.config.method) == ("kept_settings", "head")

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from drifting import FIRST, RECENT
+from drifting import ENDLESS, FIRST, RECENT
 
 from persona_pipeline.config import PipelineConfig, TextEmbeddingsConfig
 from persona_pipeline.encoder.embedding import embed_everything
@@ -15,6 +15,7 @@ from persona_pipeline.promotion.decision import standing
 from persona_pipeline.promotion.training import Trained, train
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.text_embeddings import Embedder
+from persona_pipeline.tuning.stages import HALF_LIVES
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -68,7 +69,7 @@ def test_a_base_the_gate_lets_through_embeds_everything_and_serves(warehouse: Wa
     assert (found.settled.verdict, found.encoder.base_model) == ("promoted", "noise@1:256")
     assert found.encoder.config.method == "full"
     again = _Noise(TextEmbeddingsConfig(), warehouse, "noise@1:256")
-    assert embed_everything(warehouse, again, 2.0)["embedded"] == 0
+    assert embed_everything(warehouse, again, 2.0, None)["embedded"] == 0
 
 
 @pytest.mark.usefixtures("noise")
@@ -76,3 +77,21 @@ def test_on_a_first_night_it_is_the_one_configured(warehouse: Warehouse) -> None
     shutil.rmtree(warehouse.path("releases"))
     _, found = _trained(warehouse, 0.005)
     assert (found.settled.verdict, found.encoder.base_model) == ("first", "noise@1:256")
+
+
+def test_a_night_chooses_what_the_configuration_leaves_to_it(warehouse: Warehouse) -> None:
+    """An endless half-life stands; only a short one foretells what these customers like next."""
+    shutil.rmtree(warehouse.path("releases"))
+    config = PipelineConfig.model_validate({"encoders": {**ENDLESS, "tuning_minutes": 1, "tuned": ["half_life"]}})
+    embedder = Embedder(config.text_embeddings, warehouse)
+    tomorrow = FIRST + timedelta(days=1)
+    stands = standing(warehouse, tomorrow, parent_of(warehouse, tomorrow))
+    found = train(warehouse, config, stands, embedder, "why", "enc2", {"reviews": 0})
+    assert found.settled.config.half_life in HALF_LIVES["rank"]
+    assert found.encoder.config.half_life == found.settled.config.half_life
+    assert found.settled.reasons[0] == "why"
+    assert found.settled.reasons[1].startswith("tuned: ")
+    assert any("half_life 1000 to" in reason for reason in found.settled.reasons)
+    assert found.metrics["tuning_ndcg"] > found.metrics["tuning_ndcg_start"]
+    again = train(warehouse, config, stands, embedder, "why", "enc2", {"reviews": 0})
+    assert again.settled == found.settled

@@ -20,11 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from persona_pipeline.config import EncodersConfig, PipelineConfig, load_config
+from persona_pipeline.config import CONTENT_FIELDS, EncodersConfig, PipelineConfig, load_config
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots, place_of
-from persona_pipeline.encoder.inputs import evidence_texts, liked_interaction_texts, persona_texts
+from persona_pipeline.encoder.inputs import content_texts, evidence_texts, liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.profiles import profiles, with_profiles
-from persona_pipeline.encoder.recency import weighted_histories
+from persona_pipeline.encoder.recency import lessons_of, weighted_histories
 from persona_pipeline.encoder.retraining import TRAINED_ON, with_profiled_histories
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
@@ -32,8 +32,8 @@ from persona_pipeline.text_embeddings import Embedder, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
 _ABOUT = "about.json"
-SERVING = {"half_life", "recency", "persona_weight", "aggregation"}
-"""Settings of `encoders` that say what a user, a persona and a score are."""
+SERVING = {"half_life", "recency", "training_histories", "persona_weight", "aggregation"}
+"""Settings of `encoders` that say what a user, a lesson, a persona and a score are."""
 
 
 def prepare(warehouse: Warehouse, folder: Path, base_model: str, config: PipelineConfig) -> None:
@@ -73,17 +73,20 @@ def prepare(warehouse: Warehouse, folder: Path, base_model: str, config: Pipelin
 def _tables(
     warehouse: Warehouse, base_model: str, min_liked_rating: float, encoders: EncodersConfig
 ) -> dict[str, pa.Table]:
-    items = profiles(warehouse)
+    items = profiles(warehouse, encoders)
     personas = with_vectors(warehouse, persona_texts(warehouse), base_model)
+    content = content_texts(warehouse)
     said = evidence_texts(warehouse)
     liked = with_profiles(liked_interaction_texts(warehouse, min_liked_rating), items)
-    pairs = with_profiled_histories(warehouse.read("training_pairs"), liked)
+    pairs = lessons_of(with_profiled_histories(warehouse.read("training_pairs"), liked), encoders)
     if pairs.num_rows == 0:
         raise PipelineError("training_pairs is empty: there is nothing to train on")
     pairs = pairs.sort_by([("user_id", "ascending"), ("item_id", "ascending")])
-    hashes = pa.chunked_array([*said["text_hash"].chunks, *personas["text_hash"].chunks])
+    kinds = (said, personas, content)
+    hashes = pa.chunked_array([chunk for rows in kinds for chunk in rows["text_hash"].chunks])
     distinct = pc.unique(hashes)
-    texts = pa.chunked_array([*said["text"].chunks, *personas["text"].chunks]).take(pc.index_in(distinct, hashes))
+    every = pa.chunked_array([chunk for rows in kinds for chunk in rows["text"].chunks])
+    texts = every.take(pc.index_in(distinct, hashes))
     reviews = liked["review_id"].combine_chunks()
     written = liked["text_hash"].take(pc.index_in(pairs["review_id"], reviews))
     lengths, members, weights = weighted_histories(pairs, liked, encoders)
@@ -94,7 +97,7 @@ def _tables(
         ["reviews", "training_pairs"],
         {"liked": min_liked_rating},
     )
-    said_of = items["text_hashes"].combine_chunks()
+    said_of = _what_stands_for(items)
     evidence = _lists(pc.list_value_length(said_of), pc.index_in(said_of.flatten(), distinct))
     history = pc.index_in(met, items["item_id"].combine_chunks())
     return {
@@ -109,6 +112,16 @@ def _tables(
         .append_column("weights", _lists(lengths, pa.array(weights.astype(np.float32)))),
         "known_positives": known,
     }
+
+
+def _what_stands_for(items: pa.Table) -> pa.ListArray:
+    """Text hashes of each item's evidence; of one without any its content, and of one without that its personas."""
+    content = [
+        [found for field in CONTENT_FIELDS for found in row[field]] or row["told"]
+        for row in items.select([*CONTENT_FIELDS, "told"]).to_pylist()
+    ]
+    said = items["said"].to_pylist()
+    return pa.array([own or rest for own, rest in zip(said, content, strict=True)], pa.list_(pa.string()))
 
 
 def _lists(lengths: Any, values: pa.Array) -> pa.ListArray:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from embedded import REVIEWS_ALONE
 from helpers import BASE_MODEL, put_all, shop, toward
 from tiny_base import small_warehouse
 
@@ -72,13 +73,13 @@ def test_with_all_evidence_users_and_personas_are_those_the_head_is_given(tmp_pa
     """Invariant 9, from the tables to the vectors: same base, same users, same personas as the head sees with the identity."""
     found = small_warehouse(tmp_path)
     config = CONFIG.model_copy(update={"encoders": CONFIG.encoders.model_copy(update={"recency": recency})})
-    data = training_data(found, BASE_MODEL, 4.0)
+    data = training_data(found, BASE_MODEL, 4.0, REVIEWS_ALONE)
     inputs = persona_inputs(data.persona_profiles, data.persona_texts, config.encoders.persona_weight)
     ids, items = (np.array(data.personas[name].to_pylist()) for name in ("persona_id", "item_id"))
     catalogue = Catalogue.build(ids, items, inputs)
     pairs = data.pairs.sort_by([("user_id", "ascending"), ("item_id", "ascending")])
     lessons = Lessons.build(pairs, catalogue, data.interactions, data.interaction_profiles, config.encoders)
-    head = Head(inputs.shape[1])
+    head = Head(inputs.shape[1], 0.1)
 
     prepare(found, tmp_path / "data", BASE_MODEL, config)
     examples, _ = load(tmp_path / "data")
@@ -106,7 +107,7 @@ def test_a_pair_whose_history_has_no_profile_is_left_out_as_for_the_head(tmp_pat
             row["evidence"] = []
     put_all(found, {"item_reviews": tables["item_reviews"], "item_personas": tables["item_personas"][:5]})
     examples, _ = prepared(tmp_path, found)
-    assert len(examples) == training_data(found, BASE_MODEL, 4.0).pairs.num_rows == 1
+    assert len(examples) == training_data(found, BASE_MODEL, 4.0, REVIEWS_ALONE).pairs.num_rows == 1
 
 
 def test_an_item_nobody_wrote_of_is_what_its_personas_say(tmp_path: Path) -> None:

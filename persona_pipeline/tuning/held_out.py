@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persona_pipeline.collaborative.interactions import Interactions
+from persona_pipeline.encoder.recency import shortened
 from persona_pipeline.encoder.retraining import TrainingData
 
 
@@ -23,13 +24,21 @@ class HeldOut:
     data: TrainingData
     interactions: Interactions
 
+    def masked(self) -> tuple[np.ndarray, np.ndarray]:
+        """(m,) users and (m,) personas that rest on the user's held-out review alone."""
+        lists = self.newest["masked_persona_ids"].combine_chunks()
+        owners = self.newest["user_id"].combine_chunks().take(pc.list_parent_indices(lists))
+        users, personas = (ids.to_numpy(zero_copy_only=False).astype(str) for ids in (owners, lists.flatten()))
+        return users, personas
+
 
 def hold_out(data: TrainingData, interactions: Interactions) -> HeldOut:
     """Take out the newest liked interaction of every user for whom it is a training pair.
 
     A user with one liked interaction has no pair, and neither has an item whose every persona rests on this user: those
     users keep all they have and are not asked about. What is held out is no target, no part of a history, and counted
-    neither in popularity nor in what the prior is fitted on. Personas and profiles of items stay as they are.
+    neither in popularity nor in what the prior is fitted on. Personas stay as they are, and so do profiles of items: data that is
+    `blind` has those that leave the reviews out.
     """
     first = pc.equal(data.pairs["history_place"], 0)
     newest = data.pairs.filter(first).select(["user_id", "item_id", "review_id", "masked_persona_ids"])
@@ -37,7 +46,7 @@ def hold_out(data: TrainingData, interactions: Interactions) -> HeldOut:
     known = pc.invert(pc.is_in(data.interactions["review_id"], reviews))
     rest = replace(
         data,
-        pairs=_shortened(data.pairs.filter(pc.invert(first)), reviews),
+        pairs=_without(data.pairs.filter(pc.invert(first)), reviews),
         interactions=data.interactions.filter(known),
         interaction_profiles=data.interaction_profiles[known.to_numpy(zero_copy_only=False)],
         liked_counts=_fewer(data.liked_counts, newest["item_id"]),
@@ -45,25 +54,10 @@ def hold_out(data: TrainingData, interactions: Interactions) -> HeldOut:
     return HeldOut(newest, rest, interactions.without(_among(interactions, newest)))
 
 
-def _shortened(pairs: pa.Table, reviews: pa.Array) -> pa.Table:
-    """Pairs without these reviews in their histories; one that has no history left is no pair."""
-    histories = pairs["history_review_ids"].combine_chunks()
-    owners = pc.list_parent_indices(histories).to_numpy(zero_copy_only=False)
-    members = histories.flatten()
-    kept = pc.invert(pc.is_in(members, reviews)).to_numpy(zero_copy_only=False)
-    # Newest first, and the newest of all is what goes: each place moves up by as many as are gone.
-    gone = np.bincount(owners[~kept], minlength=len(pairs))
-    lengths = np.bincount(owners[kept], minlength=len(pairs))
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
-    columns = {
-        "history_review_ids": pa.ListArray.from_arrays(offsets, members.filter(pa.array(kept))),
-        "history_place": pa.array(
-            (pairs["history_place"].to_numpy(zero_copy_only=False) - gone).astype(np.int32), pa.int32()
-        ),
-    }
-    for name, values in columns.items():
-        pairs = pairs.set_column(pairs.schema.get_field_index(name), name, values)
-    return pairs.filter(pa.array(lengths > 0))
+def _without(pairs: pa.Table, reviews: pa.Array) -> pa.Table:
+    """Pairs without these reviews in their histories."""
+    members = pairs["history_review_ids"].combine_chunks().flatten()
+    return shortened(pairs, pc.invert(pc.is_in(members, reviews)).to_numpy(zero_copy_only=False))
 
 
 def _fewer(counts: dict[str, int], items: pa.ChunkedArray) -> dict[str, int]:

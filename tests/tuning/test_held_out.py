@@ -8,11 +8,11 @@ from drifting import USERS
 from helpers import Row, arrow
 
 from persona_pipeline.collaborative.interactions import Interactions
-from persona_pipeline.config import TextEmbeddingsConfig
+from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
 from persona_pipeline.encoder.prior import liked_interactions
 from persona_pipeline.encoder.retraining import TrainingData, training_data
-from persona_pipeline.promotion.held_out import hold_out
 from persona_pipeline.text_embeddings import Embedder
+from persona_pipeline.tuning.held_out import hold_out
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -89,7 +89,7 @@ def test_what_goes_in_is_left_alone() -> None:
 
 def test_each_user_of_the_shop_is_asked_about_the_newest(shop: Warehouse) -> None:
     base_model = Embedder(TextEmbeddingsConfig(), shop).base_model
-    parts = hold_out(training_data(shop, base_model, 4.0), liked_interactions(shop, 4.0))
+    parts = hold_out(training_data(shop, base_model, 4.0, EncodersConfig()), liked_interactions(shop, 4.0))
     sql = "SELECT max_by(review_id, reviewed_at) AS review_id FROM reviews GROUP BY user_id ORDER BY review_id"
     assert sorted(parts.newest["review_id"].to_pylist()) == shop.query(sql, ["reviews"])["review_id"].to_pylist()
     assert parts.data.pairs.num_rows == 6 * USERS

@@ -1,0 +1,101 @@
+"""What a head's scores come to with popularity and a prior beside them: NDCG@10 of every user under every mixture."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.head import Head
+from persona_pipeline.encoder.lessons import Catalogue
+from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.foretelling import (
+    Asked,
+    head_scores,
+    hidden_personas,
+    ndcg,
+    popularity,
+    popularity_scores,
+    prior_scores,
+)
+
+POPULARITY_WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0, 1.5)
+PRIORS = ("prox_knn", "ease")
+PRIOR_WEIGHTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+"""At the largest little is left of what the personas say: lists are then those of the prior."""
+_AT_ONCE = 8_000_000  # users x items x personas of the item with most
+
+Mixture = dict[str, Any]
+"""Values of popularity_weight, prior and prior_weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mixtures:
+    """Mixtures tried, and (mixtures, users) the NDCG@10 of each."""
+
+    tried: list[Mixture]
+    values: np.ndarray
+
+    def best(self) -> int:
+        """Place of the one with the highest mean, the first among equals."""
+        return int(self.values.mean(axis=1).argmax())
+
+
+def mixtures(config: EncodersConfig, kinds: tuple[str, ...], coarse: bool = False) -> list[Mixture]:
+    """What `config.tuned` leaves open, first of all what `config` says itself; `coarse` is a third of it."""
+    given = {name: getattr(config, name) for name in ("popularity_weight", "prior", "prior_weight")}
+    liked: Sequence[float] = POPULARITY_WEIGHTS[::2] if coarse else POPULARITY_WEIGHTS
+    liked = liked if "popularity_weight" in config.tuned else (config.popularity_weight,)
+    names = kinds if "prior" in config.tuned else ((config.prior,) if config.prior != "none" else ())
+    weights: Sequence[float] = PRIOR_WEIGHTS[1::2] if coarse else PRIOR_WEIGHTS
+    weights = weights if "prior_weight" in config.tuned else (config.prior_weight,)
+    priors = [pair for pair in product(names, weights) if pair[1]]
+    if "prior" in config.tuned or not priors:
+        priors.insert(0, ("none", 0.0))
+    found = [
+        {"popularity_weight": weight, "prior": kind, "prior_weight": other}
+        for (kind, other), weight in product(priors, liked)
+    ]
+    return [given, *(mixture for mixture in found if mixture != given)]
+
+
+def reached(
+    head: Head,
+    catalogue: Catalogue,
+    data: TrainingData,
+    asked: Asked,
+    masked: tuple[np.ndarray, np.ndarray],
+    config: EncodersConfig,
+    tried: list[Mixture],
+    prior_of: Callable[[str], Prior],
+) -> Mixtures:
+    """Every mixture of what this head says. Memory: a few blocks of users by items.
+
+    Args:
+        data: that the head was trained on; `asked` is answered from its interactions.
+        masked: (m,) user ids and (m,) persona ids of what users may not see, since it rests on the answer's review alone.
+        prior_of: fits a prior by its kind.
+    """
+    counts = popularity(data, catalogue.item_ids)
+    step = max(1, _AT_ONCE // catalogue.slots.numel())
+    blocks = []
+    for start in range(0, asked.users, step):
+        some = asked.part(start, start + step)
+        hidden = hidden_personas(masked, some, catalogue)
+        said = head_scores(head, catalogue, data.interaction_profiles, some.histories, config, hidden)
+        liked = popularity_scores(counts, some.histories, config)
+        others = {
+            kind: prior_scores(prior_of(kind), catalogue.item_ids, some.histories, config)
+            for kind in sorted({mixture["prior"] for mixture in tried} - {"none"})
+        }
+        values = []
+        for mixture in tried:
+            scores = said + mixture["popularity_weight"] * liked
+            if mixture["prior_weight"] and mixture["prior"] != "none":
+                scores = scores + mixture["prior_weight"] * others[mixture["prior"]]
+            values.append(ndcg(scores, some))
+        blocks.append(np.stack(values))
+    return Mixtures(tried, np.concatenate(blocks, axis=1))

@@ -1,0 +1,161 @@
+"""Settings of the encoder to those that foretell best what each user liked last, one setting after the other.
+
+Each user's newest liked interaction is taken out of pairs, histories, popularity and prior (`held_out`), and what the user
+wrote of it out of the item's profile (`training_data(blind=True)`). A head is trained for every trial and judged together with
+the mixture of popularity and prior that suits it best. Trials of one stage are held against what stands so far, user by user;
+the one with the largest gain less 1.5 times its standard error is taken, if that is above zero: where users are few or settings
+make no difference, nothing moves. At the end the mixture is chosen on a finer grid by the same rule.
+"""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from persona_pipeline.collaborative.interactions import Interactions
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.fitting import fit_head
+from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.foretelling import ask
+from persona_pipeline.tuning.budget import EASE_SHARE, GRIDS_SHARE, ease_seconds, fit_seconds, most_users
+from persona_pipeline.tuning.chosen import Chosen, Trial
+from persona_pipeline.tuning.fusion import PRIORS, Mixture, Mixtures, mixtures, reached
+from persona_pipeline.tuning.held_out import hold_out
+from persona_pipeline.tuning.stages import Stage, stages
+
+logger = logging.getLogger(__name__)
+
+MIN_USERS = 100
+"""Fewer tell nothing: their standard error swallows every difference."""
+CAUTION = 1.5
+"""Standard errors by which a gain must exceed zero. Of many trials some are better by luck, and what stands is not arbitrary."""
+MOST_USERS = 20_000
+_GRIDS = 400  # mixtures ranked in a search, about
+
+
+def choose(data: TrainingData, interactions: Interactions, config: EncodersConfig) -> Chosen:
+    """Settings to train with: `config`, but for what it leaves to the night (`config.tuned`).
+
+    Args:
+        data: `blind`, under `config`.
+        interactions: `liked_interactions` of the same warehouse.
+        config: where the search starts, and what is not tuned.
+    """
+    search = _Search(data, interactions, config)
+    if search.users < MIN_USERS:
+        return Chosen(config, 0, 0.0, 0.0, (), 0)
+    return search.run()
+
+
+class _Search:
+    """One search, and what it has spent."""
+
+    def __init__(self, data: TrainingData, interactions: Interactions, config: EncodersConfig) -> None:
+        self._parts, self._config = hold_out(data, interactions), config
+        self._item_ids = np.unique(data.personas["item_id"].to_numpy(zero_copy_only=False).astype(str))
+        self._seconds = 60 * config.tuning_minutes
+        self._left = (1 - GRIDS_SHARE) * self._seconds
+        self._kinds = tuple(
+            kind for kind in PRIORS if kind != "ease" or ease_seconds(len(self._item_ids)) <= EASE_SHARE * self._seconds
+        )
+        self._priors: dict[tuple[str, float], Prior] = {}
+        self._trials: list[Trial] = []
+        self._left_out = 0
+        self.users = 0
+        if self._parts.newest.num_rows >= MIN_USERS and self._parts.data.pairs.num_rows > 1:
+            most = min(MOST_USERS, most_users(self._seconds, len(self._item_ids), _GRIDS))
+            self._asked = ask(self._parts.data, self._parts.interactions, self._parts.newest, self._item_ids, most)
+            self.users = self._asked.users
+
+    def run(self) -> Chosen:
+        """The whole search."""
+        stands = self._config
+        first = self._reached(stands, mixtures(stands, self._kinds))
+        start = first.values[0]
+        # The kind of prior that suits the start is the one stages are judged with.
+        kinds = tuple(kind for kind in self._kinds if kind == _kind_of(first))
+        coarse = [first.tried.index(mixture) for mixture in mixtures(stands, kinds, coarse=True)]
+        values = max((first.values[place] for place in coarse), key=lambda found: float(found.mean()))
+        for stage in stages(self._config, self._parts.data.fields):
+            stands, values = self._staged(stage, stands, values, kinds)
+        fine = self._reached(stands, mixtures(stands, self._kinds))
+        final = self._mixed(fine, stands)
+        chosen = fine.tried[final]
+        after = float(fine.values[final].mean())
+        config = stands.model_copy(update=chosen)
+        return Chosen(config, self.users, float(start.mean()), after, tuple(self._trials), self._left_out)
+
+    def _staged(
+        self, stage: Stage, stands: EncodersConfig, values: np.ndarray, kinds: tuple[str, ...]
+    ) -> tuple[EncodersConfig, np.ndarray]:
+        """What stands after a stage, and (users,) what it reaches."""
+        best: tuple[float, EncodersConfig, np.ndarray] = (0.0, stands, values)
+        made: list[tuple[EncodersConfig, Trial]] = []
+        for settings in stage.tried(stands):
+            config = stands.model_copy(update=settings)
+            cost = self._fit_seconds(config)
+            if cost > self._left:
+                self._left_out += 1
+                continue
+            found = self._reached(config, mixtures(config, kinds, coarse=True))
+            trial = _trial(settings, stands, values, found.values[found.best()])
+            made.append((config, trial))
+            logger.info("tuning: %s", trial.told())
+            if trial.gain - CAUTION * trial.error > best[0]:
+                best = (trial.gain - CAUTION * trial.error, config, found.values[found.best()])
+            if stage.until_worse and trial.gain < 0:
+                break
+        self._trials += [replace(trial, taken=config is best[1]) for config, trial in made]
+        return best[1], best[2]
+
+    def _mixed(self, fine: Mixtures, stands: EncodersConfig) -> int:
+        """Place of the mixture to take; the first is what stands."""
+        gains = fine.values - fine.values[0]
+        errors = gains.std(axis=1, ddof=1) / np.sqrt(self.users)
+        best = int((gains.mean(axis=1) - CAUTION * errors).argmax())
+        if best:
+            before: Mixture = fine.tried[0]
+            changed = {name: value for name, value in fine.tried[best].items() if value != before[name]}
+            trial = _trial(changed, stands, fine.values[0], fine.values[best])
+            self._trials.append(replace(trial, taken=True))
+        return best
+
+    def _reached(self, config: EncodersConfig, tried: list[Mixture]) -> Mixtures:
+        self._left -= self._fit_seconds(config)
+        single = config.model_copy(update={"heads": 1})
+        data = self._parts.data.weighed(single)
+        head, catalogue, _ = fit_head(data, single)
+        masked = self._parts.masked()
+
+        def prior_of(kind: str) -> Prior:
+            key = (kind, config.age_half_life_days)
+            if key not in self._priors:
+                wanted = config.model_copy(update={"prior": kind})
+                self._priors[key] = Prior.fit(self._parts.interactions, wanted)
+            return self._priors[key]
+
+        return reached(head, catalogue, data, self._asked, masked, single, tried, prior_of)
+
+    def _fit_seconds(self, config: EncodersConfig) -> float:
+        data = self._parts.data
+        counts = np.unique(data.personas["item_id"].to_numpy(zero_copy_only=False).astype(str), return_counts=True)[1]
+        size = (data.pairs.num_rows, len(counts), int(counts.max()), data.persona_texts.shape[1])
+        return fit_seconds(config, *size)
+
+
+def _kind_of(found: Mixtures) -> str:
+    """The prior of the best mixture that has one; none where there is none."""
+    with_prior = [n for n, mixture in enumerate(found.tried) if mixture["prior"] != "none"]
+    if not with_prior:
+        return "none"
+    best = max(with_prior, key=lambda n: float(found.values[n].mean()))
+    return str(found.tried[best]["prior"])
+
+
+def _trial(settings: dict[str, Any], stands: EncodersConfig, values: np.ndarray, tried: np.ndarray) -> Trial:
+    difference = tried - values
+    error = float(difference.std(ddof=1) / np.sqrt(len(difference)))
+    before = {name: getattr(stands, name) for name in settings}
+    return Trial(settings, before, float(tried.mean()), float(difference.mean()), error, False)

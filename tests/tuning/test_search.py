@@ -1,0 +1,127 @@
+"""Settings chosen on what users liked last, in worlds where it can be reached in one way only."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from worlds import training_world
+
+from persona_pipeline.collaborative.interactions import Interactions
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.tuning import search, stages
+from persona_pipeline.tuning.chosen import Chosen
+from persona_pipeline.tuning.search import choose
+
+World = tuple[TrainingData, Interactions]
+MIXTURE = ("popularity_weight", "prior", "prior_weight")
+QUICK: dict[str, Any] = {"batch_size": 64, "learning_rate": 1e-2, "steps": 5, "heads": 1}
+
+
+@pytest.fixture(autouse=True)
+def few_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "MIN_USERS", 20)
+
+
+def mixture(**others: Any) -> EncodersConfig:
+    """Only popularity and prior are left to the night."""
+    return EncodersConfig.model_validate({**QUICK, "tuned": MIXTURE, **others})
+
+
+def co_occurrence_world() -> World:
+    """Six items of each of two colours, whose texts are all the same: who met five of a colour likes the sixth."""
+    items = [f"{colour}{n}" for colour in "ab" for n in range(6)]
+    met = {}
+    for user in range(40):
+        mine = items[:6] if user % 2 else items[6:]
+        turned = mine[user // 2 % 6 :] + mine[: user // 2 % 6]
+        met[f"u{user:02}"] = turned
+    return training_world(met, dict.fromkeys(items, np.eye(4)[0]))
+
+
+def text_world() -> World:
+    """Two topics. What a user liked last nobody else met: only its text says whom it is for."""
+    rng = np.random.default_rng(4)
+    old = {f"old-{n:02}": n % 2 for n in range(16)}
+    new = {f"new-{n:02}": n % 2 for n in range(40)}
+    vectors = {item: np.eye(8)[t] + 0.1 * rng.standard_normal(8) for item, t in (old | new).items()}
+    profiles = {item: vector / np.linalg.norm(vector) for item, vector in vectors.items()}
+    met = {}
+    for n in range(40):
+        mine = [item for item, topic in old.items() if topic == n % 2]
+        met[f"u{n:02}"] = [f"new-{n:02}", *rng.permutation(mine)[:4].tolist()]
+    return training_world(met, profiles)
+
+
+def test_what_can_only_be_reached_by_co_occurrence_gets_a_prior() -> None:
+    found = choose(*co_occurrence_world(), mixture())
+    assert found.config.prior != "none"
+    assert found.config.prior_weight > 0
+    assert found.reached > 0.9 > found.start
+    assert found.reasons()[0].startswith("tuned: 1 setting tried on the last liked interaction of 40 users")
+    assert "prior none to" in found.reasons()[1]
+
+
+def test_what_can_only_be_reached_by_its_text_does_without() -> None:
+    found = choose(*text_world(), mixture(popularity_weight=0.0))
+    assert (found.config.prior, found.config.prior_weight) == ("none", 0.0)
+
+
+def test_too_few_users_leave_everything_as_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "MIN_USERS", 41)
+    config = mixture()
+    found = choose(*co_occurrence_world(), config)
+    assert found.config is config
+    assert found.reasons() == ["too few users to tune settings on: they are as configured"]
+    assert found.metrics() == {}
+
+
+def test_the_same_night_chooses_the_same() -> None:
+    config = EncodersConfig.model_validate({**QUICK, "tuned": (*MIXTURE, "half_life")})
+    assert choose(*text_world(), config) == choose(*text_world(), config)
+
+
+def test_what_is_set_is_left_alone() -> None:
+    config = EncodersConfig.model_validate({**QUICK, "half_life": 7.0, "prior": "ease", "prior_weight": 3.0})
+    found = choose(*co_occurrence_world(), config.model_copy(update={"tuned": ("popularity_weight",)}))
+    assert (found.config.half_life, found.config.prior, found.config.prior_weight) == (7.0, "ease", 3.0)
+    assert all(set(trial.settings) == {"popularity_weight"} for trial in found.trials)
+
+
+def test_what_there_is_no_time_for_is_left_out_and_said() -> None:
+    config = EncodersConfig.model_validate({**QUICK, "tuning_minutes": 0.001, "tuned": (*MIXTURE, "half_life")})
+    found = choose(*co_occurrence_world(), config)
+    assert found.left_out == len(stages.HALF_LIVES["rank"])
+    assert "no time for 4 more (encoders.tuning_minutes)" in found.reasons()[0]
+    assert found.config.half_life == config.half_life
+
+
+def test_a_stage_offers_what_is_open_and_differs() -> None:
+    stands = EncodersConfig(half_life=2.0)
+    lessons = stages.Stage(stages.LESSONS)
+    assert lessons.tried(stands)[0] == {"training_histories": "earlier", "steps": 200}
+    assert {"steps": 200} in lessons.tried(stands)
+    assert stages.Stage([{"half_life": 1.0}]).tried(stands) == []
+    assert stages.Stage([{"age_half_life_days": stands.age_half_life_days}]).tried(stands) == []
+
+
+def test_gains_within_noise_are_not_taken() -> None:
+    """Two kinds of answers nobody could tell apart: whatever is tried, settings stay."""
+    rng = np.random.default_rng(0)
+    items = [f"i{n:02}" for n in range(30)]
+    vectors = rng.standard_normal((30, 8))
+    profiles = {item: vector / np.linalg.norm(vector) for item, vector in zip(items, vectors, strict=True)}
+    met = {f"u{n:02}": rng.permutation(items)[:4].tolist() for n in range(60)}
+    config = EncodersConfig.model_validate({**QUICK, "tuned": ("half_life",)})
+    found = choose(*training_world(met, profiles), config)
+    assert found.config.half_life == config.half_life
+
+
+def test_told_in_full() -> None:
+    found = choose(*co_occurrence_world(), mixture())
+    assert isinstance(found, Chosen)
+    metrics = found.metrics()
+    assert metrics["tuning_users"] == 40
+    assert metrics["tuning_ndcg"] == found.reached
+    assert pa.array(list(metrics.values()), pa.float64()).null_count == 0
