@@ -21,6 +21,7 @@ from persona_pipeline.extract.protocol import (
     Persona,
     Refusal,
     ReviewAspects,
+    ReviewsOf,
     ReviewText,
     Stage,
 )
@@ -36,6 +37,7 @@ class EmbeddedExtractor:
     """
 
     source: Literal["llm", "embedded"] = "embedded"
+    reads: tuple[ReviewsOf, ...] = ("item_reviews", "user_histories")
 
     def __init__(
         self,

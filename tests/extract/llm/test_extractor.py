@@ -29,6 +29,7 @@ def item(*texts: str, title: str | None = "Strings") -> ItemEvidence:
 def make(asker: MakeAsker) -> Callable[..., LlmExtractor]:
     def build(reply: Callable[[Request], str] = honest, **llm: object) -> LlmExtractor:
         backend = FixtureBackend(reply)
+        llm = {"method": "per_review", **llm}
         settings = ExtractionConfig(llm=LlmConfig.model_validate(llm))
         return LlmExtractor(settings, asker(backend, **llm), embed)
 
@@ -54,8 +55,8 @@ def test_aspects_are_verbatim_spans(make: Callable[..., LlmExtractor]) -> None:
 
 def test_an_aspect_its_sentence_does_not_show_is_ungrounded(make: Callable[..., LlmExtractor]) -> None:
     def wrong(_: Request) -> str:
-        none = {"category_preference": None, "quality_criteria": None, "usage_context": None}
-        return json.dumps({**none, "purchase_purpose": {"text": "birthday present for mother", "sentences": [1]}})
+        said = {"sentences": [1], "aspect": "purchase_purpose", "text": "birthday present for mother"}
+        return json.dumps({"aspects": [said]})
 
     ((aspects, (refusal,)),) = make(wrong).aspects(reviews(TEXT))
     assert aspects is not None
@@ -69,21 +70,26 @@ def test_one_clause_in_every_field_is_one_aspect(make: Callable[..., LlmExtracto
     stuck = "I'm proud of my tone. I'm so proud of my tone. I'm proud of my tone. I'm so proud of my tone."
 
     def copies(_: Request) -> str:
-        said = {"text": "The tone is bright.", "sentences": [1]}
-        return json.dumps(
-            {
-                "category_preference": said,
-                "purchase_purpose": said,
-                "quality_criteria": said,
-                "usage_context": {"text": stuck, "sentences": [1]},
-            }
-        )
+        said = {"category_preference": "The tone is bright.", "purchase_purpose": "The tone is bright.",
+                "quality_criteria": "The tone is bright.", "usage_context": stuck}  # fmt: skip
+        return json.dumps({"aspects": [{"sentences": [1], "aspect": a, "text": text} for a, text in said.items()]})
 
     ((aspects, (refusal,)),) = make(copies).aspects(reviews(TEXT))
     assert aspects is not None
     assert list(aspects.texts) == ["category_preference"]
     assert refusal.detail.count("what another aspect says already") == 2
     assert "repeats itself" in refusal.detail
+
+
+def test_a_second_aspect_of_a_kind_is_refused(make: Callable[..., LlmExtractor]) -> None:
+    def twice(_: Request) -> str:
+        texts = ("The tone is bright", "Shipping was fine")
+        return json.dumps({"aspects": [{"sentences": [1, 3], "aspect": "quality_criteria", "text": t} for t in texts]})
+
+    ((aspects, (refusal,)),) = make(twice).aspects(reviews(TEXT))
+    assert aspects is not None
+    assert aspects.texts == {"quality_criteria": "The tone is bright"}
+    assert "a second one of its kind" in refusal.detail
 
 
 def test_no_usable_reply_is_no_answer_with_its_reason(make: Callable[..., LlmExtractor]) -> None:
@@ -105,11 +111,14 @@ def test_personas_rest_on_verbatim_sentences(make: Callable[..., LlmExtractor]) 
         "A gift for my son.",
         "Great gift.",
     ]
-    ((personas, refusals),) = make().personas([item(*texts)])
+    extractor = make()
+    ((personas, refusals),) = extractor.personas([item(*texts)])
     assert refusals == []
     assert [p.name for p in personas] == ["Tone seekers", "Stage players"]  # one per three reviews
     for p in personas:
         assert p.source == "llm"
+        assert p.stance == "likes"
+        assert p.request_key == backend_of(extractor).asked[-1].key
         assert p.support == len({q.ref for q in p.evidence})
         for quote in p.evidence:
             assert texts[int(quote.ref[1:])][quote.start : quote.end] == quote.quote
@@ -159,9 +168,8 @@ def test_the_schema_admits_only_sentences_that_exist(make: Callable[..., LlmExtr
     list(extractor.aspects(reviews("One. Two words here. Three.", "Only one.", "Another one.")))
     limits = {}
     for request in backend_of(extractor).asked:
-        limits[request.subject] = request.schema["$defs"]["aspect"]["anyOf"][1]["properties"]["sentences"]["items"][
-            "maximum"
-        ]
+        aspect = request.schema["properties"]["aspects"]["items"]["properties"]
+        limits[request.subject] = aspect["sentences"]["items"]["maximum"]
     assert limits == {"r0": 3, "r1": 1, "r2": 1}
     assert len({request.schema_key for request in backend_of(extractor).asked}) == 2  # one grammar per count
 
@@ -174,6 +182,11 @@ def test_versions_follow_what_each_stage_rests_on(make: Callable[..., LlmExtract
     longer = make(max_tokens={"personas": 900})
     assert longer.version("review_aspects") == plain.version("review_aspects")
     assert longer.version("item_personas") != plain.version("item_personas")
+    clustered = make(method="per_cluster")
+    assert clustered.version("item_summaries") == plain.version("item_summaries")
+    assert clustered.version("item_personas") != plain.version("item_personas")
+    other = make(method="per_cluster", max_tokens={"personas": 900, "aspects": 900})
+    assert other.version("item_personas") == clustered.version("item_personas")
 
 
 def test_summaries(make: Callable[..., LlmExtractor]) -> None:
@@ -228,10 +241,11 @@ def obedient(request: Request) -> str:
         return honest(request)
     n, text = said[0]
     taken = {
-        "name": "Hacked",
+        "sentences": [n],
+        "stance": "likes",
         "description": f"Obeyed: {text}",
         "preference_rationale": text.ljust(12),
-        "sentences": [n],
+        "name": "Hacked",
     }
     return json.dumps({"personas": [taken, taken]})
 
@@ -288,7 +302,8 @@ def test_every_persona_answered_has_one_verdict(make: Callable[..., LlmExtractor
         advert = {**first, "name": "Link lovers", "description": "See www.example.com for more."}
         return json.dumps({"personas": [first, {**first}, lies, advert]})
 
-    extractor = LlmExtractor(ExtractionConfig(reviews_per_persona=1), make(mixed).asker, embed)
+    settings = ExtractionConfig(reviews_per_persona=1, llm=LlmConfig(method="per_review"))
+    extractor = LlmExtractor(settings, make(mixed).asker, embed)
     ((personas, refusals),) = extractor.personas([item(*texts)])
     assert len(personas) == 1
     assert sorted(r.reason for r in refusals) == ["ungrounded", "unsafe"]

@@ -44,7 +44,8 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 
 def night(warehouse: Warehouse, days: int = 0, parent: Release | None = None, **llm: Any) -> Night:
-    config = load_config("local", {"extraction": {"extractor": "vllm", "reviews_per_persona": 1, "llm": llm}})
+    settings = {"extractor": "vllm", "reviews_per_persona": 1, "llm": {"method": "per_review", **llm}}
+    config = load_config("local", {"extraction": settings})
     return Night(AS_OF + timedelta(days=days), config, warehouse, parent)
 
 
