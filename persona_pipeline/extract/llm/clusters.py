@@ -21,9 +21,9 @@ SHOWN = 6  # sentences of a cluster that a request shows, those nearest its midd
 LIKED = 4.0  # stars from which a review is one of praise; praise and complaint of one thing are two clusters
 _MOST = 4_000  # sentences looked at, of the reviews that come first
 _OWN_WORDS = 2  # words of its own that a sentence needs to make a point
-_COMMON = 0.2  # share of an item's sentences from which a word only says what the item is
+_COMMON = 0.25  # share of an item's sentences from which a word only says what the item is
 _STEM = 6  # letters by which two words are one
-_FEW = 10  # sentences; of fewer, no word can be called common
+_FEW = 20  # sentences; of fewer, no word can be called common
 # Words of praise or blame that say neither who nor why, in any shop.
 _OPINION = word_set(
     """great good excellent best better love loved loves favorite favourite happy recommend recommended highly nice
@@ -75,8 +75,9 @@ def _nearness(told: Sequence[Cited], vectors: np.ndarray) -> np.ndarray:
     liked = np.array([one.review.rating >= LIKED for one in told])
     words = _own_words(told)
     places = {word: i for i, word in enumerate(dict.fromkeys(word for own in words for word in sorted(own)))}
-    rows, columns = zip(*((i, places[word]) for i, own in enumerate(words) for word in own), strict=True)
-    holds = csr_matrix((np.ones(len(rows), np.int32), (rows, columns)))
+    rows = [i for i, own in enumerate(words) for _ in own]
+    columns = [places[word] for own in words for word in own]
+    holds = csr_matrix((np.ones(len(rows), np.int32), (rows, columns)), (len(told), max(1, len(places))))
     shared = (holds @ holds.T).toarray() > 0
     return np.where((cosine >= NEAR) & (liked[:, None] == liked) & shared, cosine, 0)
 
