@@ -350,7 +350,7 @@ def test_an_engine_that_failed_about_a_cluster_leaves_the_item_open(make: Callab
     def gone(request: Request) -> str | Answer:
         return Answer(request.key, "", "error", 0, 0, "gone") if "stage" in request.user else honest(request)
 
-    ((personas, (refusal,)),) = make(gone, method="per_cluster", attempts=1).personas([item(*AGREED)])  # type: ignore[arg-type]
+    ((personas, (refusal,)),) = make(gone, method="per_cluster", attempts=1).personas([item(*AGREED)])
     assert personas == []
     assert refusal.reason == "engine_error"
 

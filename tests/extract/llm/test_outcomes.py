@@ -10,7 +10,7 @@ from persona_pipeline.extract.llm.replies import AspectsReply, PersonasReply, ou
 
 ASPECT = {"sentences": [1], "aspect": "purchase_purpose", "text": "as a gift"}
 GOOD = {"aspects": [ASPECT]}
-PERSONA = {
+PERSONA: dict[str, object] = {
     "sentences": [1],
     "stance": "likes",
     "description": "They buy it for somebody else.",
