@@ -87,7 +87,7 @@ def _judged(one: Claimed, people: AbstractSet[str], embed: Embed) -> Judged:
 
 
 def _merge(judged: list[Judged], embed: Embed) -> None:
-    """Near-duplicates join the first of their kind, which takes over what they cite."""
+    """Near-duplicates join the first of their kind and stance, which takes over what they cite, as far as it supports that one."""
     kept = [i for i, one in enumerate(judged) if one.verdict == "kept"]
     if len(kept) < 2:
         return
@@ -97,13 +97,15 @@ def _merge(judged: list[Judged], embed: Embed) -> None:
     for b in range(1, len(kept)):
         for a in range(b):
             first, second = judged[kept[a]], judged[kept[b]]
-            if first.verdict != "kept":
+            if first.verdict != "kept" or personas[a].stance != personas[b].stance:
                 continue
             left, right = set(first.cited), set(second.cited)
             same_evidence = len(left & right) >= _SHARED * len(left | right)
             same_name = personas[a].name.casefold() == personas[b].name.casefold()
             if same_name or cosine[a, b] >= DUPLICATE or (same_evidence and cosine[a, b] >= SIMILAR):
-                judged[kept[a]] = replace(first, cited=tuple(dict.fromkeys(first.cited + second.cited)))
+                others = [cited for cited in second.cited if cited not in left]
+                known = supporting(claim(personas[a]), [cited.quote for cited in others], embed)
+                judged[kept[a]] = replace(first, cited=first.cited + tuple(others[i] for i in known))
                 judged[kept[b]] = Judged(second.claimed, "merged", f"{personas[b].name}: is {personas[a].name}")
                 break
 

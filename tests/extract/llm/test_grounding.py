@@ -104,11 +104,17 @@ def test_one_kind_described_twice_is_merged_with_its_evidence() -> None:
     assert "Stage players" in second.detail
 
 
-def test_the_same_name_is_the_same_kind() -> None:
-    assert verdicts(STAGE, persona("stage Players", "Strings as a birthday gift for a daughter.", [3])) == [
-        "kept",
-        "merged",
-    ]
+def test_the_same_name_is_the_same_kind_and_brings_only_what_supports_it() -> None:
+    twin = persona("stage Players", "Strings as a birthday gift for a daughter.", [3])
+    first, second = judged(STAGE, twin)
+    assert (first.verdict, second.verdict) == ("kept", "merged")
+    assert numbers(first) == {1, 2}  # the gift says nothing of stages
+
+
+def test_who_likes_and_who_dislikes_are_never_one() -> None:
+    said = "They want a bright tone on stage every night."
+    twin = persona("Stage players", said, [2]).model_copy(update={"stance": "dislikes"})
+    assert verdicts(persona("Stage players", said, [1]), twin) == ["kept", "kept"]
 
 
 @pytest.mark.parametrize(
