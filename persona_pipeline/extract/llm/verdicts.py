@@ -37,6 +37,9 @@ from persona_pipeline.extract.protocol import (
 from persona_pipeline.extract.sentences import Sentence
 
 
+_JOINED = "; "  # two aspects of one kind
+
+
 def aspects_of(
     review: ReviewText, sentences: Sequence[Sentence], outcome: Outcome, embed: Embed
 ) -> tuple[ReviewAspects | None, list[Refusal]]:
@@ -54,19 +57,17 @@ def aspects_of(
             refused.setdefault("unsafe", []).append(f"{said} holds {found}")
         elif repeats_itself(aspect.text):
             refused.setdefault("ungrounded", []).append(f"{said} repeats itself")
-        elif name in texts:
-            refused.setdefault("ungrounded", []).append(f"{said} is a second one of its kind")
-        elif aspect.text in texts.values():
+        elif any(aspect.text in text.split(_JOINED) for text in texts.values()):
             refused.setdefault("ungrounded", []).append(f"{said} is what another aspect says already")
         elif is_copied(aspect.text, outcome.request.system):
             refused.setdefault("ungrounded", []).append(f"{said} is copied from the prompt")
         elif kept := supporting(aspect.text, [sentence.quote for sentence in cited], embed):
-            texts[name] = aspect.text
+            texts[name] = _JOINED.join(filter(None, (texts.get(name), aspect.text)))
             evidence += [AspectQuote(name, cited[i].start, cited[i].end, cited[i].quote) for i in kept]
         else:
             refused.setdefault("ungrounded", []).append(f"{said} is not in what it cites")
     refusals = [Refusal(review.review_id, reason, "; ".join(why)) for reason, why in refused.items()]
-    return ReviewAspects(review.review_id, texts, tuple(evidence)), refusals
+    return ReviewAspects(review.review_id, texts, tuple(dict.fromkeys(evidence))), refusals
 
 
 def summary_of(item: ItemEvidence, outcome: Outcome, embed: Embed) -> tuple[ItemSummary | None, list[Refusal]]:

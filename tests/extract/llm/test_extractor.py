@@ -82,15 +82,16 @@ def test_one_clause_in_every_field_is_one_aspect(make: Callable[..., LlmExtracto
     assert "repeats itself" in refusal.detail
 
 
-def test_a_second_aspect_of_a_kind_is_refused(make: Callable[..., LlmExtractor]) -> None:
+def test_two_aspects_of_a_kind_are_one_text(make: Callable[..., LlmExtractor]) -> None:
     def twice(_: Request) -> str:
         texts = ("The tone is bright", "Shipping was fine")
         return json.dumps({"aspects": [{"sentences": [1, 3], "aspect": "quality_criteria", "text": t} for t in texts]})
 
-    ((aspects, (refusal,)),) = make(twice).aspects(reviews(TEXT))
+    ((aspects, refusals),) = make(twice).aspects(reviews(TEXT))
     assert aspects is not None
-    assert aspects.texts == {"quality_criteria": "The tone is bright"}
-    assert "a second one of its kind" in refusal.detail
+    assert aspects.texts == {"quality_criteria": "The tone is bright; Shipping was fine"}
+    assert [q.quote for q in aspects.evidence] == ["The tone is bright.", "Shipping was fine."]
+    assert refusals == []
 
 
 def test_no_usable_reply_is_no_answer_with_its_reason(make: Callable[..., LlmExtractor]) -> None:
