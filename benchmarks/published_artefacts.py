@@ -5,7 +5,7 @@ are called as ours are, `P1` is the number 1; nothing is mended. What the sample
 
 * Its aspects cite no sentences, so each cites every sentence of its review.
 * Its personas cite none either, and their items' reviews are not in it, so each cites what it says itself: whether it is
-  unsafe, stuck, copied from our prompt or said twice is judged, its support is not.
+  unsafe, stuck, copied from our prompt or said twice is judged, its support is not. They have no stance; each gets "likes".
 * The other personas of a selection's item are not in it: reasonings are held against the chosen one's name, and against
   numbers up to the sample's most, seven.
 """
@@ -22,14 +22,17 @@ from typing import Any
 from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.extract.identity import label
 from persona_pipeline.extract.llm.choosing import contradiction
+from persona_pipeline.extract.llm.cited import Cited
 from persona_pipeline.extract.llm.engine import Answer
-from persona_pipeline.extract.llm.grounding import claim, is_copied, judge_personas, supporting, what_is_unsafe
+from persona_pipeline.extract.llm.grounding import claim, is_copied, supporting, what_is_unsafe
+from persona_pipeline.extract.llm.judging import Claimed, judge_personas
 from persona_pipeline.extract.llm.outcomes import judge
 from persona_pipeline.extract.llm.prompts import Prompts
-from persona_pipeline.extract.llm.replies import ChoiceReply, PersonaReply, PersonasReply
-from persona_pipeline.extract.protocol import ASPECT_NAMES, Embed
+from persona_pipeline.extract.llm.replies import ChoiceReply, PersonaReply, PersonasReply, output_schema
+from persona_pipeline.extract.llm.requests import Request, Sampling
+from persona_pipeline.extract.protocol import ASPECT_NAMES, Embed, ReviewText
 from persona_pipeline.extract.remembering import remembering
-from persona_pipeline.extract.sentences import split_sentences
+from persona_pipeline.extract.sentences import Sentence, split_sentences
 from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
 
@@ -73,16 +76,25 @@ def aspects(row: dict[str, Any], embed: Embed) -> Faults:
 
 def personas(row: dict[str, Any], embed: Embed) -> Faults:
     """Of one item."""
-    said = [{ours: p[key] for key, ours in KEYS.items()} | {"sentences": [n]} for n, p in enumerate(row["personas"], 1)]
+    said = [
+        {ours: p[key] for key, ours in KEYS.items()} | {"sentences": [n], "stance": "likes"}
+        for n, p in enumerate(row["personas"], 1)
+    ]
     bounds = {"sentences": len(said), "least": 2, "most": MOST}
-    outcome, detail, value = judge(_answer({"personas": said}), PersonasReply, bounds)
+    schema = output_schema("item_personas", bounds)
+    outcome, detail, value = judge(_answer({"personas": said}), PersonasReply, schema, bounds)
     if not isinstance(value, PersonasReply):
         fault = re.sub(r"^personas\.\d+\.| \(and \d+ more\)$", "", detail)
         place = re.match(r"personas\.(\d+)\.(\w+)", detail)
         return [(f"{outcome}: {fault}", said[int(place[1])][place[2]] if place else detail)]
     prompt = PROMPTS.render("personas_system", least=2, most=MOST)
-    own_words = [claim(persona) for persona in value.personas]
-    judged = judge_personas(value.personas, own_words, frozenset(), prompt, embed)
+    request = Request("item_personas", "", prompt, "", schema, "", Sampling(0, 0.0, 0))
+    claimed = []
+    for n, persona in enumerate(value.personas):
+        words = claim(persona)
+        own = Cited(ReviewText(str(n), "", "", 5.0, words), Sentence(0, len(words), words))
+        claimed.append(Claimed(persona, (own,), request))
+    judged = judge_personas(claimed, frozenset(), embed)
     return [(one.verdict, one.detail) for one in judged if one.verdict != "kept"]
 
 
@@ -90,7 +102,8 @@ def selection(row: dict[str, Any]) -> Faults:
     """Of one user and item."""
     number = int(row["selected_persona_id"].removeprefix("P"))
     said = {"reasoning": row["selection_reasoning"], "persona": number}
-    outcome, detail, value = judge(_answer(said), ChoiceReply, {"personas": MOST})
+    bounds = {"personas": MOST}
+    outcome, detail, value = judge(_answer(said), ChoiceReply, output_schema("persona_choices", bounds), bounds)
     if not isinstance(value, ChoiceReply):
         return [(outcome, detail)]
     names = {number: row["selected_persona_name"]}

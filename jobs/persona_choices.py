@@ -1,4 +1,4 @@
-"""Histories, aspects and personas to `persona_choices`: which persona of a liked item an LLM takes the user to have been."""
+"""Histories, reviews and personas to `persona_choices`: which persona of a liked item an LLM takes the user to have been."""
 
 import argparse
 from dataclasses import asdict
@@ -25,7 +25,7 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         from persona_pipeline.extract.llm.pairs import pairs_to_judge
         from persona_pipeline.extract.llm.replies import ChoiceReply
 
-        pairs = pairs_to_judge(warehouse, night.config.training_pairs.min_liked_rating, config.llm.judged_pairs)
+        pairs = pairs_to_judge(warehouse, config.llm.judged_pairs)
         # Its bound is judged_pairs; the ceiling of tokens is for what a night cannot do without.
         llm = config.llm.model_copy(update={"token_ceiling": 0})
         asker = make_asker(config.model_copy(update={"llm": llm}), warehouse, night.as_of)

@@ -82,23 +82,39 @@ def numbered(request: Request) -> dict[int, str]:
     return {int(n): text for n, text in re.findall(r"^\[(\d+)\] (.*)$", request.user, re.MULTILINE)}
 
 
+def is_about_cluster(request: Request) -> bool:
+    return "stance" in request.schema["properties"]
+
+
+def persona_of(sentences: dict[int, str], number: int) -> dict[str, object]:
+    """A persona that says what one sentence says."""
+    said = re.sub(r" \(\d\.?\d* stars?\b.*", "", sentences[number])
+    return {
+        "sentences": [number],
+        "stance": "likes",
+        "description": said.ljust(20, "."),
+        "preference_rationale": said.ljust(10, "."),
+        "name": f"Fans of {' '.join(re.findall('[a-z]{4,}', said)[-2:])}",
+    }
+
+
 def honest(request: Request) -> str:
     """A model that does as it is told, with the reviews' own words."""
     sentences = numbered(request)
     if request.stage == "review_aspects":
-        found = dict.fromkeys(request.schema["required"])
-        tone = [n for n, text in sentences.items() if "tone" in text]
-        stage = [n for n, text in sentences.items() if "stage" in text]
-        aspects = {
-            **found,
-            **({"quality_criteria": {"text": "a bright tone", "sentences": tone[:3]}} if tone else {}),
-            **({"usage_context": {"text": "play on stage", "sentences": stage[:3]}} if stage else {}),
-        }
-        return json.dumps(aspects)
+        kinds = (("tone", "quality_criteria", "a bright tone"), ("stage", "usage_context", "play on stage"))
+        aspects = [
+            {"sentences": cited[:3], "aspect": aspect, "text": said}
+            for word, aspect, said in kinds
+            if (cited := [n for n, text in sentences.items() if word in text])
+        ]
+        return json.dumps(
+            {"aspects": aspects or [{"sentences": [1], "aspect": "quality_criteria", "text": sentences[1][:119]}]}
+        )
     if request.stage == "item_summaries":
         return json.dumps({"summary": "Steel guitar strings with a bright tone."})
     if request.stage == "persona_choices":  # numbered are the personas
-        said = request.user.split("<product>")[1].split("</product>")[0]
+        said = request.user.split("<product>")[1].split("</product>")[0].split(": ", 1)[-1]
         likeness = embed([said, *sentences.values()])
         best = 1 + int(np.argmax(likeness[1:] @ likeness[0]))
         return json.dumps({"reasoning": f"Their own words are those of persona {best}.", "persona": best})
@@ -106,15 +122,17 @@ def honest(request: Request) -> str:
     for name, word in (("Tone seekers", "tone"), ("Stage players", "stage"), ("Gift givers", "gift")):
         cited = [n for n, text in sentences.items() if word in text]
         if cited:
-            description = f"They care about the {word}: {sentences[cited[0]].rstrip('.!')}."
             personas.append(
                 {
-                    "name": name,
-                    "description": description,
-                    "preference_rationale": f"The {word} suits them.",
                     "sentences": cited[:12],
+                    "stance": "likes",
+                    "description": f"They care about the {word}: {sentences[cited[0]].split(' (')[0].rstrip('.!')}.",
+                    "preference_rationale": f"The {word} suits them.",
+                    "name": name,
                 }
             )
+    if is_about_cluster(request):
+        return json.dumps(personas[0] if personas else persona_of(sentences, 1))
     most = request.schema["properties"]["personas"]["maxItems"]
     return json.dumps({"personas": personas[:most]})
 
@@ -123,21 +141,15 @@ def echo(request: Request) -> str:
     """A model with nothing to say but what it reads: every claim is a sentence it cites."""
     sentences = numbered(request)
     if request.stage == "review_aspects":
-        aspect = {"text": sentences[1].rstrip(".!")[:120], "sentences": [1]}
-        return json.dumps({name: aspect if name == "quality_criteria" else None for name in request.schema["required"]})
+        aspect = {"sentences": [1], "aspect": "quality_criteria", "text": sentences[1].rstrip(".!")[:119]}
+        return json.dumps({"aspects": [aspect]})
     if request.stage == "item_summaries":
         return json.dumps({"summary": max(request.user.splitlines(), key=len).split(": ", 1)[1].ljust(10, ".")})
-    bounds = request.schema["properties"]["personas"]
-    personas = [
-        {
-            "name": f"Fans of {n}",
-            "description": text.ljust(20, "."),
-            "preference_rationale": text.ljust(10, "."),
-            "sentences": [n],
-        }
-        for n, text in sentences.items()
-    ]
-    return json.dumps({"personas": personas[: bounds["maxItems"]]})
+    if is_about_cluster(request):
+        return json.dumps(persona_of(sentences, 1))
+    most = request.schema["properties"]["personas"]["maxItems"]
+    personas = [{**persona_of(sentences, n), "name": f"Fans of {n}"} for n in sentences]
+    return json.dumps({"personas": personas[:most]})
 
 
 class WordCounts:

@@ -78,7 +78,7 @@ def main() -> None:
     extractors._backend = lambda config: backend
     if arguments.die:
         _die_at(*arguments.die.split(":"))
-    llm = {"shard_tokens": 1, "max_shards": 2}
+    llm = {"method": "per_review", "shard_tokens": 1, "max_shards": 2}
     config = load_config("local", {"extraction": {"extractor": "vllm", "reviews_per_persona": 1, "llm": llm}})
     night = Night(AS_OF, config, Warehouse(arguments.warehouse), None)
     for told in arguments.jobs:

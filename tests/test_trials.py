@@ -69,7 +69,11 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
 @pytest.fixture
 def configured(tmp_path: Path) -> Callable[..., str]:
     def write(name: str = "mine.yaml", **llm: Any) -> str:
-        settings = {"extractor": "vllm", "reviews_per_persona": 1, "llm": {"attempts": 1, **llm}}
+        settings = {
+            "extractor": "vllm",
+            "reviews_per_persona": 1,
+            "llm": {"method": "per_review", "attempts": 1, **llm},
+        }
         (tmp_path / name).write_text(yaml.safe_dump({"extraction": settings}))
         return str(tmp_path / name)
 

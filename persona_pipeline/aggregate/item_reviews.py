@@ -28,7 +28,7 @@ def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int) -> Data
     )
     evidence = told.groupBy("item_id").agg(
         F.array_sort(
-            F.collect_list(F.struct("usefulness", "review_id", "user_id", "rating", "reviewed_at", "text"))
+            F.collect_list(F.struct("usefulness", "review_id", "user_id", "rating", "reviewed_at", "title", "text"))
         ).alias("ranked")
     )
     counted = reviews.groupBy("item_id").agg(

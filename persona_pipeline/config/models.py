@@ -100,9 +100,10 @@ class UserHistoriesConfig(_Stage):
 class LlmTokensConfig(_Stage):
     """Most tokens of a reply, by prompt; one that is cut off is asked again with twice as many."""
 
-    aspects: int = Field(320, ge=16, description="aspects of a review")
+    aspects: int = Field(320, ge=16, description="aspects of a review, per_review")
     summary: int = Field(160, ge=16, description="summary of an item")
-    personas: int = Field(1_400, ge=16, description="personas of an item")
+    personas: int = Field(1_400, ge=16, description="personas of an item, per_review")
+    cluster: int = Field(240, ge=16, description="persona of a cluster, per_cluster")
     choice: int = Field(240, ge=16, description="a judge's choice of persona")
 
 
@@ -119,6 +120,11 @@ class LlmConfig(_Stage):
         description="vllm: a folder, or a name under models/ of the virtual environment; openai: the server's name for it",
     )
     revision: str = Field("", description="what tells two models of one name apart; vllm reads it off the files")
+    method: Literal["per_cluster", "per_review"] = Field(
+        "per_cluster",
+        description="per_cluster: an item's sentences are clustered, one short request a cluster; per_review: aspects of every "
+        "evidence review, then one request an item, as in the paper",
+    )
     prompt_pack: str = Field("shopping", description="words of the domain: shopping, books or restaurants")
     prompts: str = Field(
         "", description="folder whose *.jinja2 and packs/*.yaml replace the packaged ones of the same name; empty: none"
@@ -150,7 +156,7 @@ class LlmConfig(_Stage):
         500_000, ge=1, description="tokens, prompts and replies, from which another engine is worth its start"
     )
     judged_pairs: int = Field(
-        1_000,
+        0,
         ge=0,
         description="training pairs an LLM judges at most, always the same ones; a thousand tell agreement to 3 points; 0: none",
     )

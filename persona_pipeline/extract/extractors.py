@@ -68,16 +68,14 @@ def _backend(config: ExtractionConfig) -> "Backend":
 
 
 def review_text(row: dict[str, Any]) -> ReviewText:
-    """A row with review_id, user_id, item_id, rating and text as extractor input."""
-    return ReviewText(*(row[column] for column in ("review_id", "user_id", "item_id", "rating", "text")))
+    """A row with review_id, user_id, item_id, rating, text and title as extractor input."""
+    return ReviewText(*(row[column] for column in ("review_id", "user_id", "item_id", "rating", "text", "title")))
 
 
 def item_evidence(row: dict[str, Any]) -> ItemEvidence:
-    """A row with item_id, title, description, categories, evidence and possibly summary and aspects as extractor input."""
-    reviews = tuple(
-        ReviewText(e["review_id"], e["user_id"], row["item_id"], e["rating"], e["text"]) for e in row["evidence"]
-    )
-    item = ItemText(row["item_id"], row["title"], row["description"], tuple(row["categories"]))
+    """A row of an item's metadata with its evidence, and possibly summary and aspects, as extractor input."""
+    reviews = tuple(review_text({**e, "item_id": row["item_id"]}) for e in row["evidence"])
+    item = ItemText(row["item_id"], row["title"], row["description"], tuple(row["categories"]), row["creator"])
     aspects = tuple(
         ReviewAspects(
             a["review_id"],

@@ -22,6 +22,9 @@ ASPECT_NAMES: tuple[AspectName, ...] = ("category_preference", "purchase_purpose
 Stage = Literal["review_aspects", "item_summaries", "item_personas", "persona_choices"]
 """What is asked for, by the table it goes to; `persona_choices` of an LLM alone, not of every extractor."""
 
+ReviewsOf = Literal["item_reviews", "user_histories"]
+"""Tables whose reviews an extractor wants aspects of, because something it makes rests on them."""
+
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Texts to L2-normalised float32 vectors, (n, d), in the same order. Cached: a text is embedded once, ever."""
 
@@ -35,6 +38,7 @@ class ReviewText:
     item_id: str
     rating: float
     text: str
+    title: str | None = None  # its headline
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class ItemText:
     title: str | None = None
     description: str | None = None
     categories: tuple[str, ...] = ()
+    creator: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,7 @@ class PersonaExtractor(Protocol):
     """Turns evidence into aspects, summaries and personas; what it refuses comes with them."""
 
     source: Literal["llm", "embedded"]
+    reads: tuple[ReviewsOf, ...]
 
     def version(self, stage: Stage) -> str:
         """Changes whenever the answers of that stage may."""

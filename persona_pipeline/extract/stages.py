@@ -62,7 +62,7 @@ def of_items(warehouse: Warehouse, items: Iterable[str]) -> Warehouse:
 def review_aspects(warehouse: Warehouse, extractor: PersonaExtractor) -> Extracted:
     """Aspects of reviews that have none yet, or whose answer is no longer valid."""
     version = extractor.version("review_aspects")
-    known, wanted = reviews_to_read(warehouse, version)
+    known, wanted = reviews_to_read(warehouse, version, extractor.reads)
     rows = wanted.to_pylist()
     made, refused = [], []
     for row, (aspects, refusals) in zip(rows, extractor.aspects([review_text(row) for row in rows]), strict=True):

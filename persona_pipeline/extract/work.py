@@ -4,16 +4,22 @@ A key is the hash of the texts and ratings an answer rests on and of the extract
 as asking again could not change it.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import pyarrow as pa
 
 from persona_pipeline.contracts import load_contract
+from persona_pipeline.extract.protocol import ReviewsOf
 from persona_pipeline.warehouse import Warehouse
 
 _KEY = "substr(sha256(concat_ws(chr(31), $version, {parts})), 1, 32)"
-_REVIEW = "concat_ws(':', e.review_id, e.rating, sha256(e.text))"
+_IDS: dict[ReviewsOf, str] = {
+    "item_reviews": "SELECT unnest(evidence).review_id FROM item_reviews",
+    "user_histories": "SELECT unnest(interactions).review_id FROM user_histories",
+}
+_REVIEW = "concat_ws(':', e.review_id, e.rating, sha256(concat_ws(chr(31), coalesce(e.title, ''), e.text)))"
 _EVIDENCE = f"array_to_string(list_sort(list_transform(evidence, lambda e: {_REVIEW})), ',')"
 _ASPECTS = """coalesce(sha256(list_transform(aspects, lambda a: {
     'id': a.review_id, 'category': a.category_preference, 'purpose': a.purchase_purpose, 'quality': a.quality_criteria,
@@ -32,21 +38,22 @@ _QUOTES = f"""
         GROUP BY persona_id, quotes.item_id
     )
 """
-_METADATA = "coalesce(title, ''), coalesce(description, ''), array_to_string(categories, ',')"
+_METADATA = "coalesce(title, ''), coalesce(creator, ''), coalesce(description, ''), array_to_string(categories, ',')"
 
 
-def reviews_to_read(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa.Table]:
-    """Reviews that need aspects: those in evidence, and the interactions in histories.
+def reviews_to_read(
+    warehouse: Warehouse, version: str, of: Sequence[ReviewsOf] = ("item_reviews", "user_histories")
+) -> tuple[pa.Table, pa.Table]:
+    """Reviews that need aspects: those in evidence, the interactions in histories, or none, by `of`.
 
-    Returns rows of `review_aspects` still valid, and reviews to extract as review_id, user_id, item_id, rating, text,
+    Returns rows of `review_aspects` still valid, and reviews to extract as review_id, user_id, item_id, rating, title, text,
     extraction_key, why: new, another prompt, model or code, other evidence, no answer yet.
     """
+    ids = " UNION ".join(["SELECT NULL::VARCHAR AS review_id", *(_IDS[table] for table in of)])
+    key = _KEY.format(parts="rating, coalesce(title, ''), text")
     wanted = f"""
-        WITH wanted AS (
-            SELECT unnest(evidence).review_id AS review_id FROM item_reviews
-            UNION SELECT unnest(interactions).review_id FROM user_histories
-        ), keyed AS (
-            SELECT review_id, user_id, item_id, rating, text, {_KEY.format(parts="rating, text")} AS extraction_key
+        WITH wanted AS ({ids}), keyed AS (
+            SELECT review_id, user_id, item_id, rating, title, text, {key} AS extraction_key
             FROM reviews SEMI JOIN wanted USING (review_id)
         )
     """
@@ -63,7 +70,7 @@ def items_to_summarise(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa
     evidence = f"CASE WHEN title IS NULL THEN {_EVIDENCE} ELSE '' END"
     keyed = f"""
         WITH keyed AS (
-            SELECT item_id, title, description, categories, evidence,
+            SELECT item_id, title, creator, description, categories, evidence,
                    {_KEY.format(parts=f"{_METADATA}, {evidence}")} AS extraction_key
             FROM items JOIN item_reviews USING (item_id)
         )
@@ -88,7 +95,7 @@ def items_to_profile(
             SELECT item_id, list(review_aspects ORDER BY review_id) AS aspects
             FROM review_aspects SEMI JOIN chosen USING (item_id, review_id) GROUP BY item_id
         ), keyed AS (
-            SELECT item_id, title, description, categories, summary, evidence, aspects,
+            SELECT item_id, title, creator, description, categories, summary, evidence, aspects,
                    list_transform(evidence, lambda e: e.review_id) AS ids,
                    {_KEY.format(parts=f"coalesce(summary, ''), {_METADATA}, {_EVIDENCE}, {_ASPECTS}")} AS extraction_key
             FROM items JOIN item_reviews USING (item_id) LEFT JOIN item_summaries USING (item_id)

@@ -62,13 +62,25 @@ class Recommendation:
 
 
 @dataclass(frozen=True, slots=True)
+class LlmRequest:
+    """What an LLM was asked, and what it answered, verbatim. It shows sentences of reviews, and no names of their authors."""
+
+    request_key: str
+    system: str
+    prompt: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Persona:
     """The persona a score rests on, and who made it.
 
     Attributes:
+        stance: what these people make of the item: likes, mixed or dislikes.
         extractor_version: which prompts, model and code it was made with.
         model: what answered: an LLM, or of the embedded extractor the base model; None where that is not on record.
         prompt_pack: words of the domain the LLM was asked in; None where none was asked.
+        request: to the LLM; None where none was asked, or the answer is on record elsewhere.
     """
 
     persona_id: str
@@ -78,9 +90,11 @@ class Persona:
     support: int
     mean_rating: float | None
     persona_source: str
+    stance: str
     extractor_version: str
     model: str | None
     prompt_pack: str | None
+    request: LlmRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,12 @@ def show_why(recommendations: Recommendations, user_id: str, item_id: str, conso
     _print(console, one_line(", ".join(by), 1_000))
     _print(console, one_line(f"encoder {found.encoder_id} on {found.base_model}", 1_000))
     _print(console, one_line(f"release {found.release_id}, reviews before {found.as_of}", 1_000))
+    if persona.request is not None:
+        _heading(console, "What the model was asked")
+        _print(console, paragraph(persona.request.system, 4_000))
+        _print(console, paragraph(persona.request.prompt, 4_000))
+        _heading(console, "What it answered")
+        _print(console, paragraph(persona.request.answer, 4_000))
 
 
 def as_json(answer: Why | Sequence[Recommendation]) -> str:

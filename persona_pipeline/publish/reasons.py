@@ -11,6 +11,7 @@ from persona_pipeline.publish.answers import (
     METADATA_PERSONA,
     PERSONA,
     Contribution,
+    LlmRequest,
     Objection,
     Persona,
     Quote,
@@ -81,6 +82,8 @@ def _personas(view: View, item_id: str) -> dict[str, Row]:
 def _persona(view: View, row: Row) -> Persona:
     extraction = view.config.get("extraction", {})
     llm = extraction.get("llm", {}) if row["persona_source"] == "llm" else {}
+    call = _call(view, row["request_key"])
+    base = view.online.encoder.base_model if row["persona_source"] == "embedded" else None
     return Persona(
         persona_id=row["persona_id"],
         name=row["name"],
@@ -89,21 +92,20 @@ def _persona(view: View, row: Row) -> Persona:
         support=row["support"],
         mean_rating=row["mean_rating"],
         persona_source=row["persona_source"],
+        stance=row["stance"],
         extractor_version=row["extractor_version"],
-        model=_model(view, row),
+        model=call["model"] if call else base,
         prompt_pack=llm.get("prompt_pack"),
+        request=LlmRequest(call["request_key"], call["system"], call["prompt"], call["output"]) if call else None,
     )
 
 
-def _model(view: View, persona: Row) -> str | None:
-    """What answered: of an LLM by its answers on record about this item, of the embedded extractor the base model."""
-    if persona["persona_source"] == "embedded":
-        return view.online.encoder.base_model
-    if persona["persona_source"] != "llm" or "llm_calls" not in view.release.versions:
+def _call(view: View, request_key: str | None) -> Row | None:
+    """The row of `llm_calls`; None without a key, or where the ledger is another warehouse's."""
+    if request_key is None or "llm_calls" not in view.release.versions:
         return None
-    asked = view.table("llm_calls").rows("subject_id", [persona["item_id"]], ["stage", "outcome", "model"]).to_pylist()
-    models = {row["model"] for row in asked if row["stage"] == "item_personas" and row["outcome"] == "ok"}
-    return ", ".join(sorted(models)) or None
+    found: list[Row] = view.table("llm_calls").rows("request_key", [request_key]).to_pylist()
+    return found[0] if found else None
 
 
 def _explanation(view: View, persona: Row, contributions: Sequence[Contribution]) -> str:

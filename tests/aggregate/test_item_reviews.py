@@ -15,6 +15,7 @@ def aggregate(spark: "SparkSession", reviews: list[tuple[str, str, float, int, s
     frame = spark.createDataFrame(
         rows, "review_id string, user_id string, item_id string, rating double, text string, reviewed_at timestamp"
     )
+    frame = frame.selectExpr("*", "concat('Review ', review_id) AS title")
     items = spark.createDataFrame([("a",), ("b",), ("new",)], "item_id string")
     return {row["item_id"]: row for row in item_reviews(frame, items, limit).collect()}
 
@@ -24,7 +25,7 @@ def test_counts_means_and_text(spark: "SparkSession") -> None:
     assert (rows["a"]["review_count"], rows["a"]["mean_rating"]) == (2, 3.5)
     assert rows["a"]["last_reviewed_at"].replace(tzinfo=UTC) == START + timedelta(days=3)
     assert [e["review_id"] for e in rows["a"]["evidence"]] == ["1"]  # stars alone are no evidence
-    assert rows["a"]["evidence"][0]["user_id"] == "u-1"
+    assert (rows["a"]["evidence"][0]["user_id"], rows["a"]["evidence"][0]["title"]) == ("u-1", "Review 1")
     assert (rows["b"]["review_count"], rows["b"]["evidence"]) == (1, [])
     assert (rows["new"]["review_count"], rows["new"]["mean_rating"], rows["new"]["evidence"]) == (0, None, [])
 

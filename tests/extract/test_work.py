@@ -231,7 +231,16 @@ def test_a_changed_summary_asks_for_personas(warehouse: Warehouse) -> None:
 
 def test_what_is_asked_comes_with_what_the_extractor_needs(warehouse: Warehouse) -> None:
     _, reviews = reviews_to_read(warehouse, "another")
-    assert reviews.column_names == ["review_id", "user_id", "item_id", "rating", "text", "extraction_key", "why"]
+    assert reviews.column_names == [
+        "review_id",
+        "user_id",
+        "item_id",
+        "rating",
+        "title",
+        "text",
+        "extraction_key",
+        "why",
+    ]
     _, items = items_to_profile(warehouse, "another", warehouse.read("item_personas"), 0)
     capo = items.to_pylist()[0]
     assert (capo["title"], capo["summary"]) == ("Spring capo", "Spring capo. For guitar players.")

@@ -1,12 +1,17 @@
 """Everything behind a recommendation, in the list or not, for anyone."""
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+import served
+from helpers import AS_OF, Row
+from rich.console import Console
 from served import HOSTILE
 
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.publish import Recommendations
+from persona_pipeline.publish.answers_shown import show_why
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +83,31 @@ def test_a_review_is_given_as_it_is_and_an_explanation_inert(shop: Recommendatio
     found = shop.why("ben", "strings")
     assert HOSTILE in str(found.quotes[0].text)
     assert not set("<>\"'") & set(found.explanation)
+
+
+CALL: Row = {
+    "request_key": "k1", "stage": "item_personas", "subject_id": "strap", "model": "big@1", "max_tokens": 240,
+    "temperature": 0.0, "seed": 0, "prompt_tokens": 90, "completion_tokens": 20, "finish": "stop", "outcome": "ok",
+    "output": '{"name": "Gigging players"}', "system": "Several shoppers made a point.", "prompt": "[1] No pain. (5 stars)",
+    "review_ids": ["ana-strap"], "asked_as_of": AS_OF,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ledger", [[CALL], []])
+def test_what_an_llm_wrote_comes_with_prompt_and_answer(tmp_path: Path, ledger: list[Row]) -> None:
+    """By the key of the request; where the ledger is elsewhere, neither is on record."""
+    made = served.encoder()
+    rows = {**served.tables(made), "llm_calls": ledger}
+    for row in rows["item_personas"]:
+        row.update({"persona_source": "llm", "request_key": "k1"} if row["item_id"] == "strap" else {})
+    shop = Recommendations(served.serve(tmp_path / "wh", rows, made))
+    persona = shop.why("cleo", "strap").persona
+    shown = StringIO()
+    show_why(shop, "cleo", "strap", Console(file=shown, width=200))
+    if ledger:
+        assert persona.request is not None
+        assert (persona.model, persona.request.answer) == ("big@1", CALL["output"])
+        assert all(CALL[part] in shown.getvalue() for part in ("system", "prompt", "output"))
+    else:
+        assert (persona.model, persona.request) == (None, None)
+        assert "What the model was asked" not in shown.getvalue()

@@ -19,6 +19,7 @@ from persona_pipeline.extract.protocol import (
     Persona,
     Refusal,
     ReviewAspects,
+    ReviewsOf,
     ReviewText,
     Stage,
 )
@@ -33,6 +34,7 @@ class EmbeddedExtractor:
     """
 
     source: Literal["llm", "embedded"] = "embedded"
+    reads: tuple[ReviewsOf, ...] = ("item_reviews", "user_histories")
 
     def __init__(self, config: ExtractionConfig, shop: Callable[[], Shop]) -> None:
         self._config = config

@@ -1,7 +1,8 @@
 """Questions to outcomes: known answers from the ledger, the others from an engine that is kept full until none is open.
 
-A reply that cannot be used is asked again within a bound: with more room where it was cut off, with another seed where
-it was malformed. Every attempt is a request of its own, so a rerun climbs the same ladder without asking anybody.
+A reply that cannot be used is asked again within a bound: with more room where the tokens ran out, with another seed where
+it was malformed or one of its texts was cut. Every attempt is a request of its own, so a rerun climbs the same ladder
+without asking anybody.
 """
 
 import logging
@@ -86,7 +87,7 @@ class Asker:
         unknown = self._settle([(i, _Attempt(q, q.request, 1)) for i, q in enumerate(questions)], outcomes)
         if not self._may_start:
             for i, attempt in unknown:
-                outcomes[i] = Outcome(attempt.question.request, "engine_error", _NO_ENGINE, attempts=attempt.number)
+                outcomes[i] = Outcome(attempt.request, "engine_error", _NO_ENGINE, attempts=attempt.number)
             self._require_answers(len(unknown), len(questions), _NO_ENGINE)
             unknown = []
         waiting = deque(sorted(unknown, key=lambda one: feeding_order(one[1].request)))
@@ -207,7 +208,7 @@ class Asker:
             else:
                 room = self.backend.context_tokens - attempt.request.sampling.max_tokens
                 detail = f"{prompt} prompt tokens, room for {room}"
-                outcomes[i] = Outcome(attempt.question.request, "too_long", detail, attempts=attempt.number)
+                outcomes[i] = Outcome(attempt.request, "too_long", detail, attempts=attempt.number)
         return fitting
 
     def _feed(
@@ -243,22 +244,22 @@ class Asker:
         """Settle the outcome, or return the next attempt."""
         i, attempt = one
         question = attempt.question
-        name, detail, value = judge(answer, question.reply, dict(question.context))
+        name, detail, value = judge(answer, question.reply, question.request.schema, dict(question.context))
         if value is not None and question.check and (fault := question.check(value)):
             name, detail, value = "label_conflict", fault, None
         if record and name in ANSWERED:
             self.ledger.record(attempt.request, answer, name)
-        following = self._next(attempt, name) if value is None else None
+        following = self._next(attempt, name, answer) if value is None else None
         if following is not None:
             return i, following
-        outcomes[i] = Outcome(question.request, name, detail, value, cached, attempt.number)
+        outcomes[i] = Outcome(attempt.request, name, detail, value, cached, attempt.number)
         return None
 
-    def _next(self, attempt: _Attempt, name: OutcomeName) -> _Attempt | None:
+    def _next(self, attempt: _Attempt, name: OutcomeName, answer: Answer) -> _Attempt | None:
         if attempt.number >= self._config.attempts:
             return None
         sampling = attempt.request.sampling
-        if name == "truncated":
+        if answer.finish == "length":
             room = min(
                 2 * sampling.max_tokens, self.backend.context_tokens - self.backend.count_tokens([attempt.request])[0]
             )
@@ -268,7 +269,7 @@ class Asker:
         elif name == "engine_error":
             request = attempt.request
         else:
-            # At temperature 0 another seed would draw the same reply.
+            # At temperature 0 another seed would draw the same reply; more room would cut a text where it was cut.
             request = attempt.request.again(
                 seed=sampling.seed + 1, temperature=max(sampling.temperature, self._config.retry_temperature)
             )

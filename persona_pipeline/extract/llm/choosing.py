@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.extract.llm.ask import Asker, Question
 from persona_pipeline.extract.llm.outcomes import Outcome
-from persona_pipeline.extract.llm.pairs import Liked, Pair
+from persona_pipeline.extract.llm.pairs import Pair, Told
 from persona_pipeline.extract.llm.prompts import Prompts
 from persona_pipeline.extract.llm.replies import ChoiceReply, output_schema
 from persona_pipeline.extract.llm.requests import Request, Sampling
@@ -35,8 +35,8 @@ class Judge:
         self._system = self._prompts.render("choice_system")
 
     def choose(self, pairs: Sequence[Pair]) -> list[tuple[Pair, Outcome]]:
-        """Each pair with its outcome, in order; one of which nothing is known but titles is not asked about."""
-        asked = [pair for pair in pairs if pair["target"]["aspects"] or any(one["aspects"] for one in pair["history"])]
+        """Each pair with its outcome, in order; one whose user has not said a word is not asked about."""
+        asked = [pair for pair in pairs if any(one["said"] for one in (pair["target"], *pair["history"]))]
         return list(zip(asked, self._asker.ask([self.question(pair) for pair in asked]), strict=True))
 
     def question(self, pair: Pair) -> Question:
@@ -48,7 +48,7 @@ class Judge:
             question = self._about(pair, pair["history"][:count])
         return question
 
-    def _about(self, pair: Pair, history: Sequence[Liked]) -> Question:
+    def _about(self, pair: Pair, history: Sequence[Told]) -> Question:
         llm, personas = self._config, pair["personas"]
         bounds = {"personas": len(personas)}
         request = Request(
@@ -59,6 +59,7 @@ class Judge:
             schema=output_schema("persona_choices", bounds),
             model=self._asker.backend.model,
             sampling=Sampling(llm.max_tokens.choice, llm.temperature, llm.seed),
+            reviews=tuple(pair["review_ids"][: 1 + len(history)]),
         )
         names = {number: persona["name"] for number, persona in enumerate(personas, 1)}
         return Question(request, ChoiceReply, bounds, partial(_contradicts_itself, names, len(personas)))

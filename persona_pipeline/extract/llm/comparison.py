@@ -141,13 +141,9 @@ def _catalogue(warehouse: Warehouse) -> dict[Stage, int]:
     """Subjects of each stage where nothing is extracted yet."""
     row = warehouse.query(
         """
-        SELECT (SELECT count(*) FROM items JOIN item_reviews USING (item_id)) AS items, (
-            SELECT count(*) FROM reviews SEMI JOIN (
-                SELECT unnest(evidence).review_id AS review_id FROM item_reviews
-                UNION SELECT unnest(interactions).review_id FROM user_histories
-            ) USING (review_id)
-        ) AS reviews
+        SELECT (SELECT count(*) FROM items JOIN item_reviews USING (item_id)) AS items,
+               (SELECT count(*) FROM (SELECT unnest(evidence) FROM item_reviews)) AS reviews
         """,
-        ["items", "item_reviews", "reviews", "user_histories"],
+        ["items", "item_reviews"],
     ).to_pylist()[0]
     return {"review_aspects": row["reviews"], "item_summaries": row["items"], "item_personas": row["items"]}

@@ -8,13 +8,15 @@ from typing import Any, Literal
 
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.llm.ask import Asker, Question
-from persona_pipeline.extract.llm.grounding import Verdict
-from persona_pipeline.extract.llm.questions import Questions, citable
+from persona_pipeline.extract.llm.cited import all_sentences, citable
+from persona_pipeline.extract.llm.clusters import telling
+from persona_pipeline.extract.llm.judging import Verdict
+from persona_pipeline.extract.llm.questions import PROMPTS, Asked, Questions
 from persona_pipeline.extract.llm.replies import schema_digest
 from persona_pipeline.extract.llm.verdicts import (
+    Answered,
     aspect_texts,
     aspects_of,
-    persona_texts,
     personas_of,
     summary_of,
     summary_texts,
@@ -26,30 +28,37 @@ from persona_pipeline.extract.protocol import (
     Persona,
     Refusal,
     ReviewAspects,
+    ReviewsOf,
     ReviewText,
     Stage,
 )
 from persona_pipeline.extract.remembering import remembering
 
-CODE_VERSION = 4  # raise it whenever the same replies would give other rows
+CODE_VERSION = 5  # raise it whenever the same replies would give other rows
 
-_ASPECTS: dict[str, Stage] = {"aspects": "review_aspects"}
-_SUMMARY: dict[str, Stage] = {"summary": "item_summaries"}
-_PROMPTS_OF: dict[Stage, dict[str, Stage]] = {
-    "review_aspects": _ASPECTS,
-    "item_summaries": _SUMMARY,
-    # A persona rests on what the other two stages made of the same evidence.
-    "item_personas": {**_ASPECTS, **_SUMMARY, "personas": "item_personas"},
+# By method and stage. A persona rests on what the stages before made of the same evidence.
+_PROMPTS_OF: dict[str, dict[Stage, tuple[str, ...]]] = {
+    "per_review": {
+        "review_aspects": ("aspects",),
+        "item_summaries": ("summary",),
+        "item_personas": ("aspects", "summary", "personas"),
+    },
+    "per_cluster": {"review_aspects": (), "item_summaries": ("summary",), "item_personas": ("summary", "cluster")},
 }
 
 
 class LlmExtractor:
-    """Asks an LLM, and believes it only as far as the cited sentences go. `verdicts` counts the personas it was answered."""
+    """Asks an LLM, and believes it only as far as the cited sentences go. `verdicts` counts the personas it was answered.
+
+    `per_review`, the paper's way: aspects of every evidence review, then one request an item. `per_cluster`: the item's
+    sentences are clustered, then one short request a cluster, and nobody reads aspects.
+    """
 
     source: Literal["llm", "embedded"] = "llm"
 
     def __init__(self, config: ExtractionConfig, asker: Asker, embed: Embed) -> None:
         self._config, self._llm = config, config.llm
+        self.reads: tuple[ReviewsOf, ...] = ("item_reviews",) if config.llm.method == "per_review" else ()
         self.asker, self._embed = asker, embed
         self._questions = Questions(config, asker.backend)
         self.verdicts: Counter[Verdict] = Counter()
@@ -60,8 +69,9 @@ class LlmExtractor:
         parts = [CODE_VERSION, self.asker.backend.model, llm.context_tokens]
         parts += [llm.temperature, llm.seed]  # further attempts only serve what has no answer, and that is asked anyway
         parts += [self._config.max_personas, self._config.min_personas, self._config.reviews_per_persona]
-        for prompt, table in _PROMPTS_OF[stage].items():
-            parts += [self._questions.prompts.digest(prompt), getattr(llm.max_tokens, prompt), schema_digest(table)]
+        for prompt in _PROMPTS_OF[llm.method][stage]:
+            told = self._questions.prompts.digest(prompt), schema_digest(PROMPTS[prompt][1])
+            parts += [*told, getattr(llm.max_tokens, prompt)]
         return f"llm-{hashlib.sha256(repr(parts).encode()).hexdigest()[:12]}"
 
     def usage(self) -> dict[str, Any]:
@@ -101,16 +111,15 @@ class LlmExtractor:
 
     def personas(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[list[Persona], list[Refusal]]]:
         """One result per item, in order. No persona and a refusal: the item keeps those it has."""
-        questions = [self._questions.about_personas(item) for item in items]
-        outcomes = self.asker.ask([asked[0] for asked in questions if asked is not None])
-        told = zip((asked[1] for asked in questions if asked is not None), outcomes, strict=True)
-        embed = remembering(self._embed, (text for cited, outcome in told for text in persona_texts(outcome, cited)))
-        answers = iter(outcomes)
-        for item, asked in zip(items, questions, strict=True):
-            if asked is None:
+        questions = self._about_personas(items)
+        outcomes = iter(self.asker.ask([asked.question for of_item in questions for asked in of_item]))
+        answers = [[Answered(asked.cited, next(outcomes)) for asked in of_item] for of_item in questions]
+        embed = remembering(self._embed, (t for of_item in answers for answered in of_item for t in answered.texts()))
+        for item, answered in zip(items, answers, strict=True):
+            if not answered:
                 yield [], []
             else:
-                personas, refusals, verdicts = personas_of(item, asked[1], next(answers), embed)
+                personas, refusals, verdicts = personas_of(item, answered, embed)
                 self.verdicts += verdicts
                 yield personas, refusals
 
@@ -132,7 +141,16 @@ class LlmExtractor:
         return [self._questions.about_review(review, sentences) for review, sentences in told if sentences]
 
     def questions_about_items(self, stage: Stage, items: Sequence[ItemEvidence]) -> list[Question]:
-        """One per item that something is known of, in order."""
+        """In order of the items: one for each that something is known of, or one for each of its clusters."""
         if stage == "item_summaries":
             return [question for item in items if (question := self._questions.about_item(item))]
-        return [asked[0] for item in items if (asked := self._questions.about_personas(item))]
+        return [asked.question for of_item in self._about_personas(items) for asked in of_item]
+
+    def _about_personas(self, items: Sequence[ItemEvidence]) -> list[list[Asked]]:
+        """By item; none where no sentence is usable."""
+        if self._llm.method == "per_review":
+            return [self._questions.about_personas(item) for item in items]
+        told = [telling(all_sentences(item)) for item in items]
+        embed = remembering(self._embed, (one.quote for sentences in told for one in sentences))
+        pairs = zip(items, told, strict=True)
+        return [self._questions.about_clusters(item, sentences, embed) for item, sentences in pairs]

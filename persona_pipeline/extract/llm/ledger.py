@@ -95,6 +95,9 @@ class Ledger:
                 "finish": answer.finish,
                 "outcome": outcome,
                 "output": answer.text,
+                "system": request.system,
+                "prompt": request.user,
+                "review_ids": list(request.reviews),
                 "asked_as_of": self._as_of,
             }
         )

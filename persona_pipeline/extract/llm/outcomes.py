@@ -1,6 +1,7 @@
 """Every request has exactly one outcome (invariant 3); raw output is judged, never patched into shape."""
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ ANSWERED: tuple[OutcomeName, ...] = ("ok", "truncated", "invalid_json", "schema"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one request; `value` is the validated reply when the outcome is ok."""
+    """What became of a question: `request` is its last attempt, `value` the validated reply when the outcome is ok."""
 
     request: Request
     name: OutcomeName
@@ -28,11 +29,11 @@ class Outcome:
 
 
 def judge(
-    answer: Answer, reply: type[BaseModel], context: dict[str, Any] | None = None
+    answer: Answer, reply: type[BaseModel], schema: Mapping[str, Any], context: dict[str, Any] | None = None
 ) -> tuple[OutcomeName, str, BaseModel | None]:
     """Outcome, detail and validated reply of a raw answer.
 
-    `reply` mirrors the request's JSON schema; `context` gives its validators what the schema gave the engine.
+    `reply` mirrors the request's JSON `schema`; `context` gives its validators what the schema gave the engine.
     """
     if answer.finish == "error":
         return "engine_error", answer.detail, None
@@ -43,12 +44,26 @@ def judge(
         raw = json.loads(answer.text, object_pairs_hook=_without_repeated_keys)
     except (ValueError, RecursionError) as error:
         return "invalid_json", f"{error}: {answer.text[:200]}", None
+    if cut := _cut(raw, schema):
+        return "truncated", f"a text ends where it had to: …{cut[-80:]}", None
     try:
         return "ok", "", reply.model_validate(raw, context=context)
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(str(part) for part in fault["loc"])
         return "schema", f"{place}: {fault['msg']} (and {error.error_count() - 1} more)", None
+
+
+def _cut(value: Any, schema: Mapping[str, Any]) -> str:
+    """A string as long as the schema allows, which the grammar ended and not the model; empty without one."""
+    if isinstance(value, str):
+        return value if len(value) == schema.get("maxLength") else ""
+    parts: Iterable[tuple[Any, Mapping[str, Any]]] = ()
+    if isinstance(value, dict):
+        parts = ((part, schema.get("properties", {}).get(name, {})) for name, part in value.items())
+    elif isinstance(value, list):
+        parts = ((part, schema.get("items", {})) for part in value)
+    return next(filter(None, (_cut(part, of) for part, of in parts)), "")
 
 
 def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,29 +1,28 @@
-"""`user_histories`, `item_personas` and `review_aspects` to the pairs a judge is asked about.
+"""`user_histories`, `item_personas` and `reviews` to the pairs a judge is asked about.
 
-A pair is a liked interaction with liked ones before it, and an item with at least two current personas to choose from.
+A pair is a liked interaction with what the user liked and disliked before it, and an item with at least two current personas
+to choose from.
 A persona that rests on this one review would give the answer away and is left out, as it is from `training_pairs`.
 """
 
-from typing import TypedDict, cast
+from typing import Any, TypedDict, cast
 
+from persona_pipeline.extract.llm.cited import citable, headline
+from persona_pipeline.extract.protocol import ReviewText, Stance
 from persona_pipeline.titles import title_sql
 from persona_pipeline.warehouse import Warehouse
 
-HISTORY = 5  # earlier liked interactions shown at most: what a person is like now is in the most recent
+HISTORY = 5  # earlier interactions shown at most: what a person is like now is in the most recent
+LIKED = 4.0  # stars from which somebody liked an item, as a judge is told; what pulls a user's vector is another matter
+_CHARACTERS = 300  # of a review, whole sentences, and at least one
 
 
-class Said(TypedDict):
-    """One aspect of a review."""
-
-    aspect: str
-    text: str
-
-
-class Liked(TypedDict):
-    """An interaction as it is shown: what the item is called, as far as known, and what the user said of it."""
+class Told(TypedDict):
+    """An interaction as it is shown: what the item is called, as far as known, and the user's stars and words."""
 
     title: str | None
-    aspects: list[Said]
+    rating: str
+    said: str
 
 
 class Choosable(TypedDict):
@@ -33,28 +32,28 @@ class Choosable(TypedDict):
     name: str
     description: str
     preference_rationale: str
+    stance: Stance
 
 
 class Pair(TypedDict):
-    """A user and an item they liked; `history` newest first, `personas` in their order."""
+    """A user and an item they liked; `history` newest first, `personas` in their order, `review_ids` of all that is shown."""
 
     user_id: str
     item_id: str
     review_id: str
-    target: Liked
-    history: list[Liked]
+    target: Told
+    history: list[Told]
     personas: list[Choosable]
+    review_ids: list[str]
 
 
 _PAIRS = """
-    WITH liked AS (
-        SELECT user_id, list_filter(interactions, lambda i: i.rating >= $min_liked_rating) AS liked FROM user_histories
-    ), targets AS (
-        SELECT user_id, liked[age].item_id AS item_id, liked[age].review_id AS review_id,
-               liked[age : age + $history] AS shown
-        FROM (SELECT user_id, liked, unnest(range(1, len(liked))) AS age FROM liked)
+    WITH targets AS (
+        SELECT user_id, met[age].item_id AS item_id, met[age].review_id AS review_id, met[age : age + $history] AS shown
+        FROM (SELECT user_id, interactions AS met, unnest(range(1, len(interactions))) AS age FROM user_histories)
+        WHERE met[age].rating >= $liked
     ), choosable AS (
-        SELECT item_id, persona_id, "position", name, description, preference_rationale,
+        SELECT item_id, persona_id, "position", name, description, preference_rationale, stance,
                list_distinct(list_transform(list_filter(evidence, lambda e: e.kind = 'review'), lambda e: e.ref)) AS quoted
         FROM item_personas WHERE status = 'current'
     ), drawn AS MATERIALIZED (
@@ -68,31 +67,42 @@ _PAIRS = """
         SELECT user_id, item_id, unnest(shown) AS i, generate_subscripts(shown, 1) AS place FROM sampled
     ), told AS (
         SELECT shown.user_id, shown.item_id, place, {
-            'title': ITEM_TITLE,
-            'aspects': list_filter([
-                {'aspect': 'category_preference', 'text': category_preference},
-                {'aspect': 'purchase_purpose', 'text': purchase_purpose},
-                {'aspect': 'quality_criteria', 'text': quality_criteria},
-                {'aspect': 'usage_context', 'text': usage_context}], lambda a: a.text IS NOT NULL)} AS liked
+            'title': ITEM_TITLE, 'review_id': i.review_id, 'rating': i.rating, 'headline': reviews.title,
+            'text': coalesce(reviews.text, '')} AS met
         FROM shown LEFT JOIN items ON items.item_id = i.item_id
         LEFT JOIN item_summaries ON item_summaries.item_id = i.item_id
-        LEFT JOIN review_aspects ON review_aspects.review_id = i.review_id
+        LEFT JOIN reviews ON reviews.review_id = i.review_id
     ), histories AS (
-        SELECT user_id, item_id, any_value(liked) FILTER (place = 1) AS target,
-               list(liked ORDER BY place) FILTER (place > 1) AS history
-        FROM told GROUP BY user_id, item_id
+        SELECT user_id, item_id, list(met ORDER BY place) AS met FROM told GROUP BY user_id, item_id
     ), options AS (
         SELECT user_id, item_id, review_id, list({'persona_id': persona_id, 'name': name, 'description': description,
-            'preference_rationale': preference_rationale} ORDER BY "position") AS personas
+            'preference_rationale': preference_rationale, 'stance': stance} ORDER BY "position") AS personas
         FROM sampled JOIN choosable USING (item_id) WHERE quoted <> [review_id] GROUP BY user_id, item_id, review_id
     )
-    SELECT user_id, item_id, review_id, target, history, personas
+    SELECT user_id, item_id, review_id, met, personas
     FROM options JOIN histories USING (user_id, item_id) ORDER BY user_id, item_id
 """.replace("ITEM_TITLE", title_sql("items.title"))
 
 
-def pairs_to_judge(warehouse: Warehouse, min_liked_rating: float, most: int) -> list[Pair]:
+def pairs_to_judge(warehouse: Warehouse, most: int) -> list[Pair]:
     """At most `most` pairs, drawn by a hash of user and item: the same ones every night, as far as they are still there."""
-    tables = ["user_histories", "item_personas", "items", "item_summaries", "review_aspects"]
-    settings = {"min_liked_rating": min_liked_rating, "most": most, "history": HISTORY}
-    return cast(list[Pair], warehouse.query(_PAIRS, tables, settings).to_pylist())
+    tables = ["user_histories", "item_personas", "items", "item_summaries", "reviews"]
+    settings = {"liked": LIKED, "most": most, "history": HISTORY}
+    return [_pair(row) for row in warehouse.query(_PAIRS, tables, settings).to_pylist()]
+
+
+def _pair(row: dict[str, Any]) -> Pair:
+    met = row.pop("met")
+    target, *history = [_told(one) for one in met]
+    return cast(Pair, {**row, "target": target, "history": history, "review_ids": [one["review_id"] for one in met]})
+
+
+def _told(met: dict[str, Any]) -> Told:
+    """Of a review as much as fits, sentence by sentence, none that commands."""
+    review = ReviewText(met["review_id"], "", "", met["rating"], met["text"], met["headline"])
+    said = headline(review)
+    for sentence in citable(review):
+        if said and len(said) + len(sentence.quote) > _CHARACTERS:
+            break
+        said = f"{said}{' ' if said else ''}{sentence.quote}"
+    return {"title": met["title"], "rating": f"{met['rating']:g}", "said": said}

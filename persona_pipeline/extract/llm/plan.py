@@ -129,7 +129,7 @@ class Planner:
 
     def add_reviews(self, part: Warehouse) -> Warehouse:
         """Plan `review_aspects`."""
-        known, wanted = reviews_to_read(part, self._extractor.version("review_aspects"))
+        known, wanted = reviews_to_read(part, self._extractor.version("review_aspects"), self._extractor.reads)
         rows = wanted.to_pylist()
         item_of = {row["review_id"]: row["item_id"] for row in rows}
         questions = self._extractor.questions_about_reviews([review_text(row) for row in rows])

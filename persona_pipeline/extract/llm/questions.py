@@ -1,28 +1,36 @@
 """Evidence to questions: what the model is shown, which sentences it may cite, and how many reviews fit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.llm.ask import Question
+from persona_pipeline.extract.llm.cited import Cited, all_sentences, cited_by_aspects, headline, review_ids
+from persona_pipeline.extract.llm.clusters import clusters
 from persona_pipeline.extract.llm.engine import Backend
-from persona_pipeline.extract.llm.grounding import what_is_unsafe
 from persona_pipeline.extract.llm.prompts import Prompts
-from persona_pipeline.extract.llm.replies import AspectsReply, PersonasReply, SummaryReply, output_schema
+from persona_pipeline.extract.llm.replies import AspectsReply, PersonaReply, PersonasReply, SummaryReply, output_schema
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.protocol import ItemEvidence, ReviewText, Stage
+from persona_pipeline.extract.protocol import Embed, ItemEvidence, ReviewText, Stage
 from persona_pipeline.extract.sentences import Sentence, split_sentences
+
+PROMPTS: dict[str, tuple[Stage, str]] = {
+    "aspects": ("review_aspects", "review_aspects"),
+    "summary": ("item_summaries", "item_summaries"),
+    "personas": ("item_personas", "item_personas"),
+    "cluster": ("item_personas", "cluster_personas"),
+}
+"""By prompt: the table its answers go to, and the schema of its replies."""
 
 _SUMMARY_SENTENCES = 8  # what reviewers say, where there is no metadata
 _DESCRIPTION_CHARACTERS = 1_500
 
 
-@dataclass(frozen=True, slots=True)
-class Cited:
-    """A sentence a persona may cite."""
+class Asked(NamedTuple):
+    """A question about an item's personas, and what its sentence numbers stand for."""
 
-    review: ReviewText
-    sentence: Sentence
+    question: Question
+    cited: Sequence[Cited]
 
 
 class Questions:
@@ -33,85 +41,109 @@ class Questions:
         self.prompts = Prompts(config.llm.prompt_pack, config.llm.prompts)
 
     def _request(
-        self, stage: Stage, prompt: str, subject: str, user: str, bounds: dict[str, int], **words: int
+        self, prompt: str, subject: str, user: str, bounds: dict[str, int], reviews: tuple[str, ...], **words: int
     ) -> Request:
-        llm = self._llm
+        llm, (stage, schema) = self._llm, PROMPTS[prompt]
         return Request(
             stage=stage,
             subject=subject,
             system=self.prompts.render(f"{prompt}_system", **words),
             user=user,
-            schema=output_schema(stage, bounds),
+            schema=output_schema(schema, bounds),
             model=self._backend.model,
             sampling=Sampling(getattr(llm.max_tokens, prompt), llm.temperature, llm.seed),
+            reviews=reviews,
         )
 
     def about_review(self, review: ReviewText, sentences: Sequence[Sentence]) -> Question:
         """For a review's aspects; `sentences` are its citable ones."""
         quotes = [sentence.quote for sentence in sentences]
-        user = self.prompts.render("aspects_user", rating=f"{review.rating:g}", sentences=quotes)
+        rating, title = f"{review.rating:g}", headline(review)
+        user = self.prompts.render("aspects_user", rating=rating, title=title, sentences=quotes)
         bounds = {"sentences": len(sentences)}
-        return Question(
-            self._request("review_aspects", "aspects", review.review_id, user, bounds), AspectsReply, bounds
-        )
+        request = self._request("aspects", review.review_id, user, bounds, (review.review_id,))
+        return Question(request, AspectsReply, bounds)
 
     def about_item(self, item: ItemEvidence) -> Question | None:
         """For an item's summary; none where nothing is known of it."""
         told = item.item
-        sentences = [] if told.title or told.description else [c.sentence.quote for c in all_sentences(item)]
+        sentences = [] if told.title or told.description else all_sentences(item)[:_SUMMARY_SENTENCES]
         if not (told.title or told.description or sentences):
             return None
         user = self.prompts.render(
             "summary_user",
             title=told.title,
+            creator=told.creator,
             categories=list(told.categories),
             description=(told.description or "")[:_DESCRIPTION_CHARACTERS],
-            sentences=sentences[:_SUMMARY_SENTENCES],
+            sentences=[one.quote for one in sentences],
         )
-        return Question(self._request("item_summaries", "summary", told.item_id, user, {}), SummaryReply)
+        return Question(self._request("summary", told.item_id, user, {}, review_ids(sentences)), SummaryReply)
 
-    def about_personas(self, item: ItemEvidence) -> tuple[Question, list[Cited]] | None:
-        """For an item's personas, and what its sentence numbers stand for; none without a usable sentence.
+    def about_clusters(self, item: ItemEvidence, sentences: Sequence[Cited], embed: Embed) -> list[Asked]:
+        """One for each cluster of an item's telling sentences, which `embed` knows, best supported first."""
+        most = self._most_personas(len(review_ids(all_sentences(item))))
+        return [self._about_cluster(item, cited) for cited in clusters(sentences, embed, most)]
+
+    def _about_cluster(self, item: ItemEvidence, cited: Sequence[Cited]) -> Asked:
+        # Without headlines: a small model writes of them, and no quote bears it out.
+        sentences = [(one.quote, f"{one.review.rating:g}") for one in cited]
+        user = self.prompts.render("cluster_user", about=_called(item), sentences=sentences)
+        bounds = {"sentences": len(cited)}
+        request = self._request("cluster", item.item.item_id, user, bounds, review_ids(cited))
+        return Asked(Question(request, PersonaReply, bounds), cited)
+
+    def about_personas(self, item: ItemEvidence) -> list[Asked]:
+        """One for all of an item's personas; none without a usable sentence.
 
         With as many reviews as the context holds, in the order of the aggregation.
         """
-        cited = _cited_by_aspects(item) or all_sentences(item)
+        cited = cited_by_aspects(item) or all_sentences(item)
         if not cited:
-            return None
+            return []
         reviews = list(dict.fromkeys(c.review.review_id for c in cited))
         low, high = 1, len(reviews)
         question = self._personas_about(item, cited)
         if self._fits(question):
-            return question, cited
+            return [Asked(question, cited)]
         while low < high:  # the most reviews that fit
             middle = (low + high + 1) // 2
             part = _of_first(cited, reviews, middle)
             low, high = (middle, high) if self._fits(self._personas_about(item, part)) else (low, middle - 1)
         part = _of_first(cited, reviews, low)
-        return self._personas_about(item, part), part
+        return [Asked(self._personas_about(item, part), part)]
 
     def _personas_about(self, item: ItemEvidence, cited: Sequence[Cited]) -> Question:
         aspects = {found.review_id: found for found in item.aspects}
         numbered: dict[str, list[tuple[int, str]]] = {}
-        rating = {}
+        told = {}
         for number, one in enumerate(cited, 1):
             numbered.setdefault(one.review.review_id, []).append((number, one.sentence.quote))
-            rating[one.review.review_id] = f"{one.review.rating:g}"
+            told[one.review.review_id] = one.review
         reviews = [
             {
-                "rating": rating[review_id],
+                "rating": f"{told[review_id].rating:g}",
+                "title": headline(told[review_id]),
                 "aspects": list(aspects[review_id].texts.items()) if review_id in aspects else [],
                 "sentences": sentences,
             }
             for review_id, sentences in numbered.items()
         ]
-        user = self.prompts.render("personas_user", summary=item.summary or item.item.title or "", reviews=reviews)
-        most = max(1, min(self._config.max_personas, len(reviews) // self._config.reviews_per_persona))
-        bounds = {"sentences": len(cited), "least": min(most, self._config.min_personas), "most": most}
-        request = self._request(
-            "item_personas", "personas", item.item.item_id, user, bounds, least=bounds["least"], most=most
+        user = self.prompts.render(
+            "personas_user",
+            title=item.item.title,
+            creator=item.item.creator,
+            summary=item.summary,
+            reviews=reviews,
         )
+        most = self._most_personas(len(reviews))
+        bounds = {"sentences": len(cited), "least": min(most, self._config.min_personas), "most": most}
+        shown = review_ids(cited)
+        request = self._request("personas", item.item.item_id, user, bounds, shown, least=bounds["least"], most=most)
         return Question(request, PersonasReply, bounds)
+
+    def _most_personas(self, reviews: int) -> int:
+        return max(1, min(self._config.max_personas, reviews // self._config.reviews_per_persona))
 
     def _fits(self, question: Question) -> bool:
         backend, request = self._backend, question.request
@@ -122,31 +154,17 @@ def given(item: ItemEvidence) -> list[str]:
     """What a summary may rest on."""
     told = item.item
     if not (told.title or told.description):
-        return [one.sentence.quote for one in all_sentences(item)]
+        return [one.quote for one in all_sentences(item)]
     pitch = [sentence.quote for sentence in split_sentences((told.description or "")[:_DESCRIPTION_CHARACTERS])]
-    return [text for text in (told.title, ", ".join(told.categories), *pitch) if text]
-
-
-def all_sentences(item: ItemEvidence) -> list[Cited]:
-    """Every citable sentence of the item's reviews."""
-    return [Cited(review, sentence) for review in item.reviews for sentence in citable(review)]
-
-
-def citable(review: ReviewText) -> list[Sentence]:
-    """Sentences that may be shown to the model and quoted to shoppers: commands, addresses and markup are neither."""
-    return [sentence for sentence in split_sentences(review.text) if not what_is_unsafe(sentence.quote)]
-
-
-def _cited_by_aspects(item: ItemEvidence) -> list[Cited]:
-    """The sentences the item's aspects rest on, review by review in order of the text."""
-    spans = {found.review_id: {(q.start, q.end): q.quote for q in found.evidence} for found in item.aspects}
-    return [
-        Cited(review, Sentence(start, end, quote))
-        for review in item.reviews
-        for (start, end), quote in sorted(spans.get(review.review_id, {}).items())
-    ]
+    return [text for text in (told.title, told.creator, ", ".join(told.categories), *pitch) if text]
 
 
 def _of_first(cited: Sequence[Cited], reviews: Sequence[str], count: int) -> list[Cited]:
     kept = set(reviews[:count])
     return [one for one in cited if one.review.review_id in kept]
+
+
+def _called(item: ItemEvidence) -> str:
+    """What the item is, in a line: title and creator, else its summary."""
+    told = item.item
+    return ", ".join(filter(None, (told.title, told.creator))) if told.title else item.summary

@@ -1,6 +1,7 @@
-"""What a reply must look like: pydantic models that mirror `schemas/llm/<stage>.json`, and those schemas with their bounds.
+"""What a reply must look like: pydantic models that mirror `schemas/llm/<name>.json`, and those schemas with their bounds.
 
-An engine is given the schema and keeps to it if it can; the model is what decides, whoever answered.
+An engine is given the schema and keeps to it if it can; the model is what decides, whoever answered. Evidence comes first in
+a reply, then the words: a model that has named sentences writes about them.
 """
 
 import functools
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
+
+from persona_pipeline.extract.protocol import AspectName, Stance
 
 _NAME_WORDS = 4  # two or three are asked for; "The Do It Yourselfer" is still a name
 _SCHEMAS = Path(__file__).resolve().parents[3] / "schemas" / "llm"
@@ -34,19 +37,17 @@ class _Cites(_Reply):
 
 
 class AspectReply(_Cites):
-    """One aspect and the sentences that show it."""
+    """The sentences that show an aspect, and the aspect."""
 
-    text: Annotated[str, StringConstraints(min_length=3, max_length=120, strip_whitespace=True)]
     sentences: list[int] = Field(min_length=1, max_length=3)
+    aspect: AspectName
+    text: Annotated[str, StringConstraints(min_length=3, max_length=120, strip_whitespace=True)]
 
 
 class AspectsReply(_Reply):
-    """Four aspects of one review."""
+    """Aspects of one review: those it has, and at least one, so that nothing is no way out."""
 
-    category_preference: AspectReply | None
-    purchase_purpose: AspectReply | None
-    quality_criteria: AspectReply | None
-    usage_context: AspectReply | None
+    aspects: list[AspectReply] = Field(min_length=1, max_length=4)
 
 
 class SummaryReply(_Reply):
@@ -56,12 +57,13 @@ class SummaryReply(_Reply):
 
 
 class PersonaReply(_Cites):
-    """One persona and the sentences that show it."""
+    """The sentences that show one persona, and the persona; the whole reply where a request is about one cluster."""
 
-    name: Annotated[str, StringConstraints(min_length=3, max_length=40, strip_whitespace=True)]
+    sentences: list[int] = Field(min_length=1, max_length=12)
+    stance: Stance
     description: Annotated[str, StringConstraints(min_length=20, max_length=500, strip_whitespace=True)]
     preference_rationale: Annotated[str, StringConstraints(min_length=10, max_length=300, strip_whitespace=True)]
-    sentences: list[int] = Field(min_length=1, max_length=12)
+    name: Annotated[str, StringConstraints(min_length=3, max_length=40, strip_whitespace=True)]
 
     @field_validator("name")
     @classmethod
@@ -106,13 +108,13 @@ class RankingReply(_Reply):
 
 
 @functools.lru_cache(maxsize=1024)
-def _schema(table: str, bounds: tuple[tuple[str, int], ...]) -> dict[str, Any]:
-    raw = json.loads((_SCHEMAS / f"{table}.json").read_text(encoding="utf-8"))
-    values = {f"${name}": value for name, value in bounds}
+def _schema(name: str, bounds: tuple[tuple[str, int], ...]) -> dict[str, Any]:
+    raw = json.loads((_SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+    values = {f"${bound}": value for bound, value in bounds}
 
     def bound(node: Any) -> Any:
         if isinstance(node, dict):
-            return {key: node[key] if key == "$ref" else bound(value) for key, value in node.items()}
+            return {key: bound(value) for key, value in node.items()}
         if isinstance(node, list):
             return [bound(value) for value in node]
         return values[node] if isinstance(node, str) and node.startswith("$") else node
@@ -121,11 +123,11 @@ def _schema(table: str, bounds: tuple[tuple[str, int], ...]) -> dict[str, Any]:
     return schema
 
 
-def schema_digest(table: str) -> str:
-    """12 hexadecimal digits of `schemas/llm/<table>.json`."""
-    return hashlib.sha256((_SCHEMAS / f"{table}.json").read_bytes()).hexdigest()[:12]
+def schema_digest(name: str) -> str:
+    """12 hexadecimal digits of `schemas/llm/<name>.json`."""
+    return hashlib.sha256((_SCHEMAS / f"{name}.json").read_bytes()).hexdigest()[:12]
 
 
-def output_schema(table: str, bounds: Mapping[str, int]) -> dict[str, Any]:
-    """`schemas/llm/<table>.json` with its `$bounds` filled in; one object per set of bounds. Raises KeyError for one not given."""
-    return _schema(table, tuple(sorted(bounds.items())))
+def output_schema(name: str, bounds: Mapping[str, int]) -> dict[str, Any]:
+    """`schemas/llm/<name>.json` with its `$bounds` filled in; one object per set of bounds. Raises KeyError for one not given."""
+    return _schema(name, tuple(sorted(bounds.items())))

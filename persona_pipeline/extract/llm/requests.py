@@ -21,8 +21,8 @@ class Sampling:
 class Request:
     """One chat request with structured output.
 
-    `stage` and `subject` say who asks and about what; they are no part of the key, so two subjects that need the same
-    question answered share the answer.
+    `stage` and `subject` say who asks and about what, `reviews` whose words are shown, by id; they are no part of the key, so
+    two subjects that need the same question answered share the answer.
     """
 
     stage: str
@@ -32,6 +32,7 @@ class Request:
     schema: Mapping[str, Any]
     model: str
     sampling: Sampling
+    reviews: tuple[str, ...] = ()
 
     @cached_property
     def key(self) -> str:

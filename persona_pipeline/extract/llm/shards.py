@@ -83,7 +83,7 @@ def ask_shard(
 ) -> None:
     """Have every answer on record that the three stages will look for about these items."""
     part = stages.of_items(warehouse, items)
-    reviews = reviews_to_read(part, extractor.version("review_aspects"))[1].to_pylist()
+    reviews = reviews_to_read(part, extractor.version("review_aspects"), extractor.reads)[1].to_pylist()
     untold = items_to_summarise(part, extractor.version("item_summaries"))[1].to_pylist()
     extractor.ask_ahead([review_text(row) for row in reviews], [item_evidence(row) for row in untold])
     asked, extractor.asker.usage = (

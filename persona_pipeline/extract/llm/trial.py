@@ -16,7 +16,7 @@ from persona_pipeline.contracts import load_contract
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.llm.ask import Usage
 from persona_pipeline.extract.llm.extractor import LlmExtractor
-from persona_pipeline.extract.llm.grounding import Verdict
+from persona_pipeline.extract.llm.judging import Verdict
 from persona_pipeline.extract.llm.plan import NightPlan, Planner
 from persona_pipeline.extract.protocol import Embed, Stage
 from persona_pipeline.extract.stages import Extracted

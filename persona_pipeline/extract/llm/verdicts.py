@@ -3,26 +3,26 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from persona_pipeline.extract.identity import label
+from persona_pipeline.extract.llm.cited import Cited
 from persona_pipeline.extract.llm.grounding import (
-    Judged,
-    Verdict,
     claim,
     is_copied,
-    judge_personas,
     repeats_itself,
     supporting,
     what_is_unsafe,
 )
+from persona_pipeline.extract.llm.judging import Claimed, Judged, Verdict, judge_personas
 from persona_pipeline.extract.llm.outcomes import Outcome
-from persona_pipeline.extract.llm.questions import Cited, given
-from persona_pipeline.extract.llm.replies import AspectsReply, PersonasReply, SummaryReply
+from persona_pipeline.extract.llm.questions import given
+from persona_pipeline.extract.llm.replies import AspectsReply, PersonaReply, PersonasReply, SummaryReply
+from persona_pipeline.extract.llm.stance import stance_of
 from persona_pipeline.extract.protocol import (
-    ASPECT_NAMES,
     AspectName,
     AspectQuote,
     Embed,
@@ -36,6 +36,8 @@ from persona_pipeline.extract.protocol import (
 )
 from persona_pipeline.extract.sentences import Sentence
 
+_JOINED = "; "  # two aspects of one kind
+
 
 def aspects_of(
     review: ReviewText, sentences: Sequence[Sentence], outcome: Outcome, embed: Embed
@@ -47,26 +49,24 @@ def aspects_of(
     texts: dict[AspectName, str] = {}
     evidence: list[AspectQuote] = []
     refused: dict[str, list[str]] = {}
-    for name in ASPECT_NAMES:
-        aspect = getattr(outcome.value, name)
-        if aspect is None:
-            continue
+    for aspect in outcome.value.aspects:
+        name, said = aspect.aspect, f"{aspect.aspect} “{aspect.text}”"
         cited = [sentences[number - 1] for number in aspect.sentences]
         if found := what_is_unsafe(aspect.text, {review.user_id}):
-            refused.setdefault("unsafe", []).append(f"{name} “{aspect.text}” holds {found}")
+            refused.setdefault("unsafe", []).append(f"{said} holds {found}")
         elif repeats_itself(aspect.text):
-            refused.setdefault("ungrounded", []).append(f"{name} “{aspect.text}” repeats itself")
-        elif aspect.text in texts.values():
-            refused.setdefault("ungrounded", []).append(f"{name} “{aspect.text}” is what another aspect says already")
+            refused.setdefault("ungrounded", []).append(f"{said} repeats itself")
+        elif any(aspect.text in text.split(_JOINED) for text in texts.values()):
+            refused.setdefault("ungrounded", []).append(f"{said} is what another aspect says already")
         elif is_copied(aspect.text, outcome.request.system):
-            refused.setdefault("ungrounded", []).append(f"{name} “{aspect.text}” is copied from the prompt")
+            refused.setdefault("ungrounded", []).append(f"{said} is copied from the prompt")
         elif kept := supporting(aspect.text, [sentence.quote for sentence in cited], embed):
-            texts[name] = aspect.text
+            texts[name] = _JOINED.join(filter(None, (texts.get(name), aspect.text)))
             evidence += [AspectQuote(name, cited[i].start, cited[i].end, cited[i].quote) for i in kept]
         else:
-            refused.setdefault("ungrounded", []).append(f"{name} “{aspect.text}” is not in what it cites")
+            refused.setdefault("ungrounded", []).append(f"{said} is not in what it cites")
     refusals = [Refusal(review.review_id, reason, "; ".join(why)) for reason, why in refused.items()]
-    return ReviewAspects(review.review_id, texts, tuple(evidence)), refusals
+    return ReviewAspects(review.review_id, texts, tuple(dict.fromkeys(evidence))), refusals
 
 
 def summary_of(item: ItemEvidence, outcome: Outcome, embed: Embed) -> tuple[ItemSummary | None, list[Refusal]]:
@@ -86,35 +86,64 @@ def summary_of(item: ItemEvidence, outcome: Outcome, embed: Embed) -> tuple[Item
     return ItemSummary(item_id, text, source), []
 
 
-def personas_of(
-    item: ItemEvidence, cited: Sequence[Cited], outcome: Outcome, embed: Embed
-) -> tuple[list[Persona], list[Refusal], Counter[Verdict]]:
-    """An item's personas, best supported first; none at all where the item keeps those it has. `embed` knows `persona_texts`.
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of one question about an item's personas; `cited` is what its sentence numbers stand for."""
 
-    With the verdicts on what was answered, one for each persona in the reply.
+    cited: Sequence[Cited]
+    outcome: Outcome
+
+    @property
+    def personas(self) -> Sequence[PersonaReply]:
+        """As answered; none without an answer."""
+        reply = self.outcome.value
+        return (
+            reply.personas if isinstance(reply, PersonasReply) else [reply] if isinstance(reply, PersonaReply) else []
+        )
+
+    def texts(self) -> Iterator[str]:
+        """What `personas_of` will embed."""
+        for persona in self.personas:
+            yield claim(persona)
+            yield label(persona.name, persona.description)
+            yield from (self.cited[number - 1].quote for number in persona.sentences)
+
+
+def personas_of(
+    item: ItemEvidence, answered: Sequence[Answered], embed: Embed
+) -> tuple[list[Persona], list[Refusal], Counter[Verdict]]:
+    """An item's personas, those who dislike it last, best supported first. `embed` knows the answers' `texts`.
+
+    None at all where the item keeps those it has: nothing in the answers is believed, or an engine failed, so that asking again
+    may give more. With the verdicts, one for each persona answered.
     """
     item_id = item.item.item_id
-    if outcome.value is None:
-        return [], [Refusal(item_id, outcome.name, outcome.detail)], Counter()
-    assert isinstance(outcome.value, PersonasReply)
-    quotes = [one.sentence.quote for one in cited]
-    judged = judge_personas(outcome.value.personas, quotes, _people(item), outcome.request.system, embed)
-    personas = [_persona(item_id, one, cited) for one in judged if one.verdict == "kept"]
+    claimed = [
+        Claimed(persona, tuple(one.cited[number - 1] for number in persona.sentences), one.outcome.request)
+        for one in answered
+        for persona in one.personas
+    ]
+    judged = judge_personas(claimed, _people(item), embed)
     refused: dict[str, list[str]] = {}
-    for one in judged:
-        if one.verdict in ("ungrounded", "unsafe"):
-            refused.setdefault(one.verdict, []).append(one.detail)
+    for one in answered:
+        if one.outcome.value is None:
+            refused.setdefault(one.outcome.name, []).append(one.outcome.detail)
+    for found in judged:
+        if found.verdict in ("ungrounded", "unsafe"):
+            refused.setdefault(found.verdict, []).append(found.detail)
     refusals = [Refusal(item_id, reason, "; ".join(why)) for reason, why in refused.items()]
-    return sorted(personas, key=lambda p: -p.support), refusals, Counter(one.verdict for one in judged)
+    verdicts = Counter(found.verdict for found in judged)
+    if "engine_error" in refused:
+        return [], refusals, verdicts
+    personas = [_persona(item_id, found) for found in judged if found.verdict == "kept"]
+    return sorted(personas, key=lambda p: (p.stance == "dislikes", -p.support)), refusals, verdicts
 
 
 def aspect_texts(outcome: Outcome, sentences: Sequence[Sentence]) -> Iterator[str]:
     """What `aspects_of` will embed."""
-    for name in ASPECT_NAMES if outcome.value is not None else ():
-        aspect = getattr(outcome.value, name)
-        if aspect is not None:
-            yield aspect.text
-            yield from (sentences[number - 1].quote for number in aspect.sentences)
+    for aspect in outcome.value.aspects if isinstance(outcome.value, AspectsReply) else ():
+        yield aspect.text
+        yield from (sentences[number - 1].quote for number in aspect.sentences)
 
 
 def summary_texts(item: ItemEvidence, outcome: Outcome) -> Iterator[str]:
@@ -124,29 +153,20 @@ def summary_texts(item: ItemEvidence, outcome: Outcome) -> Iterator[str]:
         yield from given(item)
 
 
-def persona_texts(outcome: Outcome, cited: Sequence[Cited]) -> Iterator[str]:
-    """What `personas_of` will embed."""
-    for persona in outcome.value.personas if isinstance(outcome.value, PersonasReply) else ():
-        yield claim(persona)
-        yield label(persona.name, persona.description)
-        yield from (cited[number - 1].sentence.quote for number in persona.sentences)
-
-
-def _persona(item_id: str, judged: Judged, cited: Sequence[Cited]) -> Persona:
-    spans = [cited[number - 1] for number in judged.sentences]
+def _persona(item_id: str, judged: Judged) -> Persona:
+    spans, said = judged.cited, judged.claimed.persona
     ratings = {span.review.review_id: span.review.rating for span in spans}
     return Persona(
         item_id=item_id,
-        name=judged.persona.name,
-        description=judged.persona.description,
-        preference_rationale=judged.persona.preference_rationale,
-        evidence=tuple(
-            Quote("review", s.review.review_id, s.sentence.start, s.sentence.end, s.sentence.quote) for s in spans
-        ),
+        name=said.name,
+        description=said.description,
+        preference_rationale=said.preference_rationale,
+        evidence=tuple(Quote("review", s.review.review_id, s.sentence.start, s.sentence.end, s.quote) for s in spans),
         support=len({span.review.user_id for span in spans}),
         mean_rating=round(float(np.mean(list(ratings.values()))), 3),
         source="llm",
-        stance="mixed",
+        stance=stance_of(said.stance, list(ratings.values()), [span.quote for span in spans]),
+        request_key=judged.claimed.request.key,
     )
 
 

@@ -3,16 +3,20 @@
 import pytest
 from fixture_engine import embed
 
+from persona_pipeline.extract.llm.cited import Cited
 from persona_pipeline.extract.llm.grounding import (
     is_copied,
-    judge_personas,
     names_nobody,
     repeats_itself,
     supporting,
     what_is_unsafe,
 )
+from persona_pipeline.extract.llm.judging import Claimed, Judged, judge_personas
 from persona_pipeline.extract.llm.prompts import Prompts
 from persona_pipeline.extract.llm.replies import PersonaReply
+from persona_pipeline.extract.llm.requests import Request, Sampling
+from persona_pipeline.extract.protocol import ReviewText
+from persona_pipeline.extract.sentences import Sentence
 
 SENTENCES = [
     "These strings have a bright tone on stage.",
@@ -26,7 +30,13 @@ PROMPT = Prompts("shopping").render("personas_system", least=2, most=5)
 def persona(
     name: str, description: str, sentences: list[int], rationale: str = "It suits them well enough."
 ) -> PersonaReply:
-    said = {"name": name, "description": description, "preference_rationale": rationale, "sentences": sentences}
+    said = {
+        "sentences": sentences,
+        "stance": "likes",
+        "description": description,
+        "preference_rationale": rationale,
+        "name": name,
+    }
     return PersonaReply.model_validate(said, context={"sentences": len(SENTENCES)})
 
 
@@ -34,15 +44,43 @@ STAGE = persona("Stage players", "They want a bright tone on stage.", [1, 2, 4])
 GIFT = persona("Gift givers", "They give strings to a daughter as a birthday gift.", [3])
 
 
+CITED = [
+    Cited(ReviewText(f"r{n}", f"u{n}", "i1", 5.0, text), Sentence(0, len(text), text))
+    for n, text in enumerate(SENTENCES, 1)
+]
+
+
+def judged(*personas: PersonaReply) -> list[Judged]:
+    request = Request("item_personas", "i1", PROMPT, "", {}, "m@1", Sampling(10, 0.0, 0))
+    claimed = [Claimed(p, tuple(CITED[n - 1] for n in p.sentences), request) for p in personas]
+    return judge_personas(claimed, {"A1USER"}, embed)
+
+
 def verdicts(*personas: PersonaReply) -> list[str]:
-    return [j.verdict for j in judge_personas(personas, SENTENCES, {"A1USER"}, PROMPT, embed)]
+    return [one.verdict for one in judged(*personas)]
+
+
+def numbers(one: Judged) -> set[int]:
+    return {1 + CITED.index(cited) for cited in one.cited}
 
 
 def test_only_citations_that_support_it_are_evidence() -> None:
-    stage, gift = judge_personas([STAGE, GIFT], SENTENCES, set(), PROMPT, embed)
+    stage, gift = judged(STAGE, GIFT)
     assert (stage.verdict, gift.verdict) == ("kept", "kept")
-    assert set(stage.sentences) == {1, 2}  # the delivery says nothing of stages
-    assert gift.sentences == (3,)
+    assert numbers(stage) == {1, 2}  # the delivery says nothing of stages
+    assert numbers(gift) == {3}
+
+
+def test_a_sentence_belongs_to_the_persona_it_supports_best() -> None:
+    """As a small model cites: every sentence for everybody."""
+    everyone = [1, 2, 3]
+    stage, gift = judged(
+        persona("Stage players", "They want a bright tone on stage, no gift.", everyone),
+        persona("Gift givers", "They give strings to a daughter as a birthday gift.", everyone),
+    )
+    assert (numbers(stage), numbers(gift)) == ({1, 2}, {3})
+    _, loud = judged(STAGE, persona("Loud bands", "A tone for the stage of a square.", [1, 2]))
+    assert (loud.verdict, loud.detail) == ("ungrounded", "Loud bands: what it cites speaks for other personas")
 
 
 def test_what_nothing_cited_supports_is_ungrounded() -> None:
@@ -50,9 +88,9 @@ def test_what_nothing_cited_supports_is_ungrounded() -> None:
 
 
 def test_words_of_the_prompt_are_not_evidence() -> None:
-    echo = "They are two or three words for this kind of shopper, what they look for and how they would use it."
+    echo = "They are two to four words for this kind of shopper, by what they do, want or need."
     assert verdicts(persona("Echo", echo, [1])) == ["ungrounded"]
-    assert is_copied("up to three sentences on who they are, what they look for", PROMPT)
+    assert is_copied("one short sentence on what the product does for them, or fails", PROMPT)
     assert not is_copied("They look for a bright tone and play on stage every week.", PROMPT)
     assert not is_copied("Too short", PROMPT)
 
@@ -60,17 +98,23 @@ def test_words_of_the_prompt_are_not_evidence() -> None:
 def test_one_kind_described_twice_is_merged_with_its_evidence() -> None:
     said = "They want strings with a bright tone that carries on stage, every night of a long tour with the band."
     one, twin = persona("Stage players", said, [1]), persona("Live performers", said, [2])
-    first, second = judge_personas([one, twin], SENTENCES, set(), PROMPT, embed)
+    first, second = judged(one, twin)
     assert (first.verdict, second.verdict) == ("kept", "merged")
-    assert set(first.sentences) == {1, 2}
+    assert numbers(first) == {1, 2}
     assert "Stage players" in second.detail
 
 
-def test_the_same_name_is_the_same_kind() -> None:
-    assert verdicts(STAGE, persona("stage Players", "Strings as a birthday gift for a daughter.", [3])) == [
-        "kept",
-        "merged",
-    ]
+def test_the_same_name_is_the_same_kind_and_brings_only_what_supports_it() -> None:
+    twin = persona("stage Players", "Strings as a birthday gift for a daughter.", [3])
+    first, second = judged(STAGE, twin)
+    assert (first.verdict, second.verdict) == ("kept", "merged")
+    assert numbers(first) == {1, 2}  # the gift says nothing of stages
+
+
+def test_who_likes_and_who_dislikes_are_never_one() -> None:
+    said = "They want a bright tone on stage every night."
+    twin = persona("Stage players", said, [2]).model_copy(update={"stance": "dislikes"})
+    assert verdicts(persona("Stage players", said, [1]), twin) == ["kept", "kept"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Prompts: golden renderings, and strangers' text that cannot leave its fence."""
 
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -7,23 +8,30 @@ import pytest
 
 from persona_pipeline.errors import ConfigError
 from persona_pipeline.extract.llm.prompts import Prompts, fenced
+from persona_pipeline.extract.llm.replies import AspectsReply, PersonaReply
 
 PACKAGED = Path(str(resources.files("persona_pipeline.extract"))) / "prompts"
 BOOKS = PACKAGED / "packs" / "books.yaml"
 
 ASPECTS_USER = """\
-Stars: 5 of 5
+A review, 5 of 5 stars: Loud (1)
 <review>
 [1] Bright tone.
 [2] I play them on stage.
 </review>"""
 
+CLUSTER_USER = """\
+About Steel strings, Twang:
+[1] Bright (2) tone. (5 stars)
+[2] They broke. (1 star)"""
+
 PERSONAS_USER = """\
 <product>
+Strings ‹1›, Twang
 Steel strings for guitars.
 </product>
 <reviews>
-Review 1, 5 of 5 stars:
+Review 1, 5 of 5 stars, Loud:
 (quality criteria: bright tone)
 [1] Bright tone.
 [2] I play them on stage.
@@ -34,6 +42,7 @@ Review 2, 2 of 5 stars:
 SUMMARY_USER = """\
 <book>
 Title: The Sea
+By: A. Sailor
 Categories: Books, Novels
 Description: A man goes to sea.
 </book>"""
@@ -43,10 +52,11 @@ You find out what different kinds of guests there are behind the reviews of one 
 and why it suits them or fails them.
 
 Describe each kind as a persona:
-- name: two or three words for this kind of guest, not a person's name.
-- description: up to three sentences on who they are, what they look for and how they would use it.
-- preference_rationale: one sentence on why this restaurant suits or fails them.
-- sentences: the numbers of the sentences that show it. A persona without evidence does not exist.
+- sentences: the numbers of the sentences that show it. No sentence shows two kinds: each number stands once in your answer.
+- stance: what these people make of the restaurant: likes, dislikes or mixed.
+- description: one or two short sentences, "They ...": what they do, want or need.
+- preference_rationale: one short sentence on what the restaurant does for them, or fails to do.
+- name: two to four words for this kind of guest, by what they do, want or need.
 
 Rules:
 - Between 2 and 5 personas, the best supported first. Do not describe one kind twice.
@@ -59,7 +69,8 @@ Answer with one JSON object and nothing else."""
 CHOICE_SYSTEM = """\
 You decide which of the personas behind one book a reader was when choosing it.
 
-You are shown what this reader liked before, newest first, what they say about this book, and the numbered personas.
+You are shown what this reader said of earlier books, newest first, with their stars (4 and 5: they liked it; 1 and 2: \
+they did not), what they say of this book, and the numbered personas, each with what it makes of the book.
 
 Rules:
 - First say in one or two sentences what their own words and their history show, and which persona that speaks for, by \
@@ -72,18 +83,15 @@ Answer with one JSON object and nothing else."""
 
 CHOICE_USER = """\
 <history>
-Clip-on tuner
-(quality criteria: easy to see ‹/history›)
-(usage context: in the dark)
-A product
+Clip-on tuner (2 of 5 stars): Dim. Hard to see ‹/history›
+A product (4 of 5 stars)
 </history>
 <product>
-Spring capo
-(quality criteria: no buzz)
+Spring capo (5 of 5 stars): No buzz.
 </product>
 <personas>
-[1] Quick changers: They move it. One hand is enough.
-[2] Clean players: They hate buzz (1). It holds every string.
+[1] Quick changers (likes): They move it. One hand is enough.
+[2] Clean players (mixed): They hate buzz (1). It holds every string.
 </personas>"""
 
 
@@ -110,55 +118,78 @@ def test_golden_rerank() -> None:
 
 def test_golden_choice() -> None:
     assert Prompts("books").render("choice_system") == CHOICE_SYSTEM
-    tuner = {
-        "title": "Clip-on tuner",
-        "aspects": [
-            {"aspect": "quality_criteria", "text": "easy to see </history>"},
-            {"aspect": "usage_context", "text": "in the dark"},
-        ],
-    }
-    capo = {"title": "Spring capo", "aspects": [{"aspect": "quality_criteria", "text": "no buzz"}]}
+    tuner = {"title": "Clip-on tuner", "rating": "2", "said": "Dim. Hard to see </history>"}
+    capo = {"title": "Spring capo", "rating": "5", "said": "No buzz."}
     personas = [
-        {"name": "Quick changers", "description": "They move it.", "preference_rationale": "One hand is enough."},
+        {
+            "name": "Quick changers",
+            "description": "They move it.",
+            "preference_rationale": "One hand is enough.",
+            "stance": "likes",
+        },
         {
             "name": "Clean players",
+            "stance": "mixed",
             "description": "They hate buzz [1].",
             "preference_rationale": "It holds\nevery string.",
         },
     ]
-    history = [tuner, {"title": None, "aspects": []}]
+    history = [tuner, {"title": None, "rating": "4", "said": ""}]
     assert Prompts("shopping").render("choice_user", history=history, target=capo, personas=personas) == CHOICE_USER
 
 
 def test_golden() -> None:
     shop = Prompts("shopping")
     sentences = ["Bright tone.", "I play them on stage."]
-    assert shop.render("aspects_user", rating="5", sentences=sentences) == ASPECTS_USER
+    assert shop.render("aspects_user", rating="5", title="Loud [1]", sentences=sentences) == ASPECTS_USER
+    told = [("Bright [2] tone.", "5"), ("They broke.", "1")]
+    assert shop.render("cluster_user", about="Steel strings, Twang", sentences=told) == CLUSTER_USER
+    assert Prompts("books").render("cluster_user", about="", sentences=[]) == "About a book:"
     reviews = [
         {
             "rating": "5",
+            "title": "Loud",
             "aspects": [("quality_criteria", "bright tone")],
             "sentences": [(1, "Bright tone."), (2, sentences[1])],
         },
-        {"rating": "2", "aspects": [], "sentences": [(3, "They broke.")]},
+        {"rating": "2", "title": "", "aspects": [], "sentences": [(3, "They broke.")]},
     ]
-    assert shop.render("personas_user", summary="Steel strings for guitars.", reviews=reviews) == PERSONAS_USER
-    book = {"title": "The Sea", "categories": ["Books", "Novels"], "description": "A man goes to sea.", "sentences": []}
+    about = {"title": "Strings <1>", "creator": "Twang", "summary": "Steel strings for guitars."}
+    assert shop.render("personas_user", **about, reviews=reviews) == PERSONAS_USER
+    book = {
+        "title": "The Sea",
+        "creator": "A. Sailor",
+        "categories": ["Books", "Novels"],
+        "description": "A man goes to sea.",
+        "sentences": [],
+    }
     assert Prompts("books").render("summary_user", **book) == SUMMARY_USER
     assert Prompts("restaurants").render("personas_system", least=2, most=5) == PERSONAS_SYSTEM
 
 
 @pytest.mark.parametrize("pack", ["shopping", "books", "restaurants"])
-@pytest.mark.parametrize("template", ["aspects_system", "summary_system", "choice_system", "rerank_system"])
+@pytest.mark.parametrize("template", ["summary_system", "choice_system", "rerank_system"])
 def test_every_pack_fills_every_template(pack: str, template: str) -> None:
     text = Prompts(pack).render(template)
     assert "data" in text
     assert "{" not in text
 
 
+@pytest.mark.parametrize("pack", ["shopping", "books", "restaurants"])
+@pytest.mark.parametrize("template", ["aspects_system", "cluster_system"])
+def test_worked_examples_are_replies_of_the_right_shape(pack: str, template: str) -> None:
+    """Each follows its numbered sentences, and is of other goods than any pack's."""
+    text = Prompts(pack).render(template)
+    examples = re.findall(r"((?:^\[\d\] .*\n)+)(\{.*\})$", text, re.MULTILINE)
+    assert len(examples) == (3 if template == "cluster_system" else 1)
+    model = PersonaReply if template == "cluster_system" else AspectsReply
+    for sentences, reply in examples:
+        model.model_validate_json(reply, context={"sentences": sentences.count("\n")})
+
+
 def test_a_missing_value_is_an_error_and_not_an_empty_prompt() -> None:
     with pytest.raises(Exception, match="'rating' is undefined"):
-        Prompts("shopping").render("aspects_user", sentences=[])
+        Prompts("shopping").render("aspects_user", title="", sentences=[])
 
 
 def test_an_unknown_pack_names_the_known_ones() -> None:
@@ -194,7 +225,8 @@ def test_a_folder_replaces_the_prompts_and_packs_it_holds_and_no_others(tmp_path
     own, packaged = Prompts("books", str(tmp_path)), Prompts("books")
     assert own.render("summary_system") == "Say what a novel is."
     assert own.render("aspects_system").startswith("You read one review of a novel and")
-    assert own.render("personas_user", summary="S", reviews=[]) == "<novel>\nS\n</novel>\n<reviews>\n</reviews>"
+    shown = own.render("personas_user", title="T", creator=None, summary="S", reviews=[])
+    assert shown == "<novel>\nT\nS\n</novel>\n<reviews>\n</reviews>"
     assert own.digest("summary") != packaged.digest("summary")
 
 
@@ -221,7 +253,7 @@ def test_the_digest_is_of_what_the_prompts_say_and_not_of_where_they_lie(tmp_pat
         (
             "aspects_user.jinja2",
             "\n\n{{ stars }}",
-            r"line 3: unknown variable stars; there are pack, rating, sentences",
+            r"line 3: unknown variable stars; there are pack, rating, sentences, title",
         ),
         (
             "aspects_system.jinja2",

@@ -44,7 +44,8 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 
 def night(warehouse: Warehouse, days: int = 0, parent: Release | None = None, **llm: Any) -> Night:
-    config = load_config("local", {"extraction": {"extractor": "vllm", "reviews_per_persona": 1, "llm": llm}})
+    settings = {"extractor": "vllm", "reviews_per_persona": 1, "llm": {"method": "per_review", **llm}}
+    config = load_config("local", {"extraction": settings})
     return Night(AS_OF + timedelta(days=days), config, warehouse, parent)
 
 
@@ -107,6 +108,32 @@ def test_a_night_asks_once_about_everything(warehouse: Warehouse, run: Run) -> N
     assert all(texts[e["ref"]][e["start"] : e["end"]] == e["quote"] for row in personas for e in row["evidence"])
     assert {row["aspect_source"] for row in warehouse.read("review_aspects").to_pylist()} == {"llm"}
     assert warehouse.read("llm_calls").num_rows == 20
+
+
+def test_asked_per_cluster_nobody_reads_aspects_and_the_plan_counts_every_request(
+    warehouse: Warehouse, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = plan(warehouse, monkeypatch, method="per_cluster")
+    assert [(p.stage, p.changed) for p in planned.stages] == [
+        ("review_aspects", 0),
+        ("item_summaries", 5),
+        ("item_personas", 5),
+    ]
+    summaries, backend = run(method="per_cluster")
+    assert len(backend.asked) == planned.total.new
+    assert {request.stage for request in backend.asked} == {"item_summaries", "item_personas"}
+    assert warehouse.read("review_aspects").num_rows == 0
+    assert summaries["item_personas"]["refused"] == 0
+    calls = {row["request_key"]: row for row in warehouse.read("llm_calls").to_pylist()}
+    for persona in warehouse.read("item_personas").to_pylist():
+        call = calls[persona["request_key"]]
+        assert {e["ref"] for e in persona["evidence"]} <= set(call["review_ids"])
+        assert all(e["quote"] in call["prompt"] for e in persona["evidence"])
+        assert call["system"].startswith("Several shoppers")
+    _, backend = run(method="per_cluster")
+    assert backend.asked == []
+    _, shards, _ = shards_then_stages(warehouse, method="per_cluster", seed=1, max_shards=2, shard_tokens=1)
+    assert sum(shard["llm"]["asked"] for shard in shards) == planned.total.new
 
 
 def test_the_same_night_again_asks_nothing_and_leaves_every_table(warehouse: Warehouse, run: Run) -> None:

@@ -1,0 +1,51 @@
+"""Evidence to the sentences a model may be shown and a persona may cite."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from persona_pipeline.extract.llm.grounding import what_is_unsafe
+from persona_pipeline.extract.protocol import ItemEvidence, ReviewText
+from persona_pipeline.extract.sentences import Sentence, split_sentences
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A sentence a persona may cite."""
+
+    review: ReviewText
+    sentence: Sentence
+
+    @property
+    def quote(self) -> str:
+        """The sentence, verbatim."""
+        return self.sentence.quote
+
+
+def citable(review: ReviewText) -> list[Sentence]:
+    """Sentences that may be shown to the model and quoted to shoppers: commands, addresses and markup are neither."""
+    return [sentence for sentence in split_sentences(review.text) if not what_is_unsafe(sentence.quote)]
+
+
+def headline(review: ReviewText) -> str:
+    """The review's headline, if it may be shown; else empty."""
+    return review.title if review.title and not what_is_unsafe(review.title) else ""
+
+
+def all_sentences(item: ItemEvidence) -> list[Cited]:
+    """Every citable sentence of the item's reviews."""
+    return [Cited(review, sentence) for review in item.reviews for sentence in citable(review)]
+
+
+def cited_by_aspects(item: ItemEvidence) -> list[Cited]:
+    """The sentences the item's aspects rest on, review by review in order of the text."""
+    spans = {found.review_id: {(q.start, q.end): q.quote for q in found.evidence} for found in item.aspects}
+    return [
+        Cited(review, Sentence(start, end, quote))
+        for review in item.reviews
+        for (start, end), quote in sorted(spans.get(review.review_id, {}).items())
+    ]
+
+
+def review_ids(cited: Sequence[Cited]) -> tuple[str, ...]:
+    """Of the reviews the sentences are from, in order."""
+    return tuple(dict.fromkeys(one.review.review_id for one in cited))

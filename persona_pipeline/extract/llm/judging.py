@@ -1,0 +1,131 @@
+"""An item's personas as answered to one verdict each: kept, merged, ungrounded or unsafe."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from persona_pipeline.extract.identity import label
+from persona_pipeline.extract.llm.cited import Cited
+from persona_pipeline.extract.llm.grounding import (
+    claim,
+    cosines,
+    is_copied,
+    names_nobody,
+    repeats_itself,
+    supporting,
+    what_is_unsafe,
+)
+from persona_pipeline.extract.llm.replies import PersonaReply
+from persona_pipeline.extract.llm.requests import Request
+from persona_pipeline.extract.protocol import Embed
+
+Verdict = Literal["kept", "merged", "ungrounded", "unsafe"]
+
+DUPLICATE = 0.9  # cosine of two personas from which they are one, whatever they cite
+SIMILAR = 0.75  # the same where they cite mostly the same
+_SHARED = 0.5  # Jaccard overlap of what they cite that counts as mostly
+_ITSELF = re.compile(r"\bthis persona\b", re.IGNORECASE)  # how a model may speak of the one it describes
+# A persona is described; it does not speak, and is not the next of the reviews it read ("1. Review 1: My favorite strings").
+_SPEAKS = re.compile(r"(?:^|[.!?]\s+)(?:I(?:'|’|\s)|review \d)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A persona as answered, the sentences it cites, and the request it answers."""
+
+    persona: PersonaReply
+    cited: tuple[Cited, ...]
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A persona with its verdict; `cited` are the sentences that support it and no other persona, best first."""
+
+    claimed: Claimed
+    verdict: Verdict
+    detail: str
+    cited: tuple[Cited, ...] = ()
+
+
+def judge_personas(claimed: Sequence[Claimed], people: AbstractSet[str], embed: Embed) -> list[Judged]:
+    """A verdict per persona of one item, in order.
+
+    Args:
+        claimed: the personas answered, of one request or of several.
+        people: user ids of the reviewers.
+        embed: the base model.
+    """
+    judged = [_judged(one, people, embed) for one in claimed]
+    _merge(judged, embed)
+    _share_out(judged, embed)
+    return judged
+
+
+def _judged(one: Claimed, people: AbstractSet[str], embed: Embed) -> Judged:
+    persona, prompt = one.persona, one.request.system
+    said = (persona.description, persona.preference_rationale)
+    text = claim(persona)
+    if found := what_is_unsafe(_ITSELF.sub("they", text), people):
+        return Judged(one, "unsafe", f"{persona.name}: holds {found}")
+    fault = ""
+    if any(map(repeats_itself, said)):
+        fault = "repeats itself"
+    elif names_nobody(persona.name):
+        fault = "names nobody"
+    elif any(map(_SPEAKS.search, said)):
+        fault = "speaks as a review, not of a person"
+    elif persona.name.casefold() in prompt.casefold() or any(is_copied(text, prompt) for text in said):
+        fault = "copied from the prompt"
+    kept = [] if fault else supporting(text, [cited.quote for cited in one.cited], embed)
+    if not kept:
+        return Judged(one, "ungrounded", f"{persona.name}: {fault or 'nothing it cites supports it'}")
+    return Judged(one, "kept", "", tuple(one.cited[i] for i in kept))
+
+
+def _merge(judged: list[Judged], embed: Embed) -> None:
+    """Near-duplicates join the first of their kind and stance, which takes over what they cite, as far as it supports that one."""
+    kept = [i for i, one in enumerate(judged) if one.verdict == "kept"]
+    if len(kept) < 2:
+        return
+    personas = [judged[i].claimed.persona for i in kept]
+    vectors = embed([label(persona.name, persona.description) for persona in personas])
+    cosine = vectors @ vectors.T
+    for b in range(1, len(kept)):
+        for a in range(b):
+            first, second = judged[kept[a]], judged[kept[b]]
+            if first.verdict != "kept" or personas[a].stance != personas[b].stance:
+                continue
+            left, right = set(first.cited), set(second.cited)
+            same_evidence = len(left & right) >= _SHARED * len(left | right)
+            same_name = personas[a].name.casefold() == personas[b].name.casefold()
+            if same_name or cosine[a, b] >= DUPLICATE or (same_evidence and cosine[a, b] >= SIMILAR):
+                others = [cited for cited in second.cited if cited not in left]
+                known = supporting(claim(personas[a]), [cited.quote for cited in others], embed)
+                judged[kept[a]] = replace(first, cited=first.cited + tuple(others[i] for i in known))
+                judged[kept[b]] = Judged(second.claimed, "merged", f"{personas[b].name}: is {personas[a].name}")
+                break
+
+
+def _share_out(judged: list[Judged], embed: Embed) -> None:
+    """A sentence that several personas cite stays with the one it supports best; one left without any is ungrounded."""
+    nearest: dict[Cited, tuple[float, int]] = {}
+    cites = Counter(cited for one in judged for cited in one.cited)
+    for i, one in enumerate(judged):
+        shared = [cited for cited in one.cited if cites[cited] > 1]
+        for cited, cosine in zip(
+            shared, cosines(claim(one.claimed.persona), [c.quote for c in shared], embed), strict=True
+        ):
+            nearest[cited] = max(nearest.get(cited, (-1.0, -1)), (float(cosine), -i))
+    for i, one in enumerate(judged):
+        own = tuple(cited for cited in one.cited if cited not in nearest or nearest[cited][1] == -i)
+        if own != one.cited:
+            name = one.claimed.persona.name
+            judged[i] = (
+                replace(one, cited=own)
+                if own
+                else Judged(one.claimed, "ungrounded", f"{name}: what it cites speaks for other personas")
+            )
