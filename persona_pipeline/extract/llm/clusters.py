@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from persona_pipeline.extract.embedded.words import is_content, singular, tokens, word_set
+from persona_pipeline.extract.embedded.words import is_content, tokens, word_set
 from persona_pipeline.extract.llm.cited import Cited
 from persona_pipeline.extract.protocol import Embed
 
@@ -91,8 +91,9 @@ def _own_words(sentences: Sequence[Cited]) -> list[set[str]]:
 
 
 def _stem(word: str) -> str:
-    """Its first letters, in which inflections of one word are mostly alike."""
-    return singular(word)[:_STEM]
+    """Its first letters without a possessive or a plural, in which inflections of one word are mostly alike."""
+    word = word.removesuffix("'s")
+    return (word.removesuffix("s") if not word.endswith("ss") else word)[:_STEM]
 
 
 def _shown(ball: Sequence[int], told: Sequence[Cited]) -> list[Cited]:
