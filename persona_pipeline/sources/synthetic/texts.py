@@ -139,7 +139,7 @@ class Writer:
         return sentence(line.expand(self._draw, slots))
 
     def _product(self, category: Category) -> dict[str, str]:
-        return {**category.words, "thing": category.thing.expand(self._draw)}
+        return {**category.words, "thing": category.thing.expand(self._draw), "part": category.part.expand(self._draw)}
 
     def _shuffled(self, indices: list[int]) -> list[int]:
         return sorted(indices, key=lambda _: self._draw())

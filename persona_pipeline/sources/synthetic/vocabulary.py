@@ -59,6 +59,7 @@ class Category:
     path: tuple[str, ...]
     words: dict[str, str]  # it, them, this, is, was, has
     thing: Phrase
+    part: Phrase
     pattern: str
     title: Phrase
     sizes: tuple[str, ...]
@@ -139,6 +140,7 @@ def _category(entry: dict[str, Any]) -> Category:
         path=tuple(entry["path"]),
         words={word: words[word] for word in _GRAMMAR},
         thing=Phrase(words["thing"]),
+        part=Phrase(entry["part"]),
         pattern=entry.get("pattern", _PATTERN),
         title=Phrase(entry["title"]),
         sizes=tuple(entry["sizes"]),

@@ -39,7 +39,7 @@ def test_every_line_of_a_persona_has_variants_and_expands_to_plain_text() -> Non
 
 
 def test_slots_of_common_phrases_are_known() -> None:
-    product = {"it", "them", "this", "is", "was", "has", "thing", "time", "who"}
+    product = {"it", "them", "this", "is", "was", "has", "thing", "part", "time", "who"}
     allowed = {"intro": {"goal"}, "use": {"use"}, "contact": {"email", "phone"}}
     allowed |= {"good": {"good"}, "good_next": {"good"}, "bad": {"bad"}, "bad_next": {"bad"}, "mild": {"bad"}}
     for kind, lines in load_vocabulary(24).phrases.items():

@@ -201,7 +201,7 @@ def test_noise_can_be_switched_off() -> None:
     world = generate(SyntheticConfig(n_users=100, n_items=80, n_reviews=500, contradictory_share=0, **silent))
     assert {row["kind"] for row in world.true_review_rows()} == {"genuine"}
     assert all(
-        re.fullmatch(r"[A-Z].*[.!?]", text) and "<" not in text and "@" not in text for text in world.reviews.texts
+        re.fullmatch(r"[A-Z1].*[.!?]", text) and "<" not in text and "@" not in text for text in world.reviews.texts
     )
 
 
