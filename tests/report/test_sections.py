@@ -8,7 +8,7 @@ from report.shop import AS_OF, SCORE, put, recommendation, release
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.publish.candidates import candidates
-from persona_pipeline.report import newest_row, sampled_users
+from persona_pipeline.report import newest_row, sampled_users, verdict
 from persona_pipeline.report.flow import STAGES, count_rows, flow, tonights
 from persona_pipeline.report.refusals import refused_input
 from persona_pipeline.report.tables import NightTables
@@ -78,3 +78,8 @@ def test_a_user_carries_history_and_scores(warehouse: Warehouse) -> None:
 def test_a_reason_worded_otherwise_is_told_as_it_is() -> None:
     (reason,) = reasons(release("refused", ["the audit did not run"], {}))
     assert (reason.text, reason.measure) == ("the audit did not run", "")
+
+
+def test_the_settings_a_night_chose_itself_are_told_apart() -> None:
+    assert verdict._chosen('{"tuned": ["half_life"], "half_life": 5.0, "steps": 100}') == {"half_life": 5.0}
+    assert verdict._chosen("{}") == {}  # of a version that chose none
