@@ -27,7 +27,7 @@ SAYS = {
     "Very easy to set up.": ("ease", "likes"),
     "It is really well made.": ("lasting", "likes"),
     "It broke after two weeks.": ("lasting", "dislikes"),
-    "Shipping was fast.": ("delivery", "likes"),
+    "It arrived late.": ("late", "dislikes"),
     "I could not put it down.": ("grip", "likes"),
     "It made me laugh.": ("laughter", "likes"),
     "I cried at the end.": ("tears", "likes"),
@@ -43,9 +43,7 @@ def test_whole_phrases_tell_motives(text: str, says: tuple[str, str]) -> None:
 
 def test_every_motive_is_told_by_some_sentence_here() -> None:
     motives = load_lexicon().lexicon.motives
-    told = {
-        (motive.topic or key, motive.stance) for key, motive in motives.items() if key not in ("hard_to_use", "late")
-    }
+    told = {(motive.topic or key, motive.stance) for key, motive in motives.items() if key != "hard_to_use"}
     assert told == set(SAYS.values())
 
 
