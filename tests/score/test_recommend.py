@@ -39,7 +39,7 @@ def recommend(spark: "SparkSession") -> dict[tuple[str, int], Any]:
     personas = spark.createDataFrame(
         [
             ("p1", "Wants it to last", "Reviewers find it lasting.", spans, "embedded", "lasting"),
-            ("p2", "Not reviewed yet", "Nobody.", [("metadata", "title", 0, 4, "Gift")], "metadata", None),
+            ("p2", "No words yet", "Nobody.", [("metadata", "title", 0, 4, "Gift")], "metadata", None),
         ],
         f"persona_id string, name string, preference_rationale string, evidence {EVIDENCE}, persona_source string, topic string",
     )

@@ -63,9 +63,9 @@ def _from_metadata(item: ItemText) -> Persona | None:
         return None
     return Persona(
         item_id=item.item_id,
-        name="Not reviewed yet",
-        description="Nobody has said anything of it yet; this is what it says of itself.",
-        preference_rationale="Nobody has said anything of it yet.",
+        name="No words yet",
+        description="Nobody has written of it yet; this is what it says of itself.",
+        preference_rationale="Nobody has written of it yet.",
         evidence=tuple(evidence),
         support=0,
         mean_rating=None,

@@ -37,7 +37,7 @@ def test_metadata_where_nobody_says_anything() -> None:
     title, pitch = "  Acme Music Stand", "A perfect gift for beginners. Comes in black."
     found = plain_persona(item((5, "👍"), (5, ""), title=title, description=pitch))
     assert found is not None
-    assert (found.name, found.source, found.support, found.mean_rating) == ("Not reviewed yet", "metadata", 0, None)
+    assert (found.name, found.source, found.support, found.mean_rating) == ("No words yet", "metadata", 0, None)
     sources = {"title": title, "description": pitch}
     assert [quote.ref for quote in found.evidence] == ["title", "description"]
     assert all(sources[q.ref][q.start : q.end] == q.quote for q in found.evidence)
