@@ -1,10 +1,11 @@
 """What a refit must not know, by hand: two users, one of whom has no pair for the newest."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from drifting import USERS
+from drifting import USERS, build
 from helpers import Row, arrow
 
 from persona_pipeline.collaborative.interactions import Interactions
@@ -13,7 +14,6 @@ from persona_pipeline.encoder.prior import liked_interactions
 from persona_pipeline.encoder.retraining import TrainingData, training_data
 from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.tuning.held_out import hold_out
-from persona_pipeline.warehouse import Warehouse
 
 
 def pair(user: str, item: str, history: list[str], place: int, masked: tuple[str, ...] = ()) -> Row:
@@ -87,7 +87,8 @@ def test_what_goes_in_is_left_alone() -> None:
     assert before.liked_counts["tuner"] == 2
 
 
-def test_each_user_of_the_shop_is_asked_about_the_newest(shop: Warehouse) -> None:
+def test_each_user_of_the_shop_is_asked_about_the_newest(tmp_path: Path) -> None:
+    shop = build(tmp_path / "warehouse")
     base_model = Embedder(TextEmbeddingsConfig(), shop).base_model
     parts = hold_out(training_data(shop, base_model, 4.0, EncodersConfig()), liked_interactions(shop, 4.0))
     sql = "SELECT max_by(review_id, reviewed_at) AS review_id FROM reviews GROUP BY user_id ORDER BY review_id"
