@@ -75,6 +75,8 @@ def _opinions(doc: "Doc", lexicon: Lexicon) -> Iterator[Opinion]:
 def _called(adjective: "Token", stance: Stance, lexicon: Lexicon) -> Iterator[Opinion]:
     """Great sound; the sound is great; it is sturdy; great for recording."""
     word, head = adjective.lower_, adjective.head
+    if adjective.i and adjective.nbor(-1).text == "-":  # the end of a longer word: feel-good
+        return
     meant: Stance = "mixed" if _denied(adjective) else stance
     general = word in lexicon.praise | lexicon.blame
     if adjective.dep_ == "amod" and head.pos_ == "NOUN":

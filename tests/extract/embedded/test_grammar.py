@@ -26,6 +26,7 @@ READ = {
     "She loved the sound.": [],
     "It is funny that nobody came.": [],
     "He once played in a very funny movie.": [("movie", "funny", "likes", "attribute")],
+    "It is a feel-good sound.": [],
     "I went home.": [],
 }
 
