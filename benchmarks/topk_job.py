@@ -92,6 +92,7 @@ def make(folder: Path, users: int, items: int, k: int) -> World:
             "name": pa.repeat("Gigging players", len(ids)),
             "preference_rationale": pa.repeat(said, len(ids)),
             "persona_source": pa.repeat("embedded", len(ids)),
+            "stance": pa.repeat("likes", len(ids)),
             "topic": pa.nulls(len(ids), pa.string()),
             "evidence": pa.array([evidence] * len(ids)),
         },

@@ -173,7 +173,7 @@ def _row(ranked: Row, persona: Row, titles: dict[str, Any]) -> Row:
     for share in ranked["contributions"]:
         kind = "interaction" if share["kind"] == "other_personas" else share["kind"]
         sums[kind] = sums.get(kind, 0.0) + share["share"]
-    nearest, quotes = max(sums, key=lambda kind: sums[kind]), quoted(written_by, evidence)
+    nearest, quotes = max(sums, key=lambda kind: sums[kind]), quoted(written_by, persona["stance"], evidence)
     why = explanation(written_by, persona["preference_rationale"], nearest, quotes, of_ones_own(None))
     return {
         **ranked, "item_title": titles[ranked["item_id"]], "persona_name": persona["name"], "explanation": why,

@@ -110,7 +110,7 @@ def _call(view: View, request_key: str | None) -> Row | None:
 
 def _explanation(view: View, persona: Row, contributions: Sequence[Contribution]) -> str:
     source = persona["persona_source"]
-    quotes = quoted(source, persona["evidence"][:QUOTES])
+    quotes = quoted(source, persona["stance"], persona["evidence"][:QUOTES])
     own = of_ones_own(_same_said(view, persona["topic"], contributions))
     return explanation(source, persona["preference_rationale"], _largest(contributions), quotes, own)
 

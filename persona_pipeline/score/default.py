@@ -29,7 +29,7 @@ def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, pa
         )
         SELECT rank, item_id, {title_sql()} AS item_title,
                round(ln(1 + liked), 9) AS score, persona_id, name AS persona_name,
-               preference_rationale, persona_source, evidence[1:{QUOTES}] AS evidence,
+               preference_rationale, persona_source, stance, evidence[1:{QUOTES}] AS evidence,
                'default' AS recommendation_source, $encoder_id AS encoder_id,
                $as_of::DATE AS changed_as_of
         FROM best WHERE rank <= $k ORDER BY rank
@@ -54,4 +54,4 @@ def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, pa
 
 def _explanation(row: dict[str, Any]) -> str:
     source = row["persona_source"]
-    return explanation(source, row["preference_rationale"], "liked", quoted(source, row["evidence"]), "")
+    return explanation(source, row["preference_rationale"], "liked", quoted(source, row["stance"], row["evidence"]), "")

@@ -54,8 +54,10 @@ def opening(source: str, rationale: str, quotes: str) -> str:
     return f"{told.removesuffix('.')}:" if quotes and told.endswith(".") else told
 
 
-def quoted(source: str, evidence: Iterable[Mapping[str, Any]]) -> str:
-    """At most two quotes that differ; of an item's own words only its description."""
+def quoted(source: str, stance: str, evidence: Iterable[Mapping[str, Any]]) -> str:
+    """At most two quotes that differ; of quotes that stand for themselves only praise, of an item's own words its description."""
+    if source == "quotes" and stance != "likes":
+        return ""
     spans = [span for span in evidence if span["kind"] == "review" or span["ref"] == "description"]
     differing = {_words(span["quote"]): span for span in reversed(spans)}
     texts = [f"“{inert(span['quote'], QUOTE)}”" for span in [*reversed(differing.values())][:QUOTES]]

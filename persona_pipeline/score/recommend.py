@@ -137,7 +137,7 @@ def recommendations(
     """Rows of `user_item_topk`, all as if changed tonight; `titles` holds item_id and item_title, `own` is as of `own_words`."""
     # In Python, once per persona and item: what a reader explains online is put in the same words.
     quoted, opening = (F.udf(part, "string", useArrow=False) for part in (words.quoted, words.opening))
-    personas = personas.withColumn("quotes", quoted("persona_source", F.slice("evidence", 1, words.QUOTES)))
+    personas = personas.withColumn("quotes", quoted("persona_source", "stance", F.slice("evidence", 1, words.QUOTES)))
     told = personas.select(
         "persona_id",
         "topic",

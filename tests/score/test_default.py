@@ -47,7 +47,7 @@ def test_rows_tell_the_first_persona_and_quote_it(warehouse: Warehouse) -> None:
 
 def test_where_nothing_can_be_said_its_popularity_is_the_reason(warehouse: Warehouse) -> None:
     personas = shop()["item_personas"]
-    personas[0]["persona_source"] = "quotes"
+    personas[0]["persona_source"] = "quotes"  # whose stance is likes: praise
     put(warehouse, "item_personas", personas)
     first = default_topk(warehouse, encoder(COUNTS), 1, AS_OF, None).to_pylist()[0]
     assert first["explanation"] == "Many people like it. Reviewers write: “my shoulder does not hurt”"

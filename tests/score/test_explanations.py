@@ -48,7 +48,7 @@ def span(quote: str, kind: str = "review", ref: str = "r1") -> dict[str, str]:
 def whole_of(text: str) -> str:
     """An explanation all parts of which are one text."""
     spans = [span(text), span(f"{text} again")]
-    return explanation("llm", text, "", quoted("llm", spans), of_ones_own(text))
+    return explanation("llm", text, "", quoted("llm", "mixed", spans), of_ones_own(text))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -91,7 +91,9 @@ def test_an_explanation_is_bounded() -> None:
 
 
 def test_a_reason_two_quotes_that_differ_and_an_item_of_ones_own() -> None:
-    quotes = quoted("embedded", [span("Great sound."), span("great sound!"), span("It sounds clear."), span("Loud.")])
+    quotes = quoted(
+        "embedded", "likes", [span("Great sound."), span("great sound!"), span("It sounds clear."), span("Loud.")]
+    )
     assert quotes == "“Great sound.” “It sounds clear.”"
     because = "Reviewers like the sound."
     assert explanation("embedded", because, "popularity", quotes, of_ones_own("Strap")) == (
@@ -110,17 +112,21 @@ def test_a_reason_two_quotes_that_differ_and_an_item_of_ones_own() -> None:
     ],
 )
 def test_where_a_persona_says_nothing_the_score_is_the_reason(nearest: str, says: str) -> None:
-    quotes = quoted("quotes", [span("Great strings.")])
+    quotes = quoted("quotes", "likes", [span("Great strings.")])
     assert explanation("quotes", "Reviewers speak for themselves.", nearest, quotes, "") == (
         f"{says} Reviewers write: “Great strings.”".strip()
     )
 
 
+def test_quotes_that_are_no_praise_are_no_reason() -> None:
+    assert quoted("quotes", "mixed", [span("Sand got into the lenses.")]) == ""
+
+
 def test_of_an_items_own_words_only_its_description_is_quoted() -> None:
     title, pitch = span("Soft case", "metadata", "title"), span("Holds a guitar.", "metadata", "description")
-    assert quoted("metadata", [title, pitch]) == "Its description says: “Holds a guitar.”"
-    assert quoted("metadata", [title]) == ""
+    assert quoted("metadata", "mixed", [title, pitch]) == "Its description says: “Holds a guitar.”"
+    assert quoted("metadata", "mixed", [title]) == ""
     assert (
-        explanation("metadata", "Nobody.", "", quoted("metadata", [title]), "")
+        explanation("metadata", "Nobody.", "", quoted("metadata", "mixed", [title]), "")
         == "Nobody has said yet why they like it."
     )

@@ -38,10 +38,11 @@ def recommend(spark: "SparkSession") -> dict[tuple[str, int], Any]:
     spans = [("review", "r", 0, 11, "never slips"), ("review", "q", 0, 5, "solid"), ("review", "s", 0, 4, "firm")]
     personas = spark.createDataFrame(
         [
-            ("p1", "Wants it to last", "Reviewers find it lasting.", spans, "embedded", "lasting"),
-            ("p2", "No words yet", "Nobody.", [("metadata", "title", 0, 4, "Gift")], "metadata", None),
+            ("p1", "Wants it to last", "Reviewers find it lasting.", spans, "embedded", "likes", "lasting"),
+            ("p2", "No words yet", "Nobody.", [("metadata", "title", 0, 4, "Gift")], "metadata", "mixed", None),
         ],
-        f"persona_id string, name string, preference_rationale string, evidence {EVIDENCE}, persona_source string, topic string",
+        f"persona_id string, name string, preference_rationale string, evidence {EVIDENCE}, "
+        "persona_source string, stance string, topic string",
     )
     titles = spark.createDataFrame([("i1", "Tuner"), ("i2", None)], "item_id string, item_title string")
     aspects = [

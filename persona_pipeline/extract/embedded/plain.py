@@ -1,8 +1,10 @@
 """An item of which nothing can be said for certain: what reviewers say of it, word for word, under a neutral heading."""
 
+from collections.abc import Sequence
+
 from persona_pipeline.extract.embedded.lexicon import load_lexicon
 from persona_pipeline.extract.embedded.words import tokens
-from persona_pipeline.extract.protocol import ItemEvidence, ItemText, Persona, Quote, ReviewText
+from persona_pipeline.extract.protocol import ItemEvidence, ItemText, Persona, Quote, ReviewText, Stance
 from persona_pipeline.extract.readable import readable_sentences, same_words, unreadability
 from persona_pipeline.extract.sentences import Sentence, split_sentences
 
@@ -11,16 +13,21 @@ _LIKED = 4.0  # stars
 
 
 def plain_persona(item: ItemEvidence) -> Persona | None:
-    """Quotes of reviewers, of those who like it if there are any; else the item's own metadata; None without either."""
-    return _from_reviews(item) or _from_metadata(item.item)
+    """Quotes of praise, else any quotes, which are no reason to want it; else the item's own metadata; None without any.
+
+    Only praise has the stance `likes`.
+    """
+    told = [(review, sentence) for review in item.reviews for sentence in readable_sentences(review.text, 3)]
+    praise = [(review, sentence) for review, sentence in told if review.rating >= _LIKED and _praises(sentence.quote)]
+    liked = [(review, sentence) for review, sentence in told if review.rating >= _LIKED]
+    return _quoting(item, praise, "likes") or _quoting(item, liked or told, "mixed") or _from_metadata(item.item)
 
 
-def _from_reviews(item: ItemEvidence) -> Persona | None:
-    liked = [review for review in item.reviews if review.rating >= _LIKED]
+def _quoting(item: ItemEvidence, told: Sequence[tuple[ReviewText, Sentence]], stance: Stance) -> Persona | None:
+    """One quote a person, no wording twice, those that read best."""
     chosen: list[tuple[ReviewText, Sentence]] = []
     heard: set[str] = set()
-    told = [(review, sentence) for review in liked or item.reviews for sentence in readable_sentences(review.text, 3)]
-    for review, sentence in sorted(told, key=lambda t: (_loss(t[1].quote, bool(liked)), t[1].quote, t[0].review_id)):
+    for review, sentence in sorted(told, key=lambda t: (unreadability(t[1].quote), t[1].quote, t[0].review_id)):
         words = same_words(sentence.quote)
         if review.user_id not in heard and words not in heard:
             chosen.append((review, sentence))
@@ -37,18 +44,16 @@ def _from_reviews(item: ItemEvidence) -> Persona | None:
         support=len(chosen),
         mean_rating=round(sum(review.rating for review, _ in chosen) / len(chosen), 3),
         source="quotes",
-        stance="mixed",
+        stance=stance,
     )
 
 
-def _loss(quote: str, liked: bool) -> float:
-    """What speaks against showing a sentence: that it reads badly, and where people liked it, that it does not say so."""
-    lexicon, words = load_lexicon().lexicon, tokens(quote)
-    praised = any(word in lexicon.praise or word in lexicon.good_properties for word in words)
-    blamed = any(word in lexicon.blame or word in lexicon.bad_properties for word in words)
-    unsure = bool(load_lexicon().unsure.search(quote))
-    denied = any(word in ("not", "no", "never", "too") or word.endswith("n't") for word in words)
-    return round(unreadability(quote) + liked * (blamed + 0.6 * unsure + 0.6 * denied - 0.3 * praised), 4)
+def _praises(quote: str) -> bool:
+    """Whether it holds a word of praise, and nothing of blame, denial or doubt."""
+    loaded = load_lexicon()
+    lexicon, words = loaded.lexicon, set(tokens(quote))
+    praised = words & (lexicon.praise | lexicon.good_properties | {"love", "loved", "loves", "recommended"})
+    return bool(praised) and not loaded.against("likes").search(quote) and not loaded.unsure.search(quote)
 
 
 def _from_metadata(item: ItemText) -> Persona | None:

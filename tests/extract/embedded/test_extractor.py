@@ -55,7 +55,7 @@ def test_summaries_from_metadata_reviews_or_nothing(extractor: EmbeddedExtractor
     first, second, third = (summary for summary, _ in extractor.summaries([categorised, reviewed, empty]))
     assert first.summary == "Acme Stand (Stands and Racks). Holds a guitar safely."
     assert (first.source, second.source, third.source) == ("metadata", "reviews", "none")
-    assert second.summary == "Clamp. This clamp holds the neck of my guitar very well."
+    assert second.summary == "Clamp. I would trust this clamp with any neck."
     assert third.summary == ""
 
 

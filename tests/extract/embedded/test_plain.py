@@ -9,28 +9,29 @@ def item(*reviews: tuple[float, str], **metadata: str) -> ItemEvidence:
     return ItemEvidence(ItemText("i", **metadata), "", texts)  # type: ignore[arg-type]
 
 
-def test_quotes_of_those_who_like_it_that_read_well_and_say_so_first() -> None:
+def test_praise_that_reads_well_is_quoted_and_nothing_else() -> None:
     found = plain_persona(
         item(
             (1, "It broke after two weeks and I hate it so much."),
-            (5, "and then there is my old one, which was not so good, you know"),
+            (5, "A star off because sand got into the wonderful lenses but anyway."),
             (5, "It holds my guitar and looks wonderful on the wall."),
             (4, "IT HOLDS MY GUITAR AND LOOKS WONDERFUL ON THE WALL!"),
+            (5, "I carry it to work every single day of the week."),
         )
     )
     assert found is not None
-    assert (found.name, found.source, found.stance, found.topic) == ("What reviewers say", "quotes", "mixed", None)
-    assert [quote.quote for quote in found.evidence] == [
-        "It holds my guitar and looks wonderful on the wall.",
-        "and then there is my old one, which was not so good, you know",
-    ]
-    assert (found.support, found.mean_rating) == (2, 5.0)
+    assert (found.name, found.source, found.stance, found.topic) == ("What reviewers say", "quotes", "likes", None)
+    assert [quote.quote for quote in found.evidence] == ["It holds my guitar and looks wonderful on the wall."]
+    assert (found.support, found.mean_rating) == (1, 5.0)
 
 
-def test_where_nobody_likes_it_anybody_speaks() -> None:
-    found = plain_persona(item((1, "It broke after two weeks.")))
+def test_where_nobody_praises_it_what_is_said_is_no_reason() -> None:
+    found = plain_persona(item((1, "It broke after two weeks."), (5, "Sand got into the lenses.")))
     assert found is not None
-    assert [quote.quote for quote in found.evidence] == ["It broke after two weeks."]
+    assert ([quote.quote for quote in found.evidence], found.stance) == (["Sand got into the lenses."], "mixed")
+    broken = plain_persona(item((1, "It broke after two weeks.")))
+    assert broken is not None
+    assert [quote.quote for quote in broken.evidence] == ["It broke after two weeks."]
 
 
 def test_metadata_where_nobody_says_anything() -> None:

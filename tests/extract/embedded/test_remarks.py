@@ -64,6 +64,7 @@ def test_every_motive_is_told_by_some_sentence_here() -> None:
         "The sound is great but the knobs are terrible.",
         "Is the sound great?",
         "Reviewers say the sound is great.",
+        "Her face was worth every penny.",
         "Not worth mentioning.",
         "It takes a good deal of effort.",
     ],
