@@ -200,7 +200,7 @@ def _personas(texts: Mapping[str, str]) -> list[Row]:
             {"persona_id": f"{item}-{n}", "item_id": item, "status": "current", "position": place, "name": name,
              "description": f"{name} who know what they want.", "preference_rationale": f"It suits {name.lower()}.",
              "evidence": [span(texts[f"{user}-{item}"], quote, f"{user}-{item}")], "support": 1, "mean_rating": 5.0,
-             "persona_source": "embedded", "stance": "likes", "extraction_key": "k",
+             "persona_source": "embedded", "stance": "likes", "topic": None, "request_key": None, "extraction_key": "k",
              "extractor_version": "embedded-1",
              "extracted_from": [f"{user}-{item}"], "first_as_of": AS_OF, "retired_as_of": None}
         )  # fmt: skip

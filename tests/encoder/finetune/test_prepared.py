@@ -18,7 +18,7 @@ from persona_pipeline.encoder.finetune.examples import Examples
 from persona_pipeline.encoder.finetune.objective import represented
 from persona_pipeline.encoder.finetune.prepared import load, prepare
 from persona_pipeline.encoder.head import Head
-from persona_pipeline.encoder.inputs import persona_texts
+from persona_pipeline.encoder.inputs import content_texts, persona_texts
 from persona_pipeline.encoder.lessons import Catalogue, Lessons
 from persona_pipeline.encoder.profiles import persona_inputs
 from persona_pipeline.encoder.retraining import training_data
@@ -110,7 +110,7 @@ def test_a_pair_whose_history_has_no_profile_is_left_out_as_for_the_head(tmp_pat
     assert len(examples) == training_data(found, BASE_MODEL, 4.0, REVIEWS_ALONE).pairs.num_rows == 1
 
 
-def test_an_item_nobody_wrote_of_is_what_its_personas_say(tmp_path: Path) -> None:
+def test_an_item_nobody_wrote_of_is_what_its_content_says(tmp_path: Path) -> None:
     found, tables = small_warehouse(tmp_path), shop()
     for row in tables["item_reviews"]:
         if row["item_id"] == "strap":
@@ -118,8 +118,9 @@ def test_an_item_nobody_wrote_of_is_what_its_personas_say(tmp_path: Path) -> Non
     put_all(found, {"item_reviews": tables["item_reviews"]})
     examples, _ = prepared(tmp_path, found)
     places, lengths = examples.evidence.places(np.array([STRAP]))
-    told = persona_texts(found)
+    told = content_texts(found)
     expected = {row["text"] for row in told.to_pylist() if row["item_id"] == "strap"}
+    assert expected == {"Music", "Padded guitar strap"}
     assert (set(lengths), {examples.texts[text] for text in examples.evidence.values[places]}) == ({2}, expected)
 
 
