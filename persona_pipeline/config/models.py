@@ -193,7 +193,7 @@ class ExtractionConfig(_Stage):
         "and those at the last extraction; 0: with every change",
     )
     reviews_per_persona: int = Field(
-        3, ge=1, description="an item gets at most one persona per this many usable reviews, and at least one"
+        3, ge=1, description="an item gets at most one persona per this many usable reviews, and at least one (LLM)"
     )
     llm: LlmConfig = LlmConfig()
     match_threshold: float = Field(

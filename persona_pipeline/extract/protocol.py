@@ -11,7 +11,6 @@ import numpy as np
 
 EvidenceKind = Literal["review", "metadata"]
 Stance = Literal["likes", "dislikes", "mixed"]
-STANCES: tuple[Stance, ...] = ("likes", "mixed", "dislikes")
 """What a persona makes of the item; whoever dislikes it is no reason to recommend it and comes after the others."""
 PersonaSource = Literal["llm", "embedded", "quotes", "metadata"]
 """Who wrote a persona. `quotes`: nothing more could be read off than what reviewers say, word for word; `metadata`: nobody has
