@@ -20,7 +20,7 @@ from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.encoder.recency import history_weights, popularity_scales, ranks
 from persona_pipeline.encoder.retraining import TrainingData
 from persona_pipeline.errors import PipelineError
-from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
+from persona_pipeline.evaluate.metrics import Truth
 
 K = 10
 """Places of a list that are judged."""
@@ -158,6 +158,12 @@ def ask(
 
 
 @torch.inference_mode()
+def encoded(head: Head, catalogue: Catalogue) -> torch.Tensor:
+    """(personas, d) vectors of the catalogue's personas; for all users the same."""
+    return head.personas(catalogue.embeddings.to(head.interaction_map.dtype))
+
+
+@torch.inference_mode()
 def head_scores(
     head: Head,
     catalogue: Catalogue,
@@ -165,10 +171,12 @@ def head_scores(
     histories: Histories,
     config: EncodersConfig,
     hidden: tuple[np.ndarray, np.ndarray] | None = None,
+    personas: torch.Tensor | None = None,
 ) -> np.ndarray:
     """What the personas say, (users, items) in the head's precision. Memory: users x items x slots of it, a few times.
 
     Args:
+        personas: as `encoded`; made here where they are not given.
         profiles: (interactions, d) item profiles of everybody's liked interactions.
         hidden: (m,) users and (m,) catalogue rows of personas they may not see; each item keeps another one.
     """
@@ -177,8 +185,9 @@ def head_scores(
         (histories.recency(config).astype(profiles.dtype), (histories.owners, histories.members)),
         shape=(histories.users, len(profiles)),
     )
-    users, personas = head.users(torch.from_numpy(weights @ profiles).to(kind)), catalogue.embeddings.to(kind)
-    similarities = users @ head.personas(personas).T
+    if personas is None:
+        personas = encoded(head, catalogue)
+    similarities = head.users(torch.from_numpy(weights @ profiles).to(kind)) @ personas.T
     scores = aggregate(similarities[:, catalogue.slots], catalogue.filled, head.temperature, config.aggregation)
     if hidden is not None and len(hidden[0]):
         keys = torch.from_numpy(hidden[0] * similarities.shape[1] + hidden[1])
@@ -221,7 +230,13 @@ def popularity_scores(counts: np.ndarray, histories: Histories, config: Encoders
     return scores
 
 
-def ndcg(scores: np.ndarray, asked: Asked) -> np.ndarray:
-    """(users,) NDCG@10 of the lists that scores (users, items) make, what a user met left out."""
-    values: np.ndarray = per_user(top_lists(scores, asked.seen, K), asked.truth, (K,))[f"ndcg@{K}"]
-    return values
+def ndcg(scores: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """(users,) NDCG@10 of the lists that scores (users, items) make, of one answer (users,) each.
+
+    What a list leaves out is scored -inf; among equals the lower place of the catalogue comes first. Nothing is sorted.
+    """
+    own = scores[np.arange(len(answers)), answers][:, None]
+    before = np.arange(scores.shape[1]) < answers[:, None]
+    ahead = np.count_nonzero(np.where(before, scores >= own, scores > own), axis=1)
+    found: np.ndarray = np.where(np.isfinite(own[:, 0]) & (ahead < K), 1 / np.log2(ahead + 2), 0.0)
+    return found

@@ -10,7 +10,8 @@ from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.lessons import Catalogue
 from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.encoder.recency import popularity_scales
-from persona_pipeline.foretelling import Histories, head_scores, popularity_scores, prior_scores
+from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
+from persona_pipeline.foretelling import Histories, K, head_scores, ndcg, popularity_scores, prior_scores
 from persona_pipeline.score.kernel import Shelf, exact_scores
 
 DIMENSIONS = 8
@@ -93,3 +94,19 @@ def test_scores_are_those_of_the_kernel(aggregation: str) -> None:
         popularity_scales(met.lengths, config.popularity_support),
     )
     np.testing.assert_allclose(config.temperature * found, ranked.scores, atol=1e-9)
+
+
+def test_a_place_is_counted_as_lists_are_made() -> None:
+    """With ties, which the lower place wins, items left out, and an answer that is left out itself."""
+    rng = np.random.default_rng(3)
+    scores = rng.integers(0, 6, (200, 30)).astype(float)
+    scores[rng.random(scores.shape) < 0.3] = -np.inf
+    answers = rng.integers(0, 30, 200)
+    lists = top_lists(scores, (np.empty(0, np.int64), np.empty(0, np.int64)), K)
+    listed = per_user(lists, Truth(answers, np.arange(201)), (K,))[f"ndcg@{K}"]
+    np.testing.assert_array_equal(ndcg(scores, answers), listed)
+    assert 0 < np.count_nonzero(listed) < 200
+
+
+def test_scores_that_are_no_numbers_find_nothing() -> None:
+    assert ndcg(np.full((2, 3), np.nan), np.array([0, 2])).tolist() == [0, 0]

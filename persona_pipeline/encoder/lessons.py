@@ -97,8 +97,11 @@ class Lessons:
         rows = pc.index_in(masked.flatten(), pa.array(catalogue.persona_ids)).to_numpy(zero_copy_only=False)
         pair_of = np.repeat(np.arange(len(pairs)), pc.list_value_length(masked).to_numpy(zero_copy_only=False))
         visible = catalogue.filled[targets].clone()
-        for pair, row in zip(pair_of, rows, strict=True):  # rare: personas that rest on one reviewer alone
-            visible[pair] &= catalogue.slots[targets[pair]] != int(row)
+        partly, place = np.unique(pair_of, return_inverse=True)  # rare: personas that rest on one reviewer alone
+        slots = catalogue.slots.numpy()[targets[partly]]
+        keys = place * len(catalogue.persona_ids) + rows.astype(np.int64)
+        cells = np.arange(len(partly))[:, None] * len(catalogue.persona_ids) + slots
+        visible[partly] &= torch.from_numpy(~np.isin(cells, keys))
         return cls(
             torch.from_numpy(profiles),
             torch.from_numpy(targets),

@@ -23,6 +23,7 @@ from persona_pipeline.warehouse import Warehouse
 _ITEMS_AT_ONCE = 2_000  # of up to item_reviews.max_reviews vectors each
 _PARTS = ("said", "told", *CONTENT_FIELDS)
 """Lists of text hashes an item has: of its evidence, of its personas, and at most one of each field."""
+_NONE = pa.array([], pa.string())
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +69,24 @@ def profile_model(base_model: str) -> str:
     return f"{base_model}/mean"
 
 
-def profiles(warehouse: Warehouse, config: EncodersConfig, without: pa.Array | None = None) -> pa.Table:
+def profiles(
+    warehouse: Warehouse, config: EncodersConfig, without: pa.Array = _NONE, untold: pa.Array = _NONE
+) -> pa.Table:
     """Items that have a profile as item_id, profile_hash, and lists of text hashes, `said`, `told` and CONTENT_FIELDS; by item.
 
     Args:
         config: with the weights of the fields.
         without: ids of reviews that are left out of the evidence.
+        untold: ids of personas that are left out where their item has others.
     """
     said = evidence_texts(warehouse)
-    if without is not None:
-        said = said.filter(pc.invert(pc.is_in(said["review_id"], without)))
+    said = said.filter(pc.invert(pc.is_in(said["review_id"], without)))
+    told = persona_texts(warehouse)
+    shown = pc.invert(pc.is_in(told["persona_id"], untold))
+    others = told.filter(shown)["item_id"].combine_chunks()
+    told = told.filter(pc.or_(shown, pc.invert(pc.is_in(told["item_id"], others))))
     content = content_texts(warehouse)
-    hashes = {"said": said, "told": persona_texts(warehouse)}
+    hashes = {"said": said, "told": told}
     hashes |= {field: content.filter(pc.equal(content["field"], field)) for field in CONTENT_FIELDS}
     item_ids = pa.array(np.unique(np.concatenate([_strings(rows["item_id"]) for rows in hashes.values()])), pa.string())
     columns = {name: _lists_of(rows, item_ids) for name, rows in hashes.items()}

@@ -114,13 +114,16 @@ def training_data(
 ) -> TrainingData:
     """Gather it, with profiles under the weights of `config`.
 
-    `blind` leaves out of the profiles what each user wrote of the newest item they liked: data to foretell that by.
+    `blind` leaves out of the profiles what each user wrote of the newest item they liked, and personas that rest on it alone:
+    data to foretell that by.
 
     Raises PipelineError where the cache lacks a text (the text_embeddings task has not run).
     """
     pairs = warehouse.read("training_pairs")
-    newest = pairs.filter(pc.equal(pairs["history_place"], 0))["review_id"].combine_chunks()
-    known = profiles(warehouse, config, newest if blind else None)
+    newest = pairs.filter(pc.equal(pairs["history_place"], 0)) if blind else pairs.slice(0, 0)
+    known = profiles(
+        warehouse, config, newest["review_id"].combine_chunks(), newest["masked_persona_ids"].combine_chunks().flatten()
+    )
     told = with_profiles(persona_texts(warehouse).drop_columns(["text"]), known)
     liked = with_profiles(liked_interaction_texts(warehouse, min_liked_rating).drop_columns(["text"]), known)
     counts = warehouse.query(

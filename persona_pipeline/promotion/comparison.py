@@ -15,24 +15,15 @@ from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.encoder.retraining import TrainingData
 from persona_pipeline.evaluate.gate import Verdict, judge
 from persona_pipeline.evaluate.slices import make_slices
-from persona_pipeline.foretelling import (
-    Asked,
-    ask,
-    head_scores,
-    hidden_personas,
-    ndcg,
-    popularity,
-    popularity_scores,
-    prior_scores,
-)
+from persona_pipeline.foretelling import Asked, ask
 from persona_pipeline.terminal import counted
+from persona_pipeline.tuning.fusion import mixture_of, reached
 from persona_pipeline.tuning.held_out import HeldOut, hold_out
 
 logger = logging.getLogger(__name__)
 
 MOST_USERS = 20_000
 _CELLS = 200_000_000  # users x items scored in all
-_AT_ONCE = 20_000_000  # users x items x personas of the item with most
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,30 +72,24 @@ def compare_settings(
     most = min(MOST_USERS, max(1, _CELLS // len(item_ids)))
     asked = ask(parts.data, parts.interactions, newest, item_ids, most)
     theirs = hold_out(tuned(), interactions) if tuned else parts
-    reached = []
+    values = []
     for side, config, held_out in (("served", served, parts), ("candidate", candidate, theirs)):
-        reached.append(_foretold(held_out, asked, item_ids, config))
-        logger.info("%s settings refitted: NDCG@10 %.4f of %s", side, reached[-1].mean(), counted(asked.users, "user"))
+        values.append(_foretold(held_out, asked, config))
+        logger.info("%s settings refitted: NDCG@10 %.4f of %s", side, values[-1].mean(), counted(asked.users, "user"))
     counts = np.array([parts.data.liked_counts.get(item, 0) for item in item_ids.tolist()])
     slices = {name: part.users for name, part in make_slices(asked.truth, asked.histories.lengths, counts).items()}
-    verdict = judge(reached[0], reached[1], slices, margin)
-    return Comparison(asked.users, float(reached[0].mean()), float(reached[1].mean()), verdict)
+    verdict = judge(values[0], values[1], slices, margin)
+    return Comparison(asked.users, float(values[0].mean()), float(values[1].mean()), verdict)
 
 
-def _foretold(parts: HeldOut, asked: Asked, item_ids: np.ndarray, config: EncodersConfig) -> np.ndarray:
+def _foretold(parts: HeldOut, asked: Asked, config: EncodersConfig) -> np.ndarray:
     """(users,) NDCG@10 of one configuration, refitted."""
     data = parts.data.weighed(config)
     head, catalogue, _ = fit_head(data, config)
-    prior = Prior.fit(parts.interactions, config)
-    counts = popularity(parts.data, item_ids)
-    step = max(1, _AT_ONCE // catalogue.slots.numel())
-    reached = []
-    for start in range(0, asked.users, step):
-        some = asked.part(start, start + step)
-        hidden = hidden_personas(parts.masked(), some, catalogue)
-        scores = head_scores(head, catalogue, data.interaction_profiles, some.histories, config, hidden)
-        scores = scores + config.popularity_weight * popularity_scores(counts, some.histories, config)
-        if config.prior_weight:
-            scores = scores + config.prior_weight * prior_scores(prior, item_ids, some.histories, config)
-        reached.append(ndcg(scores, some))
-    return np.concatenate(reached)
+
+    def prior_of(_: str) -> Prior:
+        return Prior.fit(parts.interactions, config)
+
+    own = [mixture_of(config)]
+    values: np.ndarray = reached(head, catalogue, data, asked, parts.masked(), config, own, prior_of).values[0]
+    return values

@@ -14,6 +14,7 @@ from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.encoder.retraining import TrainingData
 from persona_pipeline.foretelling import (
     Asked,
+    encoded,
     head_scores,
     hidden_personas,
     ndcg,
@@ -44,9 +45,14 @@ class Mixtures:
         return int(self.values.mean(axis=1).argmax())
 
 
+def mixture_of(config: EncodersConfig) -> Mixture:
+    """What `config` says itself."""
+    return {name: getattr(config, name) for name in ("popularity_weight", "prior", "prior_weight")}
+
+
 def mixtures(config: EncodersConfig, kinds: tuple[str, ...], coarse: bool = False) -> list[Mixture]:
     """What `config.tuned` leaves open, first of all what `config` says itself; `coarse` is a third of it."""
-    given = {name: getattr(config, name) for name in ("popularity_weight", "prior", "prior_weight")}
+    given = mixture_of(config)
     liked: Sequence[float] = POPULARITY_WEIGHTS[::2] if coarse else POPULARITY_WEIGHTS
     liked = liked if "popularity_weight" in config.tuned else (config.popularity_weight,)
     names = kinds if "prior" in config.tuned else ((config.prior,) if config.prior != "none" else ())
@@ -75,27 +81,30 @@ def reached(
     """Every mixture of what this head says. Memory: a few blocks of users by items.
 
     Args:
-        data: that the head was trained on; `asked` is answered from its interactions.
+        data: that the head was trained on; `asked` is answered from its interactions, one answer a user.
         masked: (m,) user ids and (m,) persona ids of what users may not see, since it rests on the answer's review alone.
         prior_of: fits a prior by its kind.
     """
     counts = popularity(data, catalogue.item_ids)
+    kinds = sorted({mixture["prior"] for mixture in tried if mixture["prior_weight"]} - {"none"})
+    priors = {kind: prior_of(kind) for kind in kinds}
+    personas = encoded(head, catalogue)
     step = max(1, _AT_ONCE // catalogue.slots.numel())
     blocks = []
     for start in range(0, asked.users, step):
         some = asked.part(start, start + step)
         hidden = hidden_personas(masked, some, catalogue)
-        said = head_scores(head, catalogue, data.interaction_profiles, some.histories, config, hidden)
+        said = head_scores(head, catalogue, data.interaction_profiles, some.histories, config, hidden, personas)
+        said[some.seen] = -np.inf
         liked = popularity_scores(counts, some.histories, config)
         others = {
-            kind: prior_scores(prior_of(kind), catalogue.item_ids, some.histories, config)
-            for kind in sorted({mixture["prior"] for mixture in tried} - {"none"})
+            kind: prior_scores(prior, catalogue.item_ids, some.histories, config) for kind, prior in priors.items()
         }
         values = []
         for mixture in tried:
             scores = said + mixture["popularity_weight"] * liked
-            if mixture["prior_weight"] and mixture["prior"] != "none":
-                scores = scores + mixture["prior_weight"] * others[mixture["prior"]]
-            values.append(ndcg(scores, some))
+            if mixture["prior"] in others:
+                scores += mixture["prior_weight"] * others[mixture["prior"]]
+            values.append(ndcg(scores, some.truth.items))
         blocks.append(np.stack(values))
     return Mixtures(tried, np.concatenate(blocks, axis=1))

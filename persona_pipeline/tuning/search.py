@@ -17,6 +17,7 @@ from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.fitting import fit_head
 from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.recency import lessons_of
 from persona_pipeline.encoder.retraining import TrainingData
 from persona_pipeline.foretelling import ask
 from persona_pipeline.tuning.budget import EASE_SHARE, GRIDS_SHARE, ease_seconds, fit_seconds, most_users
@@ -31,6 +32,8 @@ MIN_USERS = 100
 """Fewer tell nothing: their standard error swallows every difference."""
 CAUTION = 1.5
 """Standard errors by which a gain must exceed zero. Of many trials some are better by luck, and what stands is not arbitrary."""
+MOVED = 10
+"""Users at least for whom something must change: a handful of lucky ones has a small standard error."""
 MOST_USERS = 20_000
 _GRIDS = 400  # mixtures ranked in a search, about
 
@@ -54,38 +57,50 @@ class _Search:
 
     def __init__(self, data: TrainingData, interactions: Interactions, config: EncodersConfig) -> None:
         self._parts, self._config = hold_out(data, interactions), config
-        self._item_ids = np.unique(data.personas["item_id"].to_numpy(zero_copy_only=False).astype(str))
+        self._masked = self._parts.masked()
+        self._item_ids, counts = np.unique(
+            data.personas["item_id"].to_numpy(zero_copy_only=False).astype(str), return_counts=True
+        )
+        self._slots = int(counts.max(initial=1))
         self._seconds = 60 * config.tuning_minutes
         self._left = (1 - GRIDS_SHARE) * self._seconds
-        self._kinds = tuple(
-            kind for kind in PRIORS if kind != "ease" or ease_seconds(len(self._item_ids)) <= EASE_SHARE * self._seconds
-        )
+        self._ease_seconds = ease_seconds(len(interactions.item_ids))
+        affordable = self._ease_seconds <= EASE_SHARE * self._seconds
+        self._kinds = tuple(kind for kind in PRIORS if kind != "ease" or affordable)
         self._priors: dict[tuple[str, float], Prior] = {}
+        self._judged: dict[str, np.ndarray] = {}
         self._trials: list[Trial] = []
         self._left_out = 0
         self.users = 0
-        if self._parts.newest.num_rows >= MIN_USERS and self._parts.data.pairs.num_rows > 1:
+        if min(self._parts.newest.num_rows, self._parts.data.pairs.num_rows) >= MIN_USERS:
             most = min(MOST_USERS, most_users(self._seconds, len(self._item_ids), _GRIDS))
             self._asked = ask(self._parts.data, self._parts.interactions, self._parts.newest, self._item_ids, most)
             self.users = self._asked.users
 
     def run(self) -> Chosen:
-        """The whole search."""
-        stands = self._config
-        first = self._reached(stands, mixtures(stands, self._kinds))
+        """Pass after pass until one moves nothing, then the mixture; all of it is held against the start once more."""
+        first = self._reached(self._config, mixtures(self._config, self._kinds))
         start = first.values[0]
         # The kind of prior that suits the start is the one stages are judged with.
         kinds = tuple(kind for kind in self._kinds if kind == _kind_of(first))
-        coarse = [first.tried.index(mixture) for mixture in mixtures(stands, kinds, coarse=True)]
+        coarse = [first.tried.index(mixture) for mixture in mixtures(self._config, kinds, coarse=True)]
         values = max((first.values[place] for place in coarse), key=lambda found: float(found.mean()))
-        for stage in stages(self._config, self._parts.data.fields):
-            stands, values = self._staged(stage, stands, values, kinds)
-        fine = self._reached(stands, mixtures(stands, self._kinds))
+        self._judged[self._config.model_dump_json()] = values
+        stands, before = self._config, None
+        while stands != before:
+            before, self._left_out = stands, 0
+            for stage in stages(stands, self._parts.data.fields):
+                stands, values = self._staged(stage, stands, values, kinds)
+        fine = first if stands == self._config else self._reached(stands, mixtures(stands, self._kinds))
         final = self._mixed(fine, stands)
-        chosen = fine.tried[final]
-        after = float(fine.values[final].mean())
-        config = stands.model_copy(update=chosen)
-        return Chosen(config, self.users, float(start.mean()), after, tuple(self._trials), self._left_out)
+        if not _is_sure(fine.values[final] - start):
+            # Every step was better beside the mixture it was judged with, and yet together they are not.
+            untaken = tuple(replace(trial, taken=False) for trial in self._trials)
+            mean = float(start.mean())
+            return Chosen(self._config, self.users, mean, mean, untaken, self._left_out)
+        config = stands.model_copy(update=fine.tried[final])
+        reached = float(fine.values[final].mean())
+        return Chosen(config, self.users, float(start.mean()), reached, tuple(self._trials), self._left_out)
 
     def _staged(
         self, stage: Stage, stands: EncodersConfig, values: np.ndarray, kinds: tuple[str, ...]
@@ -95,31 +110,46 @@ class _Search:
         made: list[tuple[EncodersConfig, Trial]] = []
         for settings in stage.tried(stands):
             config = stands.model_copy(update=settings)
-            cost = self._fit_seconds(config)
-            if cost > self._left:
-                self._left_out += 1
+            known = config.model_dump_json() in self._judged
+            reached = self._judge(config, kinds)
+            if reached is None:
                 continue
-            found = self._reached(config, mixtures(config, kinds, coarse=True))
-            trial = _trial(settings, stands, values, found.values[found.best()])
-            made.append((config, trial))
+            trial = _trial(settings, stands, values, reached)
             logger.info("tuning: %s", trial.told())
-            if trial.gain - CAUTION * trial.error > best[0]:
-                best = (trial.gain - CAUTION * trial.error, config, found.values[found.best()])
-            if stage.until_worse and trial.gain < 0:
+            surplus = trial.gain - CAUTION * trial.error
+            if _is_sure(reached - values) and surplus > best[0]:
+                best = (surplus, config, reached)
+            if not known or best[1] is config:
+                made.append((config, trial))
+            if stage.until_worse and trial.gain + CAUTION * trial.error < 0:
                 break
         self._trials += [replace(trial, taken=config is best[1]) for config, trial in made]
         return best[1], best[2]
+
+    def _judge(self, config: EncodersConfig, kinds: tuple[str, ...]) -> np.ndarray | None:
+        """(users,) what a configuration reaches beside the mixture that suits it best; None where it cannot be had."""
+        key = config.model_dump_json()
+        if key not in self._judged:
+            if self._fit_seconds(config) > self._left:
+                self._left_out += 1
+                return None
+            if lessons_of(self._parts.data.pairs, config).num_rows < MIN_USERS:
+                return None
+            found = self._reached(config, mixtures(config, kinds, coarse=True))
+            self._judged[key] = found.values[found.best()]
+        return self._judged[key]
 
     def _mixed(self, fine: Mixtures, stands: EncodersConfig) -> int:
         """Place of the mixture to take; the first is what stands."""
         gains = fine.values - fine.values[0]
         errors = gains.std(axis=1, ddof=1) / np.sqrt(self.users)
         best = int((gains.mean(axis=1) - CAUTION * errors).argmax())
-        if best:
-            before: Mixture = fine.tried[0]
-            changed = {name: value for name, value in fine.tried[best].items() if value != before[name]}
-            trial = _trial(changed, stands, fine.values[0], fine.values[best])
-            self._trials.append(replace(trial, taken=True))
+        if not _is_sure(gains[best]):
+            return 0
+        before: Mixture = fine.tried[0]
+        changed = {name: value for name, value in fine.tried[best].items() if value != before[name]}
+        trial = _trial(changed, stands, fine.values[0], fine.values[best])
+        self._trials.append(replace(trial, taken=True))
         return best
 
     def _reached(self, config: EncodersConfig, tried: list[Mixture]) -> Mixtures:
@@ -127,22 +157,27 @@ class _Search:
         single = config.model_copy(update={"heads": 1})
         data = self._parts.data.weighed(single)
         head, catalogue, _ = fit_head(data, single)
-        masked = self._parts.masked()
 
         def prior_of(kind: str) -> Prior:
             key = (kind, config.age_half_life_days)
             if key not in self._priors:
+                self._left -= self._ease_seconds if kind == "ease" else 0.0
                 wanted = config.model_copy(update={"prior": kind})
                 self._priors[key] = Prior.fit(self._parts.interactions, wanted)
             return self._priors[key]
 
-        return reached(head, catalogue, data, self._asked, masked, single, tried, prior_of)
+        return reached(head, catalogue, data, self._asked, self._masked, single, tried, prior_of)
 
     def _fit_seconds(self, config: EncodersConfig) -> float:
         data = self._parts.data
-        counts = np.unique(data.personas["item_id"].to_numpy(zero_copy_only=False).astype(str), return_counts=True)[1]
-        size = (data.pairs.num_rows, len(counts), int(counts.max()), data.persona_texts.shape[1])
+        size = (data.pairs.num_rows, len(self._item_ids), self._slots, data.persona_texts.shape[1])
         return fit_seconds(config, *size)
+
+
+def _is_sure(gains: np.ndarray) -> bool:
+    """Whether (users,) gains are above zero by enough, and not those of a handful of users."""
+    error = gains.std(ddof=1) / np.sqrt(len(gains))
+    return bool(gains.mean() > CAUTION * error and np.count_nonzero(gains) >= MOVED)
 
 
 def _kind_of(found: Mixtures) -> str:

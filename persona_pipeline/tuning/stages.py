@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.profiles import ItemFields
 
-HALF_LIVES = {"rank": (2.0, 1.0, 5.0, 10.0), "days": (30.0, 180.0, 720.0)}
+# Defaults are among them: a later search, which starts from what was chosen, must be able to come back.
+HALF_LIVES = {"rank": (2.0, 1.0, 3.0, 5.0, 10.0), "days": (30.0, 180.0, 720.0)}
 AGES = (0.0, 730.0)
-LESSONS: tuple[dict[str, Any], ...] = (
-    {"training_histories": "earlier", "steps": 200},
-    {"training_histories": "earlier", "steps": 100},
-    {"training_histories": "both", "steps": 200},
-    {"training_histories": "both", "steps": 50},
+LESSONS: tuple[dict[str, Any], ...] = tuple(
+    {"training_histories": histories, "steps": steps}
+    for histories, steps in product(("earlier", "both"), (200, 100, 50))
 )
 CONTENT_WEIGHTS = (1.0, 2.0, 4.0)
 
@@ -22,7 +22,7 @@ CONTENT_WEIGHTS = (1.0, 2.0, 4.0)
 class Stage:
     """Settings that are held against what stands, all together.
 
-    `until_worse` ends the stage with the first that does worse: they are in an order.
+    `until_worse` ends the stage with the first that does worse for certain: they are in an order.
     """
 
     settings: Sequence[Mapping[str, Any]]
@@ -32,21 +32,26 @@ class Stage:
         """What of each differs from what stands, and is the night's to choose."""
         found = []
         for settings in self.settings:
-            changed = {name: value for name, value in settings.items() if value != getattr(stands, name)}
-            if changed and set(changed) <= set(stands.tuned) and changed not in found:
+            changed = {
+                name: value
+                for name, value in settings.items()
+                if name in stands.tuned and value != getattr(stands, name)
+            }
+            if changed and changed not in found:
                 found.append(changed)
         return found
 
 
-def stages(config: EncodersConfig, fields: ItemFields | None) -> list[Stage]:
-    """Every stage, for a search that starts from `config`; content that no item has is left alone."""
-    found = [Stage([{"age_half_life_days": age} for age in AGES]), Stage(LESSONS)]
-    found.append(Stage([{"half_life": half_life} for half_life in HALF_LIVES[config.recency]]))
+def stages(stands: EncodersConfig, fields: ItemFields | None) -> list[Stage]:
+    """Every stage of a pass that starts from `stands`; content that no item has is left alone."""
+    found = [Stage([{"age_half_life_days": age} for age in AGES])]
     for field in fields.known() if fields else []:
         name = f"{field}_weight"
-        now = getattr(config, name)
+        now = getattr(stands, name)
         found.append(Stage([{name: weight} for weight in CONTENT_WEIGHTS if weight > now], until_worse=True))
         found.append(
             Stage([{name: weight} for weight in (*CONTENT_WEIGHTS[::-1], 0.0) if weight < now], until_worse=True)
         )
+    found.append(Stage(LESSONS))
+    found.append(Stage([{"half_life": half_life} for half_life in HALF_LIVES[stands.recency]]))
     return found

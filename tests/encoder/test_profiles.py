@@ -70,6 +70,15 @@ def test_an_item_nobody_wrote_of_is_what_its_personas_are(warehouse: Warehouse) 
     np.testing.assert_allclose(found["capo"], shop_profile("capo"), atol=1e-6)
 
 
+def test_an_untold_persona_is_left_out_where_there_are_others(warehouse: Warehouse) -> None:
+    silence(warehouse, "strap", "tuner")
+    texts = {row["persona_id"]: row["text_hash"] for row in persona_texts(warehouse).to_pylist()}
+    untold = pa.array(["strap-1", *(p for p in texts if p.startswith("tuner"))])
+    told = {row["item_id"]: row["told"] for row in profiles(warehouse, REVIEWS_ALONE, untold=untold).to_pylist()}
+    assert told["strap"] == [texts["strap-2"]]
+    assert told["tuner"] == [texts[p] for p in sorted(texts) if p.startswith("tuner")]
+
+
 def test_neither_evidence_nor_persona_is_no_profile(warehouse: Warehouse) -> None:
     silence(warehouse, "strap")
     put(warehouse, "item_personas", [row for row in shop()["item_personas"] if row["item_id"] != "strap"])

@@ -17,6 +17,7 @@ from persona_pipeline.foretelling import Histories, head_scores
 from persona_pipeline.promotion import comparison
 from persona_pipeline.promotion.comparison import compare_settings
 from persona_pipeline.text_embeddings import Embedder
+from persona_pipeline.tuning import fusion
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -51,7 +52,7 @@ def test_lists_do_not_depend_on_how_many_users_are_scored_at_once(
 ) -> None:
     sides = EncodersConfig(**ENDLESS), EncodersConfig(**RECENT, prior="ease", prior_weight=0.5)
     whole = compare_settings(*inputs, *sides, margin=0.0)
-    monkeypatch.setattr(comparison, "_AT_ONCE", 7 * 60)
+    monkeypatch.setattr(fusion, "_AT_ONCE", 7 * 60)
     parts = compare_settings(*inputs, *sides, margin=0.0)
     assert parts.served == pytest.approx(whole.served, abs=1e-9)
     assert parts.candidate == pytest.approx(whole.candidate, abs=1e-9)
