@@ -24,7 +24,7 @@ from persona_pipeline.extract.protocol import (
     Stage,
 )
 
-CODE_VERSION = 4  # raise it whenever the same input would give other answers
+CODE_VERSION = 5  # raise it whenever the same input would give other answers
 
 
 class EmbeddedExtractor:

@@ -28,6 +28,7 @@ _ITSELF = frozenset({"it", "they", "this", "these"})
 _WRITERS = frozenset({"i", "we"})
 _DENIALS = frozenset({"not", "n't", "no", "never", "too", "less", "least", "nothing", "hardly", "barely", "without"})
 _ONES_OWN = frozenset({"my", "our", "his", "her", "your", "another", "other"})
+_PARTLY = frozenset({"some", "few", "any", "most"})
 _FAR = 8  # tokens from a subject to what is said of it: farther off the parser is wrong too often
 _BOUGHT = frozenset({"use", "buy", "get", "purchase", "order"})
 
@@ -80,12 +81,12 @@ def _called(adjective: "Token", stance: Stance, lexicon: Lexicon) -> Iterator[Op
     meant: Stance = "mixed" if _denied(adjective) else stance
     general = word in lexicon.praise | lexicon.blame
     if adjective.dep_ == "amod" and head.pos_ == "NOUN":
-        if not _said_of(head) & _ONES_OWN and not _is_beside_the_point(head):
+        if not _said_of(head) & (_ONES_OWN | _PARTLY) and not _is_beside_the_point(head):
             yield Opinion(_noun(head), word, meant, "kind" if not general and _is_what_it_is(head) else "attribute")
     elif adjective.dep_ in ("acomp", "attr", "oprd") and head.pos_ in ("AUX", "VERB"):
         subject = next((child for child in head.children if child.dep_ in ("nsubj", "nsubjpass")), None)
         if subject is not None and subject.pos_ == "NOUN":
-            if not _said_of(subject) & _ONES_OWN and adjective.i - subject.i <= _FAR:
+            if not _said_of(subject) & (_ONES_OWN | _PARTLY) and adjective.i - subject.i <= _FAR:
                 yield Opinion(_noun(subject), word, meant, "statement")
         elif _is_itself(subject, head):
             sense = lexicon.senses.get(head.lemma_.lower())

@@ -66,6 +66,7 @@ class Lexicon(_Model):
     badly: Words
     general_nouns: Words
     unsure: Words
+    sale: Words
     motives: dict[str, Motive]
 
 

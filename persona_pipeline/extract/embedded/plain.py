@@ -10,12 +10,13 @@ from persona_pipeline.extract.sentences import Sentence, split_sentences
 
 _MOST = 4  # quotes
 _LIKED = 4.0  # stars
+_PITCH = 5  # words of a description's sentence that says something
 
 
 def plain_persona(item: ItemEvidence) -> Persona | None:
     """Quotes of praise, else any quotes, which are no reason to want it; else the item's own metadata; None without any.
 
-    Only praise has the stance `likes`.
+    Only praise has the stance `likes`; what praises something of the item, as far as aspects tell, comes first.
     """
     told = [(review, sentence) for review in item.reviews for sentence in readable_sentences(review.text, 3)]
     praise = [(review, sentence) for review, sentence in told if review.rating >= _LIKED and _praises(sentence.quote)]
@@ -24,10 +25,19 @@ def plain_persona(item: ItemEvidence) -> Persona | None:
 
 
 def _quoting(item: ItemEvidence, told: Sequence[tuple[ReviewText, Sentence]], stance: Stance) -> Persona | None:
-    """One quote a person, no wording twice, those that read best."""
+    """One quote a person, no wording twice, those that say something of the item and read best."""
+    telling = {
+        (found.review_id, span.start) for found in item.aspects for span in found.evidence if span.stance == "likes"
+    }
+
+    def place(one: tuple[ReviewText, Sentence]) -> tuple[bool, float, str, str]:
+        review, sentence = one
+        mute = (review.review_id, sentence.start) not in telling
+        return mute, unreadability(sentence.quote), sentence.quote, review.review_id
+
     chosen: list[tuple[ReviewText, Sentence]] = []
     heard: set[str] = set()
-    for review, sentence in sorted(told, key=lambda t: (unreadability(t[1].quote), t[1].quote, t[0].review_id)):
+    for review, sentence in sorted(told, key=place):
         words = same_words(sentence.quote)
         if review.user_id not in heard and words not in heard:
             chosen.append((review, sentence))
@@ -49,11 +59,16 @@ def _quoting(item: ItemEvidence, told: Sequence[tuple[ReviewText, Sentence]], st
 
 
 def _praises(quote: str) -> bool:
-    """Whether it holds a word of praise, and nothing of blame, denial or doubt."""
+    """Whether it holds a word of praise, and nothing of blame, denial or doubt, nor of how it was sold."""
     loaded = load_lexicon()
     lexicon, words = loaded.lexicon, set(tokens(quote))
     praised = words & (lexicon.praise | lexicon.good_properties | {"love", "loved", "loves", "recommended"})
-    return bool(praised) and not loaded.against("likes").search(quote) and not loaded.unsure.search(quote)
+    return (
+        bool(praised)
+        and not words & lexicon.sale
+        and not loaded.against("likes").search(quote)
+        and not loaded.unsure.search(quote)
+    )
 
 
 def _from_metadata(item: ItemText) -> Persona | None:
@@ -62,7 +77,7 @@ def _from_metadata(item: ItemText) -> Persona | None:
         title = item.title.strip()
         start = item.title.index(title)
         evidence.append(Quote("metadata", "title", start, start + len(title), title))
-    pitch = split_sentences(item.description or "")[:1]
+    pitch = [s for s in split_sentences(item.description or "") if len(s.quote.split()) >= _PITCH][:1]
     evidence += [Quote("metadata", "description", s.start, s.end, s.quote) for s in pitch]
     if not evidence:
         return None

@@ -35,8 +35,12 @@ def _from_metadata(item: ItemText) -> str:
 
 
 def _from_reviews(item: ItemEvidence) -> str:
-    """What reviewers call it ("Clip-on tuner."), and one of them in their own words."""
-    called, typical = _called(item), plain_persona(item)
+    """What reviewers call it ("Clip-on tuner."), and one of them in their own words; empty where they do not call it anything.
+
+    The first sentence is what an item without a title is called: no reviewer's sentence may stand there.
+    """
+    called = _called(item)
+    typical = plain_persona(item) if called else None
     quote = typical.evidence[0].quote if typical else ""
     return " ".join(_closed(part) for part in (called.capitalize(), quote) if part)
 

@@ -1,7 +1,9 @@
 """An item of which nothing can be said for certain is shown by quotes, or by its own metadata."""
 
+from dataclasses import replace
+
 from persona_pipeline.extract.embedded.plain import plain_persona
-from persona_pipeline.extract.protocol import ItemEvidence, ItemText, ReviewText
+from persona_pipeline.extract.protocol import AspectQuote, ItemEvidence, ItemText, ReviewAspects, ReviewText
 
 
 def item(*reviews: tuple[float, str], **metadata: str) -> ItemEvidence:
@@ -42,9 +44,27 @@ def test_metadata_where_nobody_says_anything() -> None:
     sources = {"title": title, "description": pitch}
     assert [quote.ref for quote in found.evidence] == ["title", "description"]
     assert all(sources[q.ref][q.start : q.end] == q.quote for q in found.evidence)
+    short = plain_persona(item((5, ""), title=title, description="Acme stands. Comes in black, folded into a bag."))
+    assert short is not None
+    assert [quote.quote for quote in short.evidence] == [title.strip(), "Comes in black, folded into a bag."]
     # It says nothing of who likes it.
     assert "gift" not in (found.name + found.description + found.preference_rationale).lower()
 
 
 def test_nothing_of_an_item_of_which_nothing_is_known() -> None:
     assert plain_persona(item((5, ""), title=" ")) is None
+
+
+def test_what_says_something_of_the_item_comes_first_and_the_sale_not_at_all() -> None:
+    told = item(
+        (5, "I absolutely love this thing to bits."),
+        (5, "Great sound from every string."),
+        (5, "It arrived in perfect condition and on time."),
+    )
+    remark = AspectQuote("quality_criteria", 0, 30, "Great sound from every string.", "sound", "likes", "great", "attribute")
+    found = plain_persona(replace(told, aspects=(ReviewAspects(told.reviews[1].review_id, {}, (remark,)),)))
+    assert found is not None
+    assert [quote.quote for quote in found.evidence] == [
+        "Great sound from every string.",
+        "I absolutely love this thing to bits.",
+    ]

@@ -23,6 +23,8 @@ SAYS = {
     "I am a beginner and it helps.": ("beginners", "likes"),
     "My kids love it.": ("children", "likes"),
     "Well worth every penny.": ("price", "likes"),
+    "It was a great deal.": ("price", "likes"),
+    "Great deal!": ("price", "likes"),
     "It is way overpriced.": ("price", "dislikes"),
     "Very easy to set up.": ("ease", "likes"),
     "It is really well made.": ("lasting", "likes"),
@@ -67,6 +69,8 @@ def test_every_motive_is_told_by_some_sentence_here() -> None:
         "Her face was worth every penny.",
         "Not worth mentioning.",
         "It takes a good deal of effort.",
+        "We go to this place a great deal.",
+        "Some good sound and some noise.",
     ],
 )
 def test_other_senses_wishes_doubts_and_other_things_say_nothing(text: str) -> None:
