@@ -47,7 +47,7 @@ def personas_of(item: ItemEvidence, shop: Shop, most: int) -> list[Persona]:
 def _groups(item: ItemEvidence, shop: Shop) -> dict[tuple[str, Stance], list[_Said]]:
     """What is said by topic and stance, without people who also say the opposite."""
     reviews = {review.review_id: review for review in item.reviews}
-    own = _goods_of(item) | shop.goods
+    own = goods_of(item) | shop.goods
     stances: dict[tuple[str, str], set[Stance | None]] = defaultdict(set)
     groups: dict[tuple[str, Stance], list[_Said]] = defaultdict(list)
     for aspects in item.aspects:
@@ -82,7 +82,7 @@ def _topic(remark: AspectQuote, own: frozenset[str], shop: Shop, lexicon: Lexico
     return head if head in shop.topics else None
 
 
-def _goods_of(item: ItemEvidence) -> frozenset[str]:
+def goods_of(item: ItemEvidence) -> frozenset[str]:
     """Nouns that stand for this item: those its reviewers point at, and those it is called by."""
     pointed = (m.group(1) for review in item.reviews for m in _THIS.finditer(review.text.lower()))
     return frozenset(

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.llm.ask import Asker, Question
-from persona_pipeline.extract.llm.cited import all_sentences, citable
-from persona_pipeline.extract.llm.clusters import telling
+from persona_pipeline.extract.llm.cited import citable, sure_sentences
 from persona_pipeline.extract.llm.judging import Verdict
 from persona_pipeline.extract.llm.questions import PROMPTS, Asked, Questions
 from persona_pipeline.extract.llm.replies import schema_digest
@@ -34,7 +33,7 @@ from persona_pipeline.extract.protocol import (
 )
 from persona_pipeline.extract.remembering import remembering
 
-CODE_VERSION = 5  # raise it whenever the same replies would give other rows
+CODE_VERSION = 6  # raise it whenever the same replies would give other rows
 
 # By method and stage. A persona rests on what the stages before made of the same evidence.
 _PROMPTS_OF: dict[str, dict[Stage, tuple[str, ...]]] = {
@@ -113,7 +112,7 @@ class LlmExtractor:
         """One result per item, in order. No persona and a refusal: the item keeps those it has."""
         questions = self._about_personas(items)
         outcomes = iter(self.asker.ask([asked.question for of_item in questions for asked in of_item]))
-        answers = [[Answered(asked.cited, next(outcomes)) for asked in of_item] for of_item in questions]
+        answers = [[Answered(asked.cited, next(outcomes), asked.cluster) for asked in of_item] for of_item in questions]
         embed = remembering(self._embed, (t for of_item in answers for answered in of_item for t in answered.texts()))
         for item, answered in zip(items, answers, strict=True):
             if not answered:
@@ -150,7 +149,7 @@ class LlmExtractor:
         """By item; none where no sentence is usable."""
         if self._llm.method == "per_review":
             return [self._questions.about_personas(item) for item in items]
-        told = [telling(all_sentences(item)) for item in items]
+        told = [sure_sentences(item) for item in items]
         embed = remembering(self._embed, (one.quote for sentences in told for one in sentences))
         pairs = zip(items, told, strict=True)
         return [self._questions.about_clusters(item, sentences, embed) for item, sentences in pairs]

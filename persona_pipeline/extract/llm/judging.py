@@ -22,7 +22,8 @@ from persona_pipeline.extract.llm.replies import PersonaReply
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.extract.protocol import Embed
 
-Verdict = Literal["kept", "merged", "ungrounded", "unsafe"]
+Verdict = Literal["kept", "merged", "ungrounded", "unsafe", "silent"]
+"""`silent`: the model says that there is no persona in what it was shown."""
 
 DUPLICATE = 0.9  # cosine of two personas from which they are one, whatever they cite
 SIMILAR = 0.75  # the same where they cite mostly the same

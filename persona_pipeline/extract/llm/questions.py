@@ -4,25 +4,25 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from persona_pipeline.config import ExtractionConfig
+from persona_pipeline.extract.embedded.personas import goods_of
 from persona_pipeline.extract.llm.ask import Question
 from persona_pipeline.extract.llm.cited import Cited, all_sentences, cited_by_aspects, headline, review_ids
-from persona_pipeline.extract.llm.clusters import clusters
+from persona_pipeline.extract.llm.clusters import Cluster, clusters
 from persona_pipeline.extract.llm.engine import Backend
 from persona_pipeline.extract.llm.prompts import Prompts
-from persona_pipeline.extract.llm.replies import AspectsReply, PersonaReply, PersonasReply, SummaryReply, output_schema
+from persona_pipeline.extract.llm.replies import AspectsReply, PersonasReply, PointReply, SummaryReply, output_schema
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.protocol import Embed, ItemEvidence, ReviewText, Stage
+from persona_pipeline.extract.protocol import Embed, ItemEvidence, ItemText, ReviewText, Stage
 from persona_pipeline.extract.sentences import Sentence, split_sentences
 
 PROMPTS: dict[str, tuple[Stage, str]] = {
     "aspects": ("review_aspects", "review_aspects"),
     "summary": ("item_summaries", "item_summaries"),
     "personas": ("item_personas", "item_personas"),
-    "cluster": ("item_personas", "cluster_personas"),
+    "cluster": ("item_personas", "cluster_point"),
 }
 """By prompt: the table its answers go to, and the schema of its replies."""
 
-_SUMMARY_SENTENCES = 8  # what reviewers say, where there is no metadata
 _DESCRIPTION_CHARACTERS = 1_500
 
 
@@ -31,6 +31,7 @@ class Asked(NamedTuple):
 
     question: Question
     cited: Sequence[Cited]
+    cluster: Cluster | None = None
 
 
 class Questions:
@@ -65,10 +66,9 @@ class Questions:
         return Question(request, AspectsReply, bounds)
 
     def about_item(self, item: ItemEvidence) -> Question | None:
-        """For an item's summary; none where nothing is known of it."""
+        """For an item's summary; none without metadata: what reviewers say of it is no account of what it is."""
         told = item.item
-        sentences = [] if told.title or told.description else all_sentences(item)[:_SUMMARY_SENTENCES]
-        if not (told.title or told.description or sentences):
+        if not (told.title or told.description):
             return None
         user = self.prompts.render(
             "summary_user",
@@ -76,22 +76,21 @@ class Questions:
             creator=told.creator,
             categories=list(told.categories),
             description=(told.description or "")[:_DESCRIPTION_CHARACTERS],
-            sentences=[one.quote for one in sentences],
         )
-        return Question(self._request("summary", told.item_id, user, {}, review_ids(sentences)), SummaryReply)
+        return Question(self._request("summary", told.item_id, user, {}, ()), SummaryReply)
 
     def about_clusters(self, item: ItemEvidence, sentences: Sequence[Cited], embed: Embed) -> list[Asked]:
-        """One for each cluster of an item's telling sentences, which `embed` knows, best supported first."""
-        most = self._most_personas(len(review_ids(all_sentences(item))))
-        return [self._about_cluster(item, cited) for cited in clusters(sentences, embed, most)]
+        """One for each cluster of an item's sure sentences, which `embed` knows, best supported first."""
+        most = self._most_personas(len(item.reviews))
+        return [self._about_cluster(item, cluster) for cluster in clusters(sentences, embed, most, goods_of(item))]
 
-    def _about_cluster(self, item: ItemEvidence, cited: Sequence[Cited]) -> Asked:
+    def _about_cluster(self, item: ItemEvidence, cluster: Cluster) -> Asked:
         # Without headlines: a small model writes of them, and no quote bears it out.
-        sentences = [(one.quote, f"{one.review.rating:g}") for one in cited]
-        user = self.prompts.render("cluster_user", about=_called(item), sentences=sentences)
-        bounds = {"sentences": len(cited)}
-        request = self._request("cluster", item.item.item_id, user, bounds, review_ids(cited))
-        return Asked(Question(request, PersonaReply, bounds), cited)
+        sentences = [(one.quote, f"{one.review.rating:g}") for one in cluster.shown]
+        user = self.prompts.render("cluster_user", about=_called(item), word=cluster.word, sentences=sentences)
+        bounds = {"sentences": len(cluster.shown)}
+        request = self._request("cluster", item.item.item_id, user, bounds, review_ids(cluster.shown))
+        return Asked(Question(request, PointReply, bounds), cluster.shown, cluster)
 
     def about_personas(self, item: ItemEvidence) -> list[Asked]:
         """One for all of an item's personas; none without a usable sentence.
@@ -150,13 +149,10 @@ class Questions:
         return backend.count_tokens([request])[0] + request.sampling.max_tokens <= backend.context_tokens
 
 
-def given(item: ItemEvidence) -> list[str]:
+def given(item: ItemText) -> list[str]:
     """What a summary may rest on."""
-    told = item.item
-    if not (told.title or told.description):
-        return [one.quote for one in all_sentences(item)]
-    pitch = [sentence.quote for sentence in split_sentences((told.description or "")[:_DESCRIPTION_CHARACTERS])]
-    return [text for text in (told.title, told.creator, ", ".join(told.categories), *pitch) if text]
+    pitch = [sentence.quote for sentence in split_sentences((item.description or "")[:_DESCRIPTION_CHARACTERS])]
+    return [text for text in (item.title, item.creator, ", ".join(item.categories), *pitch) if text]
 
 
 def _of_first(cited: Sequence[Cited], reviews: Sequence[str], count: int) -> list[Cited]:
@@ -165,6 +161,6 @@ def _of_first(cited: Sequence[Cited], reviews: Sequence[str], count: int) -> lis
 
 
 def _called(item: ItemEvidence) -> str:
-    """What the item is, in a line: title and creator, else its summary."""
+    """What the item is, in a line: title and creator; empty without a title."""
     told = item.item
-    return ", ".join(filter(None, (told.title, told.creator))) if told.title else item.summary
+    return ", ".join(filter(None, (told.title, told.creator))) if told.title else ""

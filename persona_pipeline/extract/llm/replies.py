@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
@@ -57,7 +57,7 @@ class SummaryReply(_Reply):
 
 
 class PersonaReply(_Cites):
-    """The sentences that show one persona, and the persona; the whole reply where a request is about one cluster."""
+    """The sentences that show one persona, and the persona."""
 
     sentences: list[int] = Field(min_length=1, max_length=12)
     stance: Stance
@@ -71,6 +71,18 @@ class PersonaReply(_Cites):
         if len(name.split()) > _NAME_WORDS:
             raise ValueError(f"a name has at most {_NAME_WORDS} words")
         return name
+
+
+Kind = Literal["likes", "dislikes", "uses", "none"]
+
+
+class PointReply(_Cites):
+    """What the sentences of one cluster say: which of them, of what, and what they make of it."""
+
+    sentences: list[int] = Field(min_length=1, max_length=10)
+    about: Annotated[str, StringConstraints(min_length=2, max_length=40, strip_whitespace=True)]
+    kind: Kind
+    description: Annotated[str, StringConstraints(min_length=5, max_length=160, strip_whitespace=True)]
 
 
 class PersonasReply(_Reply):

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from persona_pipeline.extract.identity import label
 from persona_pipeline.extract.llm.cited import Cited
+from persona_pipeline.extract.llm.clusters import Cluster
 from persona_pipeline.extract.llm.grounding import (
     claim,
     is_copied,
@@ -19,8 +19,9 @@ from persona_pipeline.extract.llm.grounding import (
 )
 from persona_pipeline.extract.llm.judging import Claimed, Judged, Verdict, judge_personas
 from persona_pipeline.extract.llm.outcomes import Outcome
+from persona_pipeline.extract.llm.points import Pointed, distinct, point_of
 from persona_pipeline.extract.llm.questions import given
-from persona_pipeline.extract.llm.replies import AspectsReply, PersonaReply, PersonasReply, SummaryReply
+from persona_pipeline.extract.llm.replies import AspectsReply, PersonaReply, PersonasReply, PointReply, SummaryReply
 from persona_pipeline.extract.llm.stance import stance_of
 from persona_pipeline.extract.protocol import (
     AspectName,
@@ -80,10 +81,9 @@ def summary_of(item: ItemEvidence, outcome: Outcome, embed: Embed) -> tuple[Item
         return None, [Refusal(item_id, "unsafe", f"the summary holds {found}")]
     if repeats_itself(text):
         return None, [Refusal(item_id, "ungrounded", f"repeats itself: {text[:200]}")]
-    if is_copied(text, outcome.request.system) or not supporting(text, given(item), embed):
+    if is_copied(text, outcome.request.system) or not supporting(text, given(item.item), embed):
         return None, [Refusal(item_id, "ungrounded", f"not in what was given: {text[:200]}")]
-    source: Literal["metadata", "reviews"] = "metadata" if item.item.title or item.item.description else "reviews"
-    return ItemSummary(item_id, text, source), []
+    return ItemSummary(item_id, text, "metadata"), []
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +92,13 @@ class Answered:
 
     cited: Sequence[Cited]
     outcome: Outcome
+    cluster: Cluster | None = None
 
     @property
     def personas(self) -> Sequence[PersonaReply]:
-        """As answered; none without an answer."""
+        """As answered; none without an answer, or to a question about a cluster."""
         reply = self.outcome.value
-        return (
-            reply.personas if isinstance(reply, PersonasReply) else [reply] if isinstance(reply, PersonaReply) else []
-        )
+        return reply.personas if isinstance(reply, PersonasReply) else []
 
     def texts(self) -> Iterator[str]:
         """What `personas_of` will embed."""
@@ -124,18 +123,27 @@ def personas_of(
         for persona in one.personas
     ]
     judged = judge_personas(claimed, _people(item), embed)
+    points = distinct(
+        [
+            point_of(item, one.cluster, one.outcome.value, one.outcome.request)
+            for one in answered
+            if one.cluster and isinstance(one.outcome.value, PointReply)
+        ]
+    )
     refused: dict[str, list[str]] = {}
     for one in answered:
         if one.outcome.value is None:
             refused.setdefault(one.outcome.name, []).append(one.outcome.detail)
-    for found in judged:
+    all_found: list[Judged | Pointed] = [*judged, *points]
+    for found in all_found:
         if found.verdict in ("ungrounded", "unsafe"):
             refused.setdefault(found.verdict, []).append(found.detail)
     refusals = [Refusal(item_id, reason, "; ".join(why)) for reason, why in refused.items()]
-    verdicts = Counter(found.verdict for found in judged)
+    verdicts = Counter(found.verdict for found in all_found)
     if "engine_error" in refused:
         return [], refusals, verdicts
-    personas = [_persona(item_id, found) for found in judged if found.verdict == "kept"]
+    personas = [_persona(item_id, one) for one in judged if one.verdict == "kept"]
+    personas += [one.persona for one in points if one.persona]
     return sorted(personas, key=lambda p: (p.stance == "dislikes", -p.support)), refusals, verdicts
 
 
@@ -150,7 +158,7 @@ def summary_texts(item: ItemEvidence, outcome: Outcome) -> Iterator[str]:
     """What `summary_of` will embed."""
     if isinstance(outcome.value, SummaryReply):
         yield outcome.value.summary
-        yield from given(item)
+        yield from given(item.item)
 
 
 def _persona(item_id: str, judged: Judged) -> Persona:

@@ -61,7 +61,9 @@ def test_what_says_something_of_the_item_comes_first_and_the_sale_not_at_all() -
         (5, "Great sound from every string."),
         (5, "It arrived in perfect condition and on time."),
     )
-    remark = AspectQuote("quality_criteria", 0, 30, "Great sound from every string.", "sound", "likes", "great", "attribute")
+    remark = AspectQuote(
+        "quality_criteria", 0, 30, "Great sound from every string.", "sound", "likes", "great", "attribute"
+    )
     found = plain_persona(replace(told, aspects=(ReviewAspects(told.reviews[1].review_id, {}, (remark,)),)))
     assert found is not None
     assert [quote.quote for quote in found.evidence] == [

@@ -1,6 +1,7 @@
 """The LLM extractor on a fixture engine: spans are verbatim, refusals typed, and strangers' commands stay data."""
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -309,10 +310,10 @@ def test_every_persona_answered_has_one_verdict(make: Callable[..., LlmExtractor
 
 
 AGREED = [
-    "The tone is bright through a whole evening.",
-    "A whole evening, and the tone is bright.",
-    "I play on stage with it each weekend.",
-    "Each weekend I play on stage with it.",
+    "The tone is great here.",
+    "Here the tone is lovely.",
+    "I use it on stage each weekend.",
+    "Each weekend it is with me on stage.",
     "A gift.",
     "Nice.",
 ]
@@ -323,10 +324,10 @@ def test_one_request_a_cluster_each_with_a_persona_of_its_own(make: Callable[...
     ((personas, refusals),) = extractor.personas([item(*AGREED)])
     requests = backend_of(extractor).asked
     assert (refusals, extractor.reads) == ([], ())
-    assert {p.name for p in personas} == {"Tone seekers", "Stage players"}
+    assert {p.name for p in personas} == {"Likes the tone", "Uses it on stage"}
     assert {p.request_key for p in personas} == {r.key for r in requests}
     assert {r.reviews for r in requests} == {("r0", "r1"), ("r2", "r3")}
-    assert all(r.user.startswith("About Strings:\n[1] ") and r.subject == "i1" for r in requests)
+    assert all(re.match(r"About Strings\. Shared word: (tone|stage|weekend)\n\[1\] ", r.user) for r in requests)
     cited = [(q.ref, q.start) for p in personas for q in p.evidence]
     assert len(cited) == len(set(cited)) == 4
 
@@ -336,7 +337,7 @@ def test_a_refused_cluster_costs_its_own_persona_alone(make: Callable[..., LlmEx
         return "{" if "stage" in request.user else honest(request)
 
     ((personas, (refusal,)),) = make(broken, method="per_cluster", attempts=1).personas([item(*AGREED)])
-    assert [p.name for p in personas] == ["Tone seekers"]
+    assert [p.name for p in personas] == ["Likes the tone"]
     assert (refusal.subject, refusal.reason) == ("i1", "invalid_json")
     ((personas, (refusal,)),) = make(lambda _: "{", method="per_cluster", attempts=1, seed=1).personas([item(*AGREED)])
     assert personas == []

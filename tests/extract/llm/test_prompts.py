@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 
 from persona_pipeline.errors import ConfigError
+from persona_pipeline.extract.llm.cited import all_sentences
+from persona_pipeline.extract.llm.clusters import Cluster
+from persona_pipeline.extract.llm.points import point_of
 from persona_pipeline.extract.llm.prompts import Prompts, fenced
-from persona_pipeline.extract.llm.replies import AspectsReply, PersonaReply
+from persona_pipeline.extract.llm.replies import AspectsReply, PointReply
+from persona_pipeline.extract.llm.requests import Request, Sampling
+from persona_pipeline.extract.protocol import ItemEvidence, ItemText, ReviewText
 
+REQUEST = Request("item_personas", "i", "system", "user", {}, "model", Sampling(100, 0.0, 0), ())
 PACKAGED = Path(str(resources.files("persona_pipeline.extract"))) / "prompts"
 BOOKS = PACKAGED / "packs" / "books.yaml"
 
@@ -21,7 +27,7 @@ A review, 5 of 5 stars: Loud (1)
 </review>"""
 
 CLUSTER_USER = """\
-About Steel strings, Twang:
+About Steel strings, Twang. Shared word: tone
 [1] Bright (2) tone. (5 stars)
 [2] They broke. (1 star)"""
 
@@ -143,8 +149,10 @@ def test_golden() -> None:
     sentences = ["Bright tone.", "I play them on stage."]
     assert shop.render("aspects_user", rating="5", title="Loud [1]", sentences=sentences) == ASPECTS_USER
     told = [("Bright [2] tone.", "5"), ("They broke.", "1")]
-    assert shop.render("cluster_user", about="Steel strings, Twang", sentences=told) == CLUSTER_USER
-    assert Prompts("books").render("cluster_user", about="", sentences=[]) == "About a book:"
+    assert shop.render("cluster_user", about="Steel strings, Twang", word="tone", sentences=told) == CLUSTER_USER
+    assert (
+        Prompts("books").render("cluster_user", about="", word="sea", sentences=[]) == "About a book. Shared word: sea"
+    )
     reviews = [
         {
             "rating": "5",
@@ -161,7 +169,6 @@ def test_golden() -> None:
         "creator": "A. Sailor",
         "categories": ["Books", "Novels"],
         "description": "A man goes to sea.",
-        "sentences": [],
     }
     assert Prompts("books").render("summary_user", **book) == SUMMARY_USER
     assert Prompts("restaurants").render("personas_system", least=2, most=5) == PERSONAS_SYSTEM
@@ -181,10 +188,27 @@ def test_worked_examples_are_replies_of_the_right_shape(pack: str, template: str
     """Each follows its numbered sentences, and is of other goods than any pack's."""
     text = Prompts(pack).render(template)
     examples = re.findall(r"((?:^\[\d\] .*\n)+)(\{.*\})$", text, re.MULTILINE)
-    assert len(examples) == (3 if template == "cluster_system" else 1)
-    model = PersonaReply if template == "cluster_system" else AspectsReply
+    assert len(examples) == (4 if template == "cluster_system" else 1)
+    model = PointReply if template == "cluster_system" else AspectsReply
     for sentences, reply in examples:
         model.model_validate_json(reply, context={"sentences": sentences.count("\n")})
+
+
+def test_worked_examples_are_believed_themselves() -> None:
+    """What the model is taught to answer is no more than what its sentences bear out."""
+    text = Prompts("shopping").render("cluster_system")
+    examples = re.findall(r"Shared word: (\w+)\n((?:^\[\d\] .*\n)+)(\{.*\})$", text, re.MULTILINE)
+    verdicts = []
+    for word, sentences, answer in examples:
+        told = re.findall(r"^\[\d\] (.*) \((\d) stars?\)$", sentences, re.MULTILINE)
+        reviews = tuple(ReviewText(f"r{n}", f"u{n}", "i", float(stars), said) for n, (said, stars) in enumerate(told))
+        item = ItemEvidence(ItemText("i"), "", reviews)
+        cited = tuple(all_sentences(item))
+        reply = PointReply.model_validate_json(answer, context={"sentences": len(cited)})
+        point = point_of(item, Cluster(word, reviews[0].rating >= 4, cited, cited), reply, REQUEST)
+        verdicts.append(point.verdict)
+        assert point.persona is None or point.persona.description == reply.description
+    assert verdicts == ["kept", "kept", "kept", "silent"]
 
 
 def test_a_missing_value_is_an_error_and_not_an_empty_prompt() -> None:
