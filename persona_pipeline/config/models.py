@@ -103,7 +103,7 @@ class LlmTokensConfig(_Stage):
     aspects: int = Field(320, ge=16, description="aspects of a review, per_review")
     summary: int = Field(160, ge=16, description="summary of an item")
     personas: int = Field(1_400, ge=16, description="personas of an item, per_review")
-    cluster: int = Field(240, ge=16, description="persona of a cluster, per_cluster")
+    cluster: int = Field(160, ge=16, description="what a cluster says, per_cluster")
     choice: int = Field(240, ge=16, description="a judge's choice of persona")
 
 
@@ -295,6 +295,7 @@ class EncodersConfig(_Stage):
     TUNABLE: ClassVar[tuple[str, ...]] = (
         "age_half_life_days",
         *(f"{field}_weight" for field in CONTENT_FIELDS),
+        "persona_weight",
         "training_histories",
         "steps",
         "half_life",

@@ -16,6 +16,8 @@ LESSONS: tuple[dict[str, Any], ...] = tuple(
     for histories, steps in product(("earlier", "both"), (200, 100, 50))
 )
 CONTENT_WEIGHTS = (1.0, 2.0, 4.0)
+PERSONA_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0)
+"""Beside the profile: the more an item's fans differ, the more of it must be their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ def stages(stands: EncodersConfig, fields: ItemFields | None) -> list[Stage]:
         found.append(
             Stage([{name: weight} for weight in (*CONTENT_WEIGHTS[::-1], 0.0) if weight < now], until_worse=True)
         )
+    found.append(Stage([{"persona_weight": weight} for weight in PERSONA_WEIGHTS]))
     found.append(Stage(LESSONS))
     found.append(Stage([{"half_life": half_life} for half_life in HALF_LIVES[stands.recency]]))
     return found

@@ -169,6 +169,7 @@ def test_a_search_can_come_back_to_the_defaults() -> None:
     defaults = EncodersConfig()
     assert defaults.half_life in stages.HALF_LIVES[defaults.recency]
     assert defaults.age_half_life_days in stages.AGES
+    assert defaults.persona_weight in stages.PERSONA_WEIGHTS
     assert {"training_histories": defaults.training_histories, "steps": defaults.steps} in stages.LESSONS
 
 
