@@ -82,21 +82,13 @@ def numbered(request: Request) -> dict[int, str]:
     return {int(n): text for n, text in re.findall(r"^\[(\d+)\] (.*)$", request.user, re.MULTILINE)}
 
 
-def is_about_cluster(request: Request) -> bool:
-    return "kind" in request.schema["properties"]
+def is_about_point(request: Request) -> bool:
+    return set(request.schema["properties"]) == {"sentences", "description"}
 
 
 def point_of(request: Request) -> dict[str, object]:
-    """All sentences, of the word they share: a use where one says "on" or "for" before it."""
-    word = request.user.split("Shared word: ")[1].splitlines()[0]
-    used = any(re.search(rf"\b(?:on|for) {word}", text) for text in numbered(request).values())
-    kind = "dislikes" if "(1 star)" in request.user else "uses" if used else "likes"
-    return {
-        "sentences": list(numbered(request)),
-        "about": word,
-        "kind": kind,
-        "description": f"They say that it is the {word} that counts.",
-    }
+    """All sentences make it."""
+    return {"sentences": list(numbered(request)), "description": "They say what stands there."}
 
 
 def persona_of(sentences: dict[int, str], number: int) -> dict[str, object]:
@@ -131,7 +123,7 @@ def honest(request: Request) -> str:
         likeness = embed([said, *sentences.values()])
         best = 1 + int(np.argmax(likeness[1:] @ likeness[0]))
         return json.dumps({"reasoning": f"Their own words are those of persona {best}.", "persona": best})
-    if is_about_cluster(request):
+    if is_about_point(request):
         return json.dumps(point_of(request))
     personas: list[dict[str, object]] = []
     for name, word in (("Tone seekers", "tone"), ("Stage players", "stage"), ("Gift givers", "gift")):
@@ -158,7 +150,7 @@ def echo(request: Request) -> str:
         return json.dumps({"aspects": [aspect]})
     if request.stage == "item_summaries":
         return json.dumps({"summary": max(request.user.splitlines(), key=len).split(": ", 1)[1].ljust(10, ".")})
-    if is_about_cluster(request):
+    if is_about_point(request):
         return json.dumps(point_of(request))
     most = request.schema["properties"]["personas"]["maxItems"]
     personas = [{**persona_of(sentences, n), "name": f"Fans of {n}"} for n in sentences]

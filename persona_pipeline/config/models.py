@@ -103,7 +103,7 @@ class LlmTokensConfig(_Stage):
     aspects: int = Field(320, ge=16, description="aspects of a review, per_review")
     summary: int = Field(160, ge=16, description="summary of an item")
     personas: int = Field(1_400, ge=16, description="personas of an item, per_review")
-    cluster: int = Field(160, ge=16, description="what a cluster says, per_cluster")
+    cluster: int = Field(160, ge=16, description="one point of an item, per_cluster")
     choice: int = Field(240, ge=16, description="a judge's choice of persona")
 
 
@@ -122,7 +122,7 @@ class LlmConfig(_Stage):
     revision: str = Field("", description="what tells two models of one name apart; vllm reads it off the files")
     method: Literal["per_cluster", "per_review"] = Field(
         "per_cluster",
-        description="per_cluster: an item's sentences are clustered, one short request a cluster; per_review: aspects of every "
+        description="per_cluster: one short request about each point that several reviewers make; per_review: aspects of every "
         "evidence review, then one request an item, as in the paper",
     )
     prompt_pack: str = Field("shopping", description="words of the domain: shopping, books or restaurants")

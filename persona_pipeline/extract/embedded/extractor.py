@@ -26,6 +26,9 @@ from persona_pipeline.extract.protocol import (
 
 CODE_VERSION = 5  # raise it whenever the same input would give other answers
 
+READING = f"{CODE_VERSION}/{load_lexicon().digest}/{MODEL}"
+"""Changes whenever other remarks may be read off the same reviews."""
+
 
 class EmbeddedExtractor:
     """`PersonaExtractor` without an LLM; every text is built from the reviews' own words.
@@ -39,7 +42,7 @@ class EmbeddedExtractor:
     def __init__(self, config: ExtractionConfig, shop: Callable[[], Shop]) -> None:
         self._config = config
         self._read_shop = shop
-        settings = f"{CODE_VERSION}/{load_lexicon().digest}/{MODEL}/{config.max_personas}"
+        settings = f"{READING}/{config.max_personas}"
         self._version = f"embedded-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
 
     def version(self, stage: Stage) -> str:

@@ -50,17 +50,6 @@ def parse(sentences: Sequence[str]) -> Iterator[list[Opinion]]:
         yield list(dict.fromkeys(_opinions(doc, lexicon)))
 
 
-def are_nouns(words: Sequence[str], sentences: Sequence[str]) -> list[bool]:
-    """Whether each word is a noun in the sentence at its place, or after a preposition a gerund (for recording)."""
-    found = []
-    for word, doc in zip(words, _pipeline().pipe(sentences, batch_size=_BATCH), strict=True):
-        readings = [token for token in doc if token.lower_ == word]
-        found.append(
-            any(t.pos_ in ("NOUN", "PROPN") or (t.tag_ == "VBG" and t.dep_ in ("pcomp", "pobj")) for t in readings)
-        )
-    return found
-
-
 @cache
 def _pipeline() -> "Language":
     import importlib

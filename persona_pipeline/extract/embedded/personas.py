@@ -23,33 +23,51 @@ _THIS = re.compile(r"\b(?:this|these)\s+((?:[a-z]+\s+)?[a-z]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class Said:
     """A remark and the review it is from."""
 
     remark: AspectQuote
     review: ReviewText
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What people say of the same topic, and none of them denies."""
+
+    topic: str
+    stance: Stance
+    said: tuple[Said, ...]
+
+    @property
+    def people(self) -> int:
+        """How many say so."""
+        return _people(self.said)
+
+
 def personas_of(item: ItemEvidence, shop: Shop, most: int) -> list[Persona]:
     """At most `most` personas, those who like it first, each by support; one who dislikes it has a place among them."""
-    groups = [(topic, stance, said) for (topic, stance), said in _groups(item, shop).items() if _agreed(said)]
-    groups.sort(key=lambda group: (-_people(group[2]), group[0]))
-    apart: list[tuple[str, Stance, list[_Said]]] = []
-    for group in groups:
-        if not any(_alike(group[2], other[2]) for other in apart):
+    return [persona_of(item.item.item_id, group, quotes_of(group), shop) for group in groups_of(item, shop, most)]
+
+
+def groups_of(item: ItemEvidence, shop: Shop, most: int) -> list[Group]:
+    """What is behind each of `personas_of`, in the same order."""
+    found = [Group(*key, tuple(said)) for key, said in _groups(item, shop).items() if agree(said)]
+    apart: list[Group] = []
+    for group in sorted(found, key=lambda group: (-group.people, group.topic)):
+        if not any(_alike(group.said, other.said) for other in apart):
             apart.append(group)
-    liking = [group for group in apart if group[1] == "likes"]
-    disliking = [group for group in apart if group[1] == "dislikes"]
+    liking = [group for group in apart if group.stance == "likes"]
+    disliking = [group for group in apart if group.stance == "dislikes"]
     liking = liking[: most - bool(disliking)] or liking[:most]
-    return [_worded(item.item.item_id, *group, shop) for group in [*liking, *disliking][:most]]
+    return [*liking, *disliking][:most]
 
 
-def _groups(item: ItemEvidence, shop: Shop) -> dict[tuple[str, Stance], list[_Said]]:
+def _groups(item: ItemEvidence, shop: Shop) -> dict[tuple[str, Stance], list[Said]]:
     """What is said by topic and stance, without people who also say the opposite."""
     reviews = {review.review_id: review for review in item.reviews}
-    own = goods_of(item) | shop.goods
+    own = _goods_of(item) | shop.goods
     stances: dict[tuple[str, str], set[Stance | None]] = defaultdict(set)
-    groups: dict[tuple[str, Stance], list[_Said]] = defaultdict(list)
+    groups: dict[tuple[str, Stance], list[Said]] = defaultdict(list)
     for aspects in item.aspects:
         review = reviews.get(aspects.review_id)
         for remark in aspects.evidence if review else ():
@@ -58,7 +76,7 @@ def _groups(item: ItemEvidence, shop: Shop) -> dict[tuple[str, Stance], list[_Sa
             if topic:
                 stances[review.user_id, topic].add(remark.stance)
                 if remark.stance in ("likes", "dislikes"):
-                    groups[topic, remark.stance].append(_Said(remark, review))
+                    groups[topic, remark.stance].append(Said(remark, review))
     agreeing = {
         key: [said for said in group if stances[said.review.user_id, key[0]] == {key[1]}]
         for key, group in groups.items()
@@ -82,7 +100,7 @@ def _topic(remark: AspectQuote, own: frozenset[str], shop: Shop, lexicon: Lexico
     return head if head in shop.topics else None
 
 
-def goods_of(item: ItemEvidence) -> frozenset[str]:
+def _goods_of(item: ItemEvidence) -> frozenset[str]:
     """Nouns that stand for this item: those its reviewers point at, and those it is called by."""
     pointed = (m.group(1) for review in item.reviews for m in _THIS.finditer(review.text.lower()))
     return frozenset(
@@ -90,25 +108,26 @@ def goods_of(item: ItemEvidence) -> frozenset[str]:
     )
 
 
-def _agreed(said: Sequence[_Said]) -> bool:
+def agree(said: Sequence[Said]) -> bool:
+    """Whether two people say it, in words that differ."""
     return _people(said) >= SUPPORTERS and len({same_words(one.remark.quote) for one in said}) >= SUPPORTERS
 
 
-def _people(said: Iterable[_Said]) -> int:
+def _people(said: Iterable[Said]) -> int:
     return len({one.review.user_id for one in said})
 
 
-def _alike(one: Sequence[_Said], other: Sequence[_Said]) -> bool:
+def _alike(one: Sequence[Said], other: Sequence[Said]) -> bool:
     """Whether much the same sentences are behind two groups."""
     left, right = ({(said.review.review_id, said.remark.start) for said in group} for group in (one, other))
     return len(left & right) > _ALIKE * min(len(left), len(right))
 
 
-def _quotes(said: Sequence[_Said]) -> list[_Said]:
+def quotes_of(group: Group) -> list[Said]:
     """One a person, no wording twice, those that read best."""
-    chosen: list[_Said] = []
+    chosen: list[Said] = []
     heard: set[str] = set()
-    for one in sorted(said, key=lambda s: (unreadability(s.remark.quote), s.remark.quote, s.review.review_id)):
+    for one in sorted(group.said, key=lambda s: (unreadability(s.remark.quote), s.remark.quote, s.review.review_id)):
         words = same_words(one.remark.quote)
         if one.review.user_id not in heard and words not in heard:
             chosen.append(one)
@@ -116,8 +135,9 @@ def _quotes(said: Sequence[_Said]) -> list[_Said]:
     return chosen[:_QUOTES]
 
 
-def _worded(item_id: str, topic: str, stance: Stance, said: Sequence[_Said], shop: Shop) -> Persona:
-    quotes = _quotes(said)
+def persona_of(item_id: str, group: Group, quotes: Sequence[Said], shop: Shop) -> Persona:
+    """Worded with nothing but the topic and words of these quotes of the group."""
+    topic, stance, said = group.topic, group.stance, group.said
     name, description, rationale = _words(topic, stance, [one.remark for one in quotes], shop)
     ratings = {one.review.review_id: one.review.rating for one in said}
     spans = ((one.review.review_id, one.remark) for one in quotes)
@@ -127,7 +147,7 @@ def _worded(item_id: str, topic: str, stance: Stance, said: Sequence[_Said], sho
         description=description,
         preference_rationale=rationale,
         evidence=tuple(Quote("review", ref, span.start, span.end, span.quote) for ref, span in spans),
-        support=_people(said),
+        support=group.people,
         mean_rating=round(sum(ratings.values()) / len(ratings), 3),
         source="embedded",
         stance=stance,

@@ -4,11 +4,13 @@ A noun is a topic where opinions of it are spread over several items and are not
 "the job is great" is none), and where it does not stand for the goods themselves ("this strap").
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from persona_pipeline.extract.embedded.lexicon import load_lexicon
-from persona_pipeline.extract.embedded.words import singular
+from persona_pipeline.extract.embedded.words import singular, tokens
+from persona_pipeline.extract.protocol import AspectQuote
 from persona_pipeline.warehouse import Warehouse
 
 ITEMS = 3
@@ -53,6 +55,20 @@ def read_shop(warehouse: Warehouse) -> Shop:
         ["item_reviews"],
     )
     return shop_of(opinions.to_pylist(), zip(*(pointed[c].to_pylist() for c in ("phrase", "uses")), strict=True))
+
+
+def shop_of_item(remarks: Iterable[AspectQuote]) -> Shop:
+    """What one item's reviewers talk about: every noun of an opinion but general ones, in the form most of them have it."""
+    general = load_lexicon().lexicon.general_nouns
+    shown: dict[str, Counter[str]] = {}
+    for remark in remarks:
+        topic = remark.topic or ""
+        *before, head = topic.split() or [""]
+        base = singular(head)
+        if remark.form in ("attribute", "statement") and base.isalpha() and not {topic, base} & general:
+            forms = [word for word in tokens(remark.quote) if singular(word) == base] or [head]
+            shown.setdefault(topic, Counter())[" ".join([*before, forms[0]])] += 1
+    return Shop({topic: min(forms, key=lambda form: (-forms[form], form)) for topic, forms in shown.items()})
 
 
 def shop_of(opinions: Iterable[dict[str, int | str]], phrases: Iterable[tuple[str, int]]) -> Shop:

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from persona_pipeline.extract.embedded.lexicon import load_lexicon
 from persona_pipeline.extract.llm.grounding import what_is_unsafe
 from persona_pipeline.extract.protocol import ItemEvidence, ReviewText
-from persona_pipeline.extract.readable import readable_sentences
 from persona_pipeline.extract.sentences import Sentence, split_sentences
 
 
@@ -36,17 +34,6 @@ def headline(review: ReviewText) -> str:
 def all_sentences(item: ItemEvidence) -> list[Cited]:
     """Every citable sentence of the item's reviews."""
     return [Cited(review, sentence) for review in item.reviews for sentence in citable(review)]
-
-
-def sure_sentences(item: ItemEvidence) -> list[Cited]:
-    """Those of them that read well and speak of the item for certain: without a wish, a condition, a doubt, another thing."""
-    unsure = load_lexicon().unsure
-    return [
-        Cited(review, sentence)
-        for review in item.reviews
-        for sentence in readable_sentences(review.text, 3)
-        if not unsure.search(sentence.quote) and not what_is_unsafe(sentence.quote)
-    ]
 
 
 def cited_by_aspects(item: ItemEvidence) -> list[Cited]:

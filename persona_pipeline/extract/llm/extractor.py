@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from persona_pipeline.config import ExtractionConfig
+from persona_pipeline.extract.embedded.extractor import READING
 from persona_pipeline.extract.llm.ask import Asker, Question
-from persona_pipeline.extract.llm.cited import citable, sure_sentences
+from persona_pipeline.extract.llm.cited import citable
 from persona_pipeline.extract.llm.judging import Verdict
 from persona_pipeline.extract.llm.questions import PROMPTS, Asked, Questions
 from persona_pipeline.extract.llm.replies import schema_digest
@@ -49,8 +50,8 @@ _PROMPTS_OF: dict[str, dict[Stage, tuple[str, ...]]] = {
 class LlmExtractor:
     """Asks an LLM, and believes it only as far as the cited sentences go. `verdicts` counts the personas it was answered.
 
-    `per_review`, the paper's way: aspects of every evidence review, then one request an item. `per_cluster`: the item's
-    sentences are clustered, then one short request a cluster, and nobody reads aspects.
+    `per_review`, the paper's way: aspects of every evidence review, then one request an item. `per_cluster`: what several
+    reviewers say of the same thing is found by grammar, then one short request about each, and nobody is asked for aspects.
     """
 
     source: Literal["llm", "embedded"] = "llm"
@@ -68,6 +69,8 @@ class LlmExtractor:
         parts = [CODE_VERSION, self.asker.backend.model, llm.context_tokens]
         parts += [llm.temperature, llm.seed]  # further attempts only serve what has no answer, and that is asked anyway
         parts += [self._config.max_personas, self._config.min_personas, self._config.reviews_per_persona]
+        if llm.method == "per_cluster" and stage == "item_personas":
+            parts.append(READING)
         for prompt in _PROMPTS_OF[llm.method][stage]:
             told = self._questions.prompts.digest(prompt), schema_digest(PROMPTS[prompt][1])
             parts += [*told, getattr(llm.max_tokens, prompt)]
@@ -112,7 +115,7 @@ class LlmExtractor:
         """One result per item, in order. No persona and a refusal: the item keeps those it has."""
         questions = self._about_personas(items)
         outcomes = iter(self.asker.ask([asked.question for of_item in questions for asked in of_item]))
-        answers = [[Answered(asked.cited, next(outcomes), asked.cluster) for asked in of_item] for of_item in questions]
+        answers = [[Answered(asked.cited, next(outcomes), asked.point) for asked in of_item] for of_item in questions]
         embed = remembering(self._embed, (t for of_item in answers for answered in of_item for t in answered.texts()))
         for item, answered in zip(items, answers, strict=True):
             if not answered:
@@ -149,7 +152,4 @@ class LlmExtractor:
         """By item; none where no sentence is usable."""
         if self._llm.method == "per_review":
             return [self._questions.about_personas(item) for item in items]
-        told = [sure_sentences(item) for item in items]
-        embed = remembering(self._embed, (one.quote for sentences in told for one in sentences))
-        pairs = zip(items, told, strict=True)
-        return [self._questions.about_clusters(item, sentences, embed) for item, sentences in pairs]
+        return self._questions.about_points(items)

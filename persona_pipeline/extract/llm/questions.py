@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from persona_pipeline.config import ExtractionConfig
-from persona_pipeline.extract.embedded.personas import goods_of
+from persona_pipeline.extract.embedded.personas import persona_of
 from persona_pipeline.extract.llm.ask import Question
 from persona_pipeline.extract.llm.cited import Cited, all_sentences, cited_by_aspects, headline, review_ids
-from persona_pipeline.extract.llm.clusters import Cluster, clusters
 from persona_pipeline.extract.llm.engine import Backend
+from persona_pipeline.extract.llm.points import Point, points_of
 from persona_pipeline.extract.llm.prompts import Prompts
 from persona_pipeline.extract.llm.replies import AspectsReply, PersonasReply, PointReply, SummaryReply, output_schema
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.protocol import Embed, ItemEvidence, ItemText, ReviewText, Stage
+from persona_pipeline.extract.protocol import ItemEvidence, ItemText, ReviewText, Stage
 from persona_pipeline.extract.sentences import Sentence, split_sentences
 
 PROMPTS: dict[str, tuple[Stage, str]] = {
@@ -30,8 +30,8 @@ class Asked(NamedTuple):
     """A question about an item's personas, and what its sentence numbers stand for."""
 
     question: Question
-    cited: Sequence[Cited]
-    cluster: Cluster | None = None
+    cited: Sequence[Cited] = ()
+    point: Point | None = None
 
 
 class Questions:
@@ -79,18 +79,20 @@ class Questions:
         )
         return Question(self._request("summary", told.item_id, user, {}, ()), SummaryReply)
 
-    def about_clusters(self, item: ItemEvidence, sentences: Sequence[Cited], embed: Embed) -> list[Asked]:
-        """One for each cluster of an item's sure sentences, which `embed` knows, best supported first."""
-        most = self._most_personas(len(item.reviews))
-        return [self._about_cluster(item, cluster) for cluster in clusters(sentences, embed, most, goods_of(item))]
+    def about_points(self, items: Sequence[ItemEvidence]) -> list[list[Asked]]:
+        """By item, one for each point that several reviewers make, best supported first."""
+        most = [self._most_personas(len(item.reviews)) for item in items]
+        return [[self._about_point(point) for point in points] for points in points_of(items, most)]
 
-    def _about_cluster(self, item: ItemEvidence, cluster: Cluster) -> Asked:
+    def _about_point(self, point: Point) -> Asked:
         # Without headlines: a small model writes of them, and no quote bears it out.
-        sentences = [(one.quote, f"{one.review.rating:g}") for one in cluster.shown]
-        user = self.prompts.render("cluster_user", about=_called(item), word=cluster.word, sentences=sentences)
-        bounds = {"sentences": len(cluster.shown)}
-        request = self._request("cluster", item.item.item_id, user, bounds, review_ids(cluster.shown))
-        return Asked(Question(request, PointReply, bounds), cluster.shown, cluster)
+        sentences = [(one.remark.quote, f"{one.review.rating:g}") for one in point.shown]
+        about, said = _called(point.item), persona_of("", point.group, point.shown, point.shop).preference_rationale
+        user = self.prompts.render("cluster_user", about=about, said=said, sentences=sentences)
+        bounds = {"sentences": len(point.shown)}
+        reviews = tuple(dict.fromkeys(one.review.review_id for one in point.shown))
+        request = self._request("cluster", point.item.item.item_id, user, bounds, reviews)
+        return Asked(Question(request, PointReply, bounds), point=point)
 
     def about_personas(self, item: ItemEvidence) -> list[Asked]:
         """One for all of an item's personas; none without a usable sentence.

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
@@ -73,15 +73,10 @@ class PersonaReply(_Cites):
         return name
 
 
-Kind = Literal["likes", "dislikes", "uses", "none"]
-
-
 class PointReply(_Cites):
-    """What the sentences of one cluster say: which of them, of what, and what they make of it."""
+    """Which sentences make the point they are shown for, none at all perhaps, and what they say."""
 
-    sentences: list[int] = Field(min_length=1, max_length=10)
-    about: Annotated[str, StringConstraints(min_length=2, max_length=40, strip_whitespace=True)]
-    kind: Kind
+    sentences: list[int] = Field(max_length=10)
     description: Annotated[str, StringConstraints(min_length=5, max_length=160, strip_whitespace=True)]
 
 

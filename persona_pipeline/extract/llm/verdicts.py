@@ -9,7 +9,6 @@ import numpy as np
 
 from persona_pipeline.extract.identity import label
 from persona_pipeline.extract.llm.cited import Cited
-from persona_pipeline.extract.llm.clusters import Cluster
 from persona_pipeline.extract.llm.grounding import (
     claim,
     is_copied,
@@ -19,7 +18,7 @@ from persona_pipeline.extract.llm.grounding import (
 )
 from persona_pipeline.extract.llm.judging import Claimed, Judged, Verdict, judge_personas
 from persona_pipeline.extract.llm.outcomes import Outcome
-from persona_pipeline.extract.llm.points import Pointed, distinct, point_of
+from persona_pipeline.extract.llm.points import Point, Pointed, pointed
 from persona_pipeline.extract.llm.questions import given
 from persona_pipeline.extract.llm.replies import AspectsReply, PersonaReply, PersonasReply, PointReply, SummaryReply
 from persona_pipeline.extract.llm.stance import stance_of
@@ -92,11 +91,11 @@ class Answered:
 
     cited: Sequence[Cited]
     outcome: Outcome
-    cluster: Cluster | None = None
+    point: Point | None = None
 
     @property
     def personas(self) -> Sequence[PersonaReply]:
-        """As answered; none without an answer, or to a question about a cluster."""
+        """As answered; none without an answer, or to a question about a point."""
         reply = self.outcome.value
         return reply.personas if isinstance(reply, PersonasReply) else []
 
@@ -123,13 +122,11 @@ def personas_of(
         for persona in one.personas
     ]
     judged = judge_personas(claimed, _people(item), embed)
-    points = distinct(
-        [
-            point_of(item, one.cluster, one.outcome.value, one.outcome.request)
-            for one in answered
-            if one.cluster and isinstance(one.outcome.value, PointReply)
-        ]
-    )
+    points = [
+        pointed(one.point, one.outcome.value, one.outcome.request)
+        for one in answered
+        if one.point and isinstance(one.outcome.value, PointReply)
+    ]
     refused: dict[str, list[str]] = {}
     for one in answered:
         if one.outcome.value is None:

@@ -312,8 +312,8 @@ def test_every_persona_answered_has_one_verdict(make: Callable[..., LlmExtractor
 AGREED = [
     "The tone is great here.",
     "Here the tone is lovely.",
-    "I use it on stage each weekend.",
-    "Each weekend it is with me on stage.",
+    "I use it for recording at home.",
+    "At home we use it for recording.",
     "A gift.",
     "Nice.",
 ]
@@ -324,17 +324,18 @@ def test_one_request_a_cluster_each_with_a_persona_of_its_own(make: Callable[...
     ((personas, refusals),) = extractor.personas([item(*AGREED)])
     requests = backend_of(extractor).asked
     assert (refusals, extractor.reads) == ([], ())
-    assert {p.name for p in personas} == {"Likes the tone", "Uses it on stage"}
+    assert {p.name for p in personas} == {"Likes the tone", "For recording"}
     assert {p.request_key for p in personas} == {r.key for r in requests}
-    assert {r.reviews for r in requests} == {("r0", "r1"), ("r2", "r3")}
-    assert all(re.match(r"About Strings\. Shared word: (tone|stage|weekend)\n\[1\] ", r.user) for r in requests)
+    assert {tuple(sorted(r.reviews)) for r in requests} == {("r0", "r1"), ("r2", "r3")}
+    told = r"About Strings\. Reviewers (like the tone|have it for recording)\.\n\[1\] "
+    assert all(re.match(told, r.user) for r in requests)
     cited = [(q.ref, q.start) for p in personas for q in p.evidence]
     assert len(cited) == len(set(cited)) == 4
 
 
 def test_a_refused_cluster_costs_its_own_persona_alone(make: Callable[..., LlmExtractor]) -> None:
     def broken(request: Request) -> str:
-        return "{" if "stage" in request.user else honest(request)
+        return "{" if "recording" in request.user else honest(request)
 
     ((personas, (refusal,)),) = make(broken, method="per_cluster", attempts=1).personas([item(*AGREED)])
     assert [p.name for p in personas] == ["Likes the tone"]
@@ -346,7 +347,7 @@ def test_a_refused_cluster_costs_its_own_persona_alone(make: Callable[..., LlmEx
 
 def test_an_engine_that_failed_about_a_cluster_leaves_the_item_open(make: Callable[..., LlmExtractor]) -> None:
     def gone(request: Request) -> str | Answer:
-        return Answer(request.key, "", "error", 0, 0, "gone") if "stage" in request.user else honest(request)
+        return Answer(request.key, "", "error", 0, 0, "gone") if "recording" in request.user else honest(request)
 
     ((personas, (refusal,)),) = make(gone, method="per_cluster", attempts=1).personas([item(*AGREED)])
     assert personas == []
@@ -357,7 +358,7 @@ def test_a_text_that_was_cut_is_asked_again_with_another_seed(make: Callable[...
     def runs_on(request: Request) -> str:
         reply = json.loads(honest(request))
         bound = request.schema["properties"]["description"]["maxLength"]
-        cut = {**reply, "description": ("They want a bright tone on stage " * 20)[:bound]}
+        cut = {**reply, "description": ("They want a lovely tone at home " * 20)[:bound]}
         return json.dumps(cut if request.sampling.seed == 0 else reply)
 
     extractor = make(runs_on, method="per_cluster", attempts=2)

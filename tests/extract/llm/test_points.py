@@ -1,98 +1,75 @@
-"""What a model chose becomes a persona only as far as sentences of two reviewers bear it out."""
-
-from collections.abc import Callable
+"""A point several reviewers make, as far as a model says that they do; nothing it writes is believed unchecked."""
 
 import pytest
 
-from persona_pipeline.extract.llm.cited import sure_sentences
-from persona_pipeline.extract.llm.clusters import Cluster
-from persona_pipeline.extract.llm.points import Pointed, distinct, point_of
-from persona_pipeline.extract.llm.replies import Kind, PointReply
+from persona_pipeline.extract.llm.points import Point, Pointed, pointed, points_of
+from persona_pipeline.extract.llm.replies import PointReply
 from persona_pipeline.extract.llm.requests import Request, Sampling
 from persona_pipeline.extract.protocol import ItemEvidence, ItemText, ReviewText
 
 REQUEST = Request("item_personas", "i1", "system", "user", {}, "model", Sampling(100, 0.0, 0), ())
+PRAISED = ("The tone is lovely on stage.", "On stage it has a warm, lovely tone.", "Great tone!")
 
 
-def pointed(
-    kind: Kind,
-    about: str,
-    *said: str,
-    word: str = "",
-    stars: float = 5.0,
-    description: str = "They like it.",
-    title: str | None = None,
-    shown: int = 6,
-) -> Pointed:
-    reviews = tuple(ReviewText(f"r{n}", f"u{n}", "i1", stars, text) for n, text in enumerate(said))
-    item = ItemEvidence(ItemText("i1", title), "", reviews)
-    cited = tuple(sure_sentences(item))
-    cluster = Cluster(word or about.split()[-1], stars >= 4, cited, cited[:shown])
-    numbers = list(range(1, len(cluster.shown) + 1))
-    told = {"sentences": numbers, "about": about, "kind": kind, "description": description}
-    reply = PointReply.model_validate(told, context={"sentences": len(numbers)})
-    return point_of(item, cluster, reply, REQUEST)
+def item(*said: str, stars: float = 5.0, title: str | None = None, item_id: str = "i1") -> ItemEvidence:
+    reviews = tuple(ReviewText(f"{item_id}-{n}", f"user-{n}", item_id, stars, text) for n, text in enumerate(said))
+    return ItemEvidence(ItemText(item_id, title), "", reviews)
 
 
-PRAISED = ("The tone is great.", "It has a warm, lovely tone on stage.")
+def only(*said: str, stars: float = 5.0) -> Point:
+    ((point,),) = points_of([item(*said, stars=stars)], [7])
+    return point
 
 
-def test_praise_of_one_thing_by_two() -> None:
-    found = pointed("likes", "tone", *PRAISED, "Great tone here!", "The tone changes with the strings.").persona
+def answered(point: Point, sentences: list[int], description: str = "They like it.") -> Pointed:
+    told = {"sentences": sentences, "description": description}
+    reply = PointReply.model_validate(told, context={"sentences": len(point.shown)})
+    return pointed(point, reply, REQUEST)
+
+
+def test_points_are_topics_that_two_reviewers_speak_of_alike() -> None:
+    first = item(*PRAISED, "The clasp is flimsy.", item_id="a")
+    second = item("The clasp is flimsy.", "Flimsy clasp.", stars=2, item_id="b")
+    praised, blamed, silent = points_of([first, second, item("Great.", item_id="c")], [7, 7, 7])
+    assert [(p.group.topic, p.group.stance, p.group.people) for p in praised] == [("tone", "likes", 3)]
+    assert [(p.group.topic, p.group.stance) for p in blamed] == [("clasp", "dislikes")]
+    assert silent == []
+    ((one,),) = points_of([item(*PRAISED, "Lovely zip.", "The zip is great.")], [1])
+    assert one.group.topic == "tone"
+
+
+def test_the_item_itself_and_general_words_are_no_topic() -> None:
+    assert list(
+        points_of([item("This strap is great.", "A great strap."), item("Great time.", "A great time.")], [7, 7])
+    ) == [
+        [],
+        [],
+    ]
+
+
+def test_what_is_unsafe_is_shown_to_nobody() -> None:
+    said = ("The tone is great, see www.tone.com for it.", "Great tone, mail me@tone.org.", "Lovely tone.")
+    assert list(points_of([item(*said)], [7])) == [[]]
+
+
+def test_a_persona_is_of_the_sentences_the_model_leaves() -> None:
+    point = only(*PRAISED)
+    assert len(point.shown) == 3
+    found = answered(point, [1, 3]).persona
     assert found is not None
-    assert (found.name, found.stance, found.topic, found.support) == ("Likes the tone", "likes", "tone", 4)
+    assert (found.name, found.stance, found.topic, found.support) == ("Likes the tone", "likes", "tone", 3)
+    assert [quote.quote for quote in found.evidence] == [point.shown[n].remark.quote for n in (0, 2)]
+    assert (found.source, found.request_key) == ("llm", REQUEST.key)
     assert found.preference_rationale == "Reviewers like the tone."
-    assert [quote.quote for quote in found.evidence] == [*PRAISED, "Great tone here!"]
-    assert found.request_key == REQUEST.key
 
 
-def test_the_shared_word_stands_in_where_too_few_say_more() -> None:
-    found = pointed("likes", "the warm tone", *PRAISED, word="tone").persona
-    assert found is not None
-    assert found.name == "Likes the tone"
+@pytest.mark.parametrize("sentences", [[], [2]])
+def test_fewer_than_two_sentences_make_no_point(sentences: list[int]) -> None:
+    assert answered(only(*PRAISED), sentences) == Pointed(None, "silent")
 
 
-def test_a_use_is_told_with_its_preposition() -> None:
-    said = ("I use it on my jazz bass every day.", "Put it on a jazz bass at once.")
-    found = pointed("uses", "jazz bass", *said, description="They use it on a jazz bass.").persona
-    assert found is not None
-    assert (found.name, found.description) == ("Uses it on a jazz bass", "They use it on a jazz bass.")
-    assert pointed("uses", "bass", "My bass loves it so.", "Such a bass it makes.").verdict == "ungrounded"
-
-
-def test_complaints() -> None:
-    found = pointed("dislikes", "clasp", "The clasp is flimsy.", "Terrible clasp, it fell open.", stars=2).persona
-    assert found is not None
-    assert (found.name, found.stance) == ("Faults the clasp", "dislikes")
-
-
-@pytest.mark.parametrize(
-    "tell",
-    [
-        lambda: pointed("likes", "tone", "The tone is great."),  # one reviewer
-        lambda: pointed("likes", "tone", "The tone is great.", "The tone is great!"),  # in the same words
-        lambda: pointed("likes", "tone", *PRAISED, stars=2),  # the stars say otherwise
-        lambda: pointed("dislikes", "tone", *PRAISED),
-        lambda: pointed(
-            "likes", "hum", *PRAISED, word="tone", title="A tone"
-        ),  # neither what is claimed nor what is shared
-        lambda: pointed("likes", "tone", "The tone is not great.", "It has no great tone."),  # denied
-        lambda: pointed("likes", "tone", "The tone reaches the stage.", "A tone comes out."),  # no praise
-        lambda: pointed("likes", "strings", "Great feel while strumming the strings.", "Lovely feel on the strings."),
-        lambda: pointed("likes", "strap", "This strap is great.", "A great strap for me."),  # the item itself
-        lambda: pointed("likes", "time", "We had a great time.", "Had a lovely time with it."),
-    ],
-)
-def test_what_is_not_borne_out_is_refused_with_a_reason(tell: Callable[[], Pointed]) -> None:
-    told = tell()
-    assert told.persona is None
-    assert told.verdict == "ungrounded"
-    assert told.detail
-
-
-def test_no_point_is_no_fault_and_an_address_is() -> None:
-    assert pointed("none", "tone", *PRAISED) == Pointed(None, "silent")
-    assert pointed("likes", "tone@home", *PRAISED, word="tone").verdict == "unsafe"
+def test_an_address_is_unsafe() -> None:
+    assert answered(only(*PRAISED), [1, 2], "They write to tone@stage.org.").verdict == "unsafe"
 
 
 @pytest.mark.parametrize(
@@ -101,26 +78,15 @@ def test_no_point_is_no_fault_and_an_address_is() -> None:
         ("They say that the tone is lovely on stage.", True),
         ("They play every night of a long tour.", False),  # nobody says so
         ("They like the warm tone.", False),  # one says so
+        ("They like the great tone.", False),  # one says so, with a stop word
         ("The tone is lovely on stage.", False),  # of nobody
         ("They like my lovely tone on stage.", False),
-        ("They like the great tone.", False),
+        ("They like it.", False),  # says nothing
     ],
 )
 def test_a_description_is_the_models_own_as_far_as_two_say_so(description: str, kept: bool) -> None:
-    said = ("It has a warm, lovely tone on stage.", "On stage the tone is lovely.")
-    found = pointed("likes", "tone", *said, description=description).persona
-    assert found is not None
-    assert found.description == (description if kept else "People who care about the tone.")
-
-
-def test_one_persona_a_topic_the_best_supported_and_dislikes_last() -> None:
-    few = pointed("likes", "tone", *PRAISED)
-    many = pointed("likes", "tone", *PRAISED, "Great tone here!", "Wonderful tone, too.")
-    bad = pointed(
-        "dislikes", "clasp", *(f"The clasp is {w}." for w in ("flimsy", "bad", "poor", "lousy", "weak")), stars=1
-    )
-    silent = pointed("none", "tone", *PRAISED)
-    found = distinct([few, bad, silent, many])
-    assert [(p.verdict, p.persona and p.persona.support) for p in found if p.persona] == [("kept", 4), ("kept", 5)]
-    assert [p.verdict for p in found if not p.persona].count("merged") == 1
-    assert many.persona in [p.persona for p in found]
+    point = only(*PRAISED)
+    found = answered(point, [n + 1 for n, said in enumerate(point.shown) if "stage" in said.remark.quote], description)
+    assert found.persona is not None
+    assert (found.persona.description == description) is kept
+    assert kept or found.persona.description.startswith("People who care about the tone.")

@@ -7,15 +7,12 @@ from pathlib import Path
 import pytest
 
 from persona_pipeline.errors import ConfigError
-from persona_pipeline.extract.llm.cited import all_sentences
-from persona_pipeline.extract.llm.clusters import Cluster
-from persona_pipeline.extract.llm.points import point_of
+from persona_pipeline.extract.embedded.personas import Said
+from persona_pipeline.extract.llm.points import is_said
 from persona_pipeline.extract.llm.prompts import Prompts, fenced
 from persona_pipeline.extract.llm.replies import AspectsReply, PointReply
-from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.protocol import ItemEvidence, ItemText, ReviewText
+from persona_pipeline.extract.protocol import AspectQuote, ReviewText
 
-REQUEST = Request("item_personas", "i", "system", "user", {}, "model", Sampling(100, 0.0, 0), ())
 PACKAGED = Path(str(resources.files("persona_pipeline.extract"))) / "prompts"
 BOOKS = PACKAGED / "packs" / "books.yaml"
 
@@ -27,7 +24,7 @@ A review, 5 of 5 stars: Loud (1)
 </review>"""
 
 CLUSTER_USER = """\
-About Steel strings, Twang. Shared word: tone
+About Steel strings, Twang. Reviewers like the tone.
 [1] Bright (2) tone. (5 stars)
 [2] They broke. (1 star)"""
 
@@ -149,9 +146,13 @@ def test_golden() -> None:
     sentences = ["Bright tone.", "I play them on stage."]
     assert shop.render("aspects_user", rating="5", title="Loud [1]", sentences=sentences) == ASPECTS_USER
     told = [("Bright [2] tone.", "5"), ("They broke.", "1")]
-    assert shop.render("cluster_user", about="Steel strings, Twang", word="tone", sentences=told) == CLUSTER_USER
     assert (
-        Prompts("books").render("cluster_user", about="", word="sea", sentences=[]) == "About a book. Shared word: sea"
+        shop.render("cluster_user", about="Steel strings, Twang", said="Reviewers like the tone.", sentences=told)
+        == CLUSTER_USER
+    )
+    assert (
+        Prompts("books").render("cluster_user", about="", said="They float.", sentences=[])
+        == "About a book. They float."
     )
     reviews = [
         {
@@ -195,20 +196,17 @@ def test_worked_examples_are_replies_of_the_right_shape(pack: str, template: str
 
 
 def test_worked_examples_are_believed_themselves() -> None:
-    """What the model is taught to answer is no more than what its sentences bear out."""
+    """What the model is taught to answer is no more than what two of its sentences bear out."""
     text = Prompts("shopping").render("cluster_system")
-    examples = re.findall(r"Shared word: (\w+)\n((?:^\[\d\] .*\n)+)(\{.*\})$", text, re.MULTILINE)
-    verdicts = []
-    for word, sentences, answer in examples:
+    examples = re.findall(r"((?:^\[\d\] .*\n)+)(\{.*\})$", text, re.MULTILINE)
+    believed = []
+    for sentences, answer in examples:
         told = re.findall(r"^\[\d\] (.*) \((\d) stars?\)$", sentences, re.MULTILINE)
-        reviews = tuple(ReviewText(f"r{n}", f"u{n}", "i", float(stars), said) for n, (said, stars) in enumerate(told))
-        item = ItemEvidence(ItemText("i"), "", reviews)
-        cited = tuple(all_sentences(item))
-        reply = PointReply.model_validate_json(answer, context={"sentences": len(cited)})
-        point = point_of(item, Cluster(word, reviews[0].rating >= 4, cited, cited), reply, REQUEST)
-        verdicts.append(point.verdict)
-        assert point.persona is None or point.persona.description == reply.description
-    assert verdicts == ["kept", "kept", "kept", "silent"]
+        reviews = [ReviewText(f"r{n}", f"u{n}", "i", float(stars), said) for n, (said, stars) in enumerate(told)]
+        quotes = [Said(AspectQuote("quality_criteria", 0, len(one.text), one.text), one) for one in reviews]
+        reply = PointReply.model_validate_json(answer, context={"sentences": len(quotes)})
+        believed.append(is_said(reply.description, [quotes[n - 1] for n in reply.sentences]))
+    assert believed == [True, True, True, False]  # the last makes no point
 
 
 def test_a_missing_value_is_an_error_and_not_an_empty_prompt() -> None:

@@ -147,7 +147,7 @@ def test_asked_per_cluster_nobody_reads_aspects_and_the_plan_counts_every_reques
         call = calls[persona["request_key"]]
         assert {e["ref"] for e in persona["evidence"]} <= set(call["review_ids"])
         assert all(e["quote"] in call["prompt"] for e in persona["evidence"])
-        assert call["system"].startswith("Several shoppers")
+        assert call["system"].startswith("You read what several shoppers")
     _, backend = run(method="per_cluster")
     assert backend.asked == []
     _, shards, _ = shards_then_stages(warehouse, method="per_cluster", seed=1, max_shards=2, shard_tokens=1)
