@@ -30,7 +30,7 @@ def stance_of(said: Stance, ratings: Sequence[float], quotes: Sequence[str]) -> 
     stars = float(np.mean(ratings))
     complaints = sum(map(complains, quotes))
     if stars <= LET_DOWN:
-        return "mixed" if said == "likes" else "dislikes"
+        return "dislikes"
     if said == "likes" and stars >= PLEASED and 2 * complaints < len(quotes):
         return "likes"
     return "dislikes" if said == "dislikes" and stars < PLEASED and complaints else "mixed"

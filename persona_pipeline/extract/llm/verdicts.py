@@ -21,7 +21,7 @@ from persona_pipeline.extract.llm.outcomes import Outcome
 from persona_pipeline.extract.llm.points import Point, Pointed, pointed
 from persona_pipeline.extract.llm.questions import given
 from persona_pipeline.extract.llm.replies import AspectsReply, PersonaReply, PersonasReply, PointReply, SummaryReply
-from persona_pipeline.extract.llm.stance import stance_of
+from persona_pipeline.extract.llm.stance import complains, stance_of
 from persona_pipeline.extract.protocol import (
     AspectName,
     AspectQuote,
@@ -161,6 +161,9 @@ def summary_texts(item: ItemEvidence, outcome: Outcome) -> Iterator[str]:
 def _persona(item_id: str, judged: Judged) -> Persona:
     spans, said = judged.cited, judged.claimed.persona
     ratings = {span.review.review_id: span.review.rating for span in spans}
+    stance = stance_of(said.stance, list(ratings.values()), [span.quote for span in spans])
+    if stance == "likes":  # nothing but praise is quoted as a reason
+        spans = tuple(span for span in spans if not complains(span.quote))
     return Persona(
         item_id=item_id,
         name=said.name,
@@ -170,7 +173,7 @@ def _persona(item_id: str, judged: Judged) -> Persona:
         support=len({span.review.user_id for span in spans}),
         mean_rating=round(float(np.mean(list(ratings.values()))), 3),
         source="llm",
-        stance=stance_of(said.stance, list(ratings.values()), [span.quote for span in spans]),
+        stance=stance,
         request_key=judged.claimed.request.key,
     )
 

@@ -15,7 +15,7 @@ PRAISE, BLAME = "It stays in tune all night.", "Unfortunately it broke within a 
         ("likes", [5, 3], [PRAISE, PRAISE], "likes"),
         ("likes", [4, 3], [PRAISE, PRAISE], "mixed"),
         ("likes", [5, 5], [PRAISE, BLAME], "mixed"),  # stars do not make a complaint praise
-        ("likes", [1, 2], [PRAISE], "mixed"),
+        ("likes", [1, 2], [PRAISE], "dislikes"),
         ("dislikes", [1, 2], [BLAME], "dislikes"),
         ("dislikes", [3, 3], [BLAME, PRAISE], "dislikes"),
         ("dislikes", [3, 3], [PRAISE], "mixed"),
