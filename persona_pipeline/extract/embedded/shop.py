@@ -59,15 +59,17 @@ def read_shop(warehouse: Warehouse) -> Shop:
 
 def shop_of_item(remarks: Iterable[AspectQuote]) -> Shop:
     """What one item's reviewers talk about: every noun of an opinion but general ones, in the form most of them have it."""
-    general = load_lexicon().lexicon.general_nouns
+    lexicon = load_lexicon().lexicon
+    general, senses = lexicon.general_nouns, set(lexicon.senses.values())
     shown: dict[str, Counter[str]] = {}
     for remark in remarks:
         topic = remark.topic or ""
         *before, head = topic.split() or [""]
         base = singular(head)
         if remark.form in ("attribute", "statement") and base.isalpha() and not {topic, base} & general:
-            forms = [word for word in tokens(remark.quote) if singular(word) == base] or [head]
-            shown.setdefault(topic, Counter())[" ".join([*before, forms[0]])] += 1
+            # "It sounds great" has no sounds.
+            forms = [] if topic in senses else [word for word in tokens(remark.quote) if singular(word) == base]
+            shown.setdefault(topic, Counter())[" ".join([*before, *(forms[:1] or [head])])] += 1
     return Shop({topic: min(forms, key=lambda form: (-forms[form], form)) for topic, forms in shown.items()})
 
 

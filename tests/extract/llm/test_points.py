@@ -38,6 +38,12 @@ def test_points_are_topics_that_two_reviewers_speak_of_alike() -> None:
     assert one.group.topic == "tone"
 
 
+def test_a_thing_is_called_as_most_of_them_call_it() -> None:
+    plural = only("The strings are great.", "Lovely strings here.", "A great string, this.")
+    assert plural.shop.topics["string"] == "strings"
+    assert only("It sounds great.", "It really sounds lovely.").shop.topics == {"sound": "sound"}
+
+
 def test_the_item_itself_and_general_words_are_no_topic() -> None:
     assert list(
         points_of([item("This strap is great.", "A great strap."), item("Great time.", "A great time.")], [7, 7])
