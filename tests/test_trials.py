@@ -281,11 +281,11 @@ def test_diff_of_two_prompts(
     lines = printed(warehouse, *arguments, "--yes")
     assert [request.stage for request in backend.asked] == ["item_personas"] * 5
     plans = [line for line in lines if line.startswith("all ")]
-    assert [line.split()[:5] for line in plans] == [["all", "0", "20", "20", "0"], ["all", "0", "20", "20", "5"]]
+    assert [line.split()[:5] for line in plans] == [["all", "0", "20", "19", "0"], ["all", "0", "20", "19", "5"]]
     figures = {" ".join(line.split()[:-2]): line.split()[-2:] for line in lines}
     assert figures["requests asked"] == ["0", "5"]
-    assert figures["replies on record"] == ["20", "15"]
-    assert figures["outcome ok"] == ["20", "20"]
+    assert figures["replies on record"] == ["19", "14"]
+    assert figures["outcome ok"] == ["19", "19"]
     assert figures["valid replies"] == ["100.0%", "100.0%"]
     assert figures["personas answered"] == ["10", "10"]
     assert figures["grounded"] == ["100.0%", "50.0%"]
@@ -310,10 +310,10 @@ def test_what_two_configurations_share_is_asked_once_and_not_without_consent(
     arguments = ("personas", "diff", "--config", configured(), "--against", configured("strict.yaml", prompts=stricter))
     declined = command(warehouse, *arguments, answers="n\n")
     assert declined.exit_code == 1
-    assert "Ask 25 new requests?" in declined.output  # ten reviews, five summaries, twice five items
+    assert "Ask 24 new requests?" in declined.output  # ten reviews, four summaries, twice five items
     assert backend.engines == []
     printed(warehouse, *arguments, "--yes")
-    assert len(backend.asked) == 25
+    assert len(backend.asked) == 24
     assert len(backend.engines) == 2  # one after the other
 
 

@@ -341,7 +341,7 @@ class EncodersConfig(_Stage):
     categories_weight: float = Field(0.0, ge=0, description="weight of the categories in an item's profile")
     description_weight: float = Field(0.0, ge=0, description="weight of the description in an item's profile")
     persona_weight: float = Field(
-        0.5, ge=0, description="weight of a persona's own text beside the profile of its item; 0: one vector per item"
+        0.1, ge=0, description="weight of a persona's own text beside the profile of its item; 0: one vector per item"
     )
     steps: int = Field(100, ge=0, description="optimiser steps")
     batch_size: int = Field(512, ge=2, description="pairs per step, the negatives of one another")

@@ -16,7 +16,7 @@ LESSONS: tuple[dict[str, Any], ...] = tuple(
     for histories, steps in product(("earlier", "both"), (200, 100, 50))
 )
 CONTENT_WEIGHTS = (1.0, 2.0, 4.0)
-PERSONA_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0)
+PERSONA_WEIGHTS = (0.0, 0.1, 0.5, 1.0, 2.0, 4.0)
 """Beside the profile: the more an item's fans differ, the more of it must be their own."""
 
 

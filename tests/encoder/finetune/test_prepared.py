@@ -64,7 +64,7 @@ def test_examples_are_the_tables(tmp_path: Path) -> None:
     assert examples.known.values[liked].tolist() == [STRAP, STRINGS, TUNER, CAPO, STRAP, PICKS, STRAP, STRINGS]
     assert len(set(examples.texts)) == len(examples.texts)
     assert about["near_duplicates_by"] == BASE_MODEL
-    assert (about["max_tokens"], examples.persona_weight, examples.aggregation) == (256, 0.5, "softmax")
+    assert (about["max_tokens"], examples.persona_weight, examples.aggregation) == (256, 0.1, "softmax")
     assert (tmp_path / "data" / "pairs.parquet").is_file()
 
 
