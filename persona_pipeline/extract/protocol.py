@@ -1,4 +1,4 @@
-"""The extractor seam: what goes in, what comes out, whoever reasons in between (an LLM, or clustering).
+"""The extractor seam: what goes in, what comes out, whoever reasons in between (an LLM, or grammar).
 
 Spans count characters (Unicode code points) of the source text, end exclusive: `text[start:end] == quote`.
 """
