@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from persona_pipeline.extract.embedded.aspects import aspects_of
+from persona_pipeline.extract.embedded.lexicon import load_lexicon
 from persona_pipeline.extract.embedded.personas import SUPPORTERS, Group, Said, agree, groups_of, persona_of, quotes_of
 from persona_pipeline.extract.embedded.remarks import read_remarks
 from persona_pipeline.extract.embedded.shop import Shop, shop_of_item
@@ -18,7 +19,7 @@ from persona_pipeline.extract.llm.grounding import what_is_unsafe
 from persona_pipeline.extract.llm.judging import Verdict
 from persona_pipeline.extract.llm.replies import PointReply
 from persona_pipeline.extract.llm.requests import Request
-from persona_pipeline.extract.protocol import ItemEvidence, Persona
+from persona_pipeline.extract.protocol import ItemEvidence, Persona, Stance
 
 _STEM = 6  # letters by which two words are one
 # Words that tell how people and sentences stand to each other, and nothing of the item.
@@ -69,14 +70,18 @@ def pointed(point: Point, reply: PointReply, request: Request) -> Pointed:
     if found := what_is_unsafe(reply.description, people):
         return Pointed(None, "unsafe", f"{point.group.topic}: holds {found}")
     persona = persona_of(point.item.item.item_id, point.group, kept, point.shop)
-    if is_said(reply.description, kept):
+    if is_said(reply.description, kept, point.group.stance):
         persona = replace(persona, description=reply.description)
     return Pointed(replace(persona, source="llm", request_key=request.key), "kept")
 
 
-def is_said(description: str, quotes: Sequence[Said]) -> bool:
-    """Whether it is a sentence of people whose every telling word stands in sentences of two of them."""
+def is_said(description: str, quotes: Sequence[Said], stance: Stance) -> bool:
+    """Whether it is a sentence of people whose every telling word stands in sentences of two of them, and denies nothing."""
+    loaded = load_lexicon()
     if not re.match(r"They [a-z].*[.!]$", description) or _SPOKEN.search(description):
+        return False
+    # The same words with a "not" among them say the opposite.
+    if loaded.unsure.search(description) or loaded.against(stance).search(description):
         return False
     heard: dict[str, set[str]] = {}
     for one in quotes:

@@ -87,6 +87,8 @@ def test_an_address_is_unsafe() -> None:
         ("They like the great tone.", False),  # one says so, with a stop word
         ("The tone is lovely on stage.", False),  # of nobody
         ("They like my lovely tone on stage.", False),
+        ("They say that the tone is not lovely on stage.", False),  # the opposite, in their words
+        ("They wish that the tone was lovely on stage.", False),
         ("They like it.", False),  # says nothing
     ],
 )

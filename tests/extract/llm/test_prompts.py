@@ -11,7 +11,7 @@ from persona_pipeline.extract.embedded.personas import Said
 from persona_pipeline.extract.llm.points import is_said
 from persona_pipeline.extract.llm.prompts import Prompts, fenced
 from persona_pipeline.extract.llm.replies import AspectsReply, PointReply
-from persona_pipeline.extract.protocol import AspectQuote, ReviewText
+from persona_pipeline.extract.protocol import AspectQuote, ReviewText, Stance
 
 PACKAGED = Path(str(resources.files("persona_pipeline.extract"))) / "prompts"
 BOOKS = PACKAGED / "packs" / "books.yaml"
@@ -205,7 +205,8 @@ def test_worked_examples_are_believed_themselves() -> None:
         reviews = [ReviewText(f"r{n}", f"u{n}", "i", float(stars), said) for n, (said, stars) in enumerate(told)]
         quotes = [Said(AspectQuote("quality_criteria", 0, len(one.text), one.text), one) for one in reviews]
         reply = PointReply.model_validate_json(answer, context={"sentences": len(quotes)})
-        believed.append(is_said(reply.description, [quotes[n - 1] for n in reply.sentences]))
+        stance: Stance = "dislikes" if reviews[0].rating < 3 else "likes"
+        believed.append(is_said(reply.description, [quotes[n - 1] for n in reply.sentences], stance))
     assert believed == [True, True, True, False]  # the last makes no point
 
 
