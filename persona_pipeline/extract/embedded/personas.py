@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from persona_pipeline.extract.embedded.grammar import SPOKEN_OF
 from persona_pipeline.extract.embedded.lexicon import Lexicon, load_lexicon
 from persona_pipeline.extract.embedded.shop import Shop
 from persona_pipeline.extract.embedded.words import singular, tokens
@@ -87,25 +88,34 @@ def _groups(item: ItemEvidence, shop: Shop) -> dict[tuple[str, Stance], list[Sai
 def _topic(remark: AspectQuote, own: frozenset[str], shop: Shop, lexicon: Lexicon) -> str | None:
     """What the remark speaks of, if it is a topic here; an adjective before the item's own noun is a property of it."""
     topic = remark.topic or ""
-    if remark.form in ("motive", "property"):
+    if remark.form in ("motive", "property", "manner"):
         return topic
-    head = topic.split()[-1] if topic else ""
+    *before, head = topic.split() or [""]
+    general = head in lexicon.general_nouns and head not in SPOKEN_OF
     goods = singular(head) in own or head in lexicon.general_nouns
     if remark.form == "use":
         return None if goods else topic
+    if general or set(before) & lexicon.sale:
+        return None
     if goods:
-        return remark.word if remark.form == "kind" else None
+        # "The strap is sturdy", "a sturdy strap": a property of the item.
+        said_of_it = remark.form == "kind" or (remark.form == "statement" and remark.word in lexicon.properties)
+        return remark.word if said_of_it else None
     if topic in lexicon.senses.values() or topic in shop.topics:
         return topic
+    if head == "quality" and before and {before[-1]} & {*lexicon.senses.values(), *shop.topics}:
+        return before[-1]  # the sound quality is the sound's
     return head if head in shop.topics else None
 
 
 def _goods_of(item: ItemEvidence) -> frozenset[str]:
-    """Nouns that stand for this item: those its reviewers point at, and those it is called by."""
+    """Nouns that stand for this item: those its reviewers point at, and those it is called by.
+
+    Of "these strings sound great" strings; a sense is none of them.
+    """
     pointed = (m.group(1) for review in item.reviews for m in _THIS.finditer(review.text.lower()))
-    return frozenset(
-        singular(word) for phrase in (*pointed, (item.item.title or "").lower()) for word in tokens(phrase)
-    )
+    goods = {singular(word) for phrase in (*pointed, (item.item.title or "").lower()) for word in tokens(phrase)}
+    return frozenset(goods - set(load_lexicon().lexicon.senses.values()))
 
 
 def agree(said: Sequence[Said]) -> bool:
@@ -124,10 +134,16 @@ def _alike(one: Sequence[Said], other: Sequence[Said]) -> bool:
 
 
 def quotes_of(group: Group) -> list[Said]:
-    """One a person, no wording twice, those that read best."""
+    """One a person, no wording twice, those that keep to the thing and read best."""
+    sale = load_lexicon().lexicon.sale
+
+    def place(one: Said) -> tuple[bool, float, str, str]:
+        quote = one.remark.quote
+        return not sale.isdisjoint(tokens(quote)), unreadability(quote), quote, one.review.review_id
+
     chosen: list[Said] = []
     heard: set[str] = set()
-    for one in sorted(group.said, key=lambda s: (unreadability(s.remark.quote), s.remark.quote, s.review.review_id)):
+    for one in sorted(group.said, key=place):
         words = same_words(one.remark.quote)
         if one.review.user_id not in heard and words not in heard:
             chosen.append(one)
@@ -164,6 +180,8 @@ def _words(topic: str, stance: Stance, remarks: Sequence[AspectQuote], shop: Sho
         return motive.name, motive.description, motive.rationale
     if form == "use":
         return _purpose(remarks)
+    if form == "manner":
+        return _manner(topic.removeprefix("to "), stance)
     if topic == remarks[0].word:
         wanted = f"People who look for something {topic}." if stance == "likes" else f"People who find it {topic}."
         return f"Finds it {topic}", wanted, f"Reviewers find it {topic}."
@@ -188,9 +206,20 @@ def _purpose(remarks: Sequence[AspectQuote]) -> tuple[str, str, str]:
     return shown.capitalize(), f"People who want it {shown}.", f"Reviewers {does} {shown}."
 
 
+def _manner(verb: str, stance: Stance) -> tuple[str, str, str]:
+    """Likes how it works: they want it to work well, or find that it does not."""
+    if verb.endswith(("s", "x", "z", "ch", "sh", "o")):
+        does = f"{verb}es"
+    else:
+        does = f"{verb[:-1]}ies" if re.search(r"[^aeiou]y$", verb) else f"{verb}s"
+    if stance == "likes":
+        return f"Likes how it {does}", f"People who want it to {verb} well.", f"Reviewers say that it {does} well."
+    return f"Faults how it {does}", f"People for whom it {does} badly.", f"Reviewers say that it {does} badly."
+
+
 def _is_adjective(word: str) -> bool:
     lexicon = load_lexicon().lexicon
-    return word in lexicon.praise | lexicon.blame | lexicon.good_properties | lexicon.bad_properties
+    return word in lexicon.praise | lexicon.blame | lexicon.properties
 
 
 def listed(words: Sequence[str]) -> str:

@@ -67,7 +67,7 @@ def _praises(quote: str) -> bool:
         bool(praised)
         and not words & lexicon.sale
         and not loaded.against("likes").search(quote)
-        and not loaded.unsure.search(quote)
+        and not loaded.doubtful(quote)
     )
 
 

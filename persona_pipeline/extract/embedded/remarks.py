@@ -1,5 +1,6 @@
 """Reviews to remarks: what each sentence says for certain, of which topic, and in which sense."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from persona_pipeline.extract.embedded.grammar import Opinion, distinct, parse
@@ -8,6 +9,7 @@ from persona_pipeline.extract.protocol import AspectName, AspectQuote, ReviewTex
 from persona_pipeline.extract.readable import readable_sentences
 from persona_pipeline.extract.sentences import Sentence
 
+_CONDITION = re.compile(r"\b(?:if|unless|until|when|whenever|once|as long as)\b", re.IGNORECASE)
 _PRAISED_FROM, _LIKED_FROM, _BLAMED_TO = 3.0, 4.0, 4.0  # stars; fewer (or more) contradict the words
 
 
@@ -15,15 +17,52 @@ def read_remarks(reviews: Sequence[ReviewText]) -> Iterator[tuple[AspectQuote, .
     """Remarks of each review, in order of the reviews and of the text."""
     loaded = load_lexicon()
     readable = [readable_sentences(review.text) for review in reviews]
-    sure = (s.quote for sentences in readable for s in sentences if not loaded.unsure.search(s.quote))
-    parsed = distinct(quote for quote in sure if loaded.opinion.search(quote))
+    sure = (s.quote for sentences in readable for s in sentences if not loaded.elsewhere.search(s.quote))
+    parsed = distinct(quote for quote in sure if any(_tells(clause) for _, clause in clauses_of(quote)))
     opinions = dict(zip(parsed, parse(parsed), strict=True))
     for review, sentences in zip(reviews, readable, strict=True):
         yield tuple(
-            remark
-            for sentence in sentences
-            for remark in (*_motives(sentence, review.rating), *_opinions(sentence, review.rating, opinions))
+            dict.fromkeys(
+                remark
+                for sentence in sentences
+                if not loaded.elsewhere.search(sentence.quote)
+                for remark in (*_motives(sentence, review.rating), *_opinions(sentence, review.rating, opinions))
+            )
         )
+
+
+def clauses_of(sentence: str) -> list[tuple[int, str]]:
+    """Clauses of a sentence as far as its words tell, each with its offset; what hangs on a condition stays with it."""
+    loaded = load_lexicon()
+    found, start = [], 0
+    for cut in loaded.cut.finditer(sentence):
+        if cut.group()[0] == "," and _CONDITION.search(sentence, start, cut.start()):
+            continue
+        found.append((start, sentence[start : cut.start()]))
+        start = cut.end()
+    return [*found, (start, sentence[start:])]
+
+
+def _tells(clause: str) -> bool:
+    loaded = load_lexicon()
+    return bool(loaded.opinion.search(clause)) and not loaded.unsure.search(clause)
+
+
+def _around(sentence: Sentence, start: int, end: int) -> Sentence:
+    """The clauses that hold `sentence.quote[start:end]`, without the white space and signs about them."""
+    touched = [(at, clause) for at, clause in clauses_of(sentence.quote) if at < end and start < at + len(clause)]
+    first, (last, clause) = touched[0][0], touched[-1]
+    held = sentence.quote[first : last + len(clause)].rstrip(" ,:-")
+    begin = sentence.start + first + len(held) - len(held.lstrip(" ,:-"))
+    return Sentence(begin, sentence.start + first + len(held), held.lstrip(" ,:-"))
+
+
+def _shown(sentence: Sentence, clause: Sentence, stance: Stance) -> Sentence:
+    """The whole sentence, unless what is not of the clause doubts, or says the opposite: then the clause alone."""
+    loaded = load_lexicon()
+    before = sentence.quote[: clause.start - sentence.start]
+    rest = f"{before} {sentence.quote[clause.end - sentence.start :]}"
+    return clause if loaded.doubtful(rest) or loaded.against(stance).search(rest) else sentence
 
 
 def _motives(sentence: Sentence, rating: float) -> Iterator[AspectQuote]:
@@ -33,10 +72,15 @@ def _motives(sentence: Sentence, rating: float) -> Iterator[AspectQuote]:
         found = motive.cues.search(sentence.quote)
         if not found or not _fits(motive, rating) or (motive.vetoes and motive.vetoes.search(sentence.quote)):
             continue
+        cue = found.group().strip()
+        clause = _around(
+            sentence, found.end() - len(found.group().lstrip()), found.start() + len(found.group().rstrip())
+        )
         # A cue may hold such a word itself: "could not put it down".
-        rest = f"{sentence.quote[: found.start()]} {sentence.quote[found.end() :]}"
+        rest = clause.quote.replace(cue, " ")
         if not loaded.unsure.search(rest) and not loaded.against(motive.stance).search(rest):
-            yield _remark(sentence, motive.aspect, motive.topic or key, found.group().lower(), motive.stance, "motive")
+            shown = _shown(sentence, clause, motive.stance)
+            yield _remark(shown, motive.aspect, motive.topic or key, found.group().lower(), motive.stance, "motive")
 
 
 def _fits(motive: Motive, rating: float) -> bool:
@@ -46,6 +90,7 @@ def _fits(motive: Motive, rating: float) -> bool:
 
 
 def _opinions(sentence: Sentence, rating: float, opinions: dict[str, list[Opinion]]) -> Iterator[AspectQuote]:
+    loaded = load_lexicon()
     for opinion in opinions.get(sentence.quote, ()):
         contradicted = (opinion.stance == "likes" and rating < _PRAISED_FROM) or (
             opinion.stance == "dislikes" and rating > _BLAMED_TO
@@ -53,10 +98,16 @@ def _opinions(sentence: Sentence, rating: float, opinions: dict[str, list[Opinio
         # What a purpose is used for is no praise by itself.
         if contradicted or (opinion.form == "use" and rating < _LIKED_FROM):
             continue
-        if opinion.stance != "mixed" and load_lexicon().against(opinion.stance).search(sentence.quote):
+        clause = _around(sentence, opinion.start, opinion.end)
+        if loaded.unsure.search(clause.quote):
             continue
+        shown = sentence
+        if opinion.stance != "mixed":
+            if loaded.against(opinion.stance).search(clause.quote):
+                continue
+            shown = _shown(sentence, clause, opinion.stance)
         aspect: AspectName = "usage_context" if opinion.form == "use" else "quality_criteria"
-        yield _remark(sentence, aspect, opinion.topic, opinion.word, opinion.stance, opinion.form)
+        yield _remark(shown, aspect, opinion.topic, opinion.word, opinion.stance, opinion.form)
 
 
 def _remark(sentence: Sentence, aspect: AspectName, topic: str, word: str, stance: Stance, form: str) -> AspectQuote:

@@ -81,7 +81,7 @@ def is_said(description: str, quotes: Sequence[Said], stance: Stance) -> bool:
     if not re.match(r"They [a-z].*[.!]$", description) or _SPOKEN.search(description):
         return False
     # The same words with a "not" among them say the opposite.
-    if loaded.unsure.search(description) or loaded.against(stance).search(description):
+    if loaded.doubtful(description) or loaded.against(stance).search(description):
         return False
     heard: dict[str, set[str]] = {}
     for one in quotes:

@@ -17,6 +17,15 @@ READ = {
     "The plot is boring.": [("plot", "boring", "dislikes", "statement")],
     "I use it for recording.": [("for recording", "use", "likes", "use")],
     "It is perfect for beginners.": [("for beginner", "perfect", "likes", "use")],
+    "The colour is lovely too.": [("colour", "lovely", "likes", "statement")],
+    "This strap is sturdy.": [("sturdy", "sturdy", "likes", "property")],
+    "It works well.": [("to work", "well", "likes", "manner")],
+    "They stick perfectly to the wall.": [("to stick", "perfectly", "likes", "manner")],
+    "It does not work well.": [("to work", "well", "mixed", "manner")],
+    "It is too easy.": [("easy", "easy", "mixed", "property")],
+    "It will work great.": [],
+    "It holds up well.": [],
+    "This scene is hilarious.": [("scene", "hilarious", "likes", "statement")],  # a scene is not the item
     # What is denied is kept, to speak against others.
     "The sound is not great.": [("sound", "great", "mixed", "statement")],
     "I don't like the sound.": [("sound", "like", "mixed", "statement")],
@@ -36,9 +45,13 @@ def test_constructions_one_by_one() -> None:
     assert {text: [(o.topic, o.word, o.stance, o.form) for o in opinions] for text, opinions in found.items()} == READ
 
 
-def test_each_opinion_once_and_in_order() -> None:
+def test_opinions_in_order_with_where_they_stand() -> None:
     (found,) = parse(["Great sound, great sound, and great knobs."])
-    assert found == [Opinion("sound", "great", "likes", "attribute"), Opinion("knob", "great", "likes", "attribute")]
+    assert found == [
+        Opinion("sound", "great", "likes", "attribute", 0, 11),
+        Opinion("sound", "great", "likes", "attribute", 13, 24),
+        Opinion("knob", "great", "likes", "attribute", 30, 41),
+    ]
 
 
 @pytest.mark.parametrize("texts", [[], ["", " ", "👍", "...", "a" * 300]])

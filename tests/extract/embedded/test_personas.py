@@ -44,7 +44,32 @@ def test_an_adjective_before_the_goods_is_a_property(personas: Personas) -> None
     assert one.description == "People who look for something sturdy."
     # Praise of the goods themselves says nothing, nor does that of a word in the title.
     assert personas((5, "Great strap."), (5, "The strap is great.")) == []
-    assert personas((5, "Great sound."), (5, "Lovely sound."), title="Sound card") == []
+    assert personas((5, "Great knobs."), (5, "Lovely knobs."), title="Knob set") == []
+
+
+def test_what_is_said_of_the_goods_by_name_is_a_property(personas: Personas) -> None:
+    (one,) = personas((5, "The strap is comfortable."), (5, "This strap is really comfortable."))
+    assert (one.name, one.topic, one.support) == ("Finds it comfortable", "comfortable", 2)
+    # A solid purchase is not solid, and service is no part of the thing.
+    assert personas((5, "A solid purchase."), (5, "It is a solid buy.")) == []
+    assert personas((5, "Great customer service."), (5, "The customer service is great.")) == []
+
+
+def test_nouns_before_a_sense_are_the_goods_and_the_sense_is_none(personas: Personas) -> None:
+    (one,) = personas((5, "These strings sound great."), (5, "Lovely sound."))
+    assert (one.name, one.support) == ("Likes the sound", 2)
+
+
+def test_how_it_does_its_part(personas: Personas) -> None:
+    (one,) = personas((5, "It works great."), (4, "This tuner works well with my amp."))
+    assert (one.name, one.topic) == ("Likes how it works", "to work")
+    assert (one.description, one.preference_rationale) == (
+        "People who want it to work well.",
+        "Reviewers say that it works well.",
+    )
+    (one,) = personas((1, "It carries badly."), (2, "It carries terribly."), (1, "It carries poorly."))
+    assert (one.name, one.preference_rationale) == ("Faults how it carries", "Reviewers say that it carries badly.")
+    assert personas((5, "It does well."), (5, "It did great.")) == []
 
 
 def test_what_it_is_used_for(personas: Personas) -> None:

@@ -27,7 +27,8 @@ SAYS = {
     "Great deal!": ("price", "likes"),
     "It is way overpriced.": ("price", "dislikes"),
     "Very easy to set up.": ("ease", "likes"),
-    "It is really well made.": ("lasting", "likes"),
+    "It is really well made.": ("made", "likes"),
+    "It held up well.": ("lasting", "likes"),
     "It broke after two weeks.": ("lasting", "dislikes"),
     "It arrived late.": ("late", "dislikes"),
     "I could not put it down.": ("grip", "likes"),
@@ -63,7 +64,27 @@ def test_every_motive_is_told_by_some_sentence_here() -> None:
         "The sound is better than my old one.",
         "It would be great for recording.",
         "I was hoping for great sound.",
-        "The sound is great but the knobs are terrible.",
+        "I heard a better amp and the sound is great.",
+        "Initially I loved the sound.",
+        "At first the sound was great.",
+        "The sound of this one is superior to that.",
+        "My guitar has great sound with it.",
+        "It will work great.",
+        "It works great if you hold it.",
+        "Anything but great sound.",
+        "The box is so well made that I left it.",
+        "It works on my guitar as well.",
+        "The switch is easy to find.",
+        "The base is nice and heavy.",
+        "It holds well, mostly.",
+        "It works great so far.",
+        "They almost sound great.",
+        "They sound as good as the others.",
+        "It sounds just as good.",
+        "I'd say the sound is great.",
+        "I tried two heads and they all sound great.",
+        "They both sound great.",
+        "The company makes great sound.",
         "Is the sound great?",
         "Reviewers say the sound is great.",
         "Her face was worth every penny.",
@@ -95,3 +116,33 @@ def test_spans_are_verbatim() -> None:
         (12, 31, True),
         (32, 55, True),
     ]
+
+
+CLAUSES = {
+    "The sound is great but the knobs are terrible.": [
+        ("The sound is great", "likes"),
+        ("the knobs are terrible.", "dislikes"),
+    ],
+    "The sound is great, although I would buy black knobs.": [("The sound is great", "likes")],
+    "It sounds great and I would buy it again.": [("It sounds great", "likes")],
+    "It looks nice; it does not fit.": [("It looks nice", "likes")],
+    # What the rest does not call in question is quoted with it, and a condition stays with what hangs on it.
+    "The sound is great and the strap arrived on time.": [
+        ("The sound is great and the strap arrived on time.", "likes")
+    ],
+    "If you turn it up, it sounds great.": [],
+    "Worth every penny, but it does not fit.": [("Worth every penny", "likes")],
+}
+
+
+@pytest.mark.parametrize(("text", "says"), CLAUSES.items(), ids=list(CLAUSES))
+def test_a_clause_is_judged_by_itself_and_quoted_alone_where_the_rest_objects(
+    text: str, says: list[tuple[str, str]]
+) -> None:
+    told = [remark for remark in read(4, text) if remark.stance != "mixed"]
+    assert [(remark.quote, remark.stance) for remark in told] == says
+    assert all(text[remark.start : remark.end] == remark.quote for remark in told)
+
+
+def test_a_property_said_of_another_thing_in_the_same_sentence_is_not_the_items() -> None:
+    assert topics(5, "My old strap was a pain, but it is sturdy.") == set()
