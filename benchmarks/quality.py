@@ -1,5 +1,6 @@
-"""How good the recommendations are: `quality.py [--data NAME ...] [--root FOLDER] [--seeds N]`, a backtest for each data set.
+"""How good the recommendations are: `quality.py [--data NAME ...] [--root FOLDER] [--seeds N] [--extractor vllm --config FILE]`.
 
+A backtest for each data set.
 NAME is musical_instruments (leave-last-out), gift_cards (leave-last-out, with metadata), movielens (leave-last-out, ratings and
 titles, no reviews) or synthetic (before a day); `--source S --reviews F [--items F]` adds any other file. Everything is left at
 its defaults: what a night chooses, it chooses itself. All baselines and rivals, tuned on the same interactions, means
@@ -77,7 +78,16 @@ SYNTHETIC, MOVIELENS = "synthetic", "movielens"
 RATINGS = DATA / "movielens_small"
 
 
-def main(chosen: Sequence[Data], root: Path, seeds: int, console: Console) -> dict[str, object]:
+@dataclass(frozen=True)
+class Settings:
+    """What a backtest runs with."""
+
+    seeds: int
+    extractor: str
+    config: str
+
+
+def main(chosen: Sequence[Data], root: Path, settings: Settings, console: Console) -> dict[str, object]:
     """Figures by data set; one whose files are absent is left out, and said to be."""
     found: dict[str, object] = {}
     for data in chosen:
@@ -86,13 +96,22 @@ def main(chosen: Sequence[Data], root: Path, seeds: int, console: Console) -> di
             found[data.name] = {"skipped": f"no {data.reviews.name}"}
             continue
         console.rule(data.name)
-        found[data.name] = one(data, root / data.name, seeds, console)
+        found[data.name] = one(data, root / data.name, settings, console)
     return found
 
 
-def one(data: Data, root: Path, seeds: int, console: Console) -> dict[str, object]:
+def one(data: Data, root: Path, settings: Settings, console: Console) -> dict[str, object]:
     """Backtest a data set, add the operating point, and compare."""
-    request = Request(root, data.source, data.reviews, data.items, data.split, extractor="embedded", seeds=seeds)
+    request = Request(
+        root,
+        data.source,
+        data.reviews,
+        data.items,
+        data.split,
+        config=settings.config,
+        extractor=settings.extractor,
+        seeds=settings.seeds,
+    )
     runs = judged(request, console)
     finished = read_finished(root)
     collaborative = {family.name for family in COLLABORATIVE}
@@ -258,10 +277,13 @@ if __name__ == "__main__":
         "--root", type=Path, help="kept there, so that a second run makes nothing anew; default: nowhere"
     )
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--extractor", default="embedded", help="who makes the personas; vllm and openai with --config")
+    parser.add_argument("--config", default="local", help="profile or file")
     parser.add_argument("--source", default="jsonl", help="adapter of --reviews")
     parser.add_argument("--reviews", type=Path, help="reviews of another data set")
     parser.add_argument("--items", type=Path, help="its metadata")
     given = parser.parse_args()
+    settings = Settings(given.seeds, given.extractor, given.config)
     wanted = given.data if given.data is not None else ([] if given.reviews else names)
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.root or Path(scratch)
@@ -269,4 +291,4 @@ if __name__ == "__main__":
         sets += [_movielens(folder / "films")] if MOVIELENS in wanted else []
         sets += [_world(folder / "world")] if SYNTHETIC in wanted else []
         sets += [Data(given.reviews.stem, given.source, given.reviews, given.items)] if given.reviews else []
-        print(json.dumps(main(sets, folder, given.seeds, Console(width=200))))
+        print(json.dumps(main(sets, folder, settings, Console(width=200))))
