@@ -1,4 +1,4 @@
-r"""\`reviews\` and \`items\` to \`item_reviews\`: bounded evidence per item."""
+"""`reviews` and `items` to `item_reviews`: bounded evidence per item."""
 
 import argparse
 from typing import Any

@@ -1,4 +1,4 @@
-r"""\`reviews\` to \`user_histories\`: recent interactions per user."""
+"""`reviews` to `user_histories`: recent interactions per user."""
 
 import argparse
 from typing import Any

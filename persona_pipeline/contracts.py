@@ -29,6 +29,9 @@ _SCALARS: dict[str, pa.DataType] = {
 ScalarName = Literal["string", "boolean", "int", "long", "float", "double", "date", "timestamp"]
 
 
+Role = Literal["state", "published", "log", "cache"]
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -72,6 +75,8 @@ class Column(_Model):
 class Contract(_Model):
     """One table: what a row is, who makes it, its key, partitions and columns.
 
+    `role`: `state` is what a night left; `published` what readers open; a `log` is what happened; a `cache` may be emptied or
+    filled at any time, and nothing a release is depends on it.
     `sort_by`: rows are stored in this order, in small row groups, so that looking one value up reads little.
     `change_feed`: once published, Delta's change data feed says which rows each commit changed.
     """
@@ -79,6 +84,7 @@ class Contract(_Model):
     table: str
     description: str = Field(min_length=1)
     made_by: str
+    role: Role
     engine: Literal["spark", "delta-rs"]
     key: tuple[str, ...] = Field(min_length=1)
     partition_by: tuple[str, ...] = ()
@@ -145,9 +151,10 @@ class Contract(_Model):
             )
 
 
-def table_names() -> list[str]:
-    """Every table there is a contract for, sorted."""
-    return sorted(path.stem for path in SCHEMAS.glob("*.yaml"))
+def table_names(*roles: Role) -> list[str]:
+    """Every table there is a contract for, sorted; with `roles` those that have one of them."""
+    names = sorted(path.stem for path in SCHEMAS.glob("*.yaml"))
+    return [name for name in names if not roles or load_contract(name).role in roles]
 
 
 @cache

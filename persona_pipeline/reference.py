@@ -15,7 +15,8 @@ def _section(table: str) -> str:
     lines = [
         f"## {table}\n",
         f"{contract.description}\n",
-        f"Made by `jobs/{contract.made_by}.py`, written with {contract.engine}. Key: {', '.join(contract.key)}."
+        f"Role: {contract.role}. Made by `jobs/{contract.made_by}.py`, written with {contract.engine}. "
+        f"Key: {', '.join(contract.key)}."
         + (f" Partitioned by {', '.join(contract.partition_by)}." if contract.partition_by else "")
         + (f" Stored in order of {', '.join(contract.sort_by)}." if contract.sort_by else "")
         + (" Change data feed on." if contract.change_feed else "")

@@ -17,6 +17,7 @@ PASSED = Audit({"reviews.rows": 10.0, "user_item_topk.user_coverage": 1.0}, [])
 FAILED = Audit(
     {"reviews.rows": 10.0}, ["user_item_topk.ranks_broken is 1, expected at most 0: ranks run from 1 without a gap"]
 )
+FAR = Audit({"reviews.rows": 10.0}, [], ["user_item_topk.replaced is 0.9, expected at most 0.5: lists that differ"])
 TONIGHT = date(2024, 7, 1)
 
 

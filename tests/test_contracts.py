@@ -126,6 +126,7 @@ GOOD: Row = {
     "table": "ratings",
     "description": "One rating.",
     "made_by": "ratings",
+    "role": "state",
     "engine": "spark",
     "key": ["user_id"],
     "columns": [{"name": "user_id", "type": "string", "nullable": False, "description": "Who"}],

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import load_contract, table_names
-from persona_pipeline.errors import BusyError, ReleaseError
+from persona_pipeline.errors import BusyError, PipelineError, ReleaseError
 from persona_pipeline.publish.audit import Audit
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.releases import Release, Row, parent_of, release_rows
@@ -22,17 +22,22 @@ PUBLICATION = "publication"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Versions of what an audit looks at: the night's tables, the candidates, and `releases` as it was then."""
+    """Versions of what an audit looks at: the night's state, its logs, the candidates, and `releases` as it was then."""
 
     tables: dict[str, int]
+    logs: dict[str, int]
     candidates: dict[str, int]
     releases: int | None
 
 
 def judged(warehouse: Warehouse) -> Judged:
-    """Newest versions, to be taken before the audit."""
-    tables = {t: v for t, v in warehouse.versions().items() if t not in (*PUBLISHED, "releases")}
-    return Judged(tables, candidates(warehouse).versions(), warehouse.version("releases"))
+    """Newest versions, to be taken before the audit. A release is what its state is; its logs are told beside, caches not."""
+    found = warehouse.versions()
+    tables, logs = (
+        {table: found[table] for table in table_names(role) if table in found and table != "releases"}
+        for role in ("state", "log")
+    )
+    return Judged(tables, logs, candidates(warehouse).versions(), warehouse.version("releases"))
 
 
 def check_whole_night(warehouse: Warehouse, as_of: date, parent: Release | None) -> None:
@@ -87,6 +92,7 @@ def conclude(
     Raises:
         ReleaseError: the same release was rolled back.
         BusyError: another process wrote one of the tables meanwhile; no release came of it.
+        PipelineError: what was published is not what was audited; no release came of it.
     """
     # With the candidates: judging others gives another release, and leaves the verdict on these as it was.
     made_from = seen.tables | {f"candidate {table}": version for table, version in seen.candidates.items()}
@@ -102,10 +108,11 @@ def conclude(
     accepted = before is not None and before["verdict"] in ("accepted", "published")
     refused = bool(audit.failures or (audit.departures and not accepted))
     standing = before is not None and before["verdict"] == "published"
-    table_versions = dict(seen.tables)
+    table_versions = seen.logs | seen.tables
     if standing or not refused:
         publish()
         table_versions |= {table: warehouse.version(table) or 0 for table in PUBLISHED}
+        _check_published(warehouse, seen)
     _check_unmoved(warehouse, as_of, parent, seen)
     if standing:
         assert before is not None
@@ -132,6 +139,19 @@ def write_rows(warehouse: Warehouse, rows: list[Row], base: int | None) -> None:
     """Commit rows of `releases` that were decided on at its version `base`. Raises BusyError where it has moved on since."""
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=load_contract("releases").arrow_schema())
     warehouse.upsert("releases", table, base)
+
+
+def _check_published(warehouse: Warehouse, seen: Judged) -> None:
+    """Raise PipelineError unless each published table holds what its audited candidate holds; one scan of either."""
+    for table in PUBLISHED:
+        audited = candidates(warehouse).dataset(table, seen.candidates.get(table))
+        sql = f"SELECT count(*) AS rows, bit_xor(hash({', '.join(load_contract(table).names)})) AS digest FROM told"
+        found, wanted = (warehouse.query(sql, [], told=rows) for rows in (warehouse.dataset(table), audited))
+        if found != wanted:
+            raise PipelineError(
+                f"{table} was published with {found['rows'][0]} rows that are not the {wanted['rows'][0]} audited ones; no release "
+                "names them, and readers keep the one before. Run the releases task again"
+            )
 
 
 def _check_unmoved(warehouse: Warehouse, as_of: date, parent: Release | None, seen: Judged) -> None:

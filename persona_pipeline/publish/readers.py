@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from persona_pipeline.contracts import load_contract
 from persona_pipeline.errors import PipelineError, ReleaseError
 from persona_pipeline.publish.answers import (
     UNKNOWN_USER,
@@ -136,12 +137,14 @@ class View:
                 getattr(self, name)
 
     def table(self, name: str) -> PinnedTable:
-        """A table as this release made it. Raises PipelineError where the release names none of that name."""
-        if name not in self.release.versions:
+        """A table as this release made it; a cache, which only grows, as it is. Raises PipelineError where there is none."""
+        cached = load_contract(name).role == "cache"
+        version = Warehouse(self.root).version(name) if cached else self.release.versions.get(name)
+        if version is None:
             raise PipelineError(f"release {self.release.release_id} names no table {name}")
         with self._opening:
             if name not in self._tables:
-                self._tables[name] = PinnedTable(self.root / name, self.release.versions[name])
+                self._tables[name] = PinnedTable(self.root / name, version)
             return self._tables[name]
 
     @property

@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 from helpers import AS_OF, put, shop
-from publishing import CONFIG, FAILED, PASSED, TONIGHT, first_score, propose, publisher, run, verdicts
+from publishing import CONFIG, FAILED, FAR, PASSED, TONIGHT, first_score, propose, publisher, run, verdicts
 
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.errors import BusyError, ReleaseError
+from persona_pipeline.errors import BusyError, PipelineError, ReleaseError
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.publication import check_whole_night, conclude, judged
 from persona_pipeline.publish.releases import parent_of, published, served
+from persona_pipeline.publish.rollback import accept, roll_back
 from persona_pipeline.warehouse import Warehouse, write_summary
 
 
@@ -23,7 +25,7 @@ def test_a_passed_night_is_published(warehouse: Warehouse) -> None:
     for table in PUBLISHED:
         assert warehouse.read(table).equals(candidates(warehouse).read(table))
     versions = {entry["table"]: entry["version"] for entry in row["table_versions"]}
-    assert versions == {table: warehouse.version(table) for table in shop()}
+    assert versions == {table: warehouse.version(table) for table in shop() if load_contract(table).role != "cache"}
     load_contract("releases").conform(warehouse.read("releases"))
     release = served(warehouse)
     assert release is not None
@@ -110,6 +112,59 @@ def test_the_id_changes_with_what_the_night_was_made_from(warehouse: Warehouse, 
     else:
         second = run(warehouse, TONIGHT)
     assert second["release_id"].split("-")[-1] != first["release_id"].split("-")[-1]
+
+
+def cached(warehouse: Warehouse, text_hash: str) -> None:
+    """As a backtest that shares the cache does at any time."""
+    row = {"text_hash": text_hash, "base_model": "m@1:256", "vector": [1.0]}
+    warehouse.append("text_embeddings", pa.Table.from_pylist([row], load_contract("text_embeddings").arrow_schema()))
+
+
+def test_a_cache_that_grew_before_a_rerun_makes_no_other_release(warehouse: Warehouse) -> None:
+    cached(warehouse, "a")
+    first = run(warehouse)
+    cached(warehouse, "b")
+    assert run(warehouse) == first
+    assert len(verdicts(warehouse)) == 1
+
+
+def test_a_cache_that_grows_does_not_undo_an_acceptance(warehouse: Warehouse) -> None:
+    run(warehouse)
+    propose(warehouse, 0.65)
+    far = run(warehouse, TONIGHT, FAR)
+    accept(warehouse, far["release_id"], "ana", None)
+    cached(warehouse, "a")
+    assert run(warehouse, TONIGHT, FAR)["verdict"] == "published"
+
+
+def test_a_cache_that_grows_does_not_bring_a_withdrawn_night_back(warehouse: Warehouse) -> None:
+    first = run(warehouse)
+    propose(warehouse, 0.65)
+    run(warehouse, TONIGHT)
+    roll_back(warehouse, first["release_id"], "ana", None)
+    cached(warehouse, "a")
+    with pytest.raises(ReleaseError, match="was rolled back"):
+        run(warehouse, TONIGHT)
+
+
+def test_a_cache_that_grows_while_a_night_is_judged_does_not_stop_it(warehouse: Warehouse) -> None:
+    def meanwhile() -> None:
+        cached(warehouse, "a")
+        publisher(warehouse)()
+
+    assert (
+        conclude(warehouse, AS_OF, CONFIG, None, "enc1", PASSED, meanwhile, judged(warehouse))["verdict"] == "published"
+    )
+
+
+def test_what_was_published_is_held_against_what_was_audited(warehouse: Warehouse) -> None:
+    def lossy() -> None:
+        publisher(warehouse)()
+        put(warehouse, "user_item_topk", [{**r, "score": 9.0} for r in shop()["user_item_topk"]])
+
+    with pytest.raises(PipelineError, match="user_item_topk was published with 8 rows that are not the 8 audited ones"):
+        conclude(warehouse, AS_OF, CONFIG, None, "enc1", PASSED, lossy, judged(warehouse))
+    assert served(warehouse) is None
 
 
 def test_a_crash_before_the_row_leaves_readers_with_the_release_before(warehouse: Warehouse) -> None:
