@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from persona_pipeline.nights import ORDER, Night
+from persona_pipeline.config import load_config
+from persona_pipeline.nights import Night
+from persona_pipeline.runs.order import ORDER
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.files import input_files, night_after_newest, parse_timestamp, read_lines
 from persona_pipeline.warehouse import Warehouse
@@ -29,7 +31,7 @@ def main(root: Path, source: str, reviews: Path, items: Path | None) -> dict[str
     nights, versions = {}, {}
     for name, as_of in (("first", first), ("rerun", first), ("next", second)):
         console.print(f"{name}: as of {as_of}")
-        nights[name] = Night(root, as_of, "local", source, reviews, items).run(ORDER, console)
+        nights[name] = Night(root, as_of, load_config("local"), source, reviews, items).run(ORDER, console)
         versions[name] = Warehouse(root).versions()
     redone = {name: _redone(summaries) for name, summaries in nights.items()}
     return {"rerun_changed_tables": sum(versions["first"][t] != v for t, v in versions["rerun"].items()), **redone}

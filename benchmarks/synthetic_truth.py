@@ -16,8 +16,9 @@ import numpy as np
 from rich.console import Console
 
 from persona_pipeline.config import load_config
-from persona_pipeline.nights import ORDER, Night
+from persona_pipeline.nights import Night
 from persona_pipeline.publish.releases import read_released
+from persona_pipeline.runs.order import ORDER
 from persona_pipeline.sources.synthetic import Oracle, SyntheticConfig, generate, write
 from persona_pipeline.sources.synthetic.evaluation import chance_threshold, latent_texts, ndcg_at_k, recovered_share
 from persona_pipeline.text_embeddings import Embedder
@@ -34,7 +35,9 @@ def main(folder: Path) -> dict[str, float]:
     write(generate(config), world)
     cutoff = datetime.fromtimestamp(config.end_timestamp, UTC) - timedelta(days=TEST_DAYS)
     as_of = cutoff.date().isoformat()
-    night = Night(root, cutoff.date(), "local", "synthetic", world / "reviews.jsonl.gz", world / "items.jsonl.gz")
+    night = Night(
+        root, cutoff.date(), load_config("local"), "synthetic", world / "reviews.jsonl.gz", world / "items.jsonl.gz"
+    )
     night.run(ORDER, Console(stderr=True))
     warehouse = Warehouse(root)
     return {**_recovered(warehouse, world, as_of), **_ranking(warehouse, world, as_of)}

@@ -14,12 +14,12 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 PYTHON = os.environ.get("PERSONA_PYTHON", sys.executable)
 FAULT = 65  # exit code of a job that found its input or configuration wrong: trying again will not help
 
-AS_OF = "{{ params.as_of or (data_interval_end | default(dag_run.run_after) | ds) }}"
-COMMON = (
-    "--warehouse {{ params.warehouse | quote }} --as-of " + AS_OF + " --config {{ params.config | quote }}"
-    "{% if params.extractor %} --extractor {{ params.extractor | quote }}{% endif %}"
-)
+AS_OF = "{{ (params.as_of or (data_interval_end | default(dag_run.run_after) | ds)) | quote }}"
+WAREHOUSE = " --warehouse {{ params.warehouse | quote }}"
+RUN = " --run-id {{ ti.xcom_pull(task_ids='runs') | quote }}"
 INPUT = (
+    " --as-of " + AS_OF + " --config {{ params.config | quote }}"
+    "{% if params.extractor %} --extractor {{ params.extractor | quote }}{% endif %}"
     " --source {{ params.source | quote }} --reviews {{ params.reviews | quote }}"
     "{% if params['items'] %} --items {{ params['items'] | quote }}{% endif %}"
 )
@@ -36,11 +36,15 @@ DEFAULTS: dict[str, Any] = {
 
 
 class JobOperator(BashOperator):
-    """Runs one job; its JSON summary, the last line it prints, becomes the XCom. A fault is not retried."""
+    """Runs one job; its JSON summary, the last line it prints, becomes the XCom. A fault is not retried.
 
-    def __init__(self, *, task_id: str, arguments: str = "", **options: Any) -> None:
+    `arguments` default to the run that the task `runs` opened; `shard` is which of a split task it is.
+    """
+
+    def __init__(self, *, task_id: str, arguments: str = RUN, shard: int | None = None, **options: Any) -> None:
         # exec: Airflow's signals reach the job itself, not a shell in between.
-        command = f"exec {shlex.quote(PYTHON)} -m jobs.{task_id} {COMMON}{arguments}"
+        command = f"exec {shlex.quote(PYTHON)} -m jobs.{task_id}{WAREHOUSE}{arguments}"
+        command += f" --shard {shard}" if shard is not None else ""
         options.setdefault("output_processor", json.loads)
         super().__init__(task_id=task_id, bash_command=command, **options)
 

@@ -7,7 +7,10 @@ A task is named after the table it makes and runs `python -m jobs.<table>`; ever
 
 **When it is red**
 
+* `persona-pipeline runs show`: what was read, written, how long, what failed. `runs` fixes what the night depends on: after mending
+  the configuration or the input, clear it and everything after it; a task cleared alone does what its run says.
 * The failed task's log ends with one line that says what is wrong, where, and what to do.
+* `runs`: the input or the configuration; or another run goes on, which it names.
 * `reviews`: the input. Refused lines are in the table `rejected_reviews` with file, line and reason.
 * `candidates`: the file that the configuration names under `candidates`. Refused rows are in `rejected_candidates`.
 * `extraction_plan`: an LLM extracts, and the night would cost more than its ceiling. The log shows what changed, by stage.
@@ -27,9 +30,9 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, chain
 from airflow.timetables.interval import CronDataIntervalTimetable
-from job_operator import DEFAULTS, FILTERS, INPUT, JobOperator, params
+from job_operator import DEFAULTS, FILTERS, INPUT, RUN, JobOperator, params
 
-EXTRACTION: dict[str, Any] = {"arguments": " --no-engine", "execution_timeout": timedelta(hours=12)}
+EXTRACTION: dict[str, Any] = {"arguments": RUN + " --no-engine", "execution_timeout": timedelta(hours=12)}
 GPU_QUEUE = os.environ.get("PERSONA_GPU_QUEUE", "default")  # of the workers that hold an LLM, or train a base model
 
 
@@ -46,7 +49,9 @@ with DAG(
     default_args=DEFAULTS,
     params=params(os.environ.get("PERSONA_WAREHOUSE", "warehouse")),
 ) as dag:
-    reviews = JobOperator(task_id="reviews", arguments=INPUT, pool="spark")
+    # Fixes everything the night depends on; the others are told its run alone.
+    runs = JobOperator(task_id="runs", arguments=INPUT, output_processor=lambda summary: json.loads(summary)["run_id"])
+    reviews = JobOperator(task_id="reviews", pool="spark")
     item_reviews = JobOperator(task_id="item_reviews", pool="spark")
     user_histories = JobOperator(task_id="user_histories", pool="spark")
     candidates = JobOperator(task_id="candidates", pool="spark")
@@ -58,7 +63,7 @@ with DAG(
     )
     extraction_shard = JobOperator.partial(
         task_id="extraction_shard", pool="gpu", queue=GPU_QUEUE, execution_timeout=timedelta(hours=12)
-    ).expand(arguments=extraction_plan.output)
+    ).expand(shard=extraction_plan.output)
     # Without an LLM there are no shards: skipped is as good as done.
     review_aspects = JobOperator(task_id="review_aspects", pool="gpu", trigger_rule="none_failed", **EXTRACTION)
     item_summaries = JobOperator(task_id="item_summaries", pool="gpu", **EXTRACTION)
@@ -86,7 +91,9 @@ with DAG(
     # A teardown runs after a refused night too, and leaves the run's state to `releases`.
     report = JobOperator(task_id="report", retries=0).as_teardown()
 
-    chain(reviews, [item_reviews, user_histories], extraction_plan, extraction_shard, review_aspects, item_summaries)
+    chain(
+        runs, reviews, [item_reviews, user_histories], extraction_plan, extraction_shard, review_aspects, item_summaries
+    )
     chain(item_summaries, item_personas, text_embeddings)
     chain(text_embeddings, training_pairs, encoders, [persona_vectors, user_vectors], user_item_topk)
     # Nothing waits for a judge but the pairs; without an LLM the task is done before the texts are embedded.

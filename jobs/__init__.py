@@ -1,5 +1,5 @@
 """One entry point per stage: `python -m jobs.<table>`."""
 
-from persona_pipeline.nights import ORDER
+from persona_pipeline.runs.order import ORDER
 
 __all__ = ["ORDER"]

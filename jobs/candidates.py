@@ -4,20 +4,21 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from jobs.runner import Night, run
+from jobs.runner import run
 from persona_pipeline.errors import ConfigError
+from persona_pipeline.runs.context import RunContext
 from persona_pipeline.sources.candidate_files import check_candidates
 
 TABLES = ("candidates", "rejected_candidates")
 
 
-def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Read, set aside what cannot be used, write; fail when that is too much."""
-    config = night.config.candidates
-    used = night.config.user_item_topk.candidates
+    config = context.config.candidates
+    used = context.config.user_item_topk.candidates
     if not config.file and used != "none":
         raise ConfigError(f"user_item_topk.candidates: {used} needs the lists of candidates.file, which names none")
-    if not config.file and not any(night.warehouse.dataset(table).count_rows() for table in _made(night)):
+    if not config.file and not any(context.warehouse.dataset(table).count_rows() for table in _made(context)):
         return {"lines": 0}
     files = check_candidates(Path(config.file)) if config.file else None
 
@@ -25,10 +26,13 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     from persona_pipeline.spark import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    spark = session(night.config.spark, "candidates")
-    tables = SparkWarehouse(spark, night.warehouse)
+    spark = session(context.config.spark, "candidates")
+    tables = SparkWarehouse(spark, context.warehouse)
     if files is None:
-        return {"lines": 0, "written": [tables.replace(table, tables.empty(table)).as_dict() for table in _made(night)]}
+        return {
+            "lines": 0,
+            "written": [tables.replace(table, tables.empty(table)).as_dict() for table in _made(context)],
+        }
     users, items = tables.read("user_histories").select("user_id"), tables.read("items").select("item_id")
     parsed = parse_candidates(read_candidates(spark, files), files, users, items)
     written = [tables.replace("rejected_candidates", parsed.rejected)]
@@ -43,8 +47,8 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _made(night: Night) -> list[str]:
-    return [table for table in TABLES if night.warehouse.exists(table)]
+def _made(context: RunContext) -> list[str]:
+    return [table for table in TABLES if context.warehouse.exists(table)]
 
 
 if __name__ == "__main__":

@@ -1,33 +1,38 @@
 """A backtest to `evaluation_metrics`: the nightly jobs on part of the reviews, scored against the rest."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
-from jobs.runner import Night, run
+from jobs.runner import end_with, execute
+from jobs.runs import opened, options
+from persona_pipeline.runs.context import RunContext
+from persona_pipeline.runs.opening import close_run
+from persona_pipeline.warehouse import Warehouse
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    """Arguments of this job alone."""
-    parser.add_argument("--source", required=True, help="adapter: amazon2018, jsonl or synthetic")
-    parser.add_argument("--reviews", type=Path, required=True, help="file or folder of reviews")
-    parser.add_argument("--items", type=Path, help="file or folder of item metadata")
+def _parsed() -> argparse.Namespace:
+    """What a run is made from, and what a backtest is."""
+    parser = argparse.ArgumentParser(prog="python -m jobs.evaluation_metrics", description=__doc__)
+    options(parser)
     parser.add_argument("--split", default="leave-last-out", help="leave-last-out, or the first day of the test")
     parser.add_argument(
         "--cache", type=Path, help="warehouse whose text_embeddings and llm_calls are used and added to"
     )
     parser.add_argument("--no-baselines", dest="baselines", action="store_false", help="judge the pipeline alone")
     parser.add_argument("--seeds", type=int, default=1, help="runs of every model that draws at random")
+    return parser.parse_args(sys.argv[1:])
 
 
-def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     """Run the backtest on the reviews before `as_of`; how it goes is shown on stderr."""
     from rich.console import Console
 
     from persona_pipeline.backtest import Request, run_backtest
 
     request = Request(
-        night.warehouse.root,
+        context.warehouse.root,
         arguments.source,
         arguments.reviews,
         arguments.items,
@@ -37,10 +42,19 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
         arguments.cache,
         arguments.baselines,
         arguments.seeds,
-        night.as_of,
+        context.as_of,
     )
     return run_backtest(request, Console(stderr=True, highlight=False))
 
 
+def main() -> dict[str, Any]:
+    """Open a run of its own and do it there; the nights it looks at have theirs, in their own warehouses."""
+    arguments = _parsed()
+    arguments.run_id = opened(arguments)
+    summary = execute("evaluation_metrics", job, arguments)
+    close_run(Warehouse(arguments.warehouse.resolve(), {"job": "evaluation_metrics"}), arguments.run_id, "ended", None)
+    return summary
+
+
 if __name__ == "__main__":
-    run("evaluation_metrics", job, options)
+    end_with("evaluation_metrics", main)

@@ -3,37 +3,34 @@
 import argparse
 from typing import Any
 
-from jobs.runner import Night, run
+from jobs.runner import run, shard_option
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.publish.releases import inherited
+from persona_pipeline.runs.context import RunContext
 from persona_pipeline.text_embeddings import Embedder
 
 
-def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     """Ask what is not on record about the shard's items."""
     from persona_pipeline.extract.llm.extractor import LlmExtractor
     from persona_pipeline.extract.llm.shards import ask_shard, read_shard
 
-    config, warehouse = night.config, night.warehouse
-    items = read_shard(warehouse, night.as_of, arguments.shard)
+    config, warehouse = context.config, context.warehouse
+    items = read_shard(warehouse, context.run_id, arguments.shard)
     embedder = Embedder(config.text_embeddings, warehouse)
-    extractor = make_extractor(config.extraction, embedder, warehouse, night.as_of)
+    extractor = make_extractor(config.extraction, embedder, warehouse, context.as_of)
     assert isinstance(extractor, LlmExtractor), "the plan makes shards for no other"
     ask_shard(
         warehouse,
         extractor,
         config.extraction,
-        inherited(warehouse, "item_personas", night.parent),
-        inherited(warehouse, "item_summaries", night.parent),
+        inherited(warehouse, "item_personas", context.parent),
+        inherited(warehouse, "item_summaries", context.parent),
         items,
     )
     extractor.close()
     return {"shard": arguments.shard, "items": len(items), "embedded": embedder.embedded, **extractor.usage()}
 
 
-def _options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--shard", type=int, required=True, help="its number, from 0")
-
-
 if __name__ == "__main__":
-    run("extraction_shard", job, _options)
+    run("extraction_shard", job, shard_option)

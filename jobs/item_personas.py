@@ -5,21 +5,22 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from jobs.runner import Night, engine_option, run
+from jobs.runner import engine_option, run
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.quarantine import write_refusals
 from persona_pipeline.publish.releases import inherited
+from persona_pipeline.runs.context import RunContext
 from persona_pipeline.text_embeddings import Embedder
 
 
-def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     """Extract personas where the evidence changed since the parent release, with ids that survive; keep the rest."""
-    config, warehouse = night.config.extraction, night.warehouse
-    embedder = Embedder(night.config.text_embeddings, warehouse)
-    extractor = make_extractor(config, embedder, warehouse, night.as_of, engine=arguments.engine)
-    parent = inherited(warehouse, "item_personas", night.parent)
-    found = stages.item_personas(warehouse, extractor, config, parent, night.as_of, embedder)
+    config, warehouse = context.config.extraction, context.warehouse
+    embedder = Embedder(context.config.text_embeddings, warehouse)
+    extractor = make_extractor(config, embedder, warehouse, context.as_of, engine=arguments.engine)
+    parent = inherited(warehouse, "item_personas", context.parent)
+    found = stages.item_personas(warehouse, extractor, config, parent, context.as_of, embedder)
     extractor.close()
     written = [
         warehouse.replace("item_personas", found.rows),
@@ -29,7 +30,7 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
         "items": len(found.asked) + len(pc.unique(found.kept["item_id"])),
         "extracted": len(found.asked),
         "personas": pc.sum(pc.equal(found.made["status"], "current")).as_py() or 0,
-        "retired": pc.sum(pc.equal(found.made["retired_as_of"], night.as_of)).as_py() or 0,
+        "retired": pc.sum(pc.equal(found.made["retired_as_of"], context.as_of)).as_py() or 0,
         "refused": len(found.refused),
         "embedded": embedder.embedded,
         **extractor.usage(),

@@ -3,17 +3,18 @@
 import argparse
 from typing import Any
 
-from jobs.runner import Night, run
+from jobs.runner import run
+from persona_pipeline.runs.context import RunContext
 
 
-def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Aggregate in Spark and write."""
     from persona_pipeline.aggregate import item_reviews
     from persona_pipeline.spark import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    tables = SparkWarehouse(session(night.config.spark, "item_reviews"), night.warehouse)
-    rows = item_reviews(tables.read("reviews"), tables.read("items"), night.config.item_reviews.max_reviews)
+    tables = SparkWarehouse(session(context.config.spark, "item_reviews"), context.warehouse)
+    rows = item_reviews(tables.read("reviews"), tables.read("items"), context.config.item_reviews.max_reviews)
     return {"written": [tables.replace("item_reviews", rows).as_dict()]}
 
 

@@ -3,20 +3,21 @@
 import argparse
 from typing import Any
 
-from jobs.runner import Night, engine_option, run
+from jobs.runner import engine_option, run
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.quarantine import write_refusals
 from persona_pipeline.publish.releases import inherited
+from persona_pipeline.runs.context import RunContext
 from persona_pipeline.text_embeddings import Embedder
 
 
-def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     """Summarise what has no answer yet; keep the rest."""
-    config, warehouse = night.config, night.warehouse
+    config, warehouse = context.config, context.warehouse
     embedder = Embedder(config.text_embeddings, warehouse)
-    extractor = make_extractor(config.extraction, embedder, warehouse, night.as_of, engine=arguments.engine)
-    found = stages.item_summaries(warehouse, extractor, inherited(warehouse, "item_summaries", night.parent))
+    extractor = make_extractor(config.extraction, embedder, warehouse, context.as_of, engine=arguments.engine)
+    found = stages.item_summaries(warehouse, extractor, inherited(warehouse, "item_summaries", context.parent))
     extractor.close()
     # Refusals first, as in review_aspects: what is in the table is not asked again.
     written = [

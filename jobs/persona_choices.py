@@ -6,15 +6,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.runner import Night, run
+from jobs.runner import run
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.extract.protocol import Refusal
 from persona_pipeline.extract.quarantine import write_refusals
+from persona_pipeline.runs.context import RunContext
 
 
-def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Judge the night's sample of pairs; without an LLM, or where none may be judged, the table is empty."""
-    config, warehouse = night.config.extraction, night.warehouse
+    config, warehouse = context.config.extraction, context.warehouse
     rows: list[dict[str, Any]] = []
     refused: list[tuple[Refusal, str]] = []
     summary: dict[str, Any] = {"pairs": 0, "extracted": 0}
@@ -28,7 +29,7 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         pairs = pairs_to_judge(warehouse, config.llm.judged_pairs)
         # Its bound is judged_pairs; the ceiling of tokens is for what a night cannot do without.
         llm = config.llm.model_copy(update={"token_ceiling": 0})
-        asker = make_asker(config.model_copy(update={"llm": llm}), warehouse, night.as_of)
+        asker = make_asker(config.model_copy(update={"llm": llm}), warehouse, context.as_of)
         judged = Judge(config.llm, asker).choose(pairs)
         asker.close()
         for pair, outcome in judged:

@@ -3,15 +3,16 @@
 import argparse
 from typing import Any
 
-from jobs.runner import Night, run
+from jobs.runner import run
 from persona_pipeline.encoder.vectors import persona_vectors, tonights_encoder
+from persona_pipeline.runs.context import RunContext
 
 
-def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Encode what changed; drop vectors of other encoders."""
-    encoder = tonights_encoder(night.warehouse, night.encoder_id())
-    rows, encoded = persona_vectors(night.warehouse, encoder)
-    result = night.warehouse.replace("persona_vectors", rows)
+    encoder = tonights_encoder(context.warehouse, context.encoder_id())
+    rows, encoded = persona_vectors(context.warehouse, encoder)
+    result = context.warehouse.replace("persona_vectors", rows)
     return {
         "vectors": rows.num_rows,
         "encoded": encoded,

@@ -6,25 +6,29 @@ from typing import Any
 
 from deltalake.exceptions import DeltaError
 
-from jobs.runner import Night, run
+from jobs.runner import run
 from persona_pipeline.errors import ReleaseError
 from persona_pipeline.publish.audit import audit
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.publish.limits import audit_parameters
-from persona_pipeline.publish.publication import PUBLICATION, check_whole_night, conclude, judged
+from persona_pipeline.publish.publication import PUBLICATION, conclude, judged
 from persona_pipeline.publish.retention import clean
+from persona_pipeline.runs.completeness import require_complete
+from persona_pipeline.runs.context import RunContext
+from persona_pipeline.runs.opening import close_run
+from persona_pipeline.warehouse import Warehouse
 
 log = logging.getLogger("persona_pipeline.releases")
 
 
-def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Audit, publish or refuse, and delete what no retained release needs; one publication at a time."""
-    with night.warehouse.claim(PUBLICATION):
-        return {**_concluded(night), "cleaned": _cleaned(night)}
+    with context.warehouse.claim(PUBLICATION):
+        return {**_concluded(context), "cleaned": _cleaned(context)}
 
 
-def _concluded(night: Night) -> dict[str, Any]:
-    config, warehouse, encoder_id = night.config, night.warehouse, night.encoder_id()
+def _concluded(context: RunContext) -> dict[str, Any]:
+    config, warehouse, encoder_id = context.config, context.warehouse, context.encoder_id()
     written: list[dict[str, Any]] = []
 
     def publish() -> None:
@@ -36,12 +40,19 @@ def _concluded(night: Night) -> dict[str, Any]:
         written.append(SparkWarehouse(spark, warehouse).publish("user_item_topk", candidate).as_dict())
         written.append(warehouse.replace("default_topk", candidates(warehouse).read("default_topk")).as_dict())
 
-    check_whole_night(warehouse, night.as_of, night.parent)
+    require_complete(context)
     seen = judged(warehouse)
-    parameters = audit_parameters(warehouse, night.as_of, config, night.parent, encoder_id)
-    found = audit(warehouse, parameters, night.parent)
-    row = conclude(warehouse, night.as_of, config, night.parent, encoder_id, found, publish, seen)
-    if row["verdict"] == "refused":
+    parameters = audit_parameters(warehouse, context.as_of, config, context.parent, encoder_id)
+    found = audit(warehouse, parameters, context.parent)
+    row = conclude(warehouse, context.as_of, config, context.parent, encoder_id, found, publish, seen)
+    refused = row["verdict"] == "refused"
+    close_run(
+        Warehouse(warehouse.root, warehouse.commit),
+        context.run_id,
+        "refused" if refused else "published",
+        row["release_id"],
+    )
+    if refused:
         told = "\n  ".join(row["reasons"])
         accepting = (
             f"\nOnly its distance from the release before speaks against it; to let it through: persona-pipeline releases "
@@ -59,10 +70,12 @@ def _concluded(night: Night) -> dict[str, Any]:
     }
 
 
-def _cleaned(night: Night) -> dict[str, Any]:
-    limits = night.config.releases
+def _cleaned(context: RunContext) -> dict[str, Any]:
+    limits = context.config.releases
     try:
-        done = clean(night.warehouse, limits.keep, limits.grace_hours)
+        # Not as the run sees the warehouse: what an earlier version does not need may be needed.
+        plain = Warehouse(context.warehouse.root, context.warehouse.commit)
+        done = clean(plain, limits.keep, limits.grace_hours)
     except (OSError, DeltaError) as error:  # the night is published; a full disk or a stray file is for the morning
         log.warning("releases are published, but old files were not deleted: %s", error)
         return {"error": str(error)}

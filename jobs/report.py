@@ -1,19 +1,31 @@
-"""The night's tables, summaries and release row to one HTML page under `_reports/`."""
+"""The run's tables, its tasks' figures and release row to one HTML page under `_reports/`; closes a run that failed."""
 
 import argparse
 from typing import Any
 
-from jobs.runner import Night, run
-from persona_pipeline.report import newest_row, sampled_users, write_report
+from jobs.runner import run
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.publish.releases import release_row
+from persona_pipeline.report import sampled_users, write_report
+from persona_pipeline.runs.context import RunContext
+from persona_pipeline.runs.opening import close_failed
+from persona_pipeline.warehouse import Warehouse
 
 
-def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Write the page, whatever the verdict: a refused night needs it most."""
-    row = newest_row(night.warehouse, night.as_of, night.config.digest())
-    path = write_report(night.warehouse, night.as_of, row, night.config)
+    plain = Warehouse(context.warehouse.root, context.warehouse.commit)
+    row = close_failed(plain, context.run_id)
+    if row["outcome"] not in ("published", "refused"):
+        raise PipelineError(
+            f"run {context.run_id} came to no verdict, so there is nothing to report on: {row['detail']}"
+        )
+    release = release_row(plain, row["detail"])
+    summaries = {task: one.summary() for (task, part), one in context.done.items() if one.succeeded and not part}
+    path = write_report(plain, context.as_of, release, context.config, summaries)
     return {
-        "report": str(path.relative_to(night.warehouse.root)),
-        "users": len(sampled_users(night.warehouse, row, night.config.report.users)),
+        "report": str(path.relative_to(plain.root)),
+        "users": len(sampled_users(plain, release, context.config.report.users)),
     }
 
 

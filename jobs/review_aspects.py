@@ -3,18 +3,19 @@
 import argparse
 from typing import Any
 
-from jobs.runner import Night, engine_option, run
+from jobs.runner import engine_option, run
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.quarantine import write_refusals
+from persona_pipeline.runs.context import RunContext
 from persona_pipeline.text_embeddings import Embedder
 
 
-def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     """Extract what has no answer yet; keep the rest."""
-    warehouse = night.warehouse
-    embedder = Embedder(night.config.text_embeddings, warehouse)
-    extractor = make_extractor(night.config.extraction, embedder, warehouse, night.as_of, engine=arguments.engine)
+    warehouse = context.warehouse
+    embedder = Embedder(context.config.text_embeddings, warehouse)
+    extractor = make_extractor(context.config.extraction, embedder, warehouse, context.as_of, engine=arguments.engine)
     found = stages.review_aspects(warehouse, extractor)
     extractor.close()
     # Refusals first: killed in between, the rerun still counts these reviews as open, and writes both again.

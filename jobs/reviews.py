@@ -4,35 +4,32 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from jobs.runner import Night, run
+from jobs.runner import run
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.runs.context import RunContext
+from persona_pipeline.runs.opening import check_input
 from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.sources.files import check_files
 from persona_pipeline.withheld import COLUMN, check_withheld
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    """Arguments of this job alone."""
-    parser.add_argument("--source", required=True, help="adapter: amazon2018, jsonl or synthetic")
-    parser.add_argument("--reviews", type=Path, required=True, help="file or folder of reviews")
-    parser.add_argument("--items", type=Path, help="file or folder of item metadata")
-
-
-def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Clean, de-duplicate, set aside what cannot be used; fail when that is too much."""
-    source, config = adapter(arguments.source), night.config.reviews
-    review_files = [f.path for f in check_files(arguments.reviews, "reviews", source)]
+    if not context.row["source"]:
+        raise PipelineError(f"run {context.run_id} was opened without any input; open one with --source and --reviews")
+    source, config = adapter(context.row["source"]), context.config.reviews
+    files = check_input(context.row, ("reviews", "items", "withheld"))
+    review_files, item_files = files["reviews"], files["items"]
     withheld = check_withheld(Path(config.withheld)) if config.withheld else None
-    item_files = [f.path for f in check_files(arguments.items, "items", source)] if arguments.items else []
 
     from persona_pipeline.sources import reader
     from persona_pipeline.spark import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    spark = session(night.config.spark, "reviews")
-    tables = SparkWarehouse(spark, night.warehouse)
+    spark = session(context.config.spark, "reviews")
+    tables = SparkWarehouse(spark, context.warehouse)
     lines = reader.read_lines(spark, review_files).persist()
     kept_back = spark.read.parquet(str(withheld)).select(COLUMN) if withheld else None
-    parsed = [reader.parse_reviews(lines, source, config, night.as_of, kept_back)]
+    parsed = [reader.parse_reviews(lines, source, config, context.as_of, kept_back)]
     if item_files:
         parsed.append(reader.parse_items(reader.read_lines(spark, item_files).persist(), source, config))
     rejected = parsed[0].rejected
@@ -59,4 +56,4 @@ def job(night: Night, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run("reviews", job, options)
+    run("reviews", job)

@@ -3,18 +3,19 @@
 import argparse
 from typing import Any
 
-from jobs.runner import Night, run
+from jobs.runner import run
 from persona_pipeline.encoder.embedding import embed_everything
 from persona_pipeline.promotion.bases import embedder_of_standing, settings_of_standing
 from persona_pipeline.promotion.decision import standing
+from persona_pipeline.runs.context import RunContext
 
 
-def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Render every text the encoder will read tonight and embed the new ones, by the base of the encoder that stands."""
-    stands = standing(night.warehouse, night.as_of, night.parent)
-    embedder = embedder_of_standing(night.warehouse, stands, night.config.text_embeddings)
-    liked = night.config.training_pairs.min_liked_rating
-    return embed_everything(night.warehouse, embedder, liked, settings_of_standing(stands))
+    stands = standing(context.warehouse, context.overrides, context.as_of, context.parent)
+    embedder = embedder_of_standing(context.warehouse, stands, context.config.text_embeddings)
+    liked = context.config.training_pairs.min_liked_rating
+    return embed_everything(context.warehouse, embedder, liked, settings_of_standing(stands))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 import argparse
 from typing import Any
 
-from jobs.runner import Night, run
+from jobs.runner import run
 from persona_pipeline.promotion.bases import embedder_of_night
+from persona_pipeline.runs.context import RunContext
 
 
-def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Pair in Spark and write."""
     from pyspark.sql import functions as F
 
@@ -15,8 +16,10 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     from persona_pipeline.spark import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    tables = SparkWarehouse(session(night.config.spark, "training_pairs"), night.warehouse)
-    embedder = embedder_of_night(night.warehouse, night.as_of, night.parent, night.config.text_embeddings)
+    tables = SparkWarehouse(session(context.config.spark, "training_pairs"), context.warehouse)
+    embedder = embedder_of_night(
+        context.warehouse, context.overrides, context.as_of, context.parent, context.config.text_embeddings
+    )
     pairs = training_pairs(
         tables.read("user_histories"),
         tables.read("item_personas"),
@@ -24,7 +27,7 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
         tables.read("reviews"),
         tables.read("persona_choices"),
         tables.read("text_embeddings").where(F.col("base_model") == embedder.base_model),
-        night.config.training_pairs.min_liked_rating,
+        context.config.training_pairs.min_liked_rating,
     ).persist()
     counts = label_counts(pairs)
     result = tables.replace("training_pairs", pairs.drop("labels"))

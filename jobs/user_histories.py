@@ -3,17 +3,18 @@
 import argparse
 from typing import Any
 
-from jobs.runner import Night, run
+from jobs.runner import run
+from persona_pipeline.runs.context import RunContext
 
 
-def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Aggregate in Spark and write."""
     from persona_pipeline.aggregate import user_histories
     from persona_pipeline.spark import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    tables = SparkWarehouse(session(night.config.spark, "user_histories"), night.warehouse)
-    rows = user_histories(tables.read("reviews"), night.config.user_histories.length)
+    tables = SparkWarehouse(session(context.config.spark, "user_histories"), context.warehouse)
+    rows = user_histories(tables.read("reviews"), context.config.user_histories.length)
     return {"written": [tables.replace("user_histories", rows).as_dict()]}
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runner import Night, run
+from jobs.runner import run
 from persona_pipeline.encoder.profiles import profile_model
 from persona_pipeline.encoder.vectors import tonights_encoder
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.publish.limits import changed_settings
 from persona_pipeline.publish.releases import configured
+from persona_pipeline.runs.context import RunContext
 from persona_pipeline.titles import title_sql
 
 if TYPE_CHECKING:  # Spark takes seconds
@@ -19,7 +20,7 @@ if TYPE_CHECKING:  # Spark takes seconds
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 
-def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Score every user against every persona, or what changed against what it may concern, and keep the best with reasons."""
     from pyspark.sql import functions as F
 
@@ -29,9 +30,9 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     from persona_pipeline.spark import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    config = night.config.user_item_topk
-    encoder = tonights_encoder(night.warehouse, night.encoder_id())
-    personas = night.warehouse.query(
+    config = context.config.user_item_topk
+    encoder = tonights_encoder(context.warehouse, context.encoder_id())
+    personas = context.warehouse.query(
         "SELECT * FROM persona_vectors WHERE encoder_id = $id",
         ["persona_vectors"],
         {"id": encoder.encoder_id},
@@ -40,12 +41,12 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     arguments = (config.k, config.block_bytes, config.shelf_bytes, weight)
     ranking = Ranking.of(encoder, personas, *arguments)
 
-    spark = session(night.config.spark, "user_item_topk")
+    spark = session(context.config.spark, "user_item_topk")
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "1000")  # a user carries its interactions' vectors
-    tables = SparkWarehouse(spark, night.warehouse)
+    tables = SparkWarehouse(spark, context.warehouse)
     users, histories = people(tables, encoder.encoder_id, config)
     profiles = tables.read("text_embeddings").where(F.col("base_model") == profile_model(encoder.base_model))
-    before, why = _last_night(night, encoder.encoder_id, personas, tables)
+    before, why = _last_night(context, encoder.encoder_id, personas, tables)
     figures: dict[str, Any] = {"ranked": f"everybody: {why}"}
     if before is None:
         ranked = ranked_users(users, histories, profiles, ranking)
@@ -59,29 +60,29 @@ def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
     titles = tables.read("items").join(summaries, "item_id", "left").select("item_id", title)
     own = own_words(tables.read("user_histories"), tables.read("review_aspects"), tables.read("items"))
     rows = recommendations(
-        ranked, tables.read("item_personas"), titles, own, encoder.encoder_id, night.as_of, config.user_buckets
+        ranked, tables.read("item_personas"), titles, own, encoder.encoder_id, context.as_of, config.user_buckets
     )
-    if night.parent:
+    if context.parent:
         rows = keep_unchanged(
-            rows, tables.read("user_item_topk", night.parent.versions["user_item_topk"]), ["user_id", "rank"]
+            rows, tables.read("user_item_topk", context.parent.versions["user_item_topk"]), ["user_id", "rank"]
         )
-    result = SparkWarehouse(spark, candidates(night.warehouse)).replace("user_item_topk", rows)
+    result = SparkWarehouse(spark, candidates(context.warehouse)).replace("user_item_topk", rows)
     sizes = {"items": len(ranking.shelf.item_ids), "personas": personas.num_rows}
     return {**sizes, **figures, "candidate": result.as_dict()}
 
 
 def _last_night(
-    night: Night, encoder_id: str, personas: pa.Table, tables: "SparkWarehouse"
+    context: RunContext, encoder_id: str, personas: pa.Table, tables: "SparkWarehouse"
 ) -> tuple["LastNight | None", str]:
     """What of the parent release still holds, or why everybody is ranked."""
     from persona_pipeline.score.changes import last_night
 
-    config, parent = night.config.user_item_topk, night.parent
+    config, parent = context.config.user_item_topk, context.parent
     if parent is None or parent.encoder_id != encoder_id:
         return None, "there is no night before" if parent is None else "the night before had another encoder"
     if config.max_changed_share == 0:
         return None, "max_changed_share is 0"
-    changed = changed_settings(configured(night.warehouse, parent), night.config.model_dump(mode="json"))
+    changed = changed_settings(configured(context.warehouse, parent), context.config.model_dump(mode="json"))
     if any(told.startswith("user_item_topk.") for told in changed):
         return None, "the settings of user_item_topk changed"
     found = last_night(tables, parent.versions, encoder_id, personas, config)

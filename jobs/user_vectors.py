@@ -3,16 +3,17 @@
 import argparse
 from typing import Any
 
-from jobs.runner import Night, run
+from jobs.runner import run
 from persona_pipeline.encoder.vectors import tonights_encoder, user_vectors
+from persona_pipeline.runs.context import RunContext
 
 
-def job(night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Encode what changed; drop vectors of other encoders."""
-    encoder = tonights_encoder(night.warehouse, night.encoder_id())
-    min_liked_rating = night.config.training_pairs.min_liked_rating
-    rows, encoded = user_vectors(night.warehouse, encoder, min_liked_rating)
-    result = night.warehouse.replace("user_vectors", rows)
+    encoder = tonights_encoder(context.warehouse, context.encoder_id())
+    min_liked_rating = context.config.training_pairs.min_liked_rating
+    rows, encoded = user_vectors(context.warehouse, encoder, min_liked_rating)
+    result = context.warehouse.replace("user_vectors", rows)
     return {
         "vectors": rows.num_rows,
         "encoded": encoded,

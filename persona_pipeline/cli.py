@@ -15,8 +15,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 
 quarantine = typer.Typer(no_args_is_help=True, help="What extraction refused, why, and what it would be now.")
 personas = typer.Typer(no_args_is_help=True, help="Personas under one configuration and another.")
-encoders = typer.Typer(no_args_is_help=True, help="Which encoder is served, how others compare, and orders about it.")
+runs = typer.Typer(no_args_is_help=True, help="Runs of the pipeline: from what, what they took, why one failed.")
+encoders = typer.Typer(no_args_is_help=True, help="Which encoder is served, how others compare, and overrides of it.")
 app.add_typer(encoders, name="encoders")
+app.add_typer(runs, name="runs")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(personas, name="personas")
 app.add_typer(releases, name="releases")
@@ -25,7 +27,7 @@ ReleaseOption = Annotated[str | None, typer.Option(help="A release by id; defaul
 StageOption = Annotated[str | None, typer.Option(help="review_aspects, item_summaries or item_personas.")]
 ReasonOption = Annotated[str | None, typer.Option(help="As `quarantine list` counts them, for example ungrounded.")]
 LlmOption = Annotated[str | None, typer.Option(help="vllm or openai; default: as the configuration says.")]
-OrderReasonOption = Annotated[str | None, typer.Option("--reason", help="Why; kept with the order.")]
+OverrideReasonOption = Annotated[str | None, typer.Option("--reason", help="Why; kept with it.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Ask new requests without confirmation.")]
 
 
@@ -239,27 +241,69 @@ def compare(
 def promote(
     encoder_id: Annotated[str, typer.Argument(help="As `encoders list` shows it.")],
     warehouse: WarehouseOption = Path("warehouse"),
-    reason: OrderReasonOption = None,
+    reason: OverrideReasonOption = None,
 ) -> None:
     """Have the next night serve this encoder instead of the last release's; after that the policy of retraining goes on."""
-    from persona_pipeline.promotion.shown import order_encoder
+    from persona_pipeline.promotion.shown import override_encoder
 
-    order_encoder(warehouse, "promote", encoder_id, reason, console)
+    override_encoder(warehouse, "promote", encoder_id, reason, console)
 
 
 @encoders.command()
 def pin(
     encoder_id: Annotated[str | None, typer.Argument(help="As `encoders list` shows it.")] = None,
     warehouse: WarehouseOption = Path("warehouse"),
-    reason: OrderReasonOption = None,
+    reason: OverrideReasonOption = None,
     off: Annotated[bool, typer.Option("--off", help="End the pin.")] = False,
 ) -> None:
     """Have nights serve this encoder and train none until the pin is ended."""
-    from persona_pipeline.promotion.shown import order_encoder
+    from persona_pipeline.promotion.shown import override_encoder
 
     if off == (encoder_id is not None):
         raise PipelineError("encoders pin: expected an encoder id, or --off to end the pin")
-    order_encoder(warehouse, "unpin" if off else "pin", encoder_id or "", reason, console)
+    override_encoder(warehouse, "unpin" if off else "pin", encoder_id or "", reason, console)
+
+
+@runs.command(name="list")
+def list_runs(
+    warehouse: WarehouseOption = Path("warehouse"),
+    limit: Annotated[int, typer.Option(min=1, help="Of the last ones.")] = 14,
+) -> None:
+    """Show the last runs, newest first: outcome, minutes, tokens, and what went wrong."""
+    from persona_pipeline.runs.shown import show_runs
+
+    show_runs(warehouse.resolve(), limit, console)
+
+
+@runs.command(name="show")
+def one_run(
+    run_id: Annotated[str | None, typer.Argument(help="As `runs list` shows it; the newest by default.")] = None,
+    warehouse: WarehouseOption = Path("warehouse"),
+) -> None:
+    """Show one run: what it was made from, and each attempt at each task with what it read, wrote and took."""
+    from persona_pipeline.runs.shown import show_run
+
+    show_run(warehouse.resolve(), run_id, console)
+
+
+@runs.command()
+def close(
+    run_id: Annotated[str, typer.Argument(help="As `runs list` shows it.")],
+    reason: Annotated[str, typer.Option(help="Why; kept with the run.")],
+    warehouse: WarehouseOption = Path("warehouse"),
+) -> None:
+    """End a run by hand that nothing will go on with, so that another may begin."""
+    from persona_pipeline.runs.shown import end_run
+
+    end_run(warehouse.resolve(), run_id, reason, console)
+
+
+@app.command()
+def doctor(warehouse: WarehouseOption = Path("warehouse")) -> None:
+    """Find and mend what is wrong with a warehouse's caches."""
+    from persona_pipeline.doctor import mend
+
+    mend(warehouse.resolve(), console)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from persona_pipeline.progress import brief, events
 from persona_pipeline.publish.answers_shown import show_top
 from persona_pipeline.publish.readers import Recommendations
 from persona_pipeline.publish.releases import Release, read_released, served
+from persona_pipeline.runs.local import holding
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, night_after_newest
@@ -50,7 +51,8 @@ def run_night(request: Request, console: Console) -> None:
     console.print(f"[bold]Night of {params['as_of']}[/] into {warehouse}", soft_wrap=True)
     console.print(f"reviews {params['reviews']} ({params['source']})\n", soft_wrap=True)
     log = warehouse / "_logs" / f"{params['as_of']}.log"
-    error = _follow(_airflow(params), log, console)
+    with holding(warehouse) as environment:
+        error = _follow(_airflow(params, environment), log, console)
     if error is not None:
         raise PipelineError(f"{error}\nThe whole log is in {log}")
     _show_results(warehouse, time.monotonic() - started, console)
@@ -97,7 +99,7 @@ def _demo(warehouse: Path) -> tuple[Path, Path]:
     return folder / "reviews.jsonl.gz", folder / "items.jsonl.gz"
 
 
-def _airflow(params: dict[str, Any]) -> subprocess.Popen[str]:
+def _airflow(params: dict[str, Any], held: dict[str, str]) -> subprocess.Popen[str]:
     command = [
         str(Path(sys.executable).parent / "airflow"),
         "dags",
@@ -113,6 +115,7 @@ def _airflow(params: dict[str, Any]) -> subprocess.Popen[str]:
         # Here a person waits: a task that fails is tried again at once, not minutes later.
         "PERSONA_RETRY_SECONDS": "1",
         **os.environ,
+        **held,
     }
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment

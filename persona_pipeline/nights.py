@@ -1,10 +1,9 @@
-"""Nights without Airflow: the jobs one after the other, each in its own process as in the DAG, shown as they go.
+"""Nights without Airflow: the tasks of a run one after the other, each in its own process as in the DAG, shown as they go.
 
-A night may be told what it is made from, as a hash: then jobs that already ended under the same hash are left alone, so
-that one broken off goes on where it was, and one that stands costs nothing.
+A night that was broken off goes on where it was: what ended well in a run made from the same is not run again.
 """
 
-import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,75 +15,54 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from persona_pipeline.config import PipelineConfig
 from persona_pipeline.errors import PipelineError, TransientError
 from persona_pipeline.progress import brief, events
-
-ORDER = (
-    "reviews",
-    "item_reviews",
-    "user_histories",
-    "candidates",
-    "review_aspects",
-    "item_summaries",
-    "item_personas",
-    "text_embeddings",
-    "persona_choices",
-    "training_pairs",
-    "encoders",
-    "persona_vectors",
-    "user_vectors",
-    "user_item_topk",
-    "default_topk",
-    "releases",
-    "report",
-)
-"""The jobs of a night, in an order the DAG allows."""
-
-TRY_AGAIN = 75  # EX_TEMPFAIL: what failed may well work the next time
-
-_DONE = "done.json"
+from persona_pipeline.runs.local import holding, its_run, stand
+from persona_pipeline.runs.opening import Input, made_from, open_run
+from persona_pipeline.runs.order import TRY_AGAIN
 
 Summary = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """One night of one warehouse, and where its input lies."""
+    """One night of one warehouse, its configuration, and where its input lies."""
 
     warehouse: Path
     as_of: date
-    config: str
+    config: PipelineConfig
     source: str
     reviews: Path
     items: Path | None = None
 
-    def run(self, jobs: Sequence[str], console: Console, made_from: str | None = None) -> dict[str, Summary]:
-        """Summaries by job; those that ended under the same `made_from` are not run again.
+    def run(self, jobs: Sequence[str], console: Console, resume: bool = False) -> dict[str, Summary]:
+        """Summaries by job, in a run of their own; with `resume` those that stand, made from the same, are not run again.
 
-        Raises PipelineError with what the first job to fail said, TransientError where trying again may help.
+        Raises PipelineError with what the first job to fail said, TransientError where trying again may help, and BusyError
+        where another run goes on.
         """
-        done: dict[str, Any] = _read(self.warehouse / _DONE) if made_from else {}
-        summaries = {}
-        for job in jobs:
-            if job in done and done[job]["made_from"] == made_from:
-                summaries[job] = done[job]["summary"]
-                continue
-            # Forgotten first: a job that is broken off may leave its table as neither the old night nor the new has it.
-            if done.pop(job, None):
-                _write(self.warehouse / _DONE, done)
-            summaries[job] = self.run_job(job, console)
-            if made_from:
-                done[job] = {"made_from": made_from, "summary": summaries[job]}
-                _write(self.warehouse / _DONE, done)
-        return summaries
+        with holding(self.warehouse) as environment:
+            made_from, summaries = self.made_from(), {}
+            run_id = its_run(self.warehouse, made_from) if resume else None
+            for job in jobs:
+                stood = stand(self.warehouse, made_from, job) if resume else None
+                if stood is None:
+                    run_id = run_id or open_run(self.warehouse, self.as_of, self.config, self._input(), environment)
+                    stood = self.run_job(job, run_id, console, environment)
+                summaries[job] = stood
+            return summaries
 
-    def run_job(self, job: str, console: Console) -> Summary:
+    def made_from(self) -> str:
+        """Hash of all it depends on."""
+        return made_from(self.warehouse, self.as_of, self.config, self._input())
+
+    def _input(self) -> Input:
+        return Input(self.source, self.reviews, self.items)
+
+    def run_job(self, job: str, run_id: str, console: Console, environment: dict[str, str]) -> Summary:
         """Run one job and return its summary. Its output is kept in `_logs/`. Raises as `run`."""
-        command = [sys.executable, "-m", f"jobs.{job}", "--warehouse", str(self.warehouse)]
-        command += ["--as-of", self.as_of.isoformat(), "--config", self.config]
-        if job == "reviews":
-            command += ["--source", self.source, "--reviews", str(self.reviews)]
-            command += ["--items", str(self.items)] if self.items else []
+        command = [sys.executable, "-m", f"jobs.{job}", "--warehouse", str(self.warehouse), "--run-id", run_id]
         log = self.warehouse / "_logs" / f"{self.as_of}.{job}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         summary: Summary | None = None
@@ -93,7 +71,12 @@ class Night:
             log.open("w", encoding="utf-8") as kept,
             console.status(f"{job} ...") as status,
             subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env={**os.environ, **environment},
             ) as process,
         ):
             assert process.stdout is not None
@@ -112,15 +95,3 @@ class Night:
         told = f"{job:<16} {summary['seconds']:>6.1f} s  [dim]{escape(brief(summary))}[/]"
         console.print(f"  [green]✓[/] {told}", soft_wrap=True)
         return summary
-
-
-def _read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found
-
-
-def _write(path: Path, done: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(json.dumps(done, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(path)

@@ -15,7 +15,7 @@ def _section(table: str) -> str:
     lines = [
         f"## {table}\n",
         f"{contract.description}\n",
-        f"Role: {contract.role}. Made by `jobs/{contract.made_by}.py`, written with {contract.engine}. "
+        f"Role: {contract.role}. Made by {_maker(contract.made_by)}, written with {contract.engine}. "
         f"Key: {', '.join(contract.key)}."
         + (f" Partitioned by {', '.join(contract.partition_by)}." if contract.partition_by else "")
         + (f" Stored in order of {', '.join(contract.sort_by)}." if contract.sort_by else "")
@@ -30,6 +30,10 @@ def _section(table: str) -> str:
         )
         lines += [f"| {column.name}[].{f.name} | {f.type} | yes | {f.description} |" for f in column.fields]
     return "\n".join(lines) + "\n"
+
+
+def _maker(made_by: str) -> str:
+    return "people, by commands" if made_by == "people" else f"`jobs/{made_by}.py`"
 
 
 def _type(column: Column) -> str:

@@ -7,7 +7,6 @@ of the base it was trained from, its folder in `BASES`, and a digest of its file
 never share a name, so their vectors never mix.
 """
 
-import fcntl
 import hashlib
 import logging
 import re
@@ -19,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.errors import ConfigError, PipelineError
@@ -98,17 +96,10 @@ class Embedder:
         return done
 
     def keep(self, found: pa.Table, base_model: str) -> None:
-        """Add text_hash and vector of what no other process has added meanwhile.
-
-        Under a lock: appends never conflict in Delta, and both processes would add their rows.
-        """
-        with (self.warehouse.root / "_text_embeddings.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            known = self._stored(found["text_hash"].to_pylist(), "text_hash", base_model)["text_hash"]
-            new = found.filter(pc.invert(pc.is_in(found["text_hash"], known)))
-            if new.num_rows:
-                models = pa.repeat(base_model, new.num_rows)
-                self.warehouse.append("text_embeddings", new.append_column("base_model", models))
+        """Add text_hash and vector of what no other process has added meanwhile."""
+        self.warehouse.add_new(
+            "text_embeddings", found.append_column("base_model", pa.repeat(base_model, found.num_rows))
+        )
 
     @cached_property
     def _model(self) -> "_BaseModel":
@@ -207,7 +198,7 @@ def with_vectors(warehouse: Warehouse, rows: pa.Table, base_model: str, key: str
     """
     numbered = rows.append_column("_row", pa.array(np.arange(rows.num_rows)))
     found = warehouse.query(
-        f"SELECT rows.* EXCLUDE (_row), vector FROM rows JOIN text_embeddings ON text_embeddings.text_hash = rows.{key} "
+        f"SELECT DISTINCT ON (_row) rows.*, vector FROM rows JOIN text_embeddings ON text_embeddings.text_hash = rows.{key} "
         "WHERE base_model = $base_model ORDER BY _row",
         ["text_embeddings"],
         {"base_model": base_model},
@@ -217,7 +208,7 @@ def with_vectors(warehouse: Warehouse, rows: pa.Table, base_model: str, key: str
         raise PipelineError(
             f"{rows.num_rows - found.num_rows} texts have no embedding by {base_model}; run the text_embeddings task first"
         )
-    return found
+    return found.drop_columns(["_row"])
 
 
 def vectors_of(column: pa.ChunkedArray | pa.Array) -> np.ndarray:

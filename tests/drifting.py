@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from helpers import Row, arrow, put
 
 from jobs.encoders import job
 from jobs.runner import execute
-from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
+from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig, load_config
 from persona_pipeline.encoder.inputs import evidence_texts, liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.profiles import ensure_profiles
+from persona_pipeline.runs.opening import Input, open_run
 from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
 
@@ -54,12 +54,8 @@ def build(root: Path) -> Warehouse:
 
 def night(warehouse: Warehouse, as_of: date, encoders: Row) -> dict[str, Any]:
     """The job `encoders` of one night under these settings; its summary."""
-    config = warehouse.root / "mine.yaml"
-    config.write_text(yaml.safe_dump({"encoders": encoders}))
-    arguments = argparse.Namespace(
-        warehouse=warehouse.root, as_of=as_of.isoformat(), config=str(config), extractor=None
-    )
-    return execute("encoders", job, arguments)
+    run_id = open_run(warehouse.root, as_of, load_config("local", {"encoders": encoders}), Input())
+    return execute("encoders", job, argparse.Namespace(warehouse=warehouse.root, run_id=run_id))
 
 
 def publish(warehouse: Warehouse, as_of: date, encoder_id: str) -> None:

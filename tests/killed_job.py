@@ -16,13 +16,13 @@ from typing import Any
 from fixture_engine import FixtureBackend, FixtureEngine, WordCounts, echo
 from helpers import AS_OF
 
-from jobs.runner import Night
 from persona_pipeline import text_embeddings
 from persona_pipeline.config import load_config
 from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm import ledger
 from persona_pipeline.extract.llm.engine import Answer
 from persona_pipeline.extract.llm.requests import Request
+from persona_pipeline.runs.context import RunContext
 from persona_pipeline.warehouse import Warehouse
 
 BATCH = 3  # answers a file of the ledger holds here
@@ -80,7 +80,7 @@ def main() -> None:
         _die_at(*arguments.die.split(":"))
     llm = {"method": "per_review", "shard_tokens": 1, "max_shards": 2}
     config = load_config("local", {"extraction": {"extractor": "vllm", "reviews_per_persona": 1, "llm": llm}})
-    night = Night(AS_OF, config, Warehouse(arguments.warehouse), None)
+    night = RunContext(AS_OF, config, Warehouse(arguments.warehouse), None, row={"run_id": "2024-06-30.1"})
     for told in arguments.jobs:
         name, _, shard = told.partition(":")
         options = argparse.Namespace(shard=int(shard)) if shard else argparse.Namespace(engine=False)

@@ -46,13 +46,9 @@ def ran(spark: "SparkSession") -> Iterator[list[str]]:
     """Jobs that were run, in order, as they are run here."""
     found: list[str] = []
 
-    def run_job(self: Night, job: str, _console: Console) -> dict[str, Any]:
+    def run_job(self: Night, job: str, run_id: str, _console: Console, _held: dict[str, str]) -> dict[str, Any]:
         found.append(job)
-        options = {"extractor": None, "engine": True, "source": self.source}
-        given = argparse.Namespace(
-            warehouse=self.warehouse, as_of=self.as_of.isoformat(), config=self.config, reviews=self.reviews,
-            items=self.items, **options,
-        )  # fmt: skip
+        given = argparse.Namespace(warehouse=self.warehouse, run_id=run_id, engine=True)
         return execute(job, import_module(f"jobs.{job}").job, given)
 
     with pytest.MonkeyPatch.context() as patch:

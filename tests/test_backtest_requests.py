@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from rich.console import Console
 
 from persona_pipeline.backtest import Request
 from persona_pipeline.backtest.models import VALIDATION, reference_of
 from persona_pipeline.backtest.nights import Nights
-from persona_pipeline.config import load_config
 from persona_pipeline.errors import ConfigError, PipelineError, SourceError
 from persona_pipeline.evaluate.results import Evaluated
+from persona_pipeline.nights import Night
 
 CONSOLE = Console(quiet=True)
 
@@ -75,15 +74,16 @@ def test_every_night_shares_texts_and_answers_and_lists_reach_as_far_as_they_are
     (tmp_path / "mine.yaml").write_text("user_item_topk: {k: 5, exclude_reviewed: false}\nencoders: {steps: 7}\n")
     asked = request(tmp_path, config=str(tmp_path / "mine.yaml"), extractor="vllm", cache=tmp_path / "shop")
     nights = Nights(asked, CONSOLE)
-    monkeypatch.setattr(Nights, "run", lambda *_: {})
+    made: list[Night] = []
+    monkeypatch.setattr(Nights, "run", lambda _, night, __: made.append(night))
     nights.everything()
-    config = load_config(nights.root / "all.yaml")
+    config = made[0].config
     assert config.extraction.llm.ledger == str(tmp_path / "shop")
     assert (nights.root / "all" / "text_embeddings").resolve() == tmp_path / "shop" / "text_embeddings"
     assert (config.user_item_topk.k, config.user_item_topk.exclude_reviewed) == (20, True)
     assert (config.encoders.steps, config.extraction.extractor) == (7, "vllm")
     nights.everything()  # once more over the link that is there
-    assert yaml.safe_load((nights.root / "all.yaml").read_text())["encoders"] == {"steps": 7}
+    assert made[0] == made[1]
 
 
 def test_a_table_in_the_place_of_the_shared_one_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,13 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs.runner import Night, run
+from jobs.runner import run
+from persona_pipeline.config import PipelineConfig
 from persona_pipeline.errors import TransientError
+from persona_pipeline.runs.context import RunContext
+from persona_pipeline.runs.opening import Input, open_run
 
 LINE = {"user_id": "u", "item_id": "i", "rating": 5, "text": "Good for travel.", "timestamp": 1_718_000_000}
 COMMAND = str(Path(sys.executable).parent / "persona-pipeline")
@@ -88,17 +92,18 @@ def test_top_before_any_release(tmp_path: Path) -> None:
 
 
 def test_trouble_that_may_pass_ends_with_75(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unlucky(_night: Night, _arguments: argparse.Namespace) -> dict[str, Any]:
+    def unlucky(_context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
         raise TransientError("the server is busy")
 
-    monkeypatch.setattr(sys, "argv", ["unlucky", "--warehouse", str(tmp_path), "--as-of", "2024-01-01"])
+    run_id = open_run(tmp_path, date(2024, 1, 1), PipelineConfig(), Input())
+    monkeypatch.setattr(sys, "argv", ["unlucky", "--warehouse", str(tmp_path), "--run-id", run_id])
     with pytest.raises(SystemExit) as ended:
         run("unlucky", unlucky)
     assert ended.value.code == 75
 
 
 def test_job_faults_end_with_65(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "jobs.encoders", "--warehouse", str(tmp_path), "--as-of", "June"]
+    command = [sys.executable, "-m", "jobs.encoders", "--warehouse", str(tmp_path), "--run-id", "June"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 65
-    assert done.stderr.strip() == "encoders: --as-of June: expected a date such as 2024-06-30"
+    assert done.stderr.startswith(f"encoders: there is no run June in {tmp_path}; `persona-pipeline runs list` shows")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from persona_pipeline.config import EncodersConfig, PipelineConfig, load_config, write_config
+from persona_pipeline.config import EncodersConfig, PipelineConfig, load_config
 from persona_pipeline.errors import ConfigError
 
 # For every stage but spark, one setting of each field that differs from its default.
@@ -219,18 +219,3 @@ def test_files_of_withheld_reviews_and_of_candidates_are_beside_the_configuratio
         str(tmp_path / "test.parquet"),
         str(tmp_path / "lists"),
     )
-
-
-@pytest.mark.parametrize("source", ["gpu", "a file"])
-def test_a_configuration_written_with_overrides_is_the_one_read_back(tmp_path: Path, source: str) -> None:
-    if source == "a file":
-        (tmp_path / "mine").mkdir()
-        text = (
-            "profile: gpu\nreviews: {withheld: old.parquet, max_characters: 500}\nextraction: {llm: {prompts: words}}\n"
-        )
-        source = str(write(tmp_path / "mine", text))
-    overrides = {"reviews": {"withheld": "/ids.parquet"}, "user_item_topk": {"k": 30}}
-    written = write_config(tmp_path / "test.yaml", source, overrides)
-    # From another folder than the file's own: what it names beside itself is still found.
-    assert load_config(tmp_path / "test.yaml") == written == load_config(source, overrides)
-    assert (written.reviews.withheld, written.user_item_topk.k) == ("/ids.parquet", 30)

@@ -15,7 +15,6 @@ from helpers import AS_OF, put, put_all, shop
 from typer.testing import CliRunner, Result
 
 from jobs import item_personas, item_summaries, review_aspects
-from jobs.runner import Night
 from persona_pipeline import text_embeddings
 from persona_pipeline.cli import app
 from persona_pipeline.config import load_config
@@ -23,6 +22,7 @@ from persona_pipeline.errors import ConfigError, PipelineError
 from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.publish.releases import served
+from persona_pipeline.runs.context import RunContext
 from persona_pipeline.warehouse import Warehouse
 
 MADE = ("reviews", "items", "item_reviews", "user_histories", "quarantine")
@@ -92,7 +92,7 @@ def stricter(tmp_path: Path) -> str:
 
 def night(warehouse: Warehouse, config: str, days: int = 0) -> dict[str, dict[str, Any]]:
     """The three stages, and a release of what they made."""
-    tonight = Night(AS_OF + timedelta(days=days), load_config(config), warehouse, served(warehouse))
+    tonight = RunContext(AS_OF + timedelta(days=days), load_config(config), warehouse, served(warehouse))
     jobs = (review_aspects, item_summaries, item_personas)
     summaries = {job.__name__.removeprefix("jobs."): job.job(tonight, Namespace(engine=True)) for job in jobs}
     release = {

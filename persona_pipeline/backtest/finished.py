@@ -8,11 +8,12 @@ import pyarrow as pa
 
 from persona_pipeline.backtest.models import chosen_settings
 from persona_pipeline.backtest.variants import Known
-from persona_pipeline.config import EncodersConfig, PipelineConfig, load_config
+from persona_pipeline.config import EncodersConfig, PipelineConfig
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.evaluate.metrics import Truth
 from persona_pipeline.evaluate.problem import Problem, make_problem
 from persona_pipeline.evaluate.splits import later_interactions
+from persona_pipeline.runs.log import attempts, run_rows
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -42,13 +43,25 @@ class Finished:
     warehouses: tuple[Warehouse, Warehouse]
 
 
+def _configuration(test: Warehouse) -> PipelineConfig:
+    """That of the test night at its first seed. Raises PipelineError where no encoder was trained there."""
+    trained = attempts(test)
+    configs = [
+        PipelineConfig.model_validate_json(row["config"])
+        for row in reversed(run_rows(test))
+        if any(one.task == "encoders" and one.succeeded for one in trained.get(row["run_id"], ()))
+    ]
+    if not configs:
+        raise PipelineError(
+            f"{test.root.parent} holds no finished backtest: no encoder was trained there; run one first"
+        )
+    return min(configs, key=lambda config: config.encoders.seed)
+
+
 def read_finished(root: Path) -> Finished:
     """Read it. Raises PipelineError where the folder holds no finished backtest."""
-    settings = root / "test-0.yaml"
-    if not settings.is_file():
-        raise PipelineError(f"{root} holds no finished backtest: there is no {settings.name}; run one there first")
-    config = load_config(str(settings))
     everything, tuning, test = (Warehouse(root / name) for name in ("all", "tuning", "test"))
+    config = _configuration(test)
     validation = later_interactions(test, tuning)
     problem = make_problem(everything, tuning, test, validation, later_interactions(everything, test))
     rows, items = problem.validation

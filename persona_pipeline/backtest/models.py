@@ -15,9 +15,9 @@ from persona_pipeline.evaluate.leaks import require_nothing_withheld
 from persona_pipeline.evaluate.lists import load, recommended, save
 from persona_pipeline.evaluate.problem import Problem
 from persona_pipeline.evaluate.results import Evaluated
-from persona_pipeline.nights import ORDER
 from persona_pipeline.promotion.registry import encoder_rows, settings_of
 from persona_pipeline.provenance import baselines_code, reviews_digest
+from persona_pipeline.runs.order import ORDER
 from persona_pipeline.warehouse import Warehouse
 
 MODEL = "persona"
@@ -39,8 +39,8 @@ def personas(nights: Nights, test: Part, problem: Problem, truth: pa.Table, seed
     settings: dict[str, Any] = {"seed": first + seed}
     if seed:
         settings = chosen_settings(test.warehouse, first).model_dump(mode="json") | settings | {"tuned": []}
-    night = nights.configured(test, f"test-{seed}", settings)
-    kept = nights.root / "_lists" / f"{MODEL}-{seed}-{nights.made_from(night)}.parquet"
+    night = nights.configured(test, settings)
+    kept = nights.root / "_lists" / f"{MODEL}-{seed}-{night.made_from()}.parquet"
     run = load(kept)
     if run is None:
         nights.run(night, SCORED)

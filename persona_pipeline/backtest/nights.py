@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 from rich.console import Console
 
-from persona_pipeline.config import CandidatesConfig, load_config, write_config
+from persona_pipeline.config import CandidatesConfig, PipelineConfig, load_config
 from persona_pipeline.errors import ConfigError, PipelineError
 from persona_pipeline.evaluate.splits import leave_last_out, tuning_day, written_since
 from persona_pipeline.nights import Night, Summary
-from persona_pipeline.provenance import files_digest, night_code
+from persona_pipeline.provenance import files_digest
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, night_after_newest
@@ -94,17 +94,10 @@ class Nights:
                 f"--split {self.day}: reviews count up to {self.as_of}, exclusive; nothing is left to test on"
             )
         self.inputs = digest(request.source, files_digest(files), self.as_of.isoformat())
-        self._code = night_code()
 
     def run(self, night: Night, jobs: Sequence[str]) -> dict[str, Summary]:
         """Jobs of a night, those left out that stand. Raises PipelineError where one fails."""
-        return night.run(jobs, self.console, self.made_from(night))
-
-    def made_from(self, night: Night) -> str:
-        """Hash of all a night depends on: input, code, configuration, and what is withheld."""
-        config = load_config(night.config)
-        withheld = files_digest([Path(config.reviews.withheld)]) if config.reviews.withheld else ""
-        return digest(self.inputs, self._code, night.as_of.isoformat(), config.digest(), withheld)
+        return night.run(jobs, self.console, resume=True)
 
     def everything(self) -> Warehouse:
         """A warehouse with every review, of which the others get parts."""
@@ -125,11 +118,10 @@ class Nights:
         )
         return tuning, test
 
-    def configured(self, part: Part, name: str, encoders: Mapping[str, Any]) -> Night:
-        """The night of a part under settings of its own for the encoder, kept as `<name>.yaml`."""
-        withheld = load_config(part.night.config).reviews.withheld
-        path = self._write(name, {"reviews": {"withheld": withheld}, "encoders": dict(encoders)})
-        return replace(part.night, config=str(path))
+    def configured(self, part: Part, encoders: Mapping[str, Any]) -> Night:
+        """The night of a part under settings of its own for the encoder."""
+        withheld = part.night.config.reviews.withheld
+        return replace(part.night, config=self._config({"reviews": {"withheld": withheld}, "encoders": dict(encoders)}))
 
     def _part(self, name: str, as_of: date, withheld: pa.Table) -> Part:
         file = self.root / f"{name}.parquet"
@@ -142,20 +134,17 @@ class Nights:
     def _night(self, name: str, as_of: date, overrides: Mapping[str, Any]) -> Night:
         self._share("text_embeddings", self.root / name)
         request = self.request
-        path = self._write(name, overrides)
         return Night(
             self.root / name,
             as_of,
-            str(path),
+            self._config(overrides),
             request.source,
             request.reviews.resolve(),
             request.items and request.items.resolve(),
         )
 
-    def _write(self, name: str, overrides: Mapping[str, Any]) -> Path:
-        path = self.root / f"{name}.yaml"
-        write_config(path, self.request.config, {**self._overrides(), **overrides})
-        return path
+    def _config(self, overrides: Mapping[str, Any]) -> PipelineConfig:
+        return load_config(self.request.config, {**self._overrides(), **overrides})
 
     def _overrides(self) -> dict[str, Any]:
         """What every night has in common, whatever the configuration says."""

@@ -43,7 +43,7 @@ class Rivals:
         self._config = settings.model_copy(update=mixture)
         self._settings: dict[str, EncodersConfig] = {}
         code = files_digest(sorted(Path(__file__).parent.glob("*.py")))
-        made = (nights.made_from(part.night) for part in parts)
+        made = (part.night.made_from() for part in parts)
         self._made_from = digest(*made, settings.model_dump_json(), baselines_code(), code, str(LENGTH))
 
     def __iter__(self) -> Iterator[Evaluated]:

@@ -4,7 +4,7 @@ Unknown keys are refused with the nearest known key. `PipelineConfig.digest` ide
 everything that decides what a night computes and leaves out `spark`, which only decides where.
 """
 
-from persona_pipeline.config.files import load_config, parse_as_of, write_config
+from persona_pipeline.config.files import load_config, parse_as_of
 from persona_pipeline.config.models import (
     CONTENT_FIELDS,
     CandidatesConfig,
@@ -37,5 +37,4 @@ __all__ = [
     "UserItemTopkConfig",
     "load_config",
     "parse_as_of",
-    "write_config",
 ]

@@ -51,20 +51,6 @@ def load_config(source: str | Path | None = None, overrides: Mapping[str, Any] |
         raise ConfigError(_explain(shown, error)) from error
 
 
-def write_config(path: Path, source: str | Path, overrides: Mapping[str, Any]) -> PipelineConfig:
-    """Write a configuration file that says what `source` (a profile or a file) says, save for `overrides`, and load it.
-
-    Raises ConfigError as `load_config` does, before anything is written.
-    """
-    config = load_config(source, overrides)
-    if (_PROFILES / f"{source}.yaml").is_file():
-        values: dict[str, Any] = {"profile": str(source)}
-    else:
-        values = _beside(Path(source), _read(Path(source).read_text(encoding="utf-8"), str(source)))
-    path.write_text(yaml.safe_dump(_merged(values, overrides), sort_keys=True), encoding="utf-8")
-    return config
-
-
 def _read(text: str, shown: str) -> dict[str, Any]:
     try:
         values = yaml.safe_load(text) or {}

@@ -1,1 +1,1 @@
-"""Which encoder a night serves and with which settings the next is trained: orders of people, the gate, what is on record."""
+"""Which encoder a night serves and with which settings the next is trained: overrides by people, the gate, what is on record."""

@@ -3,12 +3,14 @@
 The labels of `training_pairs` go by it too. A night that trains over another base embeds its texts by that one itself.
 """
 
+from collections.abc import Sequence
 from datetime import date
 
 from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.promotion.decision import Standing, standing
+from persona_pipeline.promotion.overrides import Override
 from persona_pipeline.promotion.registry import settings_of
 from persona_pipeline.publish.releases import Release
 from persona_pipeline.text_embeddings import Embedder, embedder_of, trained_from
@@ -16,21 +18,25 @@ from persona_pipeline.warehouse import Warehouse
 
 
 def embedder_of_night(
-    warehouse: Warehouse, as_of: date, parent: Release | None, config: TextEmbeddingsConfig
+    warehouse: Warehouse,
+    overrides: Sequence[Override],
+    as_of: date,
+    parent: Release | None,
+    config: TextEmbeddingsConfig,
 ) -> Embedder:
     """`embedder_of_standing` of what the night starts from."""
-    return embedder_of_standing(warehouse, standing(warehouse, as_of, parent), config)
+    return embedder_of_standing(warehouse, standing(warehouse, overrides, as_of, parent), config)
 
 
 def embedder_of_standing(warehouse: Warehouse, stands: Standing, config: TextEmbeddingsConfig) -> Embedder:
-    """That of the encoder ordered, or served and trained from the base configured; else the one configured.
+    """That of the encoder a person chose, or served and trained from the base configured; else the one configured.
 
     Raises PipelineError where that encoder's base is gone.
     """
     configured = Embedder(config, warehouse)
     if stands.row is None or stands.row["base_model"] == configured.base_model:
         return configured
-    if not stands.order and trained_from(stands.row["base_model"]) != configured.base_model:
+    if not stands.override and trained_from(stands.row["base_model"]) != configured.base_model:
         return configured
     try:
         return embedder_of(stands.row["base_model"], config, warehouse)

@@ -1,6 +1,6 @@
-"""What a night does about its encoder: serve one that people ordered, or train, with the settings the gate lets through."""
+"""What a night does about its encoder: serve one that a person chose, or train, with the settings the gate lets through."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,7 +14,7 @@ from persona_pipeline.encoder.retraining import Served, TrainingData
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.evaluate.gate import Verdict
-from persona_pipeline.promotion.orders import Order, order_of, read_orders, serving_since
+from persona_pipeline.promotion.overrides import Override, in_force, serving_since
 from persona_pipeline.promotion.registry import (
     Row,
     differences,
@@ -33,12 +33,12 @@ class Standing:
 
     Attributes:
         row: its row of `encoders`; None on a first night, as is `since`.
-        order: what people ordered, if that is why it stands.
+        override: what a person decided, if that is why it stands.
         since: the night from which its age counts.
     """
 
     row: Row | None
-    order: Order | None
+    override: Override | None
     since: date | None
 
     @property
@@ -50,41 +50,40 @@ class Standing:
         return Served(row["encoder_id"], self.since, row["base_model"], row["text_version"], row["config_digest"])
 
 
-def standing(warehouse: Warehouse, as_of: date, parent: Release | None) -> Standing:
-    """What was ordered, or the encoder of the parent release.
+def standing(warehouse: Warehouse, overrides: Sequence[Override], as_of: date, parent: Release | None) -> Standing:
+    """What a person decided, as far as the run was told, or the encoder of the parent release.
 
-    Raises PipelineError where the encoder ordered is not on record, cannot be read, or has a base that is gone.
+    Raises PipelineError where the encoder decided on is not on record, cannot be read, or has a base that is gone.
     """
-    orders = read_orders(warehouse.root)
-    order = order_of(orders, as_of, parent)
-    if order:
-        row = _obeyed(warehouse, order)
+    override = in_force(overrides, as_of, parent)
+    if override:
+        row = _obeyed(warehouse, override)
     else:
         found = [row for row in encoder_rows(warehouse) if parent and row["encoder_id"] == parent.encoder_id]
         if not found:
             return Standing(None, None, None)
         row = found[0]
-    return Standing(row, order, serving_since(orders, row["encoder_id"], row["as_of"], as_of))
+    return Standing(row, override, serving_since(overrides, row["encoder_id"], row["as_of"], as_of))
 
 
-def _obeyed(warehouse: Warehouse, order: Order) -> Row:
+def _obeyed(warehouse: Warehouse, override: Override) -> Row:
     instead = (
         "`persona-pipeline encoders pin --off` ends the pin"
-        if order.order == "pin"
+        if override.override == "pin"
         else "`persona-pipeline encoders promote` names another"
     )
     try:
-        readable(warehouse, order.encoder_id)
-        return encoder_row(warehouse, order.encoder_id)
+        readable(warehouse, override.encoder_id)
+        return encoder_row(warehouse, override.encoder_id)
     except PipelineError as error:
-        raise PipelineError(f"{error} (it was {order.told()}; {instead})") from error
+        raise PipelineError(f"{error} (it was {override.told()}; {instead})") from error
 
 
 def mark_manual(warehouse: Warehouse, stands: Standing) -> list[WriteResult]:
     """Put a promotion by hand on record in `encoders`; a pin only keeps, and changes nothing there."""
-    if stands.row is None or stands.order is None or stands.order.order != "promote":
+    if stands.row is None or stands.override is None or stands.override.override != "promote":
         return []
-    row = {**stands.row, "verdict": "manual", "reasons": [stands.order.told()]}
+    row = {**stands.row, "verdict": "manual", "reasons": [stands.override.told()]}
     return [warehouse.upsert("encoders", pa.Table.from_pylist([row], schema=load_contract("encoders").arrow_schema()))]
 
 

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +12,7 @@ from persona_pipeline.encoder import retraining
 from persona_pipeline.encoder.prior import liked_interactions
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import PipelineError
-from persona_pipeline.promotion.orders import give_order, order_of, read_orders
+from persona_pipeline.promotion.overrides import Kind, give_override, in_force, read_overrides
 from persona_pipeline.promotion.registry import Row, differences, encoder_row, encoder_rows, settings_of
 from persona_pipeline.publish.releases import served
 from persona_pipeline.terminal import one_line
@@ -29,12 +28,12 @@ def show_encoders(root: Path, console: Console) -> None:
         return
     release = served(warehouse)
     current = next((row for row in rows if release and row["encoder_id"] == release.encoder_id), None)
-    order = order_of(read_orders(root), release.as_of + timedelta(days=1), release) if release else None
+    override = in_force(read_overrides(warehouse), release.as_of + timedelta(days=1), release) if release else None
     table = _table("encoder", "as of", "verdict", "about")
     for row in rows:
         marks = ["served"] if row is current else []
-        if order and order.encoder_id == row["encoder_id"]:
-            marks.append("pinned" if order.order == "pin" else "next")
+        if override and override.encoder_id == row["encoder_id"]:
+            marks.append("pinned" if override.override == "pin" else "next")
         about = [
             _differing(current, row),
             _judged(row),
@@ -45,8 +44,8 @@ def show_encoders(root: Path, console: Console) -> None:
         cells = (row["encoder_id"], str(row["as_of"]), row["verdict"])
         table.add_row(*(one_line(cell) for cell in cells), Text("\n").join(line for line in lines if line))
     console.print(table)
-    if order:
-        console.print(Text.assemble("\n", one_line(order.encoder_id), " ", one_line(order.told())))
+    if override:
+        console.print(Text.assemble("\n", one_line(override.encoder_id), " ", one_line(override.told())))
 
 
 def show_comparison(root: Path, one: str, other: str, config: str, console: Console) -> None:
@@ -92,18 +91,17 @@ def show_comparison(root: Path, one: str, other: str, config: str, console: Cons
         console.print(table)
 
 
-def order_encoder(
-    root: Path, order: Literal["pin", "unpin", "promote"], encoder_id: str, reason: str | None, console: Console
-) -> None:
-    """Give an order and say what the next nights will do. Raises PipelineError where it cannot be obeyed."""
-    given = give_order(Warehouse(root), order, encoder_id, reason, datetime.now(UTC))
+def override_encoder(root: Path, kind: Kind, encoder_id: str, reason: str | None, console: Console) -> None:
+    """Give an override and say what the next nights will do. Raises PipelineError where it cannot be obeyed."""
+    store = Warehouse(root, {"job": f"encoders {kind}"})
+    given = give_override(store, kind, encoder_id, reason, datetime.now(UTC))
     next_night = given.after + timedelta(days=1)
     told = {
         "pin": f"Nights from {next_night} on serve {encoder_id} and train none, until `encoders pin --off`",
         "unpin": f"Nights from {next_night} on retrain as the policy says",
         "promote": f"The next night, from {next_night} on, serves {encoder_id} instead of the last release's encoder; "
         "the nights after it retrain as the policy says",
-    }[order]
+    }[kind]
     console.print(told, markup=False)
 
 

@@ -14,7 +14,7 @@ from persona_pipeline.errors import BusyError, PipelineError, ReleaseError
 from persona_pipeline.publish.audit import Audit
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.releases import Release, Row, parent_of, release_rows
-from persona_pipeline.warehouse import Warehouse, read_summaries
+from persona_pipeline.warehouse import Warehouse
 
 PUBLICATION = "publication"
 """The claim on a warehouse that publishing, accepting and rolling back hold."""
@@ -38,30 +38,6 @@ def judged(warehouse: Warehouse) -> Judged:
         for role in ("state", "log")
     )
     return Judged(tables, logs, candidates(warehouse).versions(), warehouse.version("releases"))
-
-
-def check_whole_night(warehouse: Warehouse, as_of: date, parent: Release | None) -> None:
-    """Raise ReleaseError unless the night's tasks all started from this parent, and the candidates are what they left.
-
-    Else a rollback or another publication came in between, or another night writes the same candidates.
-    """
-    parent_id = parent.release_id if parent else None
-    summaries = read_summaries(warehouse.root, as_of)
-    tasks = {task: summary for task, summary in summaries.items() if task in table_names() and task != "releases"}
-    others = sorted(t for t, s in tasks.items() if s.get("parent_release_id", parent_id) != parent_id)
-    if others:
-        raise ReleaseError(
-            f"the night of {as_of} now starts from {parent_id or 'nothing'}, but {', '.join(others)} ran when it started from "
-            "another release: something was published or rolled back in between. Run the night again from its first task"
-        )
-    for table in PUBLISHED:
-        left = tasks.get(table, {}).get("candidate", {}).get("version")
-        found = candidates(warehouse).version(table)
-        if left is not None and left != found:
-            raise ReleaseError(
-                f"the candidate of {table} is at version {found}, but the task {table} of {as_of} left version {left}: "
-                f"another night wrote it. Run {table} again"
-            )
 
 
 def conclude(

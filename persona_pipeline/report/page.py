@@ -16,17 +16,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.report import flow, personas, refusals, users, verdict
 from persona_pipeline.report.tables import NightTables
-from persona_pipeline.warehouse import Warehouse, read_summaries
+from persona_pipeline.warehouse import Warehouse
 
 REPORTS = "_reports"
 
 _NOT_KNOWN = "-"
 
 
-def render_report(warehouse: Warehouse, as_of: date, release_row: dict[str, Any], config: PipelineConfig) -> str:
-    """The page of one night. `release_row` is its row of `releases`."""
+def render_report(
+    warehouse: Warehouse, as_of: date, release_row: dict[str, Any], config: PipelineConfig, summaries: flow.Summaries
+) -> str:
+    """The page of one night. `release_row` is its row of `releases`, `summaries` what its tasks counted, by task."""
     tables = NightTables(warehouse, release_row)
-    summaries = flow.tonights(read_summaries(warehouse.root, as_of), release_row)
+    summaries = flow.tonights(summaries, release_row)
     counts = flow.count_rows(tables)
     chosen = users.sampled_users(warehouse, release_row, config.report.users)
     page = {
@@ -55,9 +57,11 @@ def render_report(warehouse: Warehouse, as_of: date, release_row: dict[str, Any]
     return _environment().get_template("page.html.jinja2").render(page)
 
 
-def write_report(warehouse: Warehouse, as_of: date, release_row: dict[str, Any], config: PipelineConfig) -> Path:
+def write_report(
+    warehouse: Warehouse, as_of: date, release_row: dict[str, Any], config: PipelineConfig, summaries: flow.Summaries
+) -> Path:
     """Render and write `_reports/<as_of>.html` of the warehouse, whole or not at all. Returns the path."""
-    text = render_report(warehouse, as_of, release_row, config)
+    text = render_report(warehouse, as_of, release_row, config, summaries)
     folder = warehouse.root / REPORTS
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{as_of.isoformat()}.{os.getpid()}"

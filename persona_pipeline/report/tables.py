@@ -1,12 +1,10 @@
 """`releases` to the tables of one night: each at the version its release row names, candidates where it was refused."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any
 
 from deltalake import DeltaTable
 
-from persona_pipeline.errors import PipelineError
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.titles import title_sql
 from persona_pipeline.warehouse import Warehouse
@@ -56,21 +54,3 @@ class NightTables(Warehouse):
 
     def _open(self, table: str, version: int | None = None) -> DeltaTable:
         return super()._open(table, self._versions.get(table) if version is None else version)
-
-
-def newest_row(warehouse: Warehouse, as_of: date, config_digest: str) -> Row:
-    """The release row of the night's last attempt. Raises PipelineError where the night has none.
-
-    Attempts carry no time. Table versions only grow, so the attempt made from the highest ones is the last; among
-    attempts made from the same tables it is the one with this configuration.
-    """
-    rows: list[Row] = warehouse.read("releases", where=f"as_of = DATE '{as_of}'").to_pylist()
-    if not rows:
-        raise PipelineError(f"no release on record for {as_of} in {warehouse.root}; run the releases task first")
-
-    def age(row: Row) -> tuple[bool, int, bool, str]:
-        made_from = sum(e["version"] for e in row["table_versions"] if e["table"] not in (*PUBLISHED, "releases"))
-        withdrawn = row["verdict"] in ("superseded", "rolled_back")
-        return not withdrawn, made_from, row["config_digest"] == config_digest, row["release_id"]
-
-    return max(rows, key=age)

@@ -5,6 +5,6 @@ is no commit at all. So a rerun of a job leaves data, versions and files as they
 """
 
 from persona_pipeline.warehouse._files import Warehouse, WriteResult
-from persona_pipeline.warehouse._summaries import read_summaries, write_summary
+from persona_pipeline.warehouse._pins import Pins
 
-__all__ = ["Warehouse", "WriteResult", "read_summaries", "write_summary"]
+__all__ = ["Pins", "Warehouse", "WriteResult"]

@@ -15,17 +15,32 @@ from persona_pipeline.errors import BusyError
 CLAIMS = "_claims"
 
 
+def holder(root: Path, name: str) -> str | None:
+    """Who holds `name` in a warehouse, in the words `claim` was given; None where nobody does."""
+    try:
+        lock = (root / CLAIMS / f"{name}.lock").open("r", encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return lock.read() or "just started"
+    return None
+
+
 @contextmanager
-def claim(root: Path, name: str, holder: Mapping[str, str]) -> Iterator[None]:
+def claim(root: Path, name: str, holder: Mapping[str, str], wait: bool = False) -> Iterator[None]:
     """Hold `name` in a warehouse; `holder` is told to whoever comes second.
 
-    Raises BusyError at once where another process holds it: to wait would be to overwrite what it just wrote.
+    Raises BusyError at once where another process holds it: to wait would be to overwrite what it just wrote. With `wait` it
+    waits: for what looks again at what is there.
     """
     folder = root / CLAIMS
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.lock").open("a+", encoding="utf-8") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             lock.seek(0)
             raise BusyError(

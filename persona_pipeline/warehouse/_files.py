@@ -17,7 +17,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from persona_pipeline.contracts import Contract, load_contract
 from persona_pipeline.errors import BusyError, ContractError, PipelineError
-from persona_pipeline.warehouse._claims import claim
+from persona_pipeline.warehouse._claims import claim, holder
+from persona_pipeline.warehouse._pins import Pins
 
 TABLE_PROPERTIES = {
     # Releases name versions and decide how long those are kept (`publish.retention`). By Delta's own defaults the log of a
@@ -54,16 +55,22 @@ class WriteResult:
 
 
 class Warehouse:
-    """One folder of Delta tables. `commit` is kept in the commit metadata of every write."""
+    """One folder of Delta tables. `commit` is kept in the commit metadata of every write.
 
-    def __init__(self, root: str | Path, commit: Mapping[str, str] | None = None) -> None:
+    With `pins` the newest version of a table is the one that the run gives its task, and what it reads and writes is noted.
+    """
+
+    def __init__(
+        self, root: str | Path, commit: Mapping[str, str] | None = None, pins: Pins | None = None
+    ) -> None:
         self.root = Path(root)
         self.commit = dict(commit or {})
+        self.pins = pins
         self._held: dict[str, pa.Table] = {}
 
     def holding(self, **tables: pa.Table) -> "Warehouse":
         """The same warehouse, where `query` finds these tables in the place of its own: to try out, or to look at a part."""
-        other = Warehouse(self.root, self.commit)
+        other = Warehouse(self.root, self.commit, self.pins)
         other._held = {**self._held, **tables}
         return other
 
@@ -73,6 +80,8 @@ class Warehouse:
 
     def exists(self, table: str) -> bool:
         """Whether the table was ever written."""
+        if self.pins and self.pins.holds(table) and table not in self.pins.versions:
+            return False
         return DeltaTable.is_deltatable(self.path(table))
 
     def version(self, table: str) -> int | None:
@@ -82,7 +91,7 @@ class Warehouse:
     def versions(self) -> dict[str, int]:
         """Newest version of every table in the warehouse, by name."""
         found = sorted(p.parent.name for p in self.root.glob("*/_delta_log"))
-        return {table: self._open(table).version() for table in found if not table.startswith("_")}
+        return {table: self._open(table).version() for table in found if not table.startswith("_") and self.exists(table)}
 
     def partitions(self, table: str, since: int | None = None) -> list[dict[str, Any]]:
         """Partitions the table has, by column; with `since` those that got a file after that version."""
@@ -130,6 +139,14 @@ class Warehouse:
         """Hold a table, or whatever `name` stands for, against other writers. Raises BusyError where one holds it."""
         return claim(self.root, name, self.commit)
 
+    def holder(self, name: str) -> str | None:
+        """Who holds it, None where nobody does."""
+        return holder(self.root, name)
+
+    def row_count(self, table: str, version: int) -> int:
+        """Rows of a version, as its log says."""
+        return int(sum(self._listed(table, version)["num_records"].to_pylist()))
+
     def files(self, table: str, version: int | None = None) -> set[Path]:
         """Paths of the files a version (the newest by default) is made of, whether or not they are still there."""
         return {self.root / table / unquote(path) for path in self._listed(table, version)["path"].to_pylist()}
@@ -139,6 +156,7 @@ class Warehouse:
 
         What a change data feed says since the oldest of `keep` stays too.
         """
+        assert self.pins is None, "what an older version does not need may be needed"
         found = self._open(table).vacuum(
             retention_hours=grace_hours,
             dry_run=True,
@@ -192,6 +210,34 @@ class Warehouse:
         contract = self._writable(table)
         self._commit(contract, self._created(contract), contract.conform(rows), "append")
 
+    def add_new(self, table: str, rows: pa.Table) -> int:
+        """Add those rows whose key the table does not hold, one a key; how many they are.
+
+        For caches, which runs and backtests fill side by side, whose warehouses may reach the same table by different
+        paths: the lock, which is waited for, lies where the table really is. Appends never conflict in Delta by themselves.
+        """
+        contract = self._writable(table)
+        place = Path(self.path(table)).resolve()
+        with claim(place.parent, place.name, self.commit, wait=True):
+            key = ", ".join(_quoted(contract.key))
+            sql = f"SELECT DISTINCT ON ({key}) * FROM found ANTI JOIN {table} USING ({key}) ORDER BY ALL"
+            new = self.query(sql, [table], found=rows)
+            if new.num_rows or not self.exists(table):
+                self.append(table, new)
+            return int(new.num_rows)
+
+    def drop_duplicates(self, table: str) -> int:
+        """Leave one row a key, for caches; how many went."""
+        contract = self._writable(table)
+        place = Path(self.path(table)).resolve()
+        with claim(place.parent, place.name, self.commit, wait=True):
+            rows = self.query(f"SELECT * FROM {table}", [table])
+            key = ", ".join(_quoted(contract.key))
+            once = self.query(f"SELECT DISTINCT ON ({key}) * FROM rows ORDER BY ALL", [], rows=rows)
+            if once.num_rows < rows.num_rows:
+                self._commit(contract, self._open(table), contract.conform(once), "overwrite", exclusive=True)
+            return int(rows.num_rows - once.num_rows)
+
     def replace(self, table: str, rows: pa.Table) -> WriteResult:
         """Make the table hold exactly these rows, committing only what differs."""
         return self._write(table, rows, delete_others=True)
@@ -203,6 +249,11 @@ class Warehouse:
         """
         return self._write(table, rows, delete_others=False, base=base)
 
+    def wrote(self, result: WriteResult) -> None:
+        """Note a write for the record."""
+        if self.pins is not None:
+            self.pins.writes[result.table] = (result.version, result.inserted, result.updated, result.deleted)
+
     def _listed(self, table: str, version: int | None = None) -> pa.Table:
         """The files of a version, one a row; `path` is percent-encoded, as Delta's log has it.
 
@@ -210,7 +261,17 @@ class Warehouse:
         """
         return pa.table(self._open(table, version).get_add_actions(flatten=True))
 
+    def reading(self, table: str) -> int | None:
+        """The version at which a run's task is given the table, noted as read; None: the newest. Raises PipelineError."""
+        if self.pins is None or not self.pins.holds(table):
+            return None
+        if table not in self.pins.versions:
+            raise PipelineError(f"table {table}: it did not exist when the run was opened, and no task of it made it")
+        return self.pins.reads.setdefault(table, self.pins.versions[table])
+
     def _open(self, table: str, version: int | None = None) -> DeltaTable:
+        if version is None:
+            version = self.reading(table)
         try:
             return DeltaTable(self.path(table), version=version)
         except DeltaError as error:  # of a version whose log is gone delta-rs says that there is no table
@@ -239,7 +300,9 @@ class Warehouse:
                 self._commit(contract, target, content, "overwrite", exclusive=True)
             elif counts["insert"]:
                 self._commit(contract, target, changes.drop_columns(["_op"]), "append", exclusive=True)
-            return WriteResult(table, self._open(table).version(), counts["insert"], counts["update"], counts["delete"])
+            done = WriteResult(table, self._open(table).version(), counts["insert"], counts["update"], counts["delete"])
+            self.wrote(done)
+            return done
 
     def _commit(
         self,

@@ -65,6 +65,7 @@ class SparkWarehouse:
         if not self.files.exists(table):
             return self.empty(table)
         reader = self.spark.read.format("delta")
+        version = self.files.reading(table) if version is None else version
         return (reader if version is None else reader.option("versionAsOf", version)).load(self.files.path(table))
 
     def empty(self, table: str) -> DataFrame:
@@ -100,7 +101,9 @@ class SparkWarehouse:
                 self._restore_order(contract, everything=bool(missing))
             version = self.files.version(table)
             assert version is not None
-            return replace(result, version=version)
+            published = replace(result, version=version)
+            self.files.wrote(published)
+            return published
 
     def _writable(self, table: str) -> Contract:
         contract = load_contract(table)
@@ -138,7 +141,9 @@ class SparkWarehouse:
         if version != expected:
             raise _overtaken(contract.table)
         done = (counts.get(op, 0) for op in ("insert", "update", "delete"))
-        return WriteResult(contract.table, expected, *done)
+        result = WriteResult(contract.table, expected, *done)
+        self.files.wrote(result)
+        return result
 
     def _missing(self, contract: Contract, properties: Mapping[str, str]) -> dict[str, str]:
         """Properties the table does not have as they should be."""

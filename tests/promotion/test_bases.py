@@ -11,7 +11,7 @@ from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.errors import PipelineError
 from persona_pipeline.promotion.bases import embedder_of_night, embedder_of_standing
 from persona_pipeline.promotion.decision import Standing
-from persona_pipeline.promotion.orders import Order
+from persona_pipeline.promotion.overrides import Override
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.text_embeddings import BASES, Embedder, tuned_model
 from persona_pipeline.warehouse import Warehouse
@@ -32,12 +32,12 @@ def tuned(warehouse: Warehouse, config: TextEmbeddingsConfig) -> str:
     return tuned_model(Embedder(config, warehouse).base_model, folder)
 
 
-def standing(base_model: str, order: bool = False) -> Standing:
+def standing(base_model: str, chosen: bool = False) -> Standing:
     row: Row = {"encoder_id": "enc1", "base_model": base_model}
-    given = Order(
-        order="pin", encoder_id="enc1", after=FIRST, given_at=datetime(2024, 6, 2, tzinfo=UTC), by="ana", reason=None
+    given = Override(
+        override="pin", encoder_id="enc1", after=FIRST, given_at=datetime(2024, 6, 2, tzinfo=UTC), by="ana", reason=None
     )
-    return Standing(row, given if order else None, FIRST)
+    return Standing(row, given if chosen else None, FIRST)
 
 
 def base_of(warehouse: Warehouse, stands: Standing) -> str:
@@ -47,7 +47,7 @@ def base_of(warehouse: Warehouse, stands: Standing) -> str:
 def test_without_an_encoder_it_is_the_one_configured(warehouse: Warehouse) -> None:
     configured = Embedder(CONFIG, warehouse).base_model
     assert base_of(warehouse, Standing(None, None, None)) == configured
-    assert embedder_of_night(warehouse, FIRST, None, CONFIG).base_model == configured
+    assert embedder_of_night(warehouse, (), FIRST, None, CONFIG).base_model == configured
 
 
 def test_a_served_base_trained_from_the_one_configured_embeds(warehouse: Warehouse) -> None:
@@ -57,10 +57,10 @@ def test_a_served_base_trained_from_the_one_configured_embeds(warehouse: Warehou
     assert base_of(warehouse, standing(mine)) == mine
     # The configuration names another base: tonight trains over it, unless people want the old one.
     assert base_of(warehouse, standing(theirs)) == configured
-    assert base_of(warehouse, standing(theirs, order=True)) == theirs
+    assert base_of(warehouse, standing(theirs, chosen=True)) == theirs
     untrained = Embedder(OTHER, warehouse).base_model
     assert base_of(warehouse, standing(untrained)) == configured
-    assert base_of(warehouse, standing(untrained, order=True)) == untrained
+    assert base_of(warehouse, standing(untrained, chosen=True)) == untrained
 
 
 def test_the_night_goes_by_its_parent(warehouse: Warehouse) -> None:
@@ -68,9 +68,9 @@ def test_the_night_goes_by_its_parent(warehouse: Warehouse) -> None:
     warehouse.replace("encoders", arrow("encoders", [{**shop()["encoders"][0], "base_model": mine}]))
     publish(warehouse, FIRST, "enc1")
     tomorrow = FIRST + timedelta(days=1)
-    found = embedder_of_night(warehouse, tomorrow, parent_of(warehouse, tomorrow), CONFIG)
+    found = embedder_of_night(warehouse, (), tomorrow, parent_of(warehouse, tomorrow), CONFIG)
     assert found.base_model == mine
-    assert embedder_of_night(warehouse, FIRST, parent_of(warehouse, FIRST), CONFIG).base_model != mine  # a rerun
+    assert embedder_of_night(warehouse, (), FIRST, parent_of(warehouse, FIRST), CONFIG).base_model != mine  # a rerun
 
 
 def test_a_base_that_is_gone_is_named_with_its_encoder(warehouse: Warehouse) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -16,10 +18,10 @@ from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.finetune.examples import place_of
 from persona_pipeline.encoder.prior import liked_interactions
 from persona_pipeline.encoder.retraining import TrainingData, training_data
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.errors import BusyError, PipelineError
 from persona_pipeline.promotion import comparison
 from persona_pipeline.promotion.decision import Settled, settle
-from persona_pipeline.promotion.orders import ORDERS, give_order, keep_encoder
+from persona_pipeline.promotion.overrides import BEFORE, TABLE, give_override, keep_encoder, read_overrides
 from persona_pipeline.promotion.registry import encoder_row, encoder_rows, settings_of
 from persona_pipeline.publish.releases import release_rows
 from persona_pipeline.publish.releases import served as served_release
@@ -120,19 +122,20 @@ def test_what_cannot_be_refitted_is_replaced(warehouse: Warehouse, change: Row, 
 def test_a_pinned_encoder_serves_until_the_pin_is_ended(warehouse: Warehouse) -> None:
     first = served(warehouse)
     versions = warehouse.versions()
-    give_order(warehouse, "pin", first, "the sale", NOW)
+    give_override(warehouse, "pin", first, "the sale", NOW)
     for days in (1, 30):
         summary = night(warehouse, after(days), ENDLESS)
         assert (summary["trained"], summary["pin"], summary["encoder_id"]) == (False, True, first)
         assert summary["reason"].startswith("pinned by ")
         assert summary["reason"].endswith(f" after the night {FIRST}: the sale")
-    assert warehouse.versions() == versions
-    give_order(warehouse, "unpin", "", None, NOW)
+    moved = warehouse.versions().items() ^ versions.items()
+    assert {table for table, _ in moved} == {TABLE, "runs", "task_runs"}
+    give_override(warehouse, "unpin", "", None, NOW)
     assert night(warehouse, after(30), RECENT)["trained"]
 
 
 def test_an_order_leaves_the_night_it_was_given_after(warehouse: Warehouse) -> None:
-    give_order(warehouse, "pin", served(warehouse), None, NOW)
+    give_override(warehouse, "pin", served(warehouse), None, NOW)
     assert "pin" not in night(warehouse, FIRST, RECENT)
     assert "pin" in night(warehouse, after(1), RECENT)
 
@@ -141,7 +144,7 @@ def test_an_order_leaves_the_night_it_was_given_after(warehouse: Warehouse) -> N
 def test_a_promoted_encoder_serves_until_the_policy_trains(warehouse: Warehouse) -> None:
     first = served(warehouse)
     trained(warehouse, 7, RECENT)
-    give_order(warehouse, "promote", first, "its lists sold more", NOW)
+    give_override(warehouse, "promote", first, "its lists sold more", NOW)
     for _ in ("once", "again"):
         summary = night(warehouse, after(8), RECENT)
         assert (summary["trained"], summary["promote"], summary["encoder_id"]) == (False, True, first)
@@ -159,7 +162,7 @@ def test_a_promoted_encoder_serves_until_the_policy_trains(warehouse: Warehouse)
 def test_after_a_rollback_a_promotion_is_not_followed_again(warehouse: Warehouse) -> None:
     first = served(warehouse)
     second = trained(warehouse, 7, RECENT)["encoder_id"]
-    give_order(warehouse, "promote", first, "its lists sold more", NOW)
+    give_override(warehouse, "promote", first, "its lists sold more", NOW)
     assert night(warehouse, after(8), RECENT)["encoder_id"] == first
     publish(warehouse, after(8), first)
     withdrawn = [{**row, "verdict": "rolled_back"} for row in release_rows(warehouse) if row["as_of"] == after(8)]
@@ -171,7 +174,7 @@ def test_after_a_rollback_a_promotion_is_not_followed_again(warehouse: Warehouse
     assert told.endswith(f"is not served again: the next night serves {second}")
     assert night(warehouse, after(9), RECENT)["encoder_id"] == second
     assert keep_encoder(warehouse, back, NOW) == []
-    give_order(warehouse, "pin", first, None, NOW)
+    give_override(warehouse, "pin", first, None, NOW)
     (told,) = keep_encoder(warehouse, back, NOW)
     assert told.endswith("`encoders pin --off` ends that")
     assert night(warehouse, after(9), RECENT)["encoder_id"] == first
@@ -179,25 +182,25 @@ def test_after_a_rollback_a_promotion_is_not_followed_again(warehouse: Warehouse
 
 def test_orders_no_night_can_obey_are_refused(warehouse: Warehouse) -> None:
     with pytest.raises(PipelineError, match=r"there is no encoder enc9 in the table encoders of .*; `persona-pipeline"):
-        give_order(warehouse, "pin", "enc9", None, NOW)
+        give_override(warehouse, "pin", "enc9", None, NOW)
     with pytest.raises(PipelineError, match="no encoder is pinned"):
-        give_order(warehouse, "unpin", "", None, NOW)
+        give_override(warehouse, "unpin", "", None, NOW)
     (warehouse.root / encoder_row(warehouse, served(warehouse))["artefact"] / "head.safetensors").write_bytes(b"?")
     with pytest.raises(PipelineError, match=r"the encoder artefact at .* is damaged, or of another version"):
-        give_order(warehouse, "promote", served(warehouse), None, NOW)
-    assert not (warehouse.root / ORDERS).exists()
+        give_override(warehouse, "promote", served(warehouse), None, NOW)
+    assert not warehouse.exists(TABLE)
 
 
 def test_nothing_can_be_ordered_before_a_release(warehouse: Warehouse) -> None:
     shutil.rmtree(warehouse.path("releases"))
     with pytest.raises(PipelineError, match=r"nothing has been published in .* yet"):
-        give_order(warehouse, "pin", served(warehouse), None, NOW)
+        give_override(warehouse, "pin", served(warehouse), None, NOW)
 
 
 @pytest.mark.parametrize("part", ["head.safetensors", "encoder.json", "prior.npz"])
 def test_a_night_says_what_to_do_when_the_pinned_encoder_is_gone(warehouse: Warehouse, part: str) -> None:
     first = served(warehouse)
-    give_order(warehouse, "pin", first, None, NOW)
+    give_override(warehouse, "pin", first, None, NOW)
     (warehouse.root / encoder_row(warehouse, first)["artefact"] / part).unlink()
     with pytest.raises(
         PipelineError, match=r"artefact.*pinned by .*`persona-pipeline encoders pin --off` ends the pin"
@@ -205,8 +208,35 @@ def test_a_night_says_what_to_do_when_the_pinned_encoder_is_gone(warehouse: Ware
         night(warehouse, after(1), RECENT)
 
 
+def test_what_an_older_warehouse_kept_in_a_file_still_holds(warehouse: Warehouse) -> None:
+    first = served(warehouse)
+    row = {"encoder_id": first, "after": str(FIRST), "given_at": NOW.isoformat(), "by": "ana", "reason": None}
+    (warehouse.root / BEFORE).write_text(json.dumps([{"order": "pin", **row}]))
+    assert "pin" in night(warehouse, after(1), RECENT)
+    give_override(warehouse, "unpin", "", None, NOW)
+    assert next((one.override, one.by) for one in read_overrides(warehouse)) == ("pin", "ana")
+    assert "pin" not in night(warehouse, after(1), RECENT)
+
+
+def test_of_two_people_at_once_nobody_loses_an_override(warehouse: Warehouse) -> None:
+    first = served(warehouse)
+    with ThreadPoolExecutor(2) as people:
+        given = [people.submit(_patiently, warehouse, first, who) for who in ("ana", "ben")]
+        assert all(one.result() for one in given)
+    assert {one.reason for one in read_overrides(warehouse)} == {"ana", "ben"}
+
+
+def _patiently(warehouse: Warehouse, encoder_id: str, who: str) -> bool:
+    for _ in range(200):
+        try:
+            return bool(give_override(warehouse, "pin", encoder_id, who, NOW))
+        except BusyError:
+            time.sleep(0.01)
+    return False
+
+
 def test_an_order_whose_base_is_gone_says_what_to_do(warehouse: Warehouse) -> None:
-    give_order(warehouse, "promote", served(warehouse), None, NOW)
+    give_override(warehouse, "promote", served(warehouse), None, NOW)
     about = warehouse.root / encoder_row(warehouse, served(warehouse))["artefact"] / "encoder.json"
     about.write_text(json.dumps({**json.loads(about.read_text()), "base_model": "bge-m3@1:512"}))
     with pytest.raises(
@@ -214,7 +244,7 @@ def test_an_order_whose_base_is_gone_says_what_to_do(warehouse: Warehouse) -> No
     ):
         night(warehouse, after(1), RECENT)
     with pytest.raises(PipelineError, match="bge-m3: neither a folder nor an installed"):
-        give_order(warehouse, "pin", served(warehouse), None, NOW)
+        give_override(warehouse, "pin", served(warehouse), None, NOW)
 
 
 def _settled(warehouse: Warehouse, share: float, tuned: Callable[[TrainingData], TrainingData]) -> Settled:
@@ -257,7 +287,7 @@ def test_without_users_to_judge_by_no_base_is_trained(warehouse: Warehouse) -> N
 
 @pytest.mark.parametrize("content", ["", "{}", json.dumps([{"order": "pin"}])])
 def test_a_damaged_file_of_orders_stops_the_night(warehouse: Warehouse, content: str) -> None:
-    (warehouse.root / ORDERS).write_text(content)
+    (warehouse.root / BEFORE).write_text(content)
     with pytest.raises(PipelineError, match=r"orders.json: cannot be read as a list of orders"):
         night(warehouse, after(1), RECENT)
 

@@ -1,6 +1,5 @@
 """`persona-pipeline encoders ...` as typed."""
 
-import json
 from datetime import timedelta
 
 import pytest
@@ -9,7 +8,7 @@ from typer.testing import CliRunner
 
 from persona_pipeline import cli, release_commands
 from persona_pipeline.errors import PipelineError
-from persona_pipeline.promotion.orders import ORDERS
+from persona_pipeline.promotion.overrides import read_overrides
 from persona_pipeline.promotion.registry import encoder_rows
 from persona_pipeline.warehouse import Warehouse
 
@@ -70,10 +69,10 @@ def test_orders(warehouse: Warehouse, two: tuple[str, str]) -> None:
     assert f"from 2024-06-02 on, serves {second}" in encoders(warehouse, "promote", second)
     assert f"Nights from 2024-06-02 on serve {second} and train none" in encoders(warehouse, "pin", second)
     assert "retrain as the policy says" in encoders(warehouse, "pin", "--off")
-    given = json.loads((warehouse.root / ORDERS).read_text())
-    assert [order["order"] for order in given] == ["promote", "pin", "unpin"]
-    assert {order["after"] for order in given} == {"2024-06-01"}
-    assert all(order["by"] and order["given_at"] for order in given)
+    given = read_overrides(warehouse)
+    assert [one.override for one in given] == ["promote", "pin", "unpin"]
+    assert {str(one.after) for one in given} == {"2024-06-01"}
+    assert all(one.by and one.given_at for one in given)
     for arguments in (("pin",), ("pin", second, "--off")):
         with pytest.raises(PipelineError, match="expected an encoder id, or --off"):
             encoders(warehouse, *arguments)

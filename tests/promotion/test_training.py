@@ -41,7 +41,7 @@ def _trained(warehouse: Warehouse, margin: float) -> tuple[str, Trained]:
     )
     embedder = Embedder(config.text_embeddings, warehouse)
     tomorrow = FIRST + timedelta(days=1)
-    stands = standing(warehouse, tomorrow, parent_of(warehouse, tomorrow))
+    stands = standing(warehouse, (), tomorrow, parent_of(warehouse, tomorrow))
     return embedder.base_model, train(warehouse, config, stands, embedder, "why", "enc2", {"reviews": 0})
 
 
@@ -85,7 +85,7 @@ def test_a_night_chooses_what_the_configuration_leaves_to_it(warehouse: Warehous
     config = PipelineConfig.model_validate({"encoders": {**ENDLESS, "tuning_minutes": 1, "tuned": ["half_life"]}})
     embedder = Embedder(config.text_embeddings, warehouse)
     tomorrow = FIRST + timedelta(days=1)
-    stands = standing(warehouse, tomorrow, parent_of(warehouse, tomorrow))
+    stands = standing(warehouse, (), tomorrow, parent_of(warehouse, tomorrow))
     found = train(warehouse, config, stands, embedder, "why", "enc2", {"reviews": 0})
     assert found.settled.config.half_life in HALF_LIVES["rank"]
     assert found.encoder.config.half_life == found.settled.config.half_life

@@ -11,10 +11,10 @@ from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.errors import BusyError, PipelineError, ReleaseError
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
-from persona_pipeline.publish.publication import check_whole_night, conclude, judged
+from persona_pipeline.publish.publication import conclude, judged
 from persona_pipeline.publish.releases import parent_of, published, served
 from persona_pipeline.publish.rollback import accept, roll_back
-from persona_pipeline.warehouse import Warehouse, write_summary
+from persona_pipeline.warehouse import Warehouse
 
 
 def test_a_passed_night_is_published(warehouse: Warehouse) -> None:
@@ -209,24 +209,3 @@ def test_a_publication_that_another_overtook_is_not_released(warehouse: Warehous
     with pytest.raises(BusyError, match="table releases: another process committed to it in the meantime"):
         conclude(warehouse, AS_OF, CONFIG, None, "enc1", PASSED, publisher(warehouse), replace(seen, releases=-1))
     assert list(verdicts(warehouse).values()) == ["published"]
-
-
-def test_a_night_whose_parent_was_withdrawn_in_between_is_run_again(warehouse: Warehouse) -> None:
-    run(warehouse)
-    parent = parent_of(warehouse, TONIGHT)
-    assert parent is not None
-    for task in ("item_personas", "user_item_topk"):
-        write_summary(warehouse.root, TONIGHT, task, {"parent_release_id": parent.release_id})
-    check_whole_night(warehouse, TONIGHT, parent)
-    write_summary(warehouse.root, TONIGHT, "item_personas", {"parent_release_id": "2024-06-29-withdrawn"})
-    with pytest.raises(ReleaseError, match=rf"now starts from {parent.release_id}, but item_personas ran when"):
-        check_whole_night(warehouse, TONIGHT, parent)
-
-
-def test_candidates_of_another_night_are_not_published(warehouse: Warehouse) -> None:
-    left = {"version": candidates(warehouse).version("user_item_topk")}
-    write_summary(warehouse.root, TONIGHT, "user_item_topk", {"parent_release_id": None, "candidate": left})
-    check_whole_night(warehouse, TONIGHT, None)
-    propose(warehouse, 0.65)
-    with pytest.raises(ReleaseError, match=r"candidate of user_item_topk is at version 1, but .* left version 0"):
-        check_whole_night(warehouse, TONIGHT, None)

@@ -11,11 +11,11 @@ from helpers import AS_OF, put, shop
 from publishing import FAILED, propose, run
 
 from jobs import releases as job
-from jobs.runner import Night
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.publish.releases import missing_files, published, release_of, release_row
 from persona_pipeline.publish.retention import clean, retained
 from persona_pipeline.publish.rollback import roll_back
+from persona_pipeline.runs.context import RunContext
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -132,4 +132,4 @@ def test_a_clean_up_that_fails_does_not_fail_the_night(warehouse: Warehouse, mon
         raise OSError("no space left on device")
 
     monkeypatch.setattr(job, "clean", full)
-    assert job._cleaned(Night(AS_OF, PipelineConfig(), warehouse, None)) == {"error": "no space left on device"}
+    assert job._cleaned(RunContext(AS_OF, PipelineConfig(), warehouse, None)) == {"error": "no space left on device"}

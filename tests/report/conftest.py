@@ -10,7 +10,7 @@ from report.shop import AS_OF, HOSTILE, SPAN, put, recommendation
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.publish.candidates import candidates
-from persona_pipeline.warehouse import Warehouse, write_summary
+from persona_pipeline.warehouse import Warehouse
 
 
 @pytest.fixture
@@ -70,7 +70,4 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put(beside, "user_item_topk", [recommendation(f"u{n}", 1) for n in range(5)])
     default = {**recommendation("", 1, "Best card"), "recommendation_source": "default"}
     put(beside, "default_topk", [{name: default[name] for name in load_contract("default_topk").names}])
-    write = {"table": "review_aspects", "inserted": 4, "updated": 0, "deleted": 0, "version": 1}
-    write_summary(root, AS_OF, "review_aspects", {"reviews": 10, "extracted": 4, "written": [write], "seconds": 61.0})
-    write_summary(root, AS_OF, "reviews", {"lines": 11, "not_yet": 3, "written": [], "seconds": 2.0})
     return root

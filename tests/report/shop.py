@@ -49,3 +49,11 @@ def release(
         "table_versions": [{"table": t, "version": v} for t, v in versions.items()],
         "metrics": [{"name": "user_item_topk.user_coverage", "value": 0.5}, {"name": "reviews.rows", "value": 6.0}],
     }  # fmt: skip
+
+
+_WRITE = {"table": "review_aspects", "inserted": 4, "updated": 0, "deleted": 0, "version": 1}
+SUMMARIES: dict[str, dict[str, Any]] = {
+    "review_aspects": {"reviews": 10, "extracted": 4, "written": [_WRITE], "seconds": 61.0},
+    "reviews": {"lines": 11, "not_yet": 3, "written": [], "seconds": 2.0},
+}
+"""What two of the night's tasks counted."""

@@ -5,13 +5,13 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from report.shop import AS_OF, HOSTILE, put, recommendation, release
+from report.shop import AS_OF, HOSTILE, SUMMARIES, put, recommendation, release
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.report import render_report, write_report
 from persona_pipeline.report.tables import NightTables
-from persona_pipeline.warehouse import Warehouse, write_summary
+from persona_pipeline.warehouse import Warehouse
 
 CONFIG = PipelineConfig()
 FAILURE = "user_item_topk.user_coverage is 0.5, expected at least 0.95 and at most 1: users with a vector have lists"
@@ -49,7 +49,7 @@ def published(warehouse: Warehouse) -> Warehouse:
 
 
 def page(warehouse: Warehouse, row: dict[str, Any]) -> str:
-    return render_report(warehouse, AS_OF, row, CONFIG)
+    return render_report(warehouse, AS_OF, row, CONFIG, SUMMARIES)
 
 
 def row_of(warehouse: Warehouse) -> dict[str, Any]:
@@ -130,10 +130,10 @@ def test_a_page_shows_its_own_night_after_later_ones(published: Warehouse) -> No
 
 
 def test_a_rerun_writes_the_same_bytes(published: Warehouse) -> None:
-    path = write_report(published, AS_OF, row_of(published), CONFIG)
+    path = write_report(published, AS_OF, row_of(published), CONFIG, SUMMARIES)
     first = path.read_bytes()
-    write_summary(published.root, AS_OF, "report", {"seconds": 9.9})
-    assert write_report(published, AS_OF, row_of(published), CONFIG).read_bytes() == first
+    later = {**SUMMARIES, "report": {"seconds": 9.9}}
+    assert write_report(published, AS_OF, row_of(published), CONFIG, later).read_bytes() == first
     assert path.relative_to(published.root).as_posix() == "_reports/2024-06-30.html"
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     assert str(published.root) not in first.decode()

@@ -3,41 +3,22 @@
 from collections import Counter
 
 import pytest
-from report.shop import AS_OF, SCORE, put, recommendation, release
+from report.shop import SCORE, SUMMARIES, put, recommendation, release
 
-from persona_pipeline.config import PipelineConfig
-from persona_pipeline.errors import PipelineError
 from persona_pipeline.publish.candidates import candidates
-from persona_pipeline.report import newest_row, sampled_users, verdict
+from persona_pipeline.report import sampled_users, verdict
 from persona_pipeline.report.flow import STAGES, count_rows, flow, tonights
 from persona_pipeline.report.refusals import refused_input
 from persona_pipeline.report.tables import NightTables
 from persona_pipeline.report.users import users
 from persona_pipeline.report.verdict import reasons
-from persona_pipeline.warehouse import Warehouse, read_summaries
-
-DIGEST = PipelineConfig().digest()
-
-
-def test_without_a_release_the_error_says_what_to_run(warehouse: Warehouse) -> None:
-    with pytest.raises(PipelineError, match="run the releases task first"):
-        newest_row(warehouse, AS_OF, DIGEST)
-
-
-def test_the_newest_attempt_is_the_one_made_from_the_newest_tables(warehouse: Warehouse) -> None:
-    first = release("published", [], {"reviews": 1, "user_item_topk": 9}, "2024-06-30-ffff")
-    second = release("refused", ["x"], {"reviews": 2}, "2024-06-30-0000")
-    put(warehouse, "releases", [first, second])
-    assert newest_row(warehouse, AS_OF, DIGEST)["release_id"] == second["release_id"]
-    other = {**second, "config_digest": "other", "release_id": "2024-06-30-9999"}
-    put(warehouse, "releases", [other, first, second])
-    assert newest_row(warehouse, AS_OF, DIGEST)["release_id"] == second["release_id"]
+from persona_pipeline.warehouse import Warehouse
 
 
 def test_flow_tells_reused_from_redone_and_names_what_did_not_run(warehouse: Warehouse) -> None:
     row = release("refused", ["x"], {})
     tables = NightTables(warehouse, row)
-    lines = {line.stage: line for line in flow(read_summaries(warehouse.root, AS_OF), count_rows(tables), row)}
+    lines = {line.stage: line for line in flow(SUMMARIES, count_rows(tables), row)}
     assert list(lines) == [stage.name for stage in STAGES]
     aspects = lines["review_aspects"]
     assert (aspects.redone, aspects.reused, aspects.inserted, aspects.seconds) == ("4 reviews", "6 reviews", 4, 61.0)

@@ -10,11 +10,11 @@ from helpers import BASE_MODEL, put_all, shop
 from publishing import TONIGHT, run
 from scipy.sparse import csr_array
 
-from jobs.runner import Night
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.publish.releases import Release, served
+from persona_pipeline.runs.context import RunContext
 from persona_pipeline.score.rank import Ranking
 from persona_pipeline.warehouse import Warehouse
 
@@ -210,7 +210,7 @@ def test_when_everybody_is_ranked_and_why(spark: "SparkSession", tmp_path: Path)
     def why(parent: Release | None, told: pa.Table = told, encoder: str = "enc1", **settings: Any) -> str:
         config = load_config("local", {"user_item_topk": settings})
         found, reason = _last_night(
-            Night(TONIGHT, config, warehouse, parent), encoder, told, SparkWarehouse(spark, warehouse)
+            RunContext(TONIGHT, config, warehouse, parent), encoder, told, SparkWarehouse(spark, warehouse)
         )
         assert (found is None) == bool(reason)
         return reason

@@ -3,7 +3,10 @@
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from io import StringIO
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +20,13 @@ from helpers import AS_OF, Row, arrow, put, reviews, shop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rich.console import Console
+
 from persona_pipeline.contracts import load_contract
+from persona_pipeline.doctor import mend
 from persona_pipeline.errors import ContractError, PipelineError
-from persona_pipeline.warehouse import Warehouse, read_summaries, write_summary
+from persona_pipeline.text_embeddings import with_vectors
+from persona_pipeline.warehouse import Warehouse
 
 
 @pytest.fixture
@@ -322,15 +329,6 @@ def test_versions_list_the_warehouse_but_not_what_lies_beside(warehouse: Warehou
     assert warehouse.versions() == {"default_topk": 0, "item_summaries": 1, "reviews": 0}
 
 
-def test_summaries_are_kept_by_night_and_replaced(tmp_path: Path) -> None:
-    write_summary(tmp_path, AS_OF, "reviews", {"lines": 9})
-    write_summary(tmp_path, AS_OF, "reviews", {"lines": 10})
-    write_summary(tmp_path, AS_OF, "items", {"items": 5})
-    write_summary(tmp_path, date(2024, 7, 1), "reviews", {"lines": 11})
-    assert read_summaries(tmp_path, AS_OF) == {"reviews": {"lines": 10}, "items": {"items": 5}}
-    assert read_summaries(tmp_path, date(2023, 1, 1)) == {}
-
-
 QUOTES = st.lists(
     st.fixed_dictionaries(
         {
@@ -346,6 +344,39 @@ CONTENT = st.dictionaries(
         {"metrics": QUOTES, "pair_count": st.integers(0, 3), "artefact": st.text("ab'\"é", max_size=2)}
     ),
 )
+
+
+def embedding(text_hash: str) -> Row:
+    return {"text_hash": text_hash, "base_model": "m@1:256", "vector": [1.0, 0.0]}
+
+
+def test_a_cache_takes_each_key_once_whoever_brings_it(tmp_path: Path) -> None:
+    """As a night and a backtest embed the same texts at the same moment, one of them through a link."""
+    real = Warehouse(tmp_path / "real")
+    real.add_new("text_embeddings", arrow("text_embeddings", []))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "text_embeddings").symlink_to(tmp_path / "real" / "text_embeddings")
+    other = Warehouse(tmp_path / "other")
+    rows = [arrow("text_embeddings", [embedding(f"{n}"), embedding(f"{n}")]) for n in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        added = list(pool.map(lambda job: job[0].add_new("text_embeddings", job[1]), product((real, other), rows)))
+    assert sum(added) == 12
+    assert sorted(real.read("text_embeddings")["text_hash"].to_pylist(), key=int) == [f"{n}" for n in range(12)]
+
+
+def test_a_duplicate_in_a_cache_is_tolerated_and_mended(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path)
+    for _ in range(2):
+        warehouse.append("text_embeddings", arrow("text_embeddings", [embedding("a")]))
+    wanted = pa.table({"text_hash": ["a", "a"], "n": [1, 2]})
+    assert with_vectors(warehouse, wanted, "m@1:256")["n"].to_pylist() == [1, 2]
+    console = Console(file=StringIO(), width=100)
+    mend(tmp_path, console)
+    assert warehouse.read("text_embeddings").num_rows == 1
+    mend(tmp_path, console)
+    assert isinstance(console.file, StringIO)
+    assert console.file.getvalue().splitlines()[:2] == ["llm_calls: sound", "text_embeddings: 1 row taken out that said the same again"]
+    assert console.file.getvalue().splitlines()[3] == "text_embeddings: sound"
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -122,25 +122,16 @@ class Ledger:
         self.flush()
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / ".lock").open("w") as lock:
-            fcntl.flock(
-                lock, fcntl.LOCK_EX
-            )  # appends never conflict in Delta: two committers would both add their rows
+            fcntl.flock(lock, fcntl.LOCK_EX)  # one takes the files at a time
             return self._merge()
 
     def _merge(self) -> int:
         files = self._files()
         pending = self._pending(files)
-        new = self._warehouse.query(
-            "SELECT DISTINCT ON (request_key) pending.* FROM pending ANTI JOIN llm_calls USING (request_key) "
-            "ORDER BY request_key, output",
-            [TABLE],
-            pending=pending,
-        )
-        if new.num_rows or not self._warehouse.exists(TABLE):
-            self._warehouse.append(TABLE, new.cast(self._schema))
+        new = self._warehouse.add_new(TABLE, pending.sort_by([("request_key", "ascending"), ("output", "ascending")]))
         for file in files:
             file.unlink(missing_ok=True)
-        return int(new.num_rows)
+        return new
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.parquet"))

@@ -12,7 +12,6 @@ for are not the ones the committer looks for; the item keeps those it has, and t
 import heapq
 import os
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -45,9 +44,9 @@ def assign(tokens_of_item: Mapping[str, int], max_shards: int, shard_tokens: int
     return shards
 
 
-def write_shards(warehouse: Warehouse, as_of: date, shards: list[list[str]]) -> Path:
-    """Keep the night's assignment, whole or not at all; returns its file."""
-    path = _path(warehouse, as_of)
+def write_shards(warehouse: Warehouse, run_id: str, shards: list[list[str]]) -> Path:
+    """Keep a run's assignment, whole or not at all; returns its file."""
+    path = _path(warehouse, run_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [(number, item) for number, items in enumerate(shards) for item in items]
     table = pa.table(
@@ -56,15 +55,15 @@ def write_shards(warehouse: Warehouse, as_of: date, shards: list[list[str]]) -> 
             "item_id": pa.array([item for _, item in rows], pa.string()),
         }
     )
-    partial = path.with_suffix(f".{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(table, partial)
     partial.replace(path)
     return path
 
 
-def read_shard(warehouse: Warehouse, as_of: date, shard: int) -> list[str]:
-    """Items of one shard. Raises PipelineError where the night has no such shard."""
-    path = _path(warehouse, as_of)
+def read_shard(warehouse: Warehouse, run_id: str, shard: int) -> list[str]:
+    """Items of one shard. Raises PipelineError where the run has no such shard."""
+    path = _path(warehouse, run_id)
     if not path.is_file():
         raise PipelineError(f"no shards at {path}; run the extraction_plan task first")
     items: list[str] = pq.read_table(path, filters=[("shard", "=", shard)])["item_id"].to_pylist()
@@ -98,5 +97,5 @@ def ask_shard(
     extractor.ask_ahead_personas([item_evidence(row) for row in wanted])
 
 
-def _path(warehouse: Warehouse, as_of: date) -> Path:
-    return warehouse.root / "_shards" / f"{as_of.isoformat()}.parquet"
+def _path(warehouse: Warehouse, run_id: str) -> Path:
+    return warehouse.root / "_shards" / f"{run_id}.parquet"

@@ -21,7 +21,7 @@ from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.finetune import tuned
 from persona_pipeline.encoder.retraining import TRAINED_ON
 from persona_pipeline.errors import PipelineError, TransientError
-from persona_pipeline.promotion.orders import give_order
+from persona_pipeline.promotion.overrides import give_override
 from persona_pipeline.promotion.registry import encoder_row
 from persona_pipeline.text_embeddings import BASES, embedder_of
 from persona_pipeline.warehouse import Warehouse
@@ -156,7 +156,7 @@ def test_nights_over_a_tuned_base(
 
     # Ordered back, it serves the very night: its base embeds what it has not seen.
     said_of(shop, "b00", "clean clean stage")
-    give_order(shop, "promote", row["encoder_id"], None, datetime(2024, 6, 4, tzinfo=UTC))
+    give_override(shop, "promote", row["encoder_id"], None, datetime(2024, 6, 4, tzinfo=UTC))
     ordered = night(3, head)
     assert ordered["encoders"]["encoder_id"] == row["encoder_id"]
     assert embedded_by(shop) == {untrained: counts[untrained] + 1, row["base_model"]: counts[untrained] + 2}

@@ -13,7 +13,6 @@ from helpers import AS_OF, Row, put, put_all, shop, span
 from rich.console import Console
 
 from jobs import persona_choices
-from jobs.runner import Night
 from persona_pipeline.config import LlmConfig, load_config
 from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.ask import Asker
@@ -21,6 +20,7 @@ from persona_pipeline.extract.llm.choosing import Judge, contradiction
 from persona_pipeline.extract.llm.pairs import HISTORY, Pair, pairs_to_judge
 from persona_pipeline.extract.llm.plan import show_judge
 from persona_pipeline.extract.llm.requests import Request
+from persona_pipeline.runs.context import RunContext
 from persona_pipeline.warehouse import Warehouse
 
 MakeAsker = Callable[..., Asker]
@@ -65,7 +65,7 @@ def run(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Run:
         backend = FixtureBackend(reply)
         monkeypatch.setattr(extractors, "_backend", lambda _: backend)
         config = load_config("local", {"extraction": {"extractor": extractor, "llm": {"judged_pairs": 1_000, **llm}}})
-        return persona_choices.job(Night(AS_OF, config, warehouse, None), Namespace()), backend
+        return persona_choices.job(RunContext(AS_OF, config, warehouse, None), Namespace()), backend
 
     return job
 

@@ -1,6 +1,5 @@
 """Items to shards: all of them, balanced, and no more engines than are worth their start."""
 
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from persona_pipeline.errors import PipelineError
 from persona_pipeline.extract.llm.shards import assign, read_shard, write_shards
 from persona_pipeline.warehouse import Warehouse
 
-AS_OF = date(2024, 1, 1)
+RUN = "2024-01-01.1"
 
 
 def test_small_nights_start_one_engine_and_large_ones_no_more_than_allowed() -> None:
@@ -34,9 +33,9 @@ def test_every_item_is_in_one_shard_and_no_shard_is_much_too_large(tokens: dict[
 def test_a_shard_reads_its_own_items(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path)
     with pytest.raises(PipelineError, match="run the extraction_plan task first"):
-        read_shard(warehouse, AS_OF, 0)
-    write_shards(warehouse, AS_OF, [["a", "c"], ["b"]])
-    assert [read_shard(warehouse, AS_OF, shard) for shard in (0, 1)] == [["a", "c"], ["b"]]
+        read_shard(warehouse, RUN, 0)
+    write_shards(warehouse, RUN, [["a", "c"], ["b"]])
+    assert [read_shard(warehouse, RUN, shard) for shard in (0, 1)] == [["a", "c"], ["b"]]
     with pytest.raises(PipelineError, match=r"shard 2: .* has none of that number"):
-        read_shard(warehouse, AS_OF, 2)
+        read_shard(warehouse, RUN, 2)
     assert [path.name for path in (tmp_path / "_shards").iterdir()] == ["2024-01-01.parquet"]

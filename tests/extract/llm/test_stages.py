@@ -14,7 +14,6 @@ from fixture_engine import FixtureBackend, Reply, WordCounts, echo
 from helpers import AS_OF, put, put_all, shop
 
 from jobs import extraction_plan, extraction_shard, item_personas, item_summaries, review_aspects
-from jobs.runner import Night
 from persona_pipeline import text_embeddings
 from persona_pipeline.config import load_config
 from persona_pipeline.errors import PipelineError, TransientError
@@ -24,6 +23,7 @@ from persona_pipeline.extract.llm.plan import NightPlan, plan_night
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.extract.protocol import Stage
 from persona_pipeline.publish.releases import Release, inherited
+from persona_pipeline.runs.context import RunContext
 from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
 
@@ -43,10 +43,10 @@ def warehouse(tmp_path: Path) -> Warehouse:
     return found
 
 
-def night(warehouse: Warehouse, days: int = 0, parent: Release | None = None, **llm: Any) -> Night:
+def night(warehouse: Warehouse, days: int = 0, parent: Release | None = None, **llm: Any) -> RunContext:
     settings = {"extractor": "vllm", "reviews_per_persona": 1, "llm": {"method": "per_review", **llm}}
     config = load_config("local", {"extraction": settings})
-    return Night(AS_OF + timedelta(days=days), config, warehouse, parent)
+    return RunContext(AS_OF + timedelta(days=days), config, warehouse, parent, row={"run_id": "r"})
 
 
 @pytest.fixture
@@ -344,7 +344,7 @@ def test_a_ceiling_stops_the_night_at_its_plan(
 
 
 def test_the_embedded_extractor_needs_no_plan(warehouse: Warehouse) -> None:
-    tonight = Night(AS_OF, load_config("local"), warehouse, None)
+    tonight = RunContext(AS_OF, load_config("local"), warehouse, None)
     assert extraction_plan.job(tonight, Namespace()) == {"shards": []}
 
 

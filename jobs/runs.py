@@ -1,0 +1,50 @@
+"""Opens a run, a row of `runs`: everything the night depends on, resolved once; the other jobs are told its id."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from jobs.runner import end_with, execute
+from persona_pipeline.config import load_config, parse_as_of
+from persona_pipeline.runs.context import RunContext
+from persona_pipeline.runs.opening import Input, open_run
+from persona_pipeline.sources.adapters import ADAPTERS
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What a run is made from."""
+    parser.add_argument("--warehouse", type=Path, required=True, help="folder of the Delta tables")
+    parser.add_argument("--as-of", required=True, help="UTC date; reviews before it count")
+    parser.add_argument("--config", default="local", help="profile (local, gpu) or YAML file")
+    parser.add_argument("--extractor", help="overrides extraction.extractor")
+    parser.add_argument("--source", required=True, help=f"adapter: {', '.join(sorted(ADAPTERS))}")
+    parser.add_argument("--reviews", type=Path, required=True, help="file or folder of reviews")
+    parser.add_argument("--items", type=Path, help="file or folder of item metadata")
+
+
+def opened(arguments: argparse.Namespace) -> str:
+    """Open the run that the arguments describe, and return its id."""
+    overrides = {"extraction": {"extractor": arguments.extractor}} if arguments.extractor else None
+    config = load_config(arguments.config, overrides)
+    given = Input(arguments.source, arguments.reviews, arguments.items)
+    return open_run(arguments.warehouse.resolve(), parse_as_of(arguments.as_of), config, given)
+
+
+def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the run was opened with, for the record."""
+    row = context.row
+    return {"made_from": row["made_from"], "code": row["code"], "input_files": len(row["input_files"])}
+
+
+def main() -> dict[str, Any]:
+    """Open and record it."""
+    parser = argparse.ArgumentParser(prog="python -m jobs.runs", description=__doc__)
+    options(parser)
+    arguments = parser.parse_args(sys.argv[1:])
+    arguments.run_id = opened(arguments)
+    return execute("runs", job, arguments)
+
+
+if __name__ == "__main__":
+    end_with("runs", main)

@@ -1,0 +1,70 @@
+"""Whether a run may be published: every task of it succeeded, and what each read is what its makers left. Else it fails."""
+
+from persona_pipeline.errors import ReleaseError
+from persona_pipeline.publish.candidates import PUBLISHED, candidates
+from persona_pipeline.runs.context import RunContext
+from persona_pipeline.runs.log import Attempt
+from persona_pipeline.runs.order import ORDER
+
+TASKS = ORDER[: ORDER.index("releases")]
+"""Tasks without which nothing is published."""
+
+
+def require_complete(context: RunContext) -> None:
+    """Raise ReleaseError naming the tasks that are missing, failed, or have read what is no longer so."""
+    done = context.done
+    wanted = [(task, "") for task in TASKS] + [("extraction_shard", str(n)) for n in range(_shards(done))]
+    missing = [_named(task, part) for task, part in wanted if (task, part) not in done]
+    unfinished = [
+        f"{_named(task, part)} ({done[task, part].outcome or 'died'})"
+        for task, part in wanted
+        if (task, part) in done and not done[task, part].succeeded
+    ]
+    if missing or unfinished:
+        told = [f"never run: {', '.join(missing)}"] if missing else []
+        told += [f"not done: {', '.join(unfinished)}"] if unfinished else []
+        raise ReleaseError(
+            f"run {context.run_id} cannot be published: {'; '.join(told)}. Run these tasks, and those after them, then this one"
+        )
+    stale = [*_stale(context), *_overwritten(context)]
+    if stale:
+        raise ReleaseError(f"run {context.run_id} cannot be published: {'; '.join(stale)}")
+
+
+def _shards(done: dict[tuple[str, str], Attempt]) -> int:
+    plan = done.get(("extraction_plan", ""))
+    return len((plan.figures or {}).get("shards", ())) if plan else 0
+
+
+def _named(task: str, part: str) -> str:
+    return f"{task} {part}" if part else task
+
+
+def _stale(context: RunContext) -> list[str]:
+    """Tasks that read another version of a table than its own task left."""
+    left = {entry["table"]: entry["version"] for entry in context.row["table_versions"]}
+    for one in context.done.values():
+        left |= {write["table"]: write["version"] for write in one.writes}
+    return [
+        f"{_named(one.task, one.part)} read {read['table']} at version {read['version']}, but its task left version "
+        f"{left[read['table']]} since: run {_named(one.task, one.part)} again, and what comes after it"
+        for one in context.done.values()
+        for read in one.reads
+        if left.get(read["table"]) != read["version"]
+    ]
+
+
+def _overwritten(context: RunContext) -> list[str]:
+    """Candidates that are not what their task left."""
+    told = []
+    for table in PUBLISHED:
+        left = {
+            write["version"] for write in context.done[table, ""].writes if write["table"] == f"_candidates/{table}"
+        }
+        found = candidates(context.warehouse).version(table)
+        if left != {found}:
+            told.append(
+                f"the candidate of {table} is at version {found}, but its task left {', '.join(map(str, left)) or 'none'}: "
+                f"another process wrote it. Run {table} again"
+            )
+    return told

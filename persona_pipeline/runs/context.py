@@ -1,0 +1,82 @@
+"""What a task of a run may depend on, and nothing else: invariant 1 of the design."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from persona_pipeline.config import PipelineConfig
+from persona_pipeline.contracts import load_contract, table_names
+from persona_pipeline.errors import PipelineError
+from persona_pipeline.promotion.overrides import Override
+from persona_pipeline.publish.releases import Release, release_of, release_row
+from persona_pipeline.runs.log import Attempt, Row, attempts, latest, run_row, run_rows
+from persona_pipeline.warehouse import Pins, Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """One run, as a task of it is given it; frozen.
+
+    Attributes:
+        warehouse: opens the state of the warehouse at the versions that the run gives it.
+        parent: the release the run starts from.
+        overrides: what people had decided about encoders when the run was opened.
+        row: of `runs`.
+        done: the last attempt at each task so far, by task and part.
+    """
+
+    as_of: date
+    config: PipelineConfig
+    warehouse: Warehouse
+    parent: Release | None
+    overrides: Sequence[Override] = ()
+    row: Row = field(default_factory=dict)
+    done: dict[tuple[str, str], Attempt] = field(default_factory=dict)
+
+    @property
+    def run_id(self) -> str:
+        """Of the run."""
+        return str(self.row["run_id"])
+
+    def encoder_id(self) -> str:
+        """The encoder that the task `encoders` settled on. Raises PipelineError before it has."""
+        settled = self.done.get(("encoders", ""))
+        if settled is None or not settled.succeeded or not settled.figures:
+            raise PipelineError(f"no encoder has been chosen in run {self.run_id}; run the encoders task first")
+        return str(settled.figures["encoder_id"])
+
+
+def context_of(root: Path, run_id: str, task: str) -> RunContext:
+    """The run as `task` is given it.
+
+    A table of the warehouse's state is read at the version that the run's own task left, else at the one it had when the run
+    was opened; what the task makes itself, as it is.
+
+    Raises PipelineError where there is no such run, or where it is over: another was opened since.
+    """
+    plain = Warehouse(root)
+    row = run_row(plain, run_id)
+    newest = run_rows(plain)[-1]
+    if newest["run_id"] != run_id:
+        raise PipelineError(
+            f"run {run_id} is over: {newest['run_id']} was opened in {root} at {newest['opened_at']:%Y-%m-%d %H:%M:%S} UTC, and "
+            f"its tables are that run's now. Start the night of {row['as_of']} again from its first task, `runs`"
+        )
+    done = latest(attempts(plain, run_id).get(run_id, []))
+    versions = {entry["table"]: entry["version"] for entry in row["table_versions"]}
+    for one in done.values():
+        if one.succeeded:
+            versions |= {write["table"]: write["version"] for write in one.writes}
+    own = frozenset(table for table in table_names() if load_contract(table).made_by == task)
+    commit = {"job": task, "as_of": row["as_of"].isoformat(), "run_id": run_id}
+    parent_id = row["parent_release_id"]
+    return RunContext(
+        row["as_of"],
+        PipelineConfig.model_validate_json(row["config"]),
+        Warehouse(root, commit, Pins(versions, own)),
+        release_of(release_row(plain, parent_id)) if parent_id else None,
+        [Override.model_validate(override) for override in row["overrides"]],
+        row,
+        done,
+    )

@@ -1,0 +1,43 @@
+"""Runs without Airflow: which one a night goes on with, and what of it stands."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from persona_pipeline.runs.log import Row, attempts, latest, run_rows
+from persona_pipeline.runs.opening import HELD, RUNNER, close_failed
+from persona_pipeline.warehouse import Warehouse
+
+
+@contextmanager
+def holding(root: Path) -> Iterator[dict[str, str]]:
+    """Run tasks one after the other, and nobody else; yields what their environment must say. Closes their run at the end.
+
+    Raises BusyError where another process does so.
+    """
+    warehouse = Warehouse(root, {"job": "a night, task by task"})
+    with warehouse.claim(RUNNER):
+        outcome = "failed"
+        try:
+            yield {HELD: str(root)}
+            outcome = "ended"
+        finally:
+            if rows := run_rows(warehouse):
+                close_failed(warehouse, rows[-1]["run_id"], outcome)
+
+
+def its_run(root: Path, made_from: str) -> str | None:
+    """The newest run of the warehouse, if that is made from the same."""
+    rows = run_rows(Warehouse(root))
+    return rows[-1]["run_id"] if rows and rows[-1]["made_from"] == made_from else None
+
+
+def stand(root: Path, made_from: str, task: str) -> Row | None:
+    """The summary of a task that no run made from anything else has run since; None where it must be run."""
+    warehouse = Warehouse(root)
+    of_run = attempts(warehouse)
+    for row in reversed(run_rows(warehouse)):
+        last = latest(of_run.get(row["run_id"], [])).get((task, ""))
+        if last is not None:
+            return last.summary() if last.succeeded and row["made_from"] == made_from else None
+    return None

@@ -1,0 +1,188 @@
+"""A run is opened: everything it depends on is resolved once and written down, before its first task reads anything."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from persona_pipeline.config import PipelineConfig
+from persona_pipeline.contracts import table_names
+from persona_pipeline.errors import BusyError, PipelineError
+from persona_pipeline.promotion.overrides import read_overrides
+from persona_pipeline.provenance import night_code
+from persona_pipeline.publish.releases import parent_of
+from persona_pipeline.runs.log import Row, attempts, latest, run_row, run_rows, write_run
+from persona_pipeline.sources.adapters import adapter
+from persona_pipeline.sources.candidate_files import check_candidates
+from persona_pipeline.sources.files import check_files
+from persona_pipeline.warehouse import Warehouse
+
+IDLE = timedelta(minutes=30)
+"""How long a run that nobody holds may be between two tasks, retries and queues included, before another may begin."""
+RUNNER = "runner"
+"""The claim of a program that runs the tasks one after the other, held as long as it lives."""
+HELD = "PERSONA_RUNNER"
+"""Environment variable by which such a program tells its tasks that it holds `RUNNER`: the warehouse's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a run reads from outside; without a source nothing, for runs of later tasks alone."""
+
+    source: str | None = None
+    reviews: Path | None = None
+    items: Path | None = None
+
+
+def open_run(
+    root: Path, as_of: date, config: PipelineConfig, given: Input, environment: Mapping[str, str] = os.environ
+) -> str:
+    """Write down a run and return its id. One run of a warehouse at a time.
+
+    Raises BusyError where another run goes on, saying which; SourceError, ConfigError or ReleaseError where the input is
+    not what it should be, or a later night is served.
+    """
+    warehouse = Warehouse(root, {"job": "runs", "as_of": as_of.isoformat()})
+    files = _input_files(given, config)
+    with warehouse.claim("opening"):
+        _end_last(warehouse, environment)
+        row = _resolved(warehouse, as_of, config, given, files)
+        number = sum(other["as_of"] == as_of for other in run_rows(warehouse)) + 1
+        row["run_id"] = f"{as_of}.{number}"
+        write_run(warehouse, row)
+    return str(row["run_id"])
+
+
+def made_from(root: Path, as_of: date, config: PipelineConfig, given: Input) -> str:
+    """What `open_run` would write as such: two runs with the same one make the same tables."""
+    row = _resolved(Warehouse(root), as_of, config, given, _input_files(given, config))
+    return str(row["made_from"])
+
+
+def close_run(warehouse: Warehouse, run_id: str, outcome: str, detail: str | None) -> None:
+    """Say how a run ended; one that is closed and run further is closed anew."""
+    with warehouse.claim("opening"):
+        row = run_row(warehouse, run_id)
+        write_run(warehouse, {**row, "closed_at": datetime.now(UTC), "outcome": outcome, "detail": detail})
+
+
+def close_failed(warehouse: Warehouse, run_id: str, outcome: str = "failed") -> Row:
+    """Close a run that nobody has closed yet, with what its last attempts said; returns its row."""
+    row = run_row(warehouse, run_id)
+    if row["closed_at"]:
+        return row
+    last = latest(attempts(warehouse, run_id).get(run_id, []))
+    failed = [
+        f"{one.task}: {one.detail or 'died'}" for one in last.values() if not one.succeeded and one.task != "report"
+    ]
+    close_run(warehouse, run_id, outcome, "; ".join(failed) or None)
+    return run_row(warehouse, run_id)
+
+
+def _resolved(
+    warehouse: Warehouse, as_of: date, config: PipelineConfig, given: Input, files: list[Row]
+) -> dict[str, Any]:
+    parent, code = parent_of(warehouse, as_of), night_code()
+    overrides = [override.model_dump(mode="json") for override in read_overrides(warehouse)]
+    ingredients = (
+        [given.source, [(file["kind"], file["digest"]) for file in files]],
+        [code, config.digest(), as_of.isoformat(), parent and parent.release_id, overrides],
+    )
+    found = warehouse.versions()
+    return {
+        "as_of": as_of,
+        "opened_at": datetime.now(UTC),
+        "closed_at": None,
+        "outcome": None,
+        "detail": None,
+        "made_from": hashlib.sha256(json.dumps(ingredients).encode()).hexdigest()[:16],
+        "source": given.source,
+        "input_files": files,
+        "config": config.model_dump_json(),
+        "config_digest": config.digest(),
+        "code": code,
+        "parent_release_id": parent.release_id if parent else None,
+        "overrides": [override.model_dump() for override in read_overrides(warehouse)],
+        "table_versions": [{"table": t, "version": found[t]} for t in table_names("state") if t in found],
+    }
+
+
+def _input_files(given: Input, config: PipelineConfig) -> list[Row]:
+    """Listed once: the run reads these, whatever is added beside them."""
+    found: list[tuple[str, Path]] = []
+    if given.source and given.reviews:
+        source = adapter(given.source)
+        found += [("reviews", file.path) for file in check_files(given.reviews, "reviews", source)]
+        if given.items:
+            found += [("items", file.path) for file in check_files(given.items, "items", source)]
+    if config.candidates.file:
+        found += [("candidates", path) for path in check_candidates(Path(config.candidates.file)).paths]
+    if config.reviews.withheld:
+        found.append(("withheld", Path(config.reviews.withheld)))
+    return [
+        {"kind": kind, "path": str(path.resolve()), "bytes": path.stat().st_size, "digest": _digest(path)}
+        for kind, path in found
+    ]
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise PipelineError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def check_input(row: Row, kinds: Sequence[str]) -> dict[str, list[Path]]:
+    """A run's input files by kind. Raises PipelineError where one is gone, or is not what it was when the run was opened."""
+    found: dict[str, list[Path]] = {kind: [] for kind in kinds}
+    for file in row["input_files"]:
+        if file["kind"] in found:
+            path = Path(file["path"])
+            if not path.is_file() or path.stat().st_size != file["bytes"]:
+                raise PipelineError(
+                    f"{path}: not the file of {file['bytes']:,} bytes that it was when run {row['run_id']} was opened. Open "
+                    "another run: clear the night from its first task, `runs`, or run `make nightly` again"
+                )
+            found[file["kind"]].append(path)
+    return found
+
+
+def _end_last(warehouse: Warehouse, environment: Mapping[str, str]) -> None:
+    """Close the run before this one if it is over; raise BusyError if it goes on."""
+    rows = run_rows(warehouse)
+    last = rows[-1] if rows else None
+    if environment.get(HELD) != str(warehouse.root) and (holder := warehouse.holder(RUNNER)):
+        raise _busy(warehouse, last, f"its tasks are run by another process ({holder})")
+    if last is None or last["closed_at"]:
+        return
+    of_run = attempts(warehouse, last["run_id"]).get(last["run_id"], [])
+    for one in of_run:
+        if one.outcome is None and (holder := warehouse.holder(claim_of(one.task, one.part))):
+            raise _busy(warehouse, last, f"its task {one.task} is at work ({holder})")
+    moved = max([last["opened_at"], *(one.ended_at or one.started_at for one in of_run)])
+    scheduled = any((one.figures or {}).get("runner") == "scheduler" for one in of_run)
+    if scheduled and datetime.now(UTC) - moved < IDLE:
+        raise _busy(
+            warehouse, last, f"its last task was at work at {moved:%H:%M:%S} UTC, and the next may begin at any moment"
+        )
+    died = [one.task for one in of_run if one.outcome is None]
+    detail = (
+        f"{', '.join(died)} died" if died else f"nothing was run after {of_run[-1].task if of_run else 'it was opened'}"
+    )
+    write_run(warehouse, {**last, "closed_at": moved, "outcome": "broken_off", "detail": detail})
+
+
+def claim_of(task: str, part: str) -> str:
+    """Name of the claim that an attempt holds as long as it lives."""
+    return f"task-{task}{f'-{part}' if part else ''}"
+
+
+def _busy(warehouse: Warehouse, last: Row | None, why: str) -> BusyError:
+    name = f"run {last['run_id']}, opened {last['opened_at']:%Y-%m-%d %H:%M:%S} UTC," if last else "another run"
+    ending = f"`persona-pipeline runs close {last['run_id']}` ends it by hand" if last else "wait for it to end"
+    return BusyError(f"{name} goes on in {warehouse.root}: {why}. This one was not opened; wait for it, or {ending}")
