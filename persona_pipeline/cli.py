@@ -346,7 +346,15 @@ def main() -> None:
     try:
         app()
     except PipelineError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"[bold red]error[/]: {escape(str(error))}", markup=True
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith(("persona_pipeline", "jobs")):
+            raise
+        _fail(
+            f"this needs {error.name}, which comes with `pip install 'persona-pipeline[nightly]'`; reading releases does not"
         )
-        sys.exit(1)
+
+
+def _fail(told: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error[/]: {escape(told)}", markup=True)
+    sys.exit(1)

@@ -4,7 +4,6 @@ Spark schemas and Delta column comments are derived from the Arrow schema (`ware
 """
 
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
@@ -13,8 +12,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from persona_pipeline.errors import ContractError
+from persona_pipeline.packaged import packaged
 
-SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
+SCHEMAS = packaged("schemas")
 
 _SCALARS: dict[str, pa.DataType] = {
     "string": pa.string(),

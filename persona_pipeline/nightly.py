@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from persona_pipeline.config import load_config, parse_as_of
 from persona_pipeline.errors import PipelineError
+from persona_pipeline.packaged import packaged
 from persona_pipeline.progress import brief, events
 from persona_pipeline.publish.answers_shown import show_top
 from persona_pipeline.publish.readers import Recommendations
@@ -25,7 +26,6 @@ from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, night_after_newest
 from persona_pipeline.warehouse import Warehouse
 
-ROOT = Path(__file__).resolve().parents[1]
 _SHOWN_USERS = 3
 _SHOWN_ITEMS = 3
 
@@ -100,26 +100,30 @@ def _demo(warehouse: Path) -> tuple[Path, Path]:
 
 
 def _airflow(params: dict[str, Any], held: dict[str, str]) -> subprocess.Popen[str]:
-    command = [
-        str(Path(sys.executable).parent / "airflow"),
-        "dags",
-        "test",
-        "nightly_recommendations",
-        "--conf",
-        json.dumps(params),
-    ]
+    airflow = str(Path(sys.executable).parent / "airflow")
+    command = [airflow, "dags", "test", "nightly_recommendations", "--conf", json.dumps(params)]
     environment = {
-        "AIRFLOW_HOME": str(ROOT / ".airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW_HOME": str(Path.cwd() / ".airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(packaged("dags")),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         # Here a person waits: a task that fails is tried again at once, not minutes later.
         "PERSONA_RETRY_SECONDS": "1",
         **os.environ,
         **held,
     }
+    if not (Path(environment["AIRFLOW_HOME"]) / "airflow.db").exists():
+        _first_time(airflow, environment)
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment
     )
+
+
+def _first_time(airflow: str, environment: dict[str, str]) -> None:
+    """Airflow's database and the pools of the DAG's tasks, as `make setup` makes them."""
+    for arguments in (("db", "migrate"), ("pools", "import", str(packaged("dags") / "pools.json"))):
+        done = subprocess.run([airflow, *arguments], capture_output=True, text=True, env=environment, check=False)
+        if done.returncode:
+            raise PipelineError(f"airflow {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
 
 
 def _follow(airflow: subprocess.Popen[str], log: Path, console: Console) -> str | None:

@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from persona_pipeline.packaged import packaged
 from persona_pipeline.warehouse import Warehouse
 
-ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = Path(__file__).resolve().parent
 
 _CODE = (".py", ".jinja2", ".yaml", ".json")
 _JUDGING = (
@@ -37,20 +38,18 @@ def files_digest(paths: Iterable[Path]) -> str:
 
 def night_code() -> str:
     """Hash of what the jobs of a night run: jobs, contracts, and the library with its prompts, packs and profiles."""
-    judging = [ROOT / "persona_pipeline" / name for name in _JUDGING]
+    left_out = [LIBRARY / name for name in (*_JUDGING, "expectations", "dags")]
     return _code_digest(
         path
-        for folder in ("persona_pipeline", "jobs", "schemas")
-        for path in (ROOT / folder).rglob("*")
-        if not any(path.is_relative_to(other) for other in judging)
+        for folder in sorted({LIBRARY, LIBRARY.parent / "jobs", packaged("schemas")})
+        for path in folder.rglob("*")
+        if not any(path.is_relative_to(other) for other in left_out)
     )
 
 
 def baselines_code() -> str:
     """Hash of what tunes and fits baselines."""
-    return _code_digest(
-        path for name in ("collaborative", "evaluate") for path in (ROOT / "persona_pipeline" / name).rglob("*")
-    )
+    return _code_digest(path for name in ("collaborative", "evaluate") for path in (LIBRARY / name).rglob("*"))
 
 
 def _code_digest(paths: Iterable[Path]) -> str:

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.errors import PipelineError
-from persona_pipeline.promotion.registry import readable
 from persona_pipeline.publish.releases import Release, served
 from persona_pipeline.warehouse import Warehouse
 
@@ -70,6 +69,10 @@ def give_override(
     Raises PipelineError where nothing is published yet, the encoder cannot serve, or there is no pin to end; BusyError
     where somebody else gives one at the same time.
     """
+    from persona_pipeline.promotion.registry import (
+        readable,
+    )  # what reads encoders; who only looks at runs need not have it
+
     release = served(warehouse)
     if release is None:
         raise PipelineError(f"nothing has been published in {warehouse.root} yet: there is no night to override")

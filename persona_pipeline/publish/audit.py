@@ -8,16 +8,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from persona_pipeline.config import LimitsConfig
 from persona_pipeline.contracts import load_contract, table_names
+from persona_pipeline.packaged import packaged
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.releases import Release
 from persona_pipeline.warehouse import Warehouse
 
-EXPECTATIONS = Path(__file__).resolve().parents[2] / "expectations"
+EXPECTATIONS = packaged("expectations")
 _AGAINST_PARENT = tuple(f"user_item_topk.{name}" for name in LimitsConfig.model_fields)
 
 

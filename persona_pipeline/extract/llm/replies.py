@@ -8,15 +8,15 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from persona_pipeline.extract.protocol import AspectName, Stance
+from persona_pipeline.packaged import packaged
 
 _NAME_WORDS = 4  # two or three are asked for; "The Do It Yourselfer" is still a name
-_SCHEMAS = Path(__file__).resolve().parents[3] / "schemas" / "llm"
+_SCHEMAS = packaged("schemas") / "llm"
 
 
 class _Reply(BaseModel):
