@@ -5,8 +5,10 @@ import os
 import shlex
 import sys
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
+from airflow.providers.standard.hooks.subprocess import SubprocessHook, SubprocessResult
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -35,6 +37,18 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+class _Process(SubprocessHook):
+    """A process whose exit code can be asked for; the operator tells it in an exception's text alone."""
+
+    exit_code: int | None = None
+
+    def run_command(self, *arguments: Any, **options: Any) -> SubprocessResult:
+        """Run it."""
+        result = super().run_command(*arguments, **options)
+        self.exit_code = result.exit_code
+        return result
+
+
 class JobOperator(BashOperator):
     """Runs one job; its JSON summary, the last line it prints, becomes the XCom. A fault is not retried.
 
@@ -48,12 +62,17 @@ class JobOperator(BashOperator):
         options.setdefault("output_processor", json.loads)
         super().__init__(task_id=task_id, bash_command=command, **options)
 
+    @cached_property
+    def subprocess_hook(self) -> "_Process":
+        """What runs the job, and knows how it ended."""
+        return _Process()
+
     def execute(self, context: Context) -> Any:
         """Run the job."""
         try:
             return super().execute(context)
         except AirflowException as error:
-            if str(error).rstrip(".").endswith(f"exit code {FAULT}"):
+            if self.subprocess_hook.exit_code == FAULT:
                 raise AirflowFailException(
                     f"{self.task_id} found a fault that a retry cannot mend; see the line above"
                 ) from error

@@ -83,7 +83,7 @@ def _last_night(
     if config.max_changed_share == 0:
         return None, "max_changed_share is 0"
     changed = changed_settings(configured(context.warehouse, parent), context.config.model_dump(mode="json"))
-    if any(told.startswith("user_item_topk.") for told in changed):
+    if any(one.setting.startswith("user_item_topk.") for one in changed):
         return None, "the settings of user_item_topk changed"
     found = last_night(tables, parent.versions, encoder_id, personas, config)
     share = len(found.changed_items) / max(len(pc.unique(personas["item_id"])), 1)

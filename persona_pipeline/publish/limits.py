@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.publish.releases import Release, configured
@@ -31,7 +31,7 @@ def changes_since(warehouse: Warehouse, config: PipelineConfig, parent: Release 
     if parent is None:
         return []
     found = [f"encoder {encoder_id} after {parent.encoder_id}"] if encoder_id != parent.encoder_id else []
-    found += changed_settings(configured(warehouse, parent), config.model_dump(mode="json"))
+    found += map(str, changed_settings(configured(warehouse, parent), config.model_dump(mode="json")))
     versions = warehouse.query(
         "SELECT DISTINCT extractor_version FROM item_personas WHERE status = 'current' "
         "AND extractor_version NOT IN (SELECT extractor_version FROM before) ORDER BY 1",
@@ -41,9 +41,20 @@ def changes_since(warehouse: Warehouse, config: PipelineConfig, parent: Release 
     return found + [f"extractor {version}" for version in versions["extractor_version"].to_pylist()]
 
 
-def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Settings that decide rows and differ, as `stage.setting value after value`."""
-    found = []
+class Changed(NamedTuple):
+    """A setting that decides rows, as `stage.setting`, and differs."""
+
+    setting: str
+    before: Any
+    now: Any
+
+    def __str__(self) -> str:
+        return f"{self.setting} {self.now} after {self.before}"
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[Changed]:
+    """Settings that decide rows and differ."""
+    found: list[Changed] = []
     for name in sorted(before.keys() | now.keys()):
         if f"{prefix}{name}" in PipelineConfig.undecisive():
             continue
@@ -51,5 +62,5 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: 
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += changed_settings(old, new, f"{prefix}{name}.")
         elif old != new:
-            found.append(f"{prefix}{name} {new} after {old}")
+            found.append(Changed(f"{prefix}{name}", old, new))
     return found

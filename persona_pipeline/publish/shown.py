@@ -87,7 +87,8 @@ def show_diff(warehouse: Warehouse, before: str, after: str, console: Console) -
     told = {
         "nights": _arrow(one.as_of, other.as_of),
         "encoder": _arrow(one.encoder_id, other.encoder_id),
-        "settings": ", ".join(changed_settings(configured(warehouse, one), configured(warehouse, other))) or "the same",
+        "settings": ", ".join(map(str, changed_settings(configured(warehouse, one), configured(warehouse, other))))
+        or "the same",
         "users": _arrow(*found.users),
     }
     for name, value in told.items():

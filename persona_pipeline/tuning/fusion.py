@@ -44,10 +44,37 @@ class Mixtures:
         """Place of the one with the highest mean, the first among equals."""
         return int(self.values.mean(axis=1).argmax())
 
+    def as_good(self, errors: float) -> list[int]:
+        """The best one's place, then those that fall short of it by no more than so many standard errors of the difference."""
+        short = self.values[self.best()] - self.values
+        bound = errors * short.std(axis=1, ddof=1) / np.sqrt(short.shape[1])
+        places = [int(place) for place in np.flatnonzero(short.mean(axis=1) <= bound)]
+        return sorted(places, key=lambda place: place != self.best())
+
 
 def mixture_of(config: EncodersConfig) -> Mixture:
     """What `config` says itself."""
     return {name: getattr(config, name) for name in ("popularity_weight", "prior", "prior_weight")}
+
+
+def middle_of(found: Sequence[Mixture], config: EncodersConfig) -> Mixture:
+    """One mixture for several, the best of them first: mean weights, the prior's on a logarithmic scale, none counting as 0.
+
+    The prior is the best one's, or where that has none the commonest, if at least half have any; mixtures of another kind
+    are left out.
+    """
+    kinds = [mixture["prior"] for mixture in found if mixture["prior_weight"]]
+    commonest = max(sorted(set(kinds)), key=kinds.count) if 2 * len(kinds) >= max(len(found), 1) else "none"
+    kind = found[0]["prior"] if found[0]["prior_weight"] else commonest
+    some = [mixture for mixture in found if mixture["prior"] == kind or not mixture["prior_weight"]]
+    weights = np.array([mixture["prior_weight"] for mixture in some])
+    if "prior_weight" not in config.tuned:
+        weights = weights[weights > 0]
+    return {
+        "popularity_weight": round(float(np.mean([mixture["popularity_weight"] for mixture in some])), 3),
+        "prior": kind,
+        "prior_weight": round(float(np.expm1(np.log1p(weights).mean())), 3) if kind != "none" else 0.0,
+    }
 
 
 def mixtures(config: EncodersConfig, kinds: tuple[str, ...], coarse: bool = False) -> list[Mixture]:

@@ -4,7 +4,8 @@ Each user's newest liked interaction is taken out of pairs, histories, popularit
 wrote of it out of the item's profile (`training_data(blind=True)`). A head is trained for every trial and judged together with
 the mixture of popularity and prior that suits it best. Trials of one stage are held against what stands so far, user by user;
 the one with the largest gain less 1.5 times its standard error is taken, if that is above zero: where users are few or settings
-make no difference, nothing moves. At the end the mixture is chosen on a finer grid by the same rule.
+make no difference, nothing moves. At the end the mixture is chosen on a finer grid: the middle of those that cannot be told
+from the best.
 """
 
 import logging
@@ -22,7 +23,7 @@ from persona_pipeline.encoder.retraining import TrainingData
 from persona_pipeline.foretelling import ask
 from persona_pipeline.tuning.budget import EASE_SHARE, GRIDS_SHARE, ease_seconds, fit_seconds, most_users
 from persona_pipeline.tuning.chosen import Chosen, Trial
-from persona_pipeline.tuning.fusion import PRIORS, Mixture, Mixtures, mixtures, reached
+from persona_pipeline.tuning.fusion import PRIORS, Mixture, Mixtures, middle_of, mixtures, reached
 from persona_pipeline.tuning.held_out import hold_out
 from persona_pipeline.tuning.stages import Stage, stages
 
@@ -92,15 +93,16 @@ class _Search:
             for stage in stages(stands, self._parts.data.fields):
                 stands, values = self._staged(stage, stands, values, kinds)
         fine = first if stands == self._config else self._reached(stands, mixtures(stands, self._kinds))
-        final = self._mixed(fine, stands)
-        if not _is_sure(fine.values[final] - start):
+        mixture, values = self._mixed(fine, stands)
+        if not _is_sure(values - start):
             # Every step was better beside the mixture it was judged with, and yet together they are not.
             untaken = tuple(replace(trial, taken=False) for trial in self._trials)
             mean = float(start.mean())
             return Chosen(self._config, self.users, mean, mean, untaken, self._left_out)
-        config = stands.model_copy(update=fine.tried[final])
-        reached = float(fine.values[final].mean())
-        return Chosen(config, self.users, float(start.mean()), reached, tuple(self._trials), self._left_out)
+        config = stands.model_copy(update=mixture)
+        return Chosen(
+            config, self.users, float(start.mean()), float(values.mean()), tuple(self._trials), self._left_out
+        )
 
     def _staged(
         self, stage: Stage, stands: EncodersConfig, values: np.ndarray, kinds: tuple[str, ...]
@@ -139,18 +141,25 @@ class _Search:
             self._judged[key] = found.values[found.best()]
         return self._judged[key]
 
-    def _mixed(self, fine: Mixtures, stands: EncodersConfig) -> int:
-        """Place of the mixture to take; the first is what stands."""
+    def _mixed(self, fine: Mixtures, stands: EncodersConfig) -> tuple[Mixture, np.ndarray]:
+        """The mixture to take, and (users,) what it reaches: what stands, or the middle of those that are as good as the best.
+
+        Which of many mixtures comes out best by a hair is luck; their middle is not.
+        """
         gains = fine.values - fine.values[0]
         errors = gains.std(axis=1, ddof=1) / np.sqrt(self.users)
         best = int((gains.mean(axis=1) - CAUTION * errors).argmax())
         if not _is_sure(gains[best]):
-            return 0
+            return fine.tried[0], fine.values[0]
+        mixture, values = fine.tried[best], fine.values[best]
+        middle = middle_of([fine.tried[place] for place in fine.as_good(CAUTION)], stands)
+        found = self._reached(stands, [middle])
+        if _is_sure(found.values[0] - fine.values[0]):
+            mixture, values = middle, found.values[0]
         before: Mixture = fine.tried[0]
-        changed = {name: value for name, value in fine.tried[best].items() if value != before[name]}
-        trial = _trial(changed, stands, fine.values[0], fine.values[best])
-        self._trials.append(replace(trial, taken=True))
-        return best
+        changed = {name: value for name, value in mixture.items() if value != before[name]}
+        self._trials.append(replace(_trial(changed, stands, fine.values[0], values), taken=True))
+        return mixture, values
 
     def _reached(self, config: EncodersConfig, tried: list[Mixture]) -> Mixtures:
         self._left -= self._fit_seconds(config)
