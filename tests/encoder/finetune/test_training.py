@@ -143,7 +143,7 @@ def test_the_temperature_is_in_the_optimiser_without_decay(tiny_base: Path) -> N
 @pytest.mark.slow
 def test_two_processes_give_loss_gradients_and_weights_of_one(tiny_base: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    worker = HERE.parents[1] / "torchrun_worker.py"
+    worker = HERE.parents[1] / "support" / "torchrun_worker.py"
     subprocess.run(
         [*command, str(worker), str(tiny_base), str(tmp_path)],
         check=True,

@@ -15,7 +15,7 @@ from killed_job import BATCH
 
 from persona_pipeline.warehouse import Warehouse
 
-PROGRAM = Path(__file__).resolve().parents[2] / "killed_job.py"
+PROGRAM = Path(__file__).resolve().parents[2] / "support" / "killed_job.py"
 SHARDS = ("extraction_shard:0", "extraction_shard:1")
 STAGES = ("review_aspects", "item_summaries", "item_personas")
 NIGHT = ("extraction_plan", *SHARDS, *STAGES)
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.chaos
 def start(warehouse: Path, *arguments: str) -> subprocess.Popen[str]:
     asked = warehouse.parent / f"{warehouse.name}.asked"
     command = [sys.executable, str(PROGRAM), str(warehouse), str(asked), *arguments]
-    path = os.pathsep.join([str(PROGRAM.parent), str(PROGRAM.parents[1])])
+    path = os.pathsep.join([str(PROGRAM.parent), str(PROGRAM.parents[2])])
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
     )

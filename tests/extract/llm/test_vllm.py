@@ -15,7 +15,7 @@ from persona_pipeline.extract.llm.requests import Request, Sampling
 from persona_pipeline.extract.llm.vllm import VllmBackend
 from persona_pipeline.warehouse import Warehouse
 
-TESTS = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[2] / "support"
 
 PROGRAM = """
 import json, sys

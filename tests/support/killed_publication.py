@@ -22,7 +22,7 @@ from persona_pipeline.runs.log import add_event, run_rows
 from persona_pipeline.runs.opening import Input, open_run
 from persona_pipeline.warehouse import Warehouse
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "user_item_topk: {k: 2}\nspark: {driver_memory: 1g, shuffle_partitions: 2}\n"
 
 
