@@ -44,7 +44,7 @@ def test_whatever_happens_readers_see_one_night_or_the_other(root: Path) -> None
             assert digest(warehouse) == (old if served(warehouse) == first else new)
         outputs = _two_at_once(root)
         assert outputs[0]["verdict"] == "published"
-        assert outputs[1]["error"].startswith(f"publication in {root} is held by another process (")
+        assert outputs[1]["error"].startswith(f"task-releases in {root} is held by another process (")
         second = served(warehouse)
         assert second is not None
         assert (digest(warehouse), digest(warehouse, first)) == (new, old)

@@ -23,7 +23,8 @@ def run_night(
     run_id: str | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Summaries by job; in a run of its own, or in one that goes on."""
-    run_id = run_id or open_run(warehouse, as_of, load_config(config), Input("jsonl", reviews, items))
+    given = Input("jsonl", reviews, items) if "reviews" in jobs else Input()
+    run_id = run_id or open_run(warehouse, as_of, load_config(config), given)
     summaries = {}
     for job in jobs:
         arguments = argparse.Namespace(warehouse=warehouse, run_id=run_id, engine=True)

@@ -38,4 +38,4 @@ def test_a_shard_reads_its_own_items(tmp_path: Path) -> None:
     assert [read_shard(warehouse, RUN, shard) for shard in (0, 1)] == [["a", "c"], ["b"]]
     with pytest.raises(PipelineError, match=r"shard 2: .* has none of that number"):
         read_shard(warehouse, RUN, 2)
-    assert [path.name for path in (tmp_path / "_shards").iterdir()] == ["2024-01-01.parquet"]
+    assert [path.name for path in (tmp_path / "_shards").iterdir()] == ["2024-01-01.1.parquet"]

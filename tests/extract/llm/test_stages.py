@@ -262,7 +262,7 @@ def shards_then_stages(warehouse: Warehouse, **llm: Any) -> tuple[dict[str, Any]
     """As the DAG does it: plan, every shard, then the committers, which may start no engine."""
     tonight = night(warehouse, **llm)
     plan_summary = json.loads(json.dumps(extraction_plan.job(tonight, Namespace())))
-    shards = [int(argument.removeprefix(" --shard ")) for argument in plan_summary["shards"]]
+    shards = plan_summary["shards"]
     asked = [extraction_shard.job(tonight, Namespace(shard=shard)) for shard in shards]
     return plan_summary, asked, {name: STAGES[name].job(tonight, Namespace(engine=False)) for name in STAGES}
 
