@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from persona_pipeline.extract.embedded.lexicon import load_lexicon
 from persona_pipeline.extract.embedded.words import tokens
-from persona_pipeline.extract.protocol import ItemEvidence, ItemText, Persona, Quote, ReviewText, Stance
+from persona_pipeline.extract.protocol import AspectQuote, ItemEvidence, ItemText, Persona, Quote, ReviewText, Stance
 from persona_pipeline.extract.readable import readable_sentences, same_words, unreadability
 from persona_pipeline.extract.sentences import Sentence, split_sentences
 
@@ -25,16 +25,14 @@ def plain_persona(item: ItemEvidence) -> Persona | None:
 
 
 def _quoting(item: ItemEvidence, told: Sequence[tuple[ReviewText, Sentence]], stance: Stance) -> Persona | None:
-    """One quote a person, no wording twice, those that say something of the item and read best."""
-    telling = {
-        (found.review_id, span.start) for found in item.aspects for span in found.evidence if span.stance == "likes"
-    }
+    """One quote a person, no wording twice, those that read best; what says something of the item leaves no room for other."""
+    telling = {(found.review_id, span.start) for found in item.aspects for span in found.evidence if _tells(span)}
 
-    def place(one: tuple[ReviewText, Sentence]) -> tuple[bool, float, str, str]:
+    def place(one: tuple[ReviewText, Sentence]) -> tuple[float, str, str]:
         review, sentence = one
-        mute = (review.review_id, sentence.start) not in telling
-        return mute, unreadability(sentence.quote), sentence.quote, review.review_id
+        return unreadability(sentence.quote), sentence.quote, review.review_id
 
+    told = [one for one in told if (one[0].review_id, one[1].start) in telling] or told
     chosen: list[tuple[ReviewText, Sentence]] = []
     heard: set[str] = set()
     for review, sentence in sorted(told, key=place):
@@ -56,6 +54,13 @@ def _quoting(item: ItemEvidence, told: Sequence[tuple[ReviewText, Sentence]], st
         source="quotes",
         stance=stance,
     )
+
+
+def _tells(span: AspectQuote) -> bool:
+    """Whether it likes something of the item, and not just the whole: "a solid buy"."""
+    head = (span.topic or "").split()[-1:]
+    whole = span.form != "motive" and not load_lexicon().lexicon.general_nouns.isdisjoint(head)
+    return span.stance == "likes" and not whole
 
 
 def _praises(quote: str) -> bool:

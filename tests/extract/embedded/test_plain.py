@@ -55,7 +55,7 @@ def test_nothing_of_an_item_of_which_nothing_is_known() -> None:
     assert plain_persona(item((5, ""), title=" ")) is None
 
 
-def test_what_says_something_of_the_item_comes_first_and_the_sale_not_at_all() -> None:
+def test_what_says_something_of_the_item_leaves_no_room_for_the_whole_or_the_sale() -> None:
     told = item(
         (5, "I absolutely love this thing to bits."),
         (5, "Great sound from every string."),
@@ -66,7 +66,9 @@ def test_what_says_something_of_the_item_comes_first_and_the_sale_not_at_all() -
     )
     found = plain_persona(replace(told, aspects=(ReviewAspects(told.reviews[1].review_id, {}, (remark,)),)))
     assert found is not None
-    assert [quote.quote for quote in found.evidence] == [
-        "Great sound from every string.",
-        "I absolutely love this thing to bits.",
-    ]
+    assert [quote.quote for quote in found.evidence] == ["Great sound from every string."]
+    # A solid buy is praise of the whole: it is quoted where nobody says more.
+    whole = replace(remark, topic="thing", quote="I absolutely love this thing to bits.")
+    found = plain_persona(replace(told, aspects=(ReviewAspects(told.reviews[0].review_id, {}, (whole,)),)))
+    assert found is not None
+    assert len(found.evidence) == 2
