@@ -77,6 +77,7 @@ class Contract(_Model):
 
     `role`: `state` is what a night left; `published` what readers open; a `log` is what happened; a `cache` may be emptied or
     filled at any time, and nothing a release is depends on it.
+    `reads`: tables of the warehouse's state that the task of this name reads; its run refuses it others.
     `sort_by`: rows are stored in this order, in small row groups, so that looking one value up reads little.
     `change_feed`: once published, Delta's change data feed says which rows each commit changed.
     """
@@ -85,6 +86,7 @@ class Contract(_Model):
     description: str = Field(min_length=1)
     made_by: str
     role: Role
+    reads: tuple[str, ...] = ()
     engine: Literal["spark", "delta-rs"]
     key: tuple[str, ...] = Field(min_length=1)
     partition_by: tuple[str, ...] = ()

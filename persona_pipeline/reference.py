@@ -16,7 +16,8 @@ def _section(table: str) -> str:
         f"## {table}\n",
         f"{contract.description}\n",
         f"Role: {contract.role}. Made by {_maker(contract.made_by)}, written with {contract.engine}. "
-        f"Key: {', '.join(contract.key)}."
+        + (f"Reads {', '.join(contract.reads)}. " if contract.reads else "")
+        + f"Key: {', '.join(contract.key)}."
         + (f" Partitioned by {', '.join(contract.partition_by)}." if contract.partition_by else "")
         + (f" Stored in order of {', '.join(contract.sort_by)}." if contract.sort_by else "")
         + (" Change data feed on." if contract.change_feed else "")

@@ -11,13 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persona_pipeline.config import EncodersConfig, PipelineConfig
+from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.profiles import ItemFields, item_fields, profiles, with_profiles
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.text_embeddings import trained_from, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
-TRAINED_ON = ("training_pairs", "item_personas", "item_summaries", "item_reviews", "user_histories", "reviews", "items")
+TRAINED_ON = load_contract("encoders").reads
+"""Tables whose versions an encoder is known by."""
 
 
 @dataclass(frozen=True, slots=True)

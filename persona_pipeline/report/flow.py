@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from persona_pipeline.contracts import load_contract
 from persona_pipeline.report.tables import NightTables, Row
 
 Summaries = Mapping[str, Mapping[str, Any]]
@@ -11,37 +12,41 @@ Summaries = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A task of the DAG: the tables it reads, those it makes, and where its summary counts what was redone.
+    """A task of the DAG: the tables it makes, and where its summary counts what was redone.
 
     `done` names the summary's count of redone units, `of` its count of all of them, `unit` what they are; a stage
     without them computes everything anew and commits what differs.
     """
 
     name: str
-    reads: tuple[str, ...]
     makes: tuple[str, ...]
     done: str = ""
     of: str = ""
     unit: str = ""
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The tables it reads, as its contract says."""
+        return load_contract(self.name).reads
+
 
 STAGES = (
-    Stage("reviews", (), ("reviews", "items")),
-    Stage("item_reviews", ("reviews", "items"), ("item_reviews",)),
-    Stage("user_histories", ("reviews",), ("user_histories",)),
-    Stage("candidates", (), ("candidates",)),
-    Stage("review_aspects", ("item_reviews", "user_histories"), ("review_aspects",), "extracted", "reviews", "reviews"),
-    Stage("item_summaries", ("items", "item_reviews"), ("item_summaries",), "extracted", "items", "items"),
-    Stage("item_personas", ("item_reviews", "item_summaries"), ("item_personas",), "extracted", "items", "items"),
-    Stage("text_embeddings", ("item_personas", "item_reviews"), ("text_embeddings",), "embedded", "texts", "texts"),
-    Stage("persona_choices", ("user_histories", "item_personas"), ("persona_choices",), "extracted", "pairs", "pairs"),
-    Stage("training_pairs", ("user_histories", "item_personas"), ("training_pairs",)),
-    Stage("encoders", ("training_pairs",), ("encoders",)),
-    Stage("persona_vectors", ("item_personas",), ("persona_vectors",), "encoded", "vectors", "vectors"),
-    Stage("user_vectors", ("user_histories",), ("user_vectors",), "encoded", "vectors", "vectors"),
-    Stage("user_item_topk", ("user_vectors", "persona_vectors", "candidates"), ("user_item_topk",)),
-    Stage("default_topk", ("items", "item_personas"), ("default_topk",)),
-    Stage("releases", ("user_item_topk", "default_topk"), ()),
+    Stage("reviews", ("reviews", "items")),
+    Stage("item_reviews", ("item_reviews",)),
+    Stage("user_histories", ("user_histories",)),
+    Stage("candidates", ("candidates",)),
+    Stage("review_aspects", ("review_aspects",), "extracted", "reviews", "reviews"),
+    Stage("item_summaries", ("item_summaries",), "extracted", "items", "items"),
+    Stage("item_personas", ("item_personas",), "extracted", "items", "items"),
+    Stage("text_embeddings", ("text_embeddings",), "embedded", "texts", "texts"),
+    Stage("persona_choices", ("persona_choices",), "extracted", "pairs", "pairs"),
+    Stage("training_pairs", ("training_pairs",)),
+    Stage("encoders", ("encoders",)),
+    Stage("persona_vectors", ("persona_vectors",), "encoded", "vectors", "vectors"),
+    Stage("user_vectors", ("user_vectors",), "encoded", "vectors", "vectors"),
+    Stage("user_item_topk", ("user_item_topk",)),
+    Stage("default_topk", ("default_topk",)),
+    Stage("releases", ()),
 )
 
 

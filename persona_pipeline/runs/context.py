@@ -69,12 +69,13 @@ def context_of(root: Path, run_id: str, task: str) -> RunContext:
         if one.succeeded:
             versions |= {write["table"]: write["version"] for write in one.writes}
     own = frozenset(table for table in table_names() if load_contract(table).made_by == task)
+    declared = frozenset(load_contract(task).reads) if task in table_names() else None
     commit = {"job": task, "as_of": row["as_of"].isoformat(), "run_id": run_id}
     parent_id = row["parent_release_id"]
     return RunContext(
         row["as_of"],
         PipelineConfig.model_validate_json(row["config"]),
-        Warehouse(root, commit, Pins(versions, own)),
+        Warehouse(root, commit, Pins(versions, task, declared, own)),
         release_of(release_row(plain, parent_id)) if parent_id else None,
         [Override.model_validate(override) for override in row["overrides"]],
         row,

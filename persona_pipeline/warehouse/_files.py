@@ -265,6 +265,7 @@ class Warehouse:
         """The version at which a run's task is given the table, noted as read; None: the newest. Raises PipelineError."""
         if self.pins is None or not self.pins.holds(table):
             return None
+        self.pins.check(table)
         if table not in self.pins.versions:
             raise PipelineError(f"table {table}: it did not exist when the run was opened, and no task of it made it")
         return self.pins.reads.setdefault(table, self.pins.versions[table])

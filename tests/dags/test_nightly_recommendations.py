@@ -4,6 +4,11 @@ from typing import Any
 
 import pytest
 
+from jobs import ORDER
+from persona_pipeline.contracts import load_contract, table_names
+
+EARLIER = {("text_embeddings", "encoders"), ("training_pairs", "encoders")}  # the parent's, before tonight's is trained
+
 
 @pytest.fixture
 def dag(bag: dict[str, Any]) -> dict[str, Any]:
@@ -36,3 +41,34 @@ def test_an_llm_is_asked_in_shards_and_committed_without_an_engine(dag: dict[str
         assert dag["tasks"][stage]["timeout"] == 12  # with the embedded extractor they do all the work
     # Without an LLM there is no shard, and the mapped task is skipped.
     assert dag["tasks"]["review_aspects"]["rule"] == "none_failed"
+
+
+def test_every_table_a_task_reads_is_made_before_it(dag: dict[str, Any]) -> None:
+    """The DAG and the order of a local night are written out by hand; contracts say what each task reads."""
+
+    def before(task: str) -> set[str]:
+        upstream: list[str] = dag["tasks"][task]["upstream"]
+        return set(upstream).union(*(before(other) for other in upstream))
+
+    tables = [name for name in dag["tasks"] if name in table_names()]
+    missing = {
+        (task, table)
+        for task in tables
+        for table in load_contract(task).reads
+        if load_contract(table).made_by not in before(task) and (task, table) not in EARLIER
+    }
+    assert missing == set()
+    assert [task for task in ORDER if task in tables] == list(ORDER[:-1])
+    made = [
+        load_contract(table).made_by
+        for task in ORDER[:-1]
+        for table in load_contract(task).reads
+        if (task, table) not in EARLIER
+    ]
+    assert set(made) <= set(ORDER)
+    assert all(
+        ORDER.index(load_contract(table).made_by) < ORDER.index(task)
+        for task in ORDER[:-1]
+        for table in load_contract(task).reads
+        if (task, table) not in EARLIER
+    )

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from jobs.runner import execute
 from persona_pipeline.config import PipelineConfig, load_config
-from persona_pipeline.errors import BusyError, PipelineError, ReleaseError, TransientError
+from persona_pipeline.errors import BusyError, ContractError, PipelineError, ReleaseError, TransientError
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.runs import opening
 from persona_pipeline.runs.attempt import attempt
@@ -92,6 +92,19 @@ def test_tasks_read_what_the_runs_own_tasks_left(warehouse: Warehouse) -> None:
     first, _, second = attempts(warehouse, run_id)[run_id]
     assert (first.reads[0]["version"], second.number) == (before, 2)
     assert first.reads[0]["rows"] == len(shop()["item_summaries"])
+
+
+def test_a_task_is_refused_what_its_contract_does_not_say_it_reads(warehouse: Warehouse) -> None:
+    run_id = opened(warehouse)
+
+    def look(context: RunContext) -> dict[str, Any]:
+        return {"n": context.warehouse.read("item_personas").num_rows}
+
+    with pytest.raises(
+        ContractError, match=r"task user_histories reads item_personas, which schemas/user_histories.yaml"
+    ):
+        task(warehouse, run_id, "user_histories", look)
+    assert task(warehouse, run_id, "persona_vectors", look)["n"] > 0
 
 
 def test_every_attempt_leaves_a_record_however_it_ends(warehouse: Warehouse) -> None:
