@@ -409,7 +409,7 @@ class EncodersConfig(_Stage):
 class UserItemTopkConfig(_Stage):
     """The precomputed recommendations."""
 
-    UNDECISIVE = frozenset({"max_changed_share", "block_bytes", "shelf_bytes"})
+    UNDECISIVE = frozenset({"max_changed_share", "block_bytes", "shelf_bytes", "device"})
 
     k: int = Field(20, ge=1, description="recommendations per user")
     exclude_reviewed: bool = Field(True, description="leave out items the user has reviewed")
@@ -430,6 +430,10 @@ class UserItemTopkConfig(_Stage):
         "alone, while no larger share of the items changed; 0: everybody is ranked in full every night",
     )
     block_bytes: int = Field(256 * 2**20, description="bound on what ranking allocates in a task, at least 16 MiB")
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu",
+        description="where the first pass of ranking is computed; cuda on workers that have a GPU, whose lists are the same",
+    )
     shelf_bytes: int = Field(
         2**31, ge=2**20, description="persona vectors a task holds; past it items are ranked in blocks and merged"
     )

@@ -42,6 +42,7 @@ class Ranking:
     block_bytes: int
     shelf_bytes: int = UserItemTopkConfig().shelf_bytes
     candidates_weight: float = 0.0
+    device: str = "cpu"
 
     @classmethod
     def of(
@@ -52,6 +53,7 @@ class Ranking:
         block_bytes: int,
         shelf_bytes: int = UserItemTopkConfig().shelf_bytes,
         candidates_weight: float = 0.0,
+        device: str = "cpu",
     ) -> "Ranking":
         """From rows of `persona_vectors` of this encoder, in any order."""
         rows = personas.select(["item_id", "persona_id", "vector"]).sort_by(
@@ -63,7 +65,7 @@ class Ranking:
         fusion = encoder.config
         shelf = Shelf.build(items, vectors_of(rows["vector"]), popularity, fusion.temperature, fusion.aggregation)
         prior = encoder.prior_onto(shelf.item_ids)
-        return cls(shelf, persona_ids, encoder, prior, k, block_bytes, shelf_bytes, candidates_weight)
+        return cls(shelf, persona_ids, encoder, prior, k, block_bytes, shelf_bytes, candidates_weight, device)
 
     def lifts(self, lists: pa.ListArray) -> csr_array:
         """(users, items) what another recommender's lists of structs item_id and rank, null for none, add to scores.
@@ -165,6 +167,7 @@ def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
         histories.prior,
         histories.scales,
         _only(ranking, users),
+        device=ranking.device,
     )
     user, place = np.nonzero(ranked.items >= 0)
     rows = _told(ranking, histories, ranked, user, place)

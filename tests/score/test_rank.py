@@ -1,6 +1,7 @@
 """A batch of users to ranked rows: contributions add up, ties go by item, and batches do not matter."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +11,10 @@ from helpers import Row, toward
 from scipy.sparse import csr_array
 
 from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.score import rank
+from persona_pipeline.score.kernel import top_items
 from persona_pipeline.score.rank import Ranking, rank_users
-from persona_pipeline.score.shelf import Shelf
+from persona_pipeline.score.shelf import Ranked, Shelf
 
 
 def people(ranking: Ranking) -> pa.Table:
@@ -153,6 +156,19 @@ def test_ties_go_by_item_id() -> None:
     rows = rank_users(tied, people(ranking).slice(1, 1)).to_pylist()
     assert [row["item_id"] for row in rows] == [item for item in ITEMS if item != "picks"]
     assert len({row["score"] for row in rows}) == 1
+
+
+def test_the_device_of_the_configuration_reaches_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+
+    def noting(*arguments: Any, **options: Any) -> Ranked:
+        used.append(options.pop("device"))
+        return top_items(*arguments, **options)
+
+    monkeypatch.setattr(rank, "top_items", noting)
+    ranking = replace(make_ranking(), device="cuda")
+    assert rank_users(ranking, people(ranking)).num_rows > 0
+    assert used == ["cuda"]
 
 
 def test_batches_do_not_matter() -> None:
