@@ -16,7 +16,7 @@ from persona_pipeline.publish.retention import clean
 from persona_pipeline.publish.rollback import roll_back
 from persona_pipeline.warehouse import Warehouse
 
-READER = Path(__file__).resolve().parents[1] / "published_reader.py"
+READER = Path(__file__).resolve().parents[1] / "support" / "published_reader.py"
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
@@ -40,7 +40,7 @@ def test_whatever_happens_readers_see_one_night_or_the_other(root: Path) -> None
     assert reader.stdout.readline() == "reading\n"
     try:
         for ready in _worst_moments(root):
-            kill_when(publish(root), ready)
+            assert kill_when(publish(root), ready), "it ended before it could be killed"
             assert digest(warehouse) == (old if served(warehouse) == first else new)
         outputs = _two_at_once(root)
         assert outputs[0]["verdict"] == "published"

@@ -9,7 +9,7 @@ import pyarrow as pa
 from deltalake import write_deltalake
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.contracts import load_contract
+from persona_pipeline.contracts import load_contract, table_names
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.warehouse import Warehouse
 
@@ -56,6 +56,12 @@ def put(warehouse: Warehouse, table: str, rows: Sequence[Row]) -> None:
     """Write a table whole, whichever engine its contract names."""
     partitions = list(load_contract(table).partition_by) or None
     write_deltalake(warehouse.path(table), arrow(table, rows), mode="overwrite", partition_by=partitions)
+
+
+def state(warehouse: Warehouse) -> dict[str, int]:
+    """Versions of what is no record of what happened."""
+    logs = set(table_names("log"))
+    return {table: version for table, version in warehouse.versions().items() if table not in logs}
 
 
 def put_all(warehouse: Warehouse, tables: Mapping[str, Sequence[Row]]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from drifting import FIRST, build, publish
-from helpers import Row, put
+from helpers import Row, put, state
 from night_jobs import run_night
 from tiny_base import FILLERS
 
@@ -133,10 +133,10 @@ def test_nights_over_a_tuned_base(
         raise AssertionError("nothing should be trained")
 
     monkeypatch.setattr(subprocess, "run", refuse)
-    versions = shop.versions()
+    versions = state(shop)
     again = night(0, FULL)
     assert (again["encoders"]["trained"], again["encoders"]["encoder_id"]) == (False, row["encoder_id"])
-    assert shop.versions() == versions
+    assert state(shop) == versions
 
     # The next night keeps it: what is new is embedded by its base, and by no other.
     said_of(shop, "a00", "loud loud travel")
