@@ -4,6 +4,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
+
+# A test that fails on a busy machine says nothing.
+settings.register_profile("no_clock", deadline=None)
+settings.load_profile("no_clock")
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
