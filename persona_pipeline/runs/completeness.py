@@ -2,16 +2,22 @@
 
 from persona_pipeline.errors import ReleaseError
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
+from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.log import Attempt
 from persona_pipeline.runs.order import ORDER
+from persona_pipeline.warehouse import Warehouse
 
 TASKS = ORDER[: ORDER.index("releases")]
 """Tasks without which nothing is published."""
 
 
 def require_complete(context: RunContext) -> None:
-    """Raise ReleaseError naming the tasks that are missing, failed, or have read what is no longer so."""
+    """Raise ReleaseError naming the tasks that are missing, failed, or have read what is no longer so.
+
+    Also where the run would follow another release by now: one was published or rolled back since it was opened.
+    """
+    _check_parent(context)
     done = context.done
     wanted = [(task, "") for task in TASKS] + [("extraction_shard", str(n)) for n in range(_shards(done))]
     missing = [_named(task, part) for task, part in wanted if (task, part) not in done]
@@ -29,6 +35,16 @@ def require_complete(context: RunContext) -> None:
     stale = [*_stale(context), *_overwritten(context)]
     if stale:
         raise ReleaseError(f"run {context.run_id} cannot be published: {'; '.join(stale)}")
+
+
+def _check_parent(context: RunContext) -> None:
+    now = parent_of(Warehouse(context.warehouse.root), context.as_of)
+    names = [release.release_id if release else "nothing" for release in (context.parent, now)]
+    if names[0] != names[1]:
+        raise ReleaseError(
+            f"run {context.run_id} started from {names[0]}, but the night of {context.as_of} would start from {names[1]} now: "
+            "something was published or rolled back in between. Run the night again from its first task, `runs`"
+        )
 
 
 def _shards(done: dict[tuple[str, str], Attempt]) -> int:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from helpers import AS_OF, arrow, put, put_all, shop
 from killed_publication import record
+from publishing import run
 from rich.console import Console
 
 from jobs.runner import execute
@@ -266,6 +267,17 @@ def test_a_task_that_read_what_is_no_longer_so_stops_the_run(warehouse: Warehous
         require_complete(context_of(warehouse.root, run_id, "releases"))
     task(warehouse, run_id, "item_personas", read)
     require_complete(context_of(warehouse.root, run_id, "releases"))
+
+
+def test_a_run_whose_parent_was_withdrawn_in_between_is_run_again(warehouse: Warehouse) -> None:
+    published = run(warehouse, AS_OF - timedelta(days=1))
+    run_id = record(warehouse, AS_OF, load_config("local"))
+    require_complete(context_of(warehouse.root, run_id, "releases"))
+    warehouse.upsert("releases", arrow("releases", [{**published, "verdict": "rolled_back"}]))
+    with pytest.raises(
+        ReleaseError, match=rf"started from {published['release_id']}, but .* would start from nothing now"
+    ):
+        require_complete(context_of(warehouse.root, run_id, "releases"))
 
 
 def test_candidates_that_another_process_wrote_stop_the_run(warehouse: Warehouse) -> None:
