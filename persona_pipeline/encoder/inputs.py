@@ -24,6 +24,21 @@ def persona_texts(warehouse: Warehouse) -> pa.Table:
     return _with_text(rows, ["persona_id", "item_id"], render_personas(*(rows[c].combine_chunks() for c in columns)))
 
 
+def liked_histories(warehouse: Warehouse, min_liked_rating: float) -> pa.Table:
+    """Liked interactions of every user as user_id, review_id, item_id, day; by user, newest first. No text is read."""
+    return warehouse.query(
+        """
+        WITH interactions AS (
+            SELECT user_id, unnest(interactions) AS i, generate_subscripts(interactions, 1) - 1 AS age FROM user_histories
+        )
+        SELECT user_id, i.review_id AS review_id, i.item_id AS item_id, epoch(i.reviewed_at) / 86400 AS day
+        FROM interactions WHERE i.rating >= $min_liked_rating ORDER BY user_id, age
+        """,
+        ["user_histories"],
+        {"min_liked_rating": min_liked_rating},
+    )
+
+
 def liked_interaction_texts(warehouse: Warehouse, min_liked_rating: float) -> pa.Table:
     """The liked interactions in `user_histories` as user_id, review_id, item_id, day, text, text_hash.
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from persona_pipeline.config import EncodersConfig, PipelineConfig
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
+from persona_pipeline.encoder.inputs import liked_histories, persona_texts
 from persona_pipeline.encoder.profiles import ItemFields, item_fields, profiles, with_profiles
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.text_embeddings import trained_from, vectors_of, with_vectors
@@ -127,7 +127,7 @@ def training_data(
         warehouse, config, newest["review_id"].combine_chunks(), newest["masked_persona_ids"].combine_chunks().flatten()
     )
     told = with_profiles(persona_texts(warehouse).drop_columns(["text"]), known)
-    liked = with_profiles(liked_interaction_texts(warehouse, min_liked_rating).drop_columns(["text"]), known)
+    liked = with_profiles(liked_histories(warehouse, min_liked_rating), known)
     counts = warehouse.query(
         "SELECT item_id, count(*) AS n FROM reviews WHERE rating >= $liked GROUP BY item_id ORDER BY item_id",
         ["reviews"],

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.inputs import liked_interaction_texts, persona_texts
+from persona_pipeline.encoder.inputs import liked_histories, persona_texts
 from persona_pipeline.encoder.profiles import persona_inputs, profile_model, profiles, with_profiles
 from persona_pipeline.encoder.recency import history_weights, ranks
 from persona_pipeline.errors import PipelineError
@@ -55,8 +55,8 @@ def user_vectors(warehouse: Warehouse, encoder: Encoder, min_liked_rating: float
 
     Memory: the rows, and the interaction embeddings of 20,000 users at a time.
     """
-    texts = liked_interaction_texts(warehouse, min_liked_rating).drop_columns(["text", "text_hash"])
-    liked = with_profiles(texts, encoder.profiles(profiles(warehouse, encoder.config)))
+    histories = liked_histories(warehouse, min_liked_rating)
+    liked = with_profiles(histories, encoder.profiles(profiles(warehouse, encoder.config)))
     users = liked.group_by("user_id", use_threads=False).aggregate([("review_id", "list"), ("profile_hash", "list")])
     hashes = [
         hashlib.sha256(f"{encoder.encoder_id}\x1f{','.join(r)}\x1f{','.join(t)}".encode()).hexdigest()[:16]
