@@ -63,7 +63,7 @@ class Night:
     def run_job(self, job: str, run_id: str, console: Console, environment: dict[str, str]) -> Summary:
         """Run one job and return its summary. Its output is kept in `_logs/`. Raises as `run`."""
         command = [sys.executable, "-m", f"jobs.{job}", "--warehouse", str(self.warehouse), "--run-id", run_id]
-        log = self.warehouse / "_logs" / f"{self.as_of}.{job}.log"
+        log = self.warehouse / "_logs" / f"{run_id}.{job}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         summary: Summary | None = None
         error = ""

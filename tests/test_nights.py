@@ -96,9 +96,9 @@ def test_a_job_that_fails_is_told_with_its_log(tmp_path: Path) -> None:
     with pytest.raises(PipelineError):
         made.run(("reviews",), CONSOLE)
     made = night(tmp_path)
-    with pytest.raises(PipelineError, match=r"(?s)^encoders: .*\nThe whole log is in .*2024-06-30\.encoders\.log"):
+    with pytest.raises(PipelineError, match=r"(?s)^encoders: .*\nThe whole log is in .*2024-06-30\.1\.encoders\.log"):
         made.run(("encoders",), CONSOLE)
-    assert '"event": "failed"' in (tmp_path / "wh" / "_logs" / "2024-06-30.encoders.log").read_text()
+    assert '"event": "failed"' in (tmp_path / "wh" / "_logs" / "2024-06-30.1.encoders.log").read_text()
 
 
 def test_a_job_is_a_process_of_its_own_and_its_last_line_its_summary(tmp_path: Path) -> None:
