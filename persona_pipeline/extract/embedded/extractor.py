@@ -24,7 +24,7 @@ from persona_pipeline.extract.protocol import (
     Stage,
 )
 
-CODE_VERSION = 7  # raise it whenever the same input would give other answers
+CODE_VERSION = 8  # raise it whenever the same input would give other answers
 
 READING = f"{CODE_VERSION}/{load_lexicon().digest}/{MODEL}"
 """Changes whenever other remarks may be read off the same reviews."""

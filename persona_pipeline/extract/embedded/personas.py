@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from persona_pipeline.extract.embedded.grammar import SPOKEN_OF
 from persona_pipeline.extract.embedded.lexicon import Lexicon, load_lexicon
@@ -141,13 +142,16 @@ def quotes_of(group: Group) -> list[Said]:
         quote = one.remark.quote
         return not sale.isdisjoint(tokens(quote)), unreadability(quote), quote, one.review.review_id
 
+    best = sorted(group.said, key=place)
     chosen: list[Said] = []
     heard: set[str] = set()
-    for one in sorted(group.said, key=place):
+    for one in best:
         words = same_words(one.remark.quote)
         if one.review.user_id not in heard and words not in heard:
             chosen.append(one)
             heard |= {one.review.user_id, words}
+    if len(chosen) < SUPPORTERS:  # the best wording is somebody's who has another, and the only one of the others
+        chosen = next(([one, other] for one, other in combinations(best, 2) if agree((one, other))), chosen)
     return chosen[:_QUOTES]
 
 

@@ -25,14 +25,19 @@ def plain_persona(item: ItemEvidence) -> Persona | None:
 
 
 def _quoting(item: ItemEvidence, told: Sequence[tuple[ReviewText, Sentence]], stance: Stance) -> Persona | None:
-    """One quote a person, no wording twice, those that read best; what says something of the item leaves no room for other."""
-    telling = {(found.review_id, span.start) for found in item.aspects for span in found.evidence if _tells(span)}
+    """One quote a person, no wording twice, those that read best; what praises something of the item leaves no room for other."""
+    likes = [(found.review_id, span) for found in item.aspects for span in found.evidence if span.stance == "likes"]
+    of_a_part = {(review_id, span.start) for review_id, span in likes if _tells(span)}
+    of_any = {(review_id, span.start) for review_id, span in likes}
 
     def place(one: tuple[ReviewText, Sentence]) -> tuple[float, str, str]:
         review, sentence = one
         return unreadability(sentence.quote), sentence.quote, review.review_id
 
-    told = [one for one in told if (one[0].review_id, one[1].start) in telling] or told
+    for best in (of_a_part, of_any):
+        if some := [one for one in told if (one[0].review_id, one[1].start) in best]:
+            told = some
+            break
     chosen: list[tuple[ReviewText, Sentence]] = []
     heard: set[str] = set()
     for review, sentence in sorted(told, key=place):
@@ -57,10 +62,9 @@ def _quoting(item: ItemEvidence, told: Sequence[tuple[ReviewText, Sentence]], st
 
 
 def _tells(span: AspectQuote) -> bool:
-    """Whether it likes something of the item, and not just the whole: "a solid buy"."""
+    """Whether what it likes is something of the item, and not just the whole: "a solid buy"."""
     head = (span.topic or "").split()[-1:]
-    whole = span.form != "motive" and not load_lexicon().lexicon.general_nouns.isdisjoint(head)
-    return span.stance == "likes" and not whole
+    return span.form == "motive" or load_lexicon().lexicon.general_nouns.isdisjoint(head)
 
 
 def _praises(quote: str) -> bool:

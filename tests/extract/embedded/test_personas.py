@@ -55,6 +55,12 @@ def test_what_is_said_of_the_goods_by_name_is_a_property(personas: Personas) -> 
     assert personas((5, "Great customer service."), (5, "The customer service is great.")) == []
 
 
+def test_two_who_agree_are_both_quoted_whoever_says_it_best(personas: Personas) -> None:
+    (one,) = personas((3, "The sound is great. Great sound!"), (3, "The sound is great."))
+    assert {quote.quote for quote in one.evidence} == {"Great sound!", "The sound is great."}
+    assert len({quote.ref for quote in one.evidence}) == 2
+
+
 def test_nouns_before_a_sense_are_the_goods_and_the_sense_is_none(personas: Personas) -> None:
     (one,) = personas((5, "These strings sound great."), (5, "Lovely sound."))
     assert (one.name, one.support) == ("Likes the sound", 2)

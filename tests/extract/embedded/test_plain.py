@@ -71,4 +71,8 @@ def test_what_says_something_of_the_item_leaves_no_room_for_the_whole_or_the_sal
     whole = replace(remark, topic="thing", quote="I absolutely love this thing to bits.")
     found = plain_persona(replace(told, aspects=(ReviewAspects(told.reviews[0].review_id, {}, (whole,)),)))
     assert found is not None
-    assert len(found.evidence) == 2
+    assert [quote.quote for quote in found.evidence] == ["I absolutely love this thing to bits."]
+    # Where no grammar was read, a word of praise must do.
+    bare = plain_persona(told)
+    assert bare is not None
+    assert len(bare.evidence) == 2

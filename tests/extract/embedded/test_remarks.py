@@ -77,6 +77,7 @@ def test_every_motive_is_told_by_some_sentence_here() -> None:
         "The switch is easy to find.",
         "The base is nice and heavy.",
         "It holds well, mostly.",
+        "It may work well with picks.",
         "It works great so far.",
         "They almost sound great.",
         "They sound as good as the others.",
