@@ -8,7 +8,7 @@ from typing import Any
 from jobs.runner import end_with, execute
 from jobs.runs import opened, options
 from persona_pipeline.runs.context import RunContext
-from persona_pipeline.runs.opening import close_run
+from persona_pipeline.runs.opening import close_failed
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -51,8 +51,12 @@ def main() -> dict[str, Any]:
     """Open a run of its own and do it there; the nights it looks at have theirs, in their own warehouses."""
     arguments = _parsed()
     arguments.run_id = opened(arguments)
-    summary = execute("evaluation_metrics", job, arguments)
-    close_run(Warehouse(arguments.warehouse.resolve(), {"job": "evaluation_metrics"}), arguments.run_id, "ended", None)
+    outcome = "failed"
+    try:
+        summary = execute("evaluation_metrics", job, arguments)
+        outcome = "ended"
+    finally:  # left open, it would stand in the way of its own retry
+        close_failed(Warehouse(arguments.warehouse.resolve(), {"job": "evaluation_metrics"}), arguments.run_id, outcome)
     return summary
 
 

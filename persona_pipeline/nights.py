@@ -43,10 +43,10 @@ class Night:
         where another run goes on.
         """
         with holding(self.warehouse) as environment:
-            made_from, summaries = self.made_from(), {}
-            run_id = its_run(self.warehouse, made_from) if resume else None
+            made_from = self.made_from() if resume else ""
+            run_id, summaries = its_run(self.warehouse, made_from), {}
             for job in jobs:
-                stood = stand(self.warehouse, made_from, job) if resume else None
+                stood = stand(self.warehouse, made_from, job)
                 if stood is None:
                     run_id = run_id or open_run(self.warehouse, self.as_of, self.config, self._input(), environment)
                     stood = self.run_job(job, run_id, console, environment)

@@ -172,3 +172,7 @@ def test_malformed_contracts_are_refused(schemas: Path, change: Row, said: str) 
     _write(schemas, {**GOOD, **change})
     with pytest.raises(ContractError, match=rf"(?s)schemas/ratings\.yaml: .*{said}"):
         load_contract("ratings")
+
+
+def test_what_publishes_audits_the_whole_state() -> None:
+    assert set(load_contract("releases").reads) == set(table_names("state"))

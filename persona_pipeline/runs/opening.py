@@ -87,10 +87,11 @@ def _resolved(
     warehouse: Warehouse, as_of: date, config: PipelineConfig, given: Input, files: list[Row]
 ) -> dict[str, Any]:
     parent, code = parent_of(warehouse, as_of), night_code()
-    overrides = [override.model_dump(mode="json") for override in read_overrides(warehouse)]
+    overrides = read_overrides(warehouse)
     ingredients = (
         [given.source, [(file["kind"], file["digest"]) for file in files]],
-        [code, config.digest(), as_of.isoformat(), parent and parent.release_id, overrides],
+        [code, config.digest(), as_of.isoformat(), parent and parent.release_id],
+        [override.model_dump(mode="json") for override in overrides],
     )
     found = warehouse.versions()
     return {
@@ -106,7 +107,7 @@ def _resolved(
         "config_digest": config.digest(),
         "code": code,
         "parent_release_id": parent.release_id if parent else None,
-        "overrides": [override.model_dump() for override in read_overrides(warehouse)],
+        "overrides": [override.model_dump() for override in overrides],
         "table_versions": [{"table": t, "version": found[t]} for t in table_names("state") if t in found],
     }
 

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
@@ -18,9 +19,10 @@ from killed_publication import record
 from publishing import run
 from rich.console import Console
 
+from jobs import evaluation_metrics
 from jobs.runner import execute
 from persona_pipeline.config import PipelineConfig, load_config
-from persona_pipeline.errors import BusyError, ContractError, PipelineError, ReleaseError, TransientError
+from persona_pipeline.errors import BusyError, ConfigError, ContractError, PipelineError, ReleaseError, TransientError
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.runs import opening
 from persona_pipeline.runs.attempt import attempt
@@ -202,6 +204,23 @@ def test_a_run_is_closed_by_hand_but_not_under_a_task_at_work(warehouse: Warehou
     assert (run_row(warehouse, run_id)["outcome"], run_row(warehouse, run_id)["detail"]) == ("broken_off", "no time")
     with pytest.raises(PipelineError, match="has ended already"):
         end_run(warehouse.root, run_id, "no time", console)
+
+
+def test_a_backtest_that_fails_does_not_stand_in_the_way_of_its_retry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reviews = tmp_path / "reviews.jsonl"
+    reviews.write_text('{"user_id": "u", "item_id": "i", "rating": 5, "text": "t", "timestamp": 1}\n')
+    given = ["--warehouse", str(tmp_path / "wh"), "--as-of", str(AS_OF), "--source", "jsonl", "--reviews", str(reviews)]
+    monkeypatch.setattr(sys, "argv", ["evaluation_metrics", *given, "--split", "never"])
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_ID", "backtest")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="--split never"):
+            evaluation_metrics.main()
+    rows = run_rows(Warehouse(tmp_path / "wh"))
+    assert [(row["outcome"], row["detail"].startswith("evaluation_metrics: --split never")) for row in rows] == [
+        ("failed", True)
+    ] * 2
 
 
 def test_the_input_is_the_one_that_was_there(warehouse: Warehouse, tmp_path: Path) -> None:
