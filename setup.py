@@ -7,7 +7,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 CARRIED = ("schemas", "expectations", "dags")
-"""Found by `persona_pipeline.packaged`, here or there."""
+"""Found by `persona_pipeline.core.package_data.package_folder`, here or there."""
 
 
 class Build(build_py):

@@ -7,7 +7,7 @@ from typing import Any
 from deltalake.exceptions import DeltaError
 
 from jobs.runner import run
-from persona_pipeline.errors import ReleaseError
+from persona_pipeline.core.errors import ReleaseError
 from persona_pipeline.publish.audit import audit
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.publish.limits import audit_parameters

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from jobs.runner import run
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.publish.releases import release_row
 from persona_pipeline.report import sampled_users, write_report
 from persona_pipeline.runs.context import RunContext

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.runner import run
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.opening import check_input
 from persona_pipeline.sources.adapters import adapter

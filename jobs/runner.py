@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from persona_pipeline.errors import PipelineError, TransientError
+from persona_pipeline.core.errors import PipelineError, TransientError
 from persona_pipeline.runs.attempt import attempt
 from persona_pipeline.runs.context import RunContext, context_of
 from persona_pipeline.runs.order import TRY_AGAIN

@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.runner import run
+from persona_pipeline.core.item_titles import title_sql
 from persona_pipeline.encoder.profiles import profile_model
 from persona_pipeline.encoder.vectors import tonights_encoder
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.publish.limits import changed_settings
 from persona_pipeline.publish.releases import configured
 from persona_pipeline.runs.context import RunContext
-from persona_pipeline.titles import title_sql
 
 if TYPE_CHECKING:  # Spark takes seconds
     from persona_pipeline.score.changes import LastNight

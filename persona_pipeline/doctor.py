@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from persona_pipeline.contracts import table_names
-from persona_pipeline.terminal import counted
+from persona_pipeline.core.terminal import counted
 from persona_pipeline.warehouse import Warehouse
 
 

@@ -14,12 +14,12 @@ from scipy.sparse import csr_array
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.head import Head, aggregate
 from persona_pipeline.encoder.lessons import Catalogue
 from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.encoder.recency import history_weights, popularity_scales, ranks
 from persona_pipeline.encoder.retraining import TrainingData
-from persona_pipeline.errors import PipelineError
 from persona_pipeline.evaluate.metrics import Truth
 
 K = 10

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from persona_pipeline.config import load_config, parse_as_of
-from persona_pipeline.errors import PipelineError
-from persona_pipeline.packaged import packaged
+from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.core.package_data import package_folder
 from persona_pipeline.progress import brief, events
 from persona_pipeline.publish.answers_shown import show_top
 from persona_pipeline.publish.readers import Recommendations
@@ -104,7 +104,7 @@ def _airflow(params: dict[str, Any], held: dict[str, str]) -> subprocess.Popen[s
     command = [airflow, "dags", "test", "nightly_recommendations", "--conf", json.dumps(params)]
     environment = {
         "AIRFLOW_HOME": str(Path.cwd() / ".airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(packaged("dags")),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(package_folder("dags")),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         # Here a person waits: a task that fails is tried again at once, not minutes later.
         "PERSONA_RETRY_SECONDS": "1",
@@ -120,7 +120,7 @@ def _airflow(params: dict[str, Any], held: dict[str, str]) -> subprocess.Popen[s
 
 def _first_time(airflow: str, environment: dict[str, str]) -> None:
     """Airflow's database and the pools of the DAG's tasks, as `make setup` makes them."""
-    for arguments in (("db", "migrate"), ("pools", "import", str(packaged("dags") / "pools.json"))):
+    for arguments in (("db", "migrate"), ("pools", "import", str(package_folder("dags") / "pools.json"))):
         done = subprocess.run([airflow, *arguments], capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             raise PipelineError(f"airflow {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from persona_pipeline.config import PipelineConfig
-from persona_pipeline.errors import PipelineError, TransientError
+from persona_pipeline.core.errors import PipelineError, TransientError
 from persona_pipeline.progress import brief, events
 from persona_pipeline.runs.local import holding, its_run, stand
 from persona_pipeline.runs.opening import Input, made_from, open_run

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from persona_pipeline.config import PipelineConfig, load_config, parse_as_of
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.publish.releases import Release, inherited, parent_of, served
 from persona_pipeline.text_embeddings import Embedder

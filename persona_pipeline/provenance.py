@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from persona_pipeline.packaged import packaged
+from persona_pipeline.core.package_data import package_folder
 from persona_pipeline.warehouse import Warehouse
 
 LIBRARY = Path(__file__).resolve().parent
@@ -41,7 +41,7 @@ def night_code() -> str:
     left_out = [LIBRARY / name for name in (*_JUDGING, "expectations", "dags")]
     return _code_digest(
         path
-        for folder in sorted({LIBRARY, LIBRARY.parent / "jobs", packaged("schemas")})
+        for folder in sorted({LIBRARY, LIBRARY.parent / "jobs", package_folder("schemas")})
         for path in folder.rglob("*")
         if not any(path.is_relative_to(other) for other in left_out)
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from persona_pipeline.terminal import counted
+from persona_pipeline.core.terminal import counted
 
 releases = typer.Typer(no_args_is_help=True, help="What is published, what changed, and back to an earlier night.")
 console = Console(highlight=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from persona_pipeline.config import SparkConfig
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 
 DELTA_PACKAGE = f"io.delta:delta-spark_4.2_2.13:{version('delta-spark')}"
 JARS = Path(sys.prefix) / "delta-jars" / version("delta-spark")

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from persona_pipeline.config import TextEmbeddingsConfig
-from persona_pipeline.errors import ConfigError, PipelineError
+from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.provenance import files_digest
 from persona_pipeline.token_batches import within_budget
 from persona_pipeline.warehouse import Warehouse

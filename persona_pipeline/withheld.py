@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 
 COLUMN = "review_id"
 

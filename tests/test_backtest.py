@@ -19,7 +19,7 @@ from persona_pipeline.backtest import Request, run_backtest
 from persona_pipeline.backtest.finished import read_finished
 from persona_pipeline.backtest.nights import LENGTH
 from persona_pipeline.backtest.variants import Scores
-from persona_pipeline.errors import LeakError
+from persona_pipeline.core.errors import LeakError
 from persona_pipeline.evaluate.families import COLLABORATIVE
 from persona_pipeline.evaluate.leaks import require_nothing_withheld
 from persona_pipeline.evaluate.lists import recommended

@@ -14,7 +14,7 @@ import pytest
 
 from jobs.runner import run
 from persona_pipeline.config import PipelineConfig
-from persona_pipeline.errors import TransientError
+from persona_pipeline.core.errors import TransientError
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.opening import Input, open_run
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from persona_pipeline.config import EncodersConfig, PipelineConfig, load_config
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 
 # For every stage but spark, one setting of each field that differs from its default.
 OTHER: dict[str, dict[str, Any]] = {

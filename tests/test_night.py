@@ -19,7 +19,7 @@ from night_jobs import run_night
 
 from jobs import ORDER
 from persona_pipeline.contracts import table_names
-from persona_pipeline.errors import ReleaseError
+from persona_pipeline.core.errors import ReleaseError
 from persona_pipeline.publish.releases import published, read_released, served
 from persona_pipeline.runs.log import attempts, run_rows
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write

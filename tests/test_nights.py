@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from persona_pipeline.config import load_config
-from persona_pipeline.errors import BusyError, PipelineError
+from persona_pipeline.core.errors import BusyError, PipelineError
 from persona_pipeline.nights import Night, Summary
 from persona_pipeline.runs.attempt import attempt
 from persona_pipeline.runs.context import context_of

@@ -9,7 +9,7 @@ from publishing import PASSED, first_score, propose, run
 from typer.testing import CliRunner
 
 from persona_pipeline.cli import app
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.publish.audit import Audit
 from persona_pipeline.publish.releases import release_row
 from persona_pipeline.warehouse import Warehouse

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from persona_pipeline import text_embeddings
 from persona_pipeline.config import TextEmbeddingsConfig
-from persona_pipeline.errors import ConfigError, PipelineError
+from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.text_embeddings import (
     BASES,
     Embedder,

@@ -18,7 +18,7 @@ from jobs import item_personas, item_summaries, review_aspects
 from persona_pipeline import text_embeddings
 from persona_pipeline.cli import app
 from persona_pipeline.config import load_config
-from persona_pipeline.errors import ConfigError, PipelineError
+from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.publish.releases import served

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.withheld import check_withheld, write_withheld
 
 

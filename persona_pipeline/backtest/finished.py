@@ -9,7 +9,7 @@ import pyarrow as pa
 from persona_pipeline.backtest.models import chosen_settings
 from persona_pipeline.backtest.variants import Known
 from persona_pipeline.config import EncodersConfig, PipelineConfig
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.evaluate.metrics import Truth
 from persona_pipeline.evaluate.problem import Problem, make_problem
 from persona_pipeline.evaluate.splits import later_interactions

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from persona_pipeline.backtest.nights import LENGTH, Nights, Part, digest
 from persona_pipeline.config import EncodersConfig, load_config
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.evaluate.baselines import tune_and_rank
 from persona_pipeline.evaluate.families import COLLABORATIVE
 from persona_pipeline.evaluate.leaks import require_nothing_withheld

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from persona_pipeline.config.models import PipelineConfig
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 
 _PROFILES = resources.files("persona_pipeline") / "profiles"
 

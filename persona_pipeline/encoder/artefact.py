@@ -19,9 +19,9 @@ from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array, load_npz, save_npz
 
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.encoder.recency import popularity_scales
-from persona_pipeline.errors import PipelineError
 
 
 @dataclass(frozen=True, slots=True)

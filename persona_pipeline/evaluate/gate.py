@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from persona_pipeline.core.terminal import counted
 from persona_pipeline.evaluate.intervals import DRAWS, compare, holm
-from persona_pipeline.terminal import counted
 
 MIN_USERS = 200
 LEVEL = 0.05

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from persona_pipeline.contracts import Contract, load_contract, table_names
-from persona_pipeline.errors import LeakError
+from persona_pipeline.core.errors import LeakError
 from persona_pipeline.provenance import reviews_digest
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.warehouse import Warehouse

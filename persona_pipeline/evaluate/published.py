@@ -23,7 +23,7 @@ from typing import Annotated, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from persona_pipeline.errors import SourceError
+from persona_pipeline.core.errors import SourceError
 from persona_pipeline.evaluate.intervals import estimate
 from persona_pipeline.evaluate.metrics import CUTOFFS, Truth, per_user
 from persona_pipeline.evaluate.ranking import Figure, Ranking

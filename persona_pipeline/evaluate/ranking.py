@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.table import Table
 
+from persona_pipeline.core.terminal import counted, one_line
 from persona_pipeline.evaluate.metrics import CUTOFFS, METRICS
 from persona_pipeline.evaluate.slices import ALL
-from persona_pipeline.terminal import counted, one_line
 
 _NAMED = 3  # users left out that are named
 _SHOWN = 10  # cut-off at which slices are compared

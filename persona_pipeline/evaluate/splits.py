@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 import pyarrow as pa
 
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.warehouse import Warehouse
 
 COLUMNS = ("review_id", "user_id", "item_id")

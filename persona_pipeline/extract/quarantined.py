@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from persona_pipeline.errors import PipelineError
-from persona_pipeline.terminal import counted, one_line, paragraph
+from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.core.terminal import counted, one_line, paragraph
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]

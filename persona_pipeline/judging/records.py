@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 
 
 class _Record(BaseModel):

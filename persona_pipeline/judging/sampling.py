@@ -1,6 +1,6 @@
 """A release to a sample for judging, drawn by hash: the same one every time, and a larger one holds every smaller one."""
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.judging.records import ExplanationToJudge, PersonaToJudge, said
 from persona_pipeline.publish.releases import served
 from persona_pipeline.warehouse import Warehouse

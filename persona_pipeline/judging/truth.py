@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.table import Table
 
+from persona_pipeline.core.terminal import one_line
 from persona_pipeline.judging.records import ExplanationToJudge, PersonaToJudge, said
-from persona_pipeline.terminal import one_line
 
 Record = PersonaToJudge | ExplanationToJudge
 R = TypeVar("R", PersonaToJudge, ExplanationToJudge)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import date
 
 from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.errors import PipelineError
 from persona_pipeline.promotion.decision import Standing, standing
 from persona_pipeline.promotion.overrides import Override
 from persona_pipeline.promotion.registry import settings_of

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.terminal import counted
 from persona_pipeline.encoder.finetune.examples import place_of
 from persona_pipeline.encoder.fitting import fit_head
 from persona_pipeline.encoder.prior import Prior
@@ -16,7 +17,6 @@ from persona_pipeline.encoder.retraining import TrainingData
 from persona_pipeline.evaluate.gate import Verdict, judge
 from persona_pipeline.evaluate.slices import make_slices
 from persona_pipeline.foretelling import Asked, ask
-from persona_pipeline.terminal import counted
 from persona_pipeline.tuning.fusion import mixture_of, reached
 from persona_pipeline.tuning.held_out import HeldOut, hold_out
 

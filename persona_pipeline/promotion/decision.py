@@ -10,9 +10,9 @@ import pyarrow as pa
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.contracts import load_contract
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.retraining import Served, TrainingData
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.errors import PipelineError
 from persona_pipeline.evaluate.gate import Verdict
 from persona_pipeline.promotion.overrides import Override, in_force, serving_since
 from persona_pipeline.promotion.registry import (

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.publish.releases import Release, served
 from persona_pipeline.warehouse import Warehouse
 

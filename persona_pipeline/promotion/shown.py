@@ -8,14 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from persona_pipeline.config import load_config
+from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.core.terminal import one_line
 from persona_pipeline.encoder import retraining
 from persona_pipeline.encoder.prior import liked_interactions
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.errors import PipelineError
 from persona_pipeline.promotion.overrides import Kind, give_override, in_force, read_overrides
 from persona_pipeline.promotion.registry import Row, differences, encoder_row, encoder_rows, settings_of
 from persona_pipeline.publish.releases import served
-from persona_pipeline.terminal import one_line
 from persona_pipeline.warehouse import Warehouse
 
 

@@ -8,6 +8,7 @@ from functools import cache, partial
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, PipelineConfig
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.embedding import embed_everything
 from persona_pipeline.encoder.night_prior import night_prior
@@ -15,7 +16,6 @@ from persona_pipeline.encoder.prior import liked_interactions
 from persona_pipeline.encoder.profiles import ensure_profiles
 from persona_pipeline.encoder.retraining import TrainingData, training_data
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.errors import PipelineError
 from persona_pipeline.promotion.decision import Settled, Standing, settle
 from persona_pipeline.promotion.registry import settings_of
 from persona_pipeline.provenance import reviews_digest

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.text import Text
 
+from persona_pipeline.core.terminal import counted, one_line, paragraph
 from persona_pipeline.publish.answers import (
     METADATA_PERSONA,
     UNKNOWN_USER,
@@ -18,7 +19,6 @@ from persona_pipeline.publish.answers import (
     Why,
 )
 from persona_pipeline.publish.readers import Recommendations
-from persona_pipeline.terminal import counted, one_line, paragraph
 
 _RUNGS = {
     METADATA_PERSONA: "known by its own description alone",

@@ -12,12 +12,12 @@ from typing import Any
 
 from persona_pipeline.config import LimitsConfig
 from persona_pipeline.contracts import load_contract, table_names
-from persona_pipeline.packaged import packaged
+from persona_pipeline.core.package_data import package_folder
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.releases import Release
 from persona_pipeline.warehouse import Warehouse
 
-EXPECTATIONS = packaged("expectations")
+EXPECTATIONS = package_folder("expectations")
 _AGAINST_PARENT = tuple(f"user_item_topk.{name}" for name in LimitsConfig.model_fields)
 
 

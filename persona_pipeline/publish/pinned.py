@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 
 _FILES = 4096  # whose row groups' bounds are kept, some 200 bytes a group
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.errors import PipelineError, ReleaseError
+from persona_pipeline.core.errors import PipelineError, ReleaseError
 from persona_pipeline.publish.answers import (
     UNKNOWN_USER,
     UNUSABLE_HISTORY,

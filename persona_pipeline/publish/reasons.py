@@ -6,7 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.core.item_titles import item_title
 from persona_pipeline.publish.answers import (
     METADATA_PERSONA,
     PERSONA,
@@ -21,7 +22,6 @@ from persona_pipeline.publish.answers import (
 from persona_pipeline.publish.online import Nearest
 from persona_pipeline.publish.readers import View
 from persona_pipeline.score.explanations import QUOTES, explanation, of_ones_own, quoted
-from persona_pipeline.titles import item_title
 
 Row = dict[str, Any]
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.errors import PipelineError, ReleaseError
+from persona_pipeline.core.errors import PipelineError, ReleaseError
 from persona_pipeline.warehouse import Warehouse
 
 

@@ -6,7 +6,7 @@ Both are rows of `releases` rewritten with who and why; nothing is deleted, and 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from persona_pipeline.errors import ReleaseError
+from persona_pipeline.core.errors import ReleaseError
 from persona_pipeline.publish.audit import is_departure
 from persona_pipeline.publish.candidates import PUBLISHED
 from persona_pipeline.publish.publication import PUBLICATION, write_rows

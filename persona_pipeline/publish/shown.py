@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.core.terminal import counted, one_line
 from persona_pipeline.publish.candidates import PUBLISHED
 from persona_pipeline.publish.churn import CAUSES, CHANGES, churn
 from persona_pipeline.publish.limits import changed_settings
@@ -20,7 +21,6 @@ from persona_pipeline.publish.releases import (
     release_rows,
     served,
 )
-from persona_pipeline.terminal import counted, one_line
 from persona_pipeline.warehouse import Warehouse
 
 _COLOURS = {"published": "green", "refused": "red", "accepted": "yellow", "rolled_back": "yellow", "superseded": "dim"}

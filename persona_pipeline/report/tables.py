@@ -5,8 +5,8 @@ from typing import Any
 
 from deltalake import DeltaTable
 
+from persona_pipeline.core.item_titles import title_sql
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
-from persona_pipeline.titles import title_sql
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from persona_pipeline.errors import PipelineError, TransientError
+from persona_pipeline.core.errors import PipelineError, TransientError
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.log import add_event, attempts
 from persona_pipeline.runs.opening import HELD, claim_of

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.warehouse import Warehouse
 
 RUNS, TASK_RUNS = "runs", "task_runs"

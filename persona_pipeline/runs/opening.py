@@ -11,7 +11,7 @@ from typing import Any
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import table_names
-from persona_pipeline.errors import BusyError, PipelineError
+from persona_pipeline.core.errors import BusyError, PipelineError
 from persona_pipeline.promotion.overrides import read_overrides
 from persona_pipeline.provenance import night_code
 from persona_pipeline.publish.releases import parent_of

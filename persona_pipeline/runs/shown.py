@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.core.terminal import one_line
 from persona_pipeline.runs.log import Attempt, Row, attempts, run_row, run_rows
 from persona_pipeline.runs.opening import claim_of, close_run
-from persona_pipeline.terminal import one_line
 from persona_pipeline.warehouse import Warehouse
 
 _COLOURS = {"published": "green", "ended": "green", "succeeded": "green", "at work": "cyan", "goes on": "cyan"}

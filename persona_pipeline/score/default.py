@@ -6,9 +6,9 @@ from typing import Any
 import pyarrow as pa
 
 from persona_pipeline.contracts import load_contract
+from persona_pipeline.core.item_titles import title_sql
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.score.explanations import QUOTES, explanation, quoted
-from persona_pipeline.titles import title_sql
 from persona_pipeline.warehouse import Warehouse
 
 

@@ -6,7 +6,7 @@ Every source is JSON lines, plain or gzip. An adapter is only names; parsing and
 from dataclasses import dataclass
 from typing import Literal
 
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 
 REQUIRED_REVIEW_FIELDS = ("user_id", "item_id", "rating", "timestamp")
 REQUIRED_ITEM_FIELDS = ("item_id",)

@@ -10,7 +10,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from persona_pipeline.errors import SourceError
+from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.files import check_gzip, read_lines
 
 Format = Literal["parquet", "jsonl", "csv"]

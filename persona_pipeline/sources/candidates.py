@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from persona_pipeline.config import CandidatesConfig
-from persona_pipeline.errors import SourceError
+from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.candidate_files import COLUMNS, CandidateFiles
 from persona_pipeline.sources.cleaning import mask_personal_data
 from persona_pipeline.sources.reader import NOT_FAULTS, read_lines

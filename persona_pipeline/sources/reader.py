@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from persona_pipeline.config import ReviewsConfig
-from persona_pipeline.errors import SourceError
+from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import Adapter
 from persona_pipeline.sources.cleaning import clean_text, mask_personal_data
 

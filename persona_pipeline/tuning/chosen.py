@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.terminal import counted
+from persona_pipeline.core.terminal import counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from persona_pipeline.errors import BusyError
+from persona_pipeline.core.errors import BusyError
 
 CLAIMS = "_claims"
 

@@ -16,7 +16,7 @@ from deltalake import CommitProperties, DeltaTable, Field, Schema, WriterPropert
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from persona_pipeline.contracts import Contract, load_contract
-from persona_pipeline.errors import BusyError, ContractError, PipelineError
+from persona_pipeline.core.errors import BusyError, ContractError, PipelineError
 from persona_pipeline.warehouse._claims import claim, holder
 from persona_pipeline.warehouse._pins import Pins
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.errors import ContractError
+from persona_pipeline.core.errors import ContractError
 
 
 @dataclass

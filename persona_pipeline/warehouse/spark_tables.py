@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from persona_pipeline.contracts import Contract, StructField, load_contract
-from persona_pipeline.errors import BusyError, ContractError
+from persona_pipeline.core.errors import BusyError, ContractError
 from persona_pipeline.warehouse._files import TABLE_PROPERTIES, Warehouse, WriteResult
 
 _SCALARS: dict[str, T.DataType] = {

@@ -9,9 +9,9 @@ from helpers import BASE_MODEL
 from scipy.sparse import csr_array
 
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.errors import PipelineError
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder import profiles as module
 from persona_pipeline.encoder.inputs import persona_texts
 from persona_pipeline.encoder.profiles import (
@@ -22,7 +23,6 @@ from persona_pipeline.encoder.profiles import (
     profiles,
     with_profiles,
 )
-from persona_pipeline.errors import PipelineError
 from persona_pipeline.text_embeddings import text_hash, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 

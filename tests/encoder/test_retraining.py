@@ -11,6 +11,7 @@ from embedded import REVIEWS_ALONE, embed, shop_profile
 from helpers import AS_OF, BASE_MODEL, Row, put_all, shop, toward
 
 from persona_pipeline.config import PipelineConfig, load_config
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.inputs import persona_texts
 from persona_pipeline.encoder.retraining import (
     TRAINED_ON,
@@ -21,7 +22,6 @@ from persona_pipeline.encoder.retraining import (
     training_data,
 )
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.errors import PipelineError
 from persona_pipeline.text_embeddings import text_hash
 from persona_pipeline.warehouse import Warehouse
 

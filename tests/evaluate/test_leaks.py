@@ -10,7 +10,7 @@ import pytest
 from helpers import Row, put_all, shop
 
 from persona_pipeline.contracts import load_contract, table_names
-from persona_pipeline.errors import LeakError
+from persona_pipeline.core.errors import LeakError
 from persona_pipeline.evaluate.leaks import (
     NOT_LEARNED_FROM,
     Place,

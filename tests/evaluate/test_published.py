@@ -10,7 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from persona_pipeline.cli import app
-from persona_pipeline.errors import SourceError
+from persona_pipeline.core.errors import SourceError
 from persona_pipeline.evaluate.published import evaluate_published
 from persona_pipeline.evaluate.ranking import show_ranking
 

@@ -11,7 +11,7 @@ from helpers import put
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.evaluate.splits import later_interactions, leave_last_out, tuning_day, written_since
 from persona_pipeline.warehouse import Warehouse
 

@@ -10,7 +10,7 @@ from served import encoder, serve, tables
 from typer.testing import CliRunner
 
 from persona_pipeline.cli import app
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.judging.records import PersonaToJudge, read_sample, write_sample
 from persona_pipeline.judging.sampling import sample_explanations, sample_personas
 from persona_pipeline.judging.truth import Share, known_truth, share, show_truth, truth_of

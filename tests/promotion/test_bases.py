@@ -8,7 +8,7 @@ from drifting import FIRST, publish
 from helpers import Row, arrow, shop
 
 from persona_pipeline.config import TextEmbeddingsConfig
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.promotion.bases import embedder_of_night, embedder_of_standing
 from persona_pipeline.promotion.decision import Standing
 from persona_pipeline.promotion.overrides import Override

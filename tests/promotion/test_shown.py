@@ -7,7 +7,7 @@ from drifting import ENDLESS, FIRST, RECENT, night
 from typer.testing import CliRunner
 
 from persona_pipeline import cli, release_commands
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.promotion.overrides import read_overrides
 from persona_pipeline.promotion.registry import encoder_rows
 from persona_pipeline.warehouse import Warehouse

@@ -7,7 +7,7 @@ import pytest
 import served
 from helpers import put
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.publish import Recommendations
 from persona_pipeline.publish.online import Online
 from persona_pipeline.score.kernel import exact_scores

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import WriterProperties, write_deltalake
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.publish.pinned import PinnedTable
 
 USERS = [f"u{n:03d}" for n in range(400)]

@@ -12,7 +12,7 @@ import served
 from helpers import put
 from served import STRANGE
 
-from persona_pipeline.errors import PipelineError, ReleaseError
+from persona_pipeline.core.errors import PipelineError, ReleaseError
 from persona_pipeline.publish import Recommendations
 from persona_pipeline.publish.releases import served as served_release
 from persona_pipeline.warehouse import Warehouse

@@ -9,7 +9,7 @@ from helpers import AS_OF, Row
 from rich.console import Console
 from served import HOSTILE
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.publish import Recommendations
 from persona_pipeline.publish.answers_shown import show_why
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from helpers import Row, arrow, put, shop
 
-from persona_pipeline.errors import PipelineError, ReleaseError
+from persona_pipeline.core.errors import PipelineError, ReleaseError
 from persona_pipeline.publish.releases import parent_of, published, read_released, served
 from persona_pipeline.warehouse import Warehouse
 

@@ -6,7 +6,7 @@ import pytest
 from helpers import AS_OF
 from publishing import FAILED, PASSED, first_score, propose, run, verdicts
 
-from persona_pipeline.errors import BusyError, PipelineError, ReleaseError
+from persona_pipeline.core.errors import BusyError, PipelineError, ReleaseError
 from persona_pipeline.publish.audit import Audit
 from persona_pipeline.publish.publication import PUBLICATION
 from persona_pipeline.publish.releases import parent_of, read_released, release_of, release_row, release_rows, served

@@ -22,7 +22,14 @@ from rich.console import Console
 from jobs import evaluation_metrics
 from jobs.runner import execute
 from persona_pipeline.config import PipelineConfig, load_config
-from persona_pipeline.errors import BusyError, ConfigError, ContractError, PipelineError, ReleaseError, TransientError
+from persona_pipeline.core.errors import (
+    BusyError,
+    ConfigError,
+    ContractError,
+    PipelineError,
+    ReleaseError,
+    TransientError,
+)
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.runs import opening
 from persona_pipeline.runs.attempt import attempt

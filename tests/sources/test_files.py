@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from timestamp_cases import TIMESTAMPS
 
-from persona_pipeline.errors import ConfigError, SourceError
+from persona_pipeline.core.errors import ConfigError, SourceError
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.files import check_files, input_files, night_after_newest, parse_timestamp
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from persona_pipeline.config import ReviewsConfig
-from persona_pipeline.errors import SourceError
+from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import adapter
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from helpers import Row, arrow
 
-from persona_pipeline.errors import BusyError
+from persona_pipeline.core.errors import BusyError
 from persona_pipeline.warehouse import Warehouse, _files
 
 HOLDER = """

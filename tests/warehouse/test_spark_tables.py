@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from persona_pipeline.contracts import load_contract, table_names
-from persona_pipeline.errors import BusyError, ContractError
+from persona_pipeline.core.errors import BusyError, ContractError
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:

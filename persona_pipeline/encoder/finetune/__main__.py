@@ -19,7 +19,7 @@ import yaml
 from pydantic import ValidationError
 
 from persona_pipeline.config import FinetuneConfig
-from persona_pipeline.errors import ConfigError, PipelineError
+from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.text_embeddings import model_folder
 
 logger = logging.getLogger("persona_pipeline.encoder.finetune")

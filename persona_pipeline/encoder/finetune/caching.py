@@ -18,8 +18,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.finetune.base import Base, Features
-from persona_pipeline.errors import PipelineError
 from persona_pipeline.token_batches import within_budget
 
 

@@ -12,8 +12,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.finetune.caching import processes
-from persona_pipeline.errors import PipelineError
 
 State = dict[str, Any]
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import get_linear_schedule_with_warmup
 
 from persona_pipeline.config import FinetuneConfig
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.finetune.base import Base
 from persona_pipeline.encoder.finetune.batches import Batch, make_batch, rows_of_step
 from persona_pipeline.encoder.finetune.caching import (
@@ -27,7 +28,6 @@ from persona_pipeline.encoder.finetune.caching import (
 from persona_pipeline.encoder.finetune.checkpoints import State, load_checkpoint, save_checkpoint
 from persona_pipeline.encoder.finetune.examples import Examples, split
 from persona_pipeline.encoder.finetune.objective import Temperature, batch_loss
-from persona_pipeline.errors import PipelineError
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from persona_pipeline.config import LlmConfig
-from persona_pipeline.errors import PipelineError, TransientError
+from persona_pipeline.core.errors import PipelineError, TransientError
 from persona_pipeline.extract.llm.engine import Answer, Backend, Engine, EngineDiedError
 from persona_pipeline.extract.llm.ledger import Ledger
 from persona_pipeline.extract.llm.outcomes import ANSWERED, Outcome, OutcomeName, judge

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.extract.identity import label, matches
 from persona_pipeline.extract.llm.trial import Trial
 from persona_pipeline.extract.protocol import Embed, Stage

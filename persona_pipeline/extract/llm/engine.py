@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from persona_pipeline.errors import TransientError
+from persona_pipeline.core.errors import TransientError
 from persona_pipeline.extract.llm.requests import Request
 
 FinishReason = Literal["stop", "length", "error"]

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from persona_pipeline.config import LlmConfig
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import item_evidence, review_text
 from persona_pipeline.extract.llm.ask import Question

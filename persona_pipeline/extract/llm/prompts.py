@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes
 
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.extract.protocol import ASPECT_NAMES
 
 _PROMPTS = resources.files("persona_pipeline.extract") / "prompts"

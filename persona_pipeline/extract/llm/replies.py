@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from persona_pipeline.core.package_data import package_folder
 from persona_pipeline.extract.protocol import AspectName, Stance
-from persona_pipeline.packaged import packaged
 
 _NAME_WORDS = 4  # two or three are asked for; "The Do It Yourselfer" is still a name
-_SCHEMAS = packaged("schemas") / "llm"
+_SCHEMAS = package_folder("schemas") / "llm"
 
 
 class _Reply(BaseModel):

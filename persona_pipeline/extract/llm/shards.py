@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from persona_pipeline.config import ExtractionConfig
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import item_evidence, review_text
 from persona_pipeline.extract.llm.ask import Usage

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from persona_pipeline.config import LlmConfig
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.extract.llm.engine import FINISHED, Answer, EngineDiedError
 from persona_pipeline.extract.llm.requests import Request
 

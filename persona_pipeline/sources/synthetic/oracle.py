@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from persona_pipeline.errors import SourceError
+from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.synthetic.choices import ChoiceModel
 from persona_pipeline.sources.synthetic.config import SyntheticConfig
 from persona_pipeline.sources.synthetic.files import CONFIG, TRUTH, read_rows

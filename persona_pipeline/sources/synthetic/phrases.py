@@ -7,7 +7,7 @@ slots, not further alternatives. Lines are compiled once, because a world of a m
 import re
 from collections.abc import Callable, Mapping
 
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 
 Draw = Callable[[], float]
 """A stream of uniform numbers in [0, 1), such as `random.Random(seed).random`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.sources.synthetic.config import SyntheticConfig
 from persona_pipeline.sources.synthetic.phrases import Draw
 from persona_pipeline.sources.synthetic.vocabulary import Category, Vocabulary

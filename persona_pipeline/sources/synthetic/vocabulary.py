@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.sources.synthetic.phrases import Phrase
 
 _PATTERN = "{brand} {model} {size} {title}"

@@ -10,9 +10,9 @@ from sentence_transformers import SentenceTransformer
 from tiny_base import small_warehouse
 
 from persona_pipeline.config import load_config
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.encoder.finetune.__main__ import main, read_config
 from persona_pipeline.encoder.finetune.prepared import prepare
-from persona_pipeline.errors import ConfigError
 
 
 @pytest.fixture

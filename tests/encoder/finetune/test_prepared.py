@@ -13,6 +13,7 @@ from helpers import BASE_MODEL, put_all, shop, toward
 from tiny_base import small_warehouse
 
 from persona_pipeline.config import load_config
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.finetune.batches import make_batch
 from persona_pipeline.encoder.finetune.examples import Examples
 from persona_pipeline.encoder.finetune.objective import represented
@@ -22,7 +23,6 @@ from persona_pipeline.encoder.inputs import content_texts, persona_texts
 from persona_pipeline.encoder.lessons import Catalogue, Lessons
 from persona_pipeline.encoder.profiles import persona_inputs
 from persona_pipeline.encoder.retraining import training_data
-from persona_pipeline.errors import PipelineError
 from persona_pipeline.warehouse import Warehouse
 
 CONFIG = load_config("local", {"training_pairs": {"min_liked_rating": 4.0}, "encoders": {"half_life": 5.0}})

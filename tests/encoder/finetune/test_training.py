@@ -13,10 +13,10 @@ from tiny_base import ITEMS, TOPICS, WANTS, topical_examples
 from torchrun_worker import gradients_and_weights
 
 from persona_pipeline.config import FinetuneConfig
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.finetune.base import Base
 from persona_pipeline.encoder.finetune.objective import Temperature
 from persona_pipeline.encoder.finetune.training import Finetune
-from persona_pipeline.errors import PipelineError
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")

@@ -17,10 +17,10 @@ from night_jobs import run_night
 from tiny_base import FILLERS
 
 from persona_pipeline.config import PipelineConfig, load_config
+from persona_pipeline.core.errors import PipelineError, TransientError
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.finetune import tuned
 from persona_pipeline.encoder.retraining import TRAINED_ON
-from persona_pipeline.errors import PipelineError, TransientError
 from persona_pipeline.promotion.overrides import give_override
 from persona_pipeline.promotion.registry import encoder_row
 from persona_pipeline.text_embeddings import BASES, embedder_of

@@ -8,7 +8,7 @@ import pytest
 from fixture_engine import FixtureBackend
 from pydantic import BaseModel
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.extract.llm.ask import Asker, Question
 from persona_pipeline.extract.llm.engine import Answer
 from persona_pipeline.extract.llm.requests import Request, Sampling

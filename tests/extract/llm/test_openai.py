@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from persona_pipeline.config import LlmConfig
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.extract.llm.engine import Answer
 from persona_pipeline.extract.llm.openai import KEY_VARIABLE, OpenAIBackend, OpenAIEngine
 from persona_pipeline.extract.llm.requests import Request, Sampling

@@ -18,7 +18,7 @@ from helpers import AS_OF
 from vllm_model import ONE_PROCESS, needs_model
 
 from persona_pipeline.config import ExtractionConfig, load_config
-from persona_pipeline.errors import TransientError
+from persona_pipeline.core.errors import TransientError
 from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.ledger import Ledger

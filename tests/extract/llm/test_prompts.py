@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.extract.embedded.personas import Said
 from persona_pipeline.extract.llm.points import is_said
 from persona_pipeline.extract.llm.prompts import Prompts, fenced

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persona_pipeline.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.extract.llm.shards import assign, read_shard, write_shards
 from persona_pipeline.warehouse import Warehouse
 

@@ -16,7 +16,7 @@ from helpers import AS_OF, put, put_all, shop
 from jobs import extraction_plan, extraction_shard, item_personas, item_summaries, review_aspects
 from persona_pipeline import text_embeddings
 from persona_pipeline.config import load_config
-from persona_pipeline.errors import PipelineError, TransientError
+from persona_pipeline.core.errors import PipelineError, TransientError
 from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.plan import NightPlan, plan_night

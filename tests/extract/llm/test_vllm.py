@@ -10,7 +10,7 @@ import pytest
 from vllm_model import needs_model
 
 from persona_pipeline.config import LlmConfig, load_config
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.extract.llm.requests import Request, Sampling
 from persona_pipeline.extract.llm.vllm import VllmBackend
 from persona_pipeline.warehouse import Warehouse

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.sources.synthetic.choices import ChoiceModel, make_choices
 from persona_pipeline.sources.synthetic.config import SyntheticConfig
 from persona_pipeline.sources.synthetic.people import NO_DRIFT, People, Visits

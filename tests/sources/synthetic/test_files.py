@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from persona_pipeline.errors import SourceError
+from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.synthetic import SyntheticConfig, SyntheticWorld, generate, write
 from persona_pipeline.sources.synthetic.files import read_rows
 

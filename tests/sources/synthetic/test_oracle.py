@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from persona_pipeline.errors import SourceError
+from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.synthetic import Oracle, SyntheticConfig, SyntheticWorld, generate, write
 from persona_pipeline.sources.synthetic.evaluation import oracle_and_popularity
 from persona_pipeline.sources.synthetic.world import choice_model

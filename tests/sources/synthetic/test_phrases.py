@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.sources.synthetic.phrases import Draw, Phrase, sentence
 
 

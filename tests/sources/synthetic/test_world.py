@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from persona_pipeline.errors import ConfigError
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.sources.synthetic import SyntheticConfig, SyntheticWorld, generate
 from persona_pipeline.sources.synthetic.config import MIN_REVIEWS
 from persona_pipeline.sources.synthetic.people import NO_DRIFT

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from persona_pipeline.terminal import counted, one_line, paragraph
+from persona_pipeline.core.terminal import counted, one_line, paragraph
 
 
 def test_neither_markup_nor_escape_sequences_nor_floods() -> None:

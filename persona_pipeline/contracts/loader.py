@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from persona_pipeline.errors import ContractError
-from persona_pipeline.packaged import packaged
+from persona_pipeline.core.errors import ContractError
+from persona_pipeline.core.package_data import package_folder
 
-SCHEMAS = packaged("schemas")
+SCHEMAS = package_folder("schemas")
 
 _SCALARS: dict[str, pa.DataType] = {
     "string": pa.string(),

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from helpers import Row, arrow, reviews, shop
 
-from persona_pipeline import contracts
+from persona_pipeline.contracts import loader
 from persona_pipeline.contracts import load_contract, table_names
-from persona_pipeline.errors import ContractError
+from persona_pipeline.core.errors import ContractError
 
 
 def test_every_schema_loads_and_gives_arrow_types() -> None:
@@ -136,7 +136,7 @@ GOOD: Row = {
 @pytest.fixture
 def schemas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of contracts of its own."""
-    monkeypatch.setattr(contracts, "SCHEMAS", tmp_path)
+    monkeypatch.setattr(loader, "SCHEMAS", tmp_path)
     load_contract.cache_clear()
     yield tmp_path
     load_contract.cache_clear()

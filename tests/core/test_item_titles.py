@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from persona_pipeline.titles import item_title, title_sql
+from persona_pipeline.core.item_titles import item_title, title_sql
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
