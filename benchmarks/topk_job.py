@@ -34,7 +34,7 @@ from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.score.rank import Ranking
 from persona_pipeline.score.recommend import ranked_users, recommendations
-from persona_pipeline.spark import session
+from persona_pipeline.spark.session import session
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 

@@ -23,7 +23,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     files = check_candidates(Path(config.file)) if config.file else None
 
     from persona_pipeline.sources.candidates import parse_candidates, read_candidates, require_usable
-    from persona_pipeline.spark import session
+    from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     spark = session(context.config.spark, "candidates")

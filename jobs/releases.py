@@ -32,7 +32,7 @@ def _concluded(context: RunContext) -> dict[str, Any]:
     written: list[dict[str, Any]] = []
 
     def publish() -> None:
-        from persona_pipeline.spark import session
+        from persona_pipeline.spark.session import session
         from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
         spark = session(config.spark, "releases")

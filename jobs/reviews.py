@@ -22,7 +22,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     withheld = check_withheld(Path(config.withheld)) if config.withheld else None
 
     from persona_pipeline.sources import reader
-    from persona_pipeline.spark import session
+    from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     spark = session(context.config.spark, "reviews")

@@ -13,7 +13,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     from pyspark.sql import functions as F
 
     from persona_pipeline.encoder.pairing import label_counts, training_pairs
-    from persona_pipeline.spark import session
+    from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     tables = SparkWarehouse(session(context.config.spark, "training_pairs"), context.warehouse)

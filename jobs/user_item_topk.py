@@ -27,7 +27,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     from persona_pipeline.score.changes import ranked_changes
     from persona_pipeline.score.rank import Ranking
     from persona_pipeline.score.recommend import keep_unchanged, own_words, people, ranked_users, recommendations
-    from persona_pipeline.spark import session
+    from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     config = context.config.user_item_topk

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def spark() -> "Iterator[SparkSession]":
     from persona_pipeline.config import SparkConfig, load_config
-    from persona_pipeline.spark import session
+    from persona_pipeline.spark.session import session
 
     local = load_config("local").spark
     settings = SparkConfig(master="local[2]", driver_memory="2g", shuffle_partitions=2, conf=local.conf)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "querying.md").read_text(encoding="utf-8"), re.DOTALL)
-OF_SPARK = [example for example in EXAMPLES if "persona_pipeline.spark" in example]
+OF_SPARK = [example for example in EXAMPLES if "persona_pipeline.spark.session" in example]
 
 
 @pytest.fixture(scope="module")

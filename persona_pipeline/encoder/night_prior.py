@@ -23,7 +23,7 @@ def night_prior(
     if settings.prior != "prox_knn" or settings.prior_engine == "memory":
         return Prior.fit(interactions(), settings)
     from persona_pipeline.encoder.prior_spark import spark_prior
-    from persona_pipeline.spark import session
+    from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     tables = SparkWarehouse(session(config.spark, "encoders"), warehouse)

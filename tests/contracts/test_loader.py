@@ -8,8 +8,7 @@ import pyarrow as pa
 import pytest
 from helpers import Row, arrow, reviews, shop
 
-from persona_pipeline.contracts import loader
-from persona_pipeline.contracts import load_contract, table_names
+from persona_pipeline.contracts import load_contract, loader, table_names
 from persona_pipeline.core.errors import ContractError
 
 

@@ -11,11 +11,11 @@ from helpers import AS_OF, put, shop, state
 from night_jobs import run_night
 from pyspark.sql import SparkSession
 
-from persona_pipeline import spark as spark_module
 from persona_pipeline.config import CandidatesConfig
 from persona_pipeline.core.errors import ConfigError, SourceError
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.candidates import Parsed, parse_candidates, read_candidates, require_usable
+from persona_pipeline.spark import session as spark_module
 from persona_pipeline.warehouse import Warehouse
 
 Row = tuple[Any, ...]

@@ -19,7 +19,15 @@ from pyspark.sql import functions as F
 
 from persona_pipeline.config import load_config
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.spark import CLASS_ARCHIVE, DELTA_PACKAGE, JARS, JVM_OPTIONS, delta_on_classpath, session, start
+from persona_pipeline.spark.session import (
+    CLASS_ARCHIVE,
+    DELTA_PACKAGE,
+    JARS,
+    JVM_OPTIONS,
+    delta_on_classpath,
+    session,
+    start,
+)
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
