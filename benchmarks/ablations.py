@@ -22,12 +22,12 @@ from rich.table import Table
 from persona_pipeline.backtest.finished import Finished, read_finished
 from persona_pipeline.backtest.variants import Known, Scores, least_popularity
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.inputs import liked_interaction_texts
 from persona_pipeline.encoder.loss import in_batch_loss
 from persona_pipeline.encoder.prior import Prior
 from persona_pipeline.evaluate.results import Evaluated, Results, evaluate
-from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.tuning.fusion import POPULARITY_WEIGHTS
 
 SLICES = ("all", "cold", "tail_80")

@@ -20,10 +20,11 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from persona_pipeline.config import TextEmbeddingsConfig
+from persona_pipeline.embeddings.cache import Embedder
+from persona_pipeline.embeddings.model import has_bfloat16, model_folder
 from persona_pipeline.sources.adapters import ADAPTERS
 from persona_pipeline.sources.files import read_lines
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
-from persona_pipeline.text_embeddings import Embedder, has_bfloat16, model_folder
 from persona_pipeline.warehouse import Warehouse
 
 REAL = Path(__file__).parents[2] / "shared/data/amazon_musical_instruments/Musical_Instruments_5.json.gz"

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from persona_pipeline.config import PipelineConfig, load_config
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract import quarantine
 from persona_pipeline.extract.llm import ask, extractor
 from persona_pipeline.extract.llm.ask import Asker, feeding_order
@@ -35,7 +36,6 @@ from persona_pipeline.small_model import FOLDER
 from persona_pipeline.sources.adapters import ADAPTERS
 from persona_pipeline.sources.files import read_lines
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
-from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
 
 AS_OF = date(2024, 1, 1)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from persona_pipeline.config import TextEmbeddingsConfig
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract.identity import label
 from persona_pipeline.extract.llm.choosing import contradiction
 from persona_pipeline.extract.llm.cited import Cited
@@ -33,7 +34,6 @@ from persona_pipeline.extract.llm.requests import Request, Sampling
 from persona_pipeline.extract.protocol import ASPECT_NAMES, Embed, ReviewText
 from persona_pipeline.extract.remembering import remembering
 from persona_pipeline.extract.sentences import Sentence, split_sentences
-from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
 
 MOST = 7  # personas of an item in the sample

@@ -16,12 +16,12 @@ import numpy as np
 from rich.console import Console
 
 from persona_pipeline.config import load_config
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.nights import Night
 from persona_pipeline.publish.releases import read_released
 from persona_pipeline.runs.order import ORDER
 from persona_pipeline.sources.synthetic import Oracle, SyntheticConfig, generate, write
 from persona_pipeline.sources.synthetic.evaluation import chance_threshold, latent_texts, ndcg_at_k, recovered_share
-from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
 
 TEST_DAYS = 60

@@ -21,10 +21,11 @@ from encode import review_texts
 from sentence_transformers import SentenceTransformer
 
 from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
+from persona_pipeline.embeddings.cache import Embedder
+from persona_pipeline.embeddings.model import model_folder
 from persona_pipeline.encoder.lessons import Catalogue, Lessons
 from persona_pipeline.encoder.recency import history_weights
 from persona_pipeline.encoder.train import train_head
-from persona_pipeline.text_embeddings import Embedder, model_folder
 from persona_pipeline.warehouse import Warehouse
 
 HISTORY, ITEMS, PERSONAS = 5, 200, 5

@@ -8,13 +8,13 @@ import pyarrow as pa
 
 from jobs.runner import run
 from persona_pipeline.contracts import load_contract
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder import retraining
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.promotion.bases import embedder_of_standing
 from persona_pipeline.promotion.decision import mark_manual, standing
 from persona_pipeline.promotion.training import train
 from persona_pipeline.runs.context import RunContext
-from persona_pipeline.text_embeddings import Embedder
 
 ARTEFACTS = Path("_artefacts") / "encoders"
 

@@ -4,10 +4,10 @@ import argparse
 from typing import Any
 
 from jobs.runner import run, shard_option
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.publish.releases import inherited
 from persona_pipeline.runs.context import RunContext
-from persona_pipeline.text_embeddings import Embedder
 
 
 def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:

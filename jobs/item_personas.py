@@ -6,12 +6,12 @@ from typing import Any
 import pyarrow.compute as pc
 
 from jobs.runner import engine_option, run
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.quarantine import write_refusals
 from persona_pipeline.publish.releases import inherited
 from persona_pipeline.runs.context import RunContext
-from persona_pipeline.text_embeddings import Embedder
 
 
 def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:

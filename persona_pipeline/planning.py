@@ -8,9 +8,9 @@ from rich.console import Console
 
 from persona_pipeline.config import PipelineConfig, load_config, parse_as_of
 from persona_pipeline.core.errors import ConfigError
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.publish.releases import Release, inherited, parent_of, served
-from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from rich.console import Console
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.core.terminal import counted
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.llm.comparison import Side, by_item, compared, costs_of, sampled
@@ -28,7 +29,6 @@ from persona_pipeline.extract.quarantined import refusals
 from persona_pipeline.judging.records import read_sample
 from persona_pipeline.judging.truth import known_truth, truth_of
 from persona_pipeline.publish.releases import inherited, read_released, served
-from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
 
 SERVED = "served"

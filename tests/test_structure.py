@@ -96,7 +96,7 @@ HEAVY = ("airflow", "great_expectations", "implicit", "pyspark", "sentence_trans
         "persona_pipeline.release_commands",
         "persona_pipeline.reranking",
         "persona_pipeline.report",
-        "persona_pipeline.text_embeddings",
+        "persona_pipeline.embeddings.cache",
         "persona_pipeline.warehouse",
         *(f"jobs.{job}" for job in JOBS),
     ],

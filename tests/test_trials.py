@@ -15,10 +15,10 @@ from helpers import AS_OF, put, put_all, shop
 from typer.testing import CliRunner, Result
 
 from jobs import item_personas, item_summaries, review_aspects
-from persona_pipeline import text_embeddings
 from persona_pipeline.cli import app
 from persona_pipeline.config import load_config
 from persona_pipeline.core.errors import ConfigError, PipelineError
+from persona_pipeline.embeddings import cache
 from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.publish.releases import served
@@ -55,7 +55,7 @@ def warehouse(tmp_path: Path) -> Warehouse:
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
     """From now on every engine replies like this."""
-    monkeypatch.setattr(text_embeddings, "_BaseModel", WordCounts)
+    monkeypatch.setattr(cache, "TextModel", WordCounts)
     monkeypatch.setenv("COLUMNS", "100")
 
     def replies(reply: Reply) -> FixtureBackend:

@@ -12,9 +12,9 @@ from helpers import put, shop
 from persona_pipeline.backtest.changes import item_profiles, item_texts, mean_persona, settings
 from persona_pipeline.backtest.variants import Known
 from persona_pipeline.config import EncodersConfig, load_config
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.prior import liked_interactions
 from persona_pipeline.encoder.retraining import TrainingData
-from persona_pipeline.text_embeddings import Embedder
 
 CONFIG = EncodersConfig(persona_weight=1.0)
 X, Y = [1.0, 0.0], [0.0, 1.0]

@@ -16,6 +16,7 @@ from persona_pipeline.backtest.nights import LENGTH, Nights, Part, digest
 from persona_pipeline.backtest.variants import Known, ranked
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, load_config
+from persona_pipeline.embeddings.model_names import trained_from
 from persona_pipeline.encoder.retraining import TrainingData
 from persona_pipeline.evaluate.baselines import tune_and_rank
 from persona_pipeline.evaluate.families import content
@@ -23,7 +24,6 @@ from persona_pipeline.evaluate.lists import load, save
 from persona_pipeline.evaluate.problem import Problem
 from persona_pipeline.evaluate.results import Evaluated
 from persona_pipeline.provenance import baselines_code, files_digest
-from persona_pipeline.text_embeddings import trained_from
 from persona_pipeline.tuning.search import choose
 
 ZERO_SHOT: dict[str, Callable[[TrainingData, np.ndarray], np.ndarray]] = {

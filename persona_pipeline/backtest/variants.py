@@ -14,6 +14,8 @@ from persona_pipeline.backtest.changes import Change
 from persona_pipeline.backtest.nights import LENGTH
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, PipelineConfig
+from persona_pipeline.embeddings.cache import Embedder
+from persona_pipeline.embeddings.model_names import trained_from
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.fitting import fit_encoder
 from persona_pipeline.encoder.head import Head
@@ -24,7 +26,6 @@ from persona_pipeline.encoder.retraining import TrainingData, training_data
 from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
 from persona_pipeline.foretelling import Histories, head_scores, popularity_scores, prior_scores
 from persona_pipeline.promotion.registry import encoder_rows
-from persona_pipeline.text_embeddings import Embedder, trained_from
 from persona_pipeline.warehouse import Warehouse
 
 CUTOFF = 10

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persona_pipeline.config import CONTENT_FIELDS
+from persona_pipeline.embeddings.cache import text_hash
 from persona_pipeline.encoder.texts import render_content, render_interactions, render_personas
-from persona_pipeline.text_embeddings import text_hash
 from persona_pipeline.warehouse import Warehouse
 
 

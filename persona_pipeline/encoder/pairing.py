@@ -32,7 +32,7 @@ def _render_interactions(text: pa.Array) -> pa.Array:
 def _row_dots(left: pa.Array, right: pa.Array) -> pa.Array:
     import numpy as np
 
-    from persona_pipeline.text_embeddings import vectors_of
+    from persona_pipeline.embeddings.vectors import vectors_of
 
     return pa.array(np.einsum("nd,nd->n", vectors_of(left), vectors_of(right), dtype=np.float64))
 

@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 
 from persona_pipeline.config import EncodersConfig, PipelineConfig
 from persona_pipeline.contracts import load_contract
+from persona_pipeline.embeddings.cache import with_vectors
+from persona_pipeline.embeddings.model_names import trained_from
+from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.inputs import liked_histories, persona_texts
 from persona_pipeline.encoder.profiles import ItemFields, item_fields, profiles, with_profiles
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.text_embeddings import trained_from, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
 TRAINED_ON = load_contract("encoders").reads

@@ -8,11 +8,12 @@ import pyarrow.compute as pc
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.embeddings.cache import with_vectors
+from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.inputs import liked_histories, persona_texts
 from persona_pipeline.encoder.profiles import persona_inputs, profile_model, profiles, with_profiles
 from persona_pipeline.encoder.recency import history_weights, ranks
-from persona_pipeline.text_embeddings import vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
 _USERS_AT_ONCE = 20_000

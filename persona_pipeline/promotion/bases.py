@@ -8,12 +8,13 @@ from datetime import date
 
 from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.embeddings.cache import Embedder, embedder_of
+from persona_pipeline.embeddings.model_names import trained_from
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.promotion.decision import Standing, standing
 from persona_pipeline.promotion.overrides import Override
 from persona_pipeline.promotion.registry import settings_of
 from persona_pipeline.publish.releases import Release
-from persona_pipeline.text_embeddings import Embedder, embedder_of, trained_from
 from persona_pipeline.warehouse import Warehouse
 
 

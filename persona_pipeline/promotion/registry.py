@@ -6,10 +6,10 @@ from pydantic import ValidationError
 
 from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.embeddings.cache import embedder_of
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.retraining import decisive
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.text_embeddings import embedder_of
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]

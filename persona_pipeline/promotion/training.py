@@ -9,6 +9,7 @@ from functools import cache, partial
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, PipelineConfig
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.embedding import embed_everything
 from persona_pipeline.encoder.night_prior import night_prior
@@ -19,7 +20,6 @@ from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.promotion.decision import Settled, Standing, settle
 from persona_pipeline.promotion.registry import settings_of
 from persona_pipeline.provenance import reviews_digest
-from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.tuning.chosen import Chosen
 from persona_pipeline.warehouse import Warehouse
 

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.profiles import profile_model
 from persona_pipeline.publish.pinned import PinnedTable
 from persona_pipeline.score.rank import Histories, Ranking, explain, score_items
-from persona_pipeline.text_embeddings import vectors_of
 
 
 @dataclass(frozen=True, slots=True)

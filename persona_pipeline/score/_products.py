@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from persona_pipeline.embeddings.model import has_bfloat16
 from persona_pipeline.score._compiled import to_whole
 from persona_pipeline.score._first_pass import tensor
-from persona_pipeline.text_embeddings import has_bfloat16
 
 Precision = Literal["int8", "bfloat16", "float32"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
+from persona_pipeline.embeddings.model import has_bfloat16
 from persona_pipeline.score.shelf import Ranked, Shelf, exact_scores
-from persona_pipeline.text_embeddings import has_bfloat16
 
 if TYPE_CHECKING:
     from persona_pipeline.score._products import Precision

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
 from persona_pipeline.config import UserItemTopkConfig
+from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.score.kernel import top_items
 from persona_pipeline.score.shelf import Ranked, Shelf, exact_scores
-from persona_pipeline.text_embeddings import vectors_of
 
 RANKED_FIELDS = (
     "user_id string, rank int, item_id string, persona_id string, score double, "

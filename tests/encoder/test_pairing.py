@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
+from persona_pipeline.embeddings.cache import text_hash
 from persona_pipeline.encoder.texts import render_personas
-from persona_pipeline.text_embeddings import text_hash
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

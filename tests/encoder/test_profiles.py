@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.embeddings.cache import text_hash, with_vectors
+from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder import profiles as module
 from persona_pipeline.encoder.inputs import persona_texts
 from persona_pipeline.encoder.profiles import (
@@ -23,7 +25,6 @@ from persona_pipeline.encoder.profiles import (
     profiles,
     with_profiles,
 )
-from persona_pipeline.text_embeddings import text_hash, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
 MADE_OF = ("reviews", "item_reviews", "item_personas", "item_summaries", "user_histories")

@@ -12,6 +12,7 @@ from helpers import AS_OF, BASE_MODEL, Row, put_all, shop, toward
 
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.embeddings.cache import text_hash
 from persona_pipeline.encoder.inputs import persona_texts
 from persona_pipeline.encoder.retraining import (
     TRAINED_ON,
@@ -22,7 +23,6 @@ from persona_pipeline.encoder.retraining import (
     training_data,
 )
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.text_embeddings import text_hash
 from persona_pipeline.warehouse import Warehouse
 
 CONFIG = PipelineConfig()

@@ -9,11 +9,12 @@ from helpers import Row, arrow, shop
 
 from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.embeddings.cache import Embedder
+from persona_pipeline.embeddings.model_names import BASES, tuned_model
 from persona_pipeline.promotion.bases import embedder_of_night, embedder_of_standing
 from persona_pipeline.promotion.decision import Standing
 from persona_pipeline.promotion.overrides import Override
 from persona_pipeline.publish.releases import parent_of
-from persona_pipeline.text_embeddings import BASES, Embedder, tuned_model
 from persona_pipeline.warehouse import Warehouse
 
 CONFIG = TextEmbeddingsConfig()

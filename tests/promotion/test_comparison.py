@@ -9,6 +9,7 @@ from helpers import arrow
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.lessons import Catalogue
 from persona_pipeline.encoder.prior import liked_interactions
@@ -16,7 +17,6 @@ from persona_pipeline.encoder.retraining import TrainingData, training_data
 from persona_pipeline.foretelling import Histories, head_scores
 from persona_pipeline.promotion import comparison
 from persona_pipeline.promotion.comparison import compare_settings
-from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.tuning import fusion
 from persona_pipeline.warehouse import Warehouse
 

@@ -9,12 +9,12 @@ import pytest
 from drifting import ENDLESS, FIRST, RECENT
 
 from persona_pipeline.config import PipelineConfig, TextEmbeddingsConfig
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.embedding import embed_everything
 from persona_pipeline.promotion import training
 from persona_pipeline.promotion.decision import standing
 from persona_pipeline.promotion.training import Trained, train
 from persona_pipeline.publish.releases import parent_of
-from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.tuning.stages import HALF_LIVES
 from persona_pipeline.warehouse import Warehouse
 

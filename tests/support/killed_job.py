@@ -16,8 +16,8 @@ from typing import Any
 from fixture_engine import FixtureBackend, FixtureEngine, WordCounts, echo
 from helpers import AS_OF
 
-from persona_pipeline import text_embeddings
 from persona_pipeline.config import load_config
+from persona_pipeline.embeddings import cache
 from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm import ledger
 from persona_pipeline.extract.llm.engine import Answer
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--die")
     arguments = parser.parse_args()
     ledger.BATCH = BATCH
-    text_embeddings._BaseModel = WordCounts  # type: ignore[misc, assignment]
+    cache.TextModel = WordCounts  # type: ignore[assignment, attr-defined]
     backend = _slow(arguments.asked, arguments.seconds)
     extractors._backend = lambda config: backend
     if arguments.die:

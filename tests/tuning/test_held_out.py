@@ -10,9 +10,9 @@ from helpers import Row, arrow
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.prior import liked_interactions
 from persona_pipeline.encoder.retraining import TrainingData, training_data
-from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.tuning.held_out import hold_out
 
 

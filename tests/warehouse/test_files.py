@@ -25,7 +25,7 @@ from rich.console import Console
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.doctor import mend
 from persona_pipeline.core.errors import ContractError, PipelineError
-from persona_pipeline.text_embeddings import with_vectors
+from persona_pipeline.embeddings.cache import with_vectors
 from persona_pipeline.warehouse import Warehouse
 
 

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from persona_pipeline.config import FinetuneConfig
 from persona_pipeline.core.errors import ConfigError, PipelineError
-from persona_pipeline.text_embeddings import model_folder
+from persona_pipeline.embeddings.model import model_folder
 
 logger = logging.getLogger("persona_pipeline.encoder.finetune")
 

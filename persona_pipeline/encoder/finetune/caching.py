@@ -19,8 +19,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.embeddings.length_bucketing import within_budget
 from persona_pipeline.encoder.finetune.base import Base, Features
-from persona_pipeline.token_batches import within_budget
 
 
 def processes() -> tuple[int, int]:

@@ -22,13 +22,14 @@ import pyarrow.parquet as pq
 
 from persona_pipeline.config import CONTENT_FIELDS, EncodersConfig, PipelineConfig, load_config
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.embeddings.cache import Embedder, with_vectors
+from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots, place_of
 from persona_pipeline.encoder.inputs import content_texts, evidence_texts, liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.profiles import profiles, with_profiles
 from persona_pipeline.encoder.recency import lessons_of, weighted_histories
 from persona_pipeline.encoder.retraining import TRAINED_ON, with_profiled_histories
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.text_embeddings import Embedder, vectors_of, with_vectors
 from persona_pipeline.warehouse import Warehouse
 
 _ABOUT = "about.json"

@@ -18,12 +18,13 @@ from tiny_base import FILLERS
 
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.core.errors import PipelineError, TransientError
+from persona_pipeline.embeddings.cache import embedder_of
+from persona_pipeline.embeddings.model_names import BASES
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.finetune import tuned
 from persona_pipeline.encoder.retraining import TRAINED_ON
 from persona_pipeline.promotion.overrides import give_override
 from persona_pipeline.promotion.registry import encoder_row
-from persona_pipeline.text_embeddings import BASES, embedder_of
 from persona_pipeline.warehouse import Warehouse
 
 JOBS = ("text_embeddings", "encoders", "persona_vectors", "user_vectors")

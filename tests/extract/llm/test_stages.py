@@ -14,9 +14,10 @@ from fixture_engine import FixtureBackend, Reply, WordCounts, echo
 from helpers import AS_OF, put, put_all, shop
 
 from jobs import extraction_plan, extraction_shard, item_personas, item_summaries, review_aspects
-from persona_pipeline import text_embeddings
 from persona_pipeline.config import load_config
 from persona_pipeline.core.errors import PipelineError, TransientError
+from persona_pipeline.embeddings import cache
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.plan import NightPlan, plan_night
@@ -24,7 +25,6 @@ from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.extract.protocol import Stage
 from persona_pipeline.publish.releases import Release, inherited
 from persona_pipeline.runs.context import RunContext
-from persona_pipeline.text_embeddings import Embedder
 from persona_pipeline.warehouse import Warehouse
 
 STAGES: dict[Stage, Any] = {
@@ -51,7 +51,7 @@ def night(warehouse: Warehouse, days: int = 0, parent: Release | None = None, **
 
 @pytest.fixture
 def run(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(text_embeddings, "_BaseModel", WordCounts)
+    monkeypatch.setattr(cache, "TextModel", WordCounts)
 
     def stages(reply: Reply = echo, names: tuple[Stage, ...] = tuple(STAGES), **settings: Any) -> Any:
         backend = FixtureBackend(reply)

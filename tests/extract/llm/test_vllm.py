@@ -23,7 +23,7 @@ from datetime import date
 from persona_pipeline.config import load_config
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.protocol import ReviewText
-from persona_pipeline.text_embeddings import Embedder
+from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.warehouse import Warehouse
 
 if __name__ == "__main__":

@@ -13,19 +13,14 @@ from helpers import toward
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_pipeline import text_embeddings
 from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.core.errors import ConfigError, PipelineError
-from persona_pipeline.text_embeddings import (
-    BASES,
-    Embedder,
-    embedder_of,
-    text_hash,
-    trained_from,
-    tuned_model,
-    vectors_of,
-)
-from persona_pipeline.token_batches import within_budget
+from persona_pipeline.embeddings import cache
+from persona_pipeline.embeddings.cache import Embedder, embedder_of, text_hash
+from persona_pipeline.embeddings.length_bucketing import within_budget
+from persona_pipeline.embeddings.model import model_folder
+from persona_pipeline.embeddings.model_names import BASES, trained_from, tuned_model
+from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.warehouse import Warehouse
 
 TEXTS = [
@@ -56,7 +51,7 @@ class OneCallAtATime:
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[OneCallAtATime]]:
-    monkeypatch.setattr(text_embeddings, "_BaseModel", OneCallAtATime)
+    monkeypatch.setattr(cache, "TextModel", OneCallAtATime)
     OneCallAtATime.asked, OneCallAtATime.dies_at_call = [], None
     yield OneCallAtATime
     OneCallAtATime.asked, OneCallAtATime.dies_at_call = [], None
@@ -100,7 +95,7 @@ def test_the_model_is_not_loaded_for_known_texts(tmp_path: Path, model: type[One
     def refuse(config: TextEmbeddingsConfig) -> None:
         raise AssertionError("loaded")
 
-    monkeypatch.setattr(text_embeddings, "_BaseModel", refuse)
+    monkeypatch.setattr(cache, "TextModel", refuse)
     embedder(tmp_path).ensure(TEXTS)
     embedder(tmp_path)(TEXTS)
     with pytest.raises(AssertionError, match="loaded"):
@@ -163,9 +158,9 @@ def test_hash_is_the_one_spark_computes() -> None:
 
 def test_unknown_base_model_says_what_it_may_be() -> None:
     with pytest.raises(ConfigError, match=r"base_model no_such_model: neither a folder nor an installed package"):
-        text_embeddings.model_folder("no_such_model")
+        model_folder("no_such_model")
     with pytest.raises(ConfigError, match=r"base_model yaml: the package has no model folder"):
-        text_embeddings.model_folder("yaml")
+        model_folder("yaml")
 
 
 def test_unknown_base_model_is_told_when_a_text_needs_it(tmp_path: Path) -> None:
@@ -175,7 +170,7 @@ def test_unknown_base_model_is_told_when_a_text_needs_it(tmp_path: Path) -> None
 
 
 def test_local_folder_is_a_model_too(tmp_path: Path) -> None:
-    assert text_embeddings.model_folder(str(tmp_path)) == tmp_path
+    assert model_folder(str(tmp_path)) == tmp_path
     assert embedder(tmp_path, base_model=str(tmp_path)).base_model == f"{tmp_path}@local:256"
 
 

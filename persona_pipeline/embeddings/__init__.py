@@ -1,0 +1,1 @@
+"""Texts to vectors by a base model, each distinct text once."""
