@@ -301,7 +301,7 @@ def close(
 @app.command()
 def doctor(warehouse: WarehouseOption = Path("warehouse")) -> None:
     """Find and mend what is wrong with a warehouse's caches."""
-    from persona_pipeline.doctor import mend
+    from persona_pipeline.warehouse.doctor import mend
 
     mend(warehouse.resolve(), console)
 

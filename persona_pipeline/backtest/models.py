@@ -16,9 +16,9 @@ from persona_pipeline.evaluate.lists import load, recommended, save
 from persona_pipeline.evaluate.problem import Problem
 from persona_pipeline.evaluate.results import Evaluated
 from persona_pipeline.promotion.registry import encoder_rows, settings_of
-from persona_pipeline.provenance import baselines_code, reviews_digest
 from persona_pipeline.runs.order import ORDER
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.fingerprints import baselines_code, reviews_digest
 
 MODEL = "persona"
 VALIDATION = "validation_ndcg@10"

@@ -23,8 +23,8 @@ from persona_pipeline.evaluate.families import content
 from persona_pipeline.evaluate.lists import load, save
 from persona_pipeline.evaluate.problem import Problem
 from persona_pipeline.evaluate.results import Evaluated
-from persona_pipeline.provenance import baselines_code, files_digest
 from persona_pipeline.tuning.search import choose
+from persona_pipeline.warehouse.fingerprints import baselines_code, files_digest
 
 ZERO_SHOT: dict[str, Callable[[TrainingData, np.ndarray], np.ndarray]] = {
     "item text, zero-shot": item_texts,

@@ -8,7 +8,7 @@ import re
 from importlib import metadata
 from pathlib import Path
 
-from persona_pipeline.provenance import files_digest
+from persona_pipeline.warehouse.fingerprints import files_digest
 
 BASES = Path("_artefacts") / "bases"
 """Where a warehouse keeps the bases it fine-tuned."""

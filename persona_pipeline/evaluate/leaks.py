@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from persona_pipeline.contracts import Contract, load_contract, table_names
 from persona_pipeline.core.errors import LeakError
-from persona_pipeline.provenance import reviews_digest
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.fingerprints import reviews_digest
 
 REVIEW_NAMES = ("review_id", "ref", "subject_id", "history_review_ids", "extracted_from")
 """Columns, and fields of structs, that hold review ids (`ref` and `subject_id` hold names of other things too)."""

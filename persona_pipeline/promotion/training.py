@@ -19,9 +19,9 @@ from persona_pipeline.encoder.retraining import TrainingData, training_data
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.promotion.decision import Settled, Standing, settle
 from persona_pipeline.promotion.registry import settings_of
-from persona_pipeline.provenance import reviews_digest
 from persona_pipeline.tuning.chosen import Chosen
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.fingerprints import reviews_digest
 
 logger = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import table_names
 from persona_pipeline.core.errors import BusyError, PipelineError
 from persona_pipeline.promotion.overrides import read_overrides
-from persona_pipeline.provenance import night_code
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.runs.log import Row, attempts, latest, run_row, run_rows, write_run
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.fingerprints import night_code
 
 IDLE = timedelta(minutes=30)
 """How long a run that nobody holds may be between two tasks, retries and queues included, before another may begin."""

@@ -17,7 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from persona_pipeline.contracts import Contract, load_contract
 from persona_pipeline.core.errors import BusyError, ContractError, PipelineError
-from persona_pipeline.warehouse._claims import claim, holder
+from persona_pipeline.warehouse._locks import claim, holder
 from persona_pipeline.warehouse._pins import Pins
 
 TABLE_PROPERTIES = {

@@ -18,9 +18,9 @@ from persona_pipeline.evaluate.leaks import (
     require_nothing_withheld,
     review_places,
 )
-from persona_pipeline.provenance import reviews_digest
 from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.fingerprints import reviews_digest
 
 WITHHELD = pa.table({"review_id": ["gone"], "user_id": ["ana"], "item_id": ["capo"]})
 # Names of text columns that speak of reviews and hold no id of one.

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.doctor import mend
+from persona_pipeline.warehouse.doctor import mend
 from persona_pipeline.core.errors import ContractError, PipelineError
 from persona_pipeline.embeddings.cache import with_vectors
 from persona_pipeline.warehouse import Warehouse

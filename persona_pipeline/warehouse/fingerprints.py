@@ -1,4 +1,4 @@
-"""What a thing was made from, as a hash."""
+"""Fingerprint what things are made from: reviews, files, the code of a run, the code of baselines."""
 
 import hashlib
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from pathlib import Path
 from persona_pipeline.core.package_data import package_folder
 from persona_pipeline.warehouse import Warehouse
 
-LIBRARY = Path(__file__).resolve().parent
+LIBRARY = Path(__file__).resolve().parents[1]
 
 _CODE = (".py", ".jinja2", ".yaml", ".json")
 _JUDGING = (
