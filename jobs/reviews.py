@@ -9,7 +9,7 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.opening import check_input
 from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.withheld import COLUMN, check_withheld
+from persona_pipeline.sources.holdout_file import COLUMN, check_withheld
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from persona_pipeline.nights import Night, Summary
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, night_after_newest
+from persona_pipeline.sources.holdout_file import write_withheld
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import files_digest
-from persona_pipeline.withheld import write_withheld
 
 LEAVE_LAST_OUT = "leave-last-out"
 LENGTH = 20

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.withheld import check_withheld, write_withheld
+from persona_pipeline.sources.holdout_file import check_withheld, write_withheld
 
 
 def test_the_same_ids_make_the_same_file(tmp_path: Path) -> None:
