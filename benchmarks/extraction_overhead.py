@@ -24,14 +24,14 @@ from typing import Any
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract import quarantine
-from persona_pipeline.extract.llm import ask, extractor
-from persona_pipeline.extract.llm.ask import Asker, feeding_order
+from persona_pipeline.extract.llm import client, extractor
+from persona_pipeline.extract.llm.client import Asker, feeding_order
+from persona_pipeline.extract.llm.engines.vllm import VllmBackend, VllmEngine
 from persona_pipeline.extract.llm.extractor import LlmExtractor
-from persona_pipeline.extract.llm.ledger import Ledger
-from persona_pipeline.extract.llm.questions import Questions
+from persona_pipeline.extract.llm.request_builder import Questions
 from persona_pipeline.extract.llm.requests import Request
-from persona_pipeline.extract.llm.vllm import VllmBackend, VllmEngine
-from persona_pipeline.extract.protocol import ReviewText
+from persona_pipeline.extract.llm.response_cache import Ledger
+from persona_pipeline.extract.types import ReviewText
 from persona_pipeline.small_model import FOLDER
 from persona_pipeline.sources.adapters import ADAPTERS
 from persona_pipeline.sources.files import read_lines
@@ -44,7 +44,7 @@ PARTS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("rendering_and_counting", extractor, ("citable",)),
     ("rendering_and_counting", VllmBackend, ("count_tokens", "tokens")),
     ("engine", VllmEngine, ("submit", "poll")),
-    ("parsing_and_grounding", ask, ("judge",)),
+    ("parsing_and_grounding", client, ("judge",)),
     ("parsing_and_grounding", extractor, ("aspects_of",)),
     ("parsing_and_grounding", Embedder, ("__call__",)),
     ("ledger_and_quarantine", Ledger, ("lookup", "record", "flush", "commit")),

@@ -16,8 +16,8 @@ import numpy as np
 from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract.llm.grounding import SUPPORT
-from persona_pipeline.extract.protocol import ASPECT_NAMES
 from persona_pipeline.extract.sentences import split_sentences
+from persona_pipeline.extract.types import ASPECT_NAMES
 from persona_pipeline.warehouse import Warehouse
 
 LEVELS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45)

@@ -22,18 +22,18 @@ from typing import Any
 from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract.identity import label
-from persona_pipeline.extract.llm.choosing import contradiction
-from persona_pipeline.extract.llm.cited import Cited
-from persona_pipeline.extract.llm.engine import Answer
+from persona_pipeline.extract.labels.persona_judge import contradiction
+from persona_pipeline.extract.llm.citable import Cited
+from persona_pipeline.extract.llm.engines.engine import Answer
 from persona_pipeline.extract.llm.grounding import claim, is_copied, supporting, what_is_unsafe
-from persona_pipeline.extract.llm.judging import Claimed, judge_personas
 from persona_pipeline.extract.llm.outcomes import judge
+from persona_pipeline.extract.llm.persona_verdicts import Claimed, judge_personas
 from persona_pipeline.extract.llm.prompts import Prompts
-from persona_pipeline.extract.llm.replies import ChoiceReply, PersonaReply, PersonasReply, output_schema
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.protocol import ASPECT_NAMES, Embed, ReviewText
-from persona_pipeline.extract.remembering import remembering
+from persona_pipeline.extract.llm.response_models import ChoiceReply, PersonaReply, PersonasReply, output_schema
+from persona_pipeline.extract.memoised import remembering
 from persona_pipeline.extract.sentences import Sentence, split_sentences
+from persona_pipeline.extract.types import ASPECT_NAMES, Embed, ReviewText
 from persona_pipeline.warehouse import Warehouse
 
 MOST = 7  # personas of an item in the sample

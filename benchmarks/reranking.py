@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from persona_pipeline.config import LlmConfig, load_config
-from persona_pipeline.extract.llm.ask import Asker
-from persona_pipeline.extract.llm.ledger import Ledger
-from persona_pipeline.extract.llm.vllm import VllmBackend, VllmEngine
+from persona_pipeline.extract.llm.client import Asker
+from persona_pipeline.extract.llm.engines.vllm import VllmBackend, VllmEngine
+from persona_pipeline.extract.llm.response_cache import Ledger
 from persona_pipeline.reranking import Reranker, Slate
 from persona_pipeline.score.kernel import Shelf, exact_scores
 from persona_pipeline.small_model import FOLDER

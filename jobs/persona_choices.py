@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from jobs.runner import run
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.extract.protocol import Refusal
 from persona_pipeline.extract.quarantine import write_refusals
+from persona_pipeline.extract.types import Refusal
 from persona_pipeline.runs.context import RunContext
 
 
@@ -21,10 +21,10 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     summary: dict[str, Any] = {"pairs": 0, "extracted": 0}
     if config.extractor != "embedded" and config.llm.judged_pairs:
         from persona_pipeline.extract.extractors import make_asker
-        from persona_pipeline.extract.llm.choosing import Judge
+        from persona_pipeline.extract.labels.pairs import pairs_to_judge
+        from persona_pipeline.extract.labels.persona_judge import Judge
         from persona_pipeline.extract.llm.outcomes import ANSWERED
-        from persona_pipeline.extract.llm.pairs import pairs_to_judge
-        from persona_pipeline.extract.llm.replies import ChoiceReply
+        from persona_pipeline.extract.llm.response_models import ChoiceReply
 
         pairs = pairs_to_judge(warehouse, config.llm.judged_pairs)
         # Its bound is judged_pairs; the ceiling of tokens is for what a night cannot do without.

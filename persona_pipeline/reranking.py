@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from persona_pipeline.config import LlmConfig
-from persona_pipeline.extract.llm.ask import Asker, Question
+from persona_pipeline.extract.llm.client import Asker, Question
 from persona_pipeline.extract.llm.outcomes import Outcome
 from persona_pipeline.extract.llm.prompts import Prompts
-from persona_pipeline.extract.llm.replies import RankingReply, output_schema
 from persona_pipeline.extract.llm.requests import Request, Sampling
+from persona_pipeline.extract.llm.response_models import RankingReply, output_schema
 
 STAGE = "reranking"
 _TOKENS_AROUND, _TOKENS_PER_NUMBER = (

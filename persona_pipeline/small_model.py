@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from persona_pipeline.extract.llm.vllm import MODELS
+from persona_pipeline.extract.llm.engines.vllm import MODELS
 
 FOLDER = MODELS / "SmolLM2-135M-Instruct"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"

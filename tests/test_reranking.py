@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_pipeline.config import LlmConfig
-from persona_pipeline.extract.llm.ask import Asker
-from persona_pipeline.extract.llm.ledger import Ledger
+from persona_pipeline.extract.llm.client import Asker
 from persona_pipeline.extract.llm.requests import Request
+from persona_pipeline.extract.llm.response_cache import Ledger
 from persona_pipeline.reranking import Reranker, Slate, _order
 from persona_pipeline.warehouse import Warehouse
 

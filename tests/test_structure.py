@@ -87,7 +87,7 @@ HEAVY = ("airflow", "great_expectations", "implicit", "pyspark", "sentence_trans
         "persona_pipeline.encoder.finetune.prepared",
         "persona_pipeline.encoder.prior",
         "persona_pipeline.encoder.profiles",
-        "persona_pipeline.extract.protocol",
+        "persona_pipeline.extract.types",
         "persona_pipeline.nightly",
         "persona_pipeline.publish.audit",
         "persona_pipeline.publish.retention",

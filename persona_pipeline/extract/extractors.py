@@ -4,7 +4,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from persona_pipeline.config import ExtractionConfig
-from persona_pipeline.extract.protocol import (
+from persona_pipeline.extract.types import (
     ASPECT_NAMES,
     AspectQuote,
     Embed,
@@ -17,8 +17,8 @@ from persona_pipeline.extract.protocol import (
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from persona_pipeline.extract.llm.ask import Asker
-    from persona_pipeline.extract.llm.engine import Backend
+    from persona_pipeline.extract.llm.client import Asker
+    from persona_pipeline.extract.llm.engines.engine import Backend
 
 
 def make_extractor(
@@ -50,8 +50,8 @@ def make_extractor(
 
 def make_asker(config: ExtractionConfig, warehouse: Warehouse, as_of: date, *, engine: bool = True) -> "Asker":
     """Who asks the configured LLM, on the configured ledger; no engine is started yet."""
-    from persona_pipeline.extract.llm.ask import Asker
-    from persona_pipeline.extract.llm.ledger import Ledger
+    from persona_pipeline.extract.llm.client import Asker
+    from persona_pipeline.extract.llm.response_cache import Ledger
 
     kept = Warehouse(config.llm.ledger, warehouse.commit) if config.llm.ledger else warehouse
     return Asker(_backend(config), Ledger(kept, as_of), config.llm, engine=engine)
@@ -59,10 +59,10 @@ def make_asker(config: ExtractionConfig, warehouse: Warehouse, as_of: date, *, e
 
 def _backend(config: ExtractionConfig) -> "Backend":
     if config.extractor == "vllm":
-        from persona_pipeline.extract.llm.vllm import VllmBackend
+        from persona_pipeline.extract.llm.engines.vllm import VllmBackend
 
         return VllmBackend(config.llm)
-    from persona_pipeline.extract.llm.openai import OpenAIBackend
+    from persona_pipeline.extract.llm.engines.openai import OpenAIBackend
 
     return OpenAIBackend(config.llm)
 

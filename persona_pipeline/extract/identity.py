@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from persona_pipeline.extract.protocol import Embed, Persona
+from persona_pipeline.extract.types import Embed, Persona
 
 Row = dict[str, Any]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.extract.protocol import Refusal, Stage
+from persona_pipeline.extract.types import Refusal, Stage
 from persona_pipeline.warehouse import Warehouse, WriteResult
 
 _SUBJECTS: dict[Stage, tuple[str, str]] = {

@@ -16,7 +16,9 @@ from persona_pipeline.contracts import load_contract
 from persona_pipeline.extract.embedded.plain import plain_persona
 from persona_pipeline.extract.extractors import item_evidence, review_text
 from persona_pipeline.extract.identity import kept_rows, label, rows_with_ids
-from persona_pipeline.extract.protocol import (
+from persona_pipeline.extract.memoised import remembering
+from persona_pipeline.extract.pending import items_to_profile, items_to_summarise, reviews_to_read, standing, vanished
+from persona_pipeline.extract.types import (
     ASPECT_NAMES,
     Embed,
     ItemEvidence,
@@ -27,8 +29,6 @@ from persona_pipeline.extract.protocol import (
     ReviewAspects,
     Stage,
 )
-from persona_pipeline.extract.remembering import remembering
-from persona_pipeline.extract.work import items_to_profile, items_to_summarise, reviews_to_read, standing, vanished
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]

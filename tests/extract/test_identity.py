@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from persona_pipeline.extract.identity import Row, kept_rows, rows_with_ids
-from persona_pipeline.extract.protocol import Persona, Quote
+from persona_pipeline.extract.types import Persona, Quote
 
 NIGHTS = [date(2024, 6, day) for day in range(1, 29)]
 

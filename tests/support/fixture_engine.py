@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from persona_pipeline.extract.llm.engine import Answer, EngineDiedError
+from persona_pipeline.extract.llm.engines.engine import Answer, EngineDiedError
 from persona_pipeline.extract.llm.requests import Request
 
 Reply = Callable[[Request], str | Answer]

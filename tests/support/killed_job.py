@@ -19,8 +19,8 @@ from helpers import AS_OF
 from persona_pipeline.config import load_config
 from persona_pipeline.embeddings import cache
 from persona_pipeline.extract import extractors
-from persona_pipeline.extract.llm import ledger
-from persona_pipeline.extract.llm.engine import Answer
+from persona_pipeline.extract.llm import response_cache
+from persona_pipeline.extract.llm.engines.engine import Answer
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.warehouse import Warehouse
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--die")
     arguments = parser.parse_args()
-    ledger.BATCH = BATCH
+    response_cache.BATCH = BATCH
     cache.TextModel = WordCounts  # type: ignore[assignment, attr-defined]
     backend = _slow(arguments.asked, arguments.seconds)
     extractors._backend = lambda config: backend

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from persona_pipeline.extract.protocol import ASPECT_NAMES, AspectName, AspectQuote, ReviewAspects
+from persona_pipeline.extract.types import ASPECT_NAMES, AspectName, AspectQuote, ReviewAspects
 
 
 def aspects_of(review_id: str, remarks: Sequence[AspectQuote]) -> ReviewAspects:

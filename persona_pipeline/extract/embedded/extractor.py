@@ -13,7 +13,7 @@ from persona_pipeline.extract.embedded.personas import personas_of
 from persona_pipeline.extract.embedded.remarks import read_remarks
 from persona_pipeline.extract.embedded.shop import Shop
 from persona_pipeline.extract.embedded.summaries import summarise
-from persona_pipeline.extract.protocol import (
+from persona_pipeline.extract.types import (
     ItemEvidence,
     ItemSummary,
     Persona,

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from persona_pipeline.extract.embedded.lexicon import Lexicon, load_lexicon
-from persona_pipeline.extract.protocol import Stance
+from persona_pipeline.extract.types import Stance
 
 if TYPE_CHECKING:
     from spacy.language import Language

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from persona_pipeline.extract.protocol import AspectName, Stance
+from persona_pipeline.extract.types import AspectName, Stance
 
 
 def _words(text: str) -> frozenset[str]:

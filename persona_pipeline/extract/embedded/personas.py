@@ -14,8 +14,8 @@ from persona_pipeline.extract.embedded.grammar import SPOKEN_OF
 from persona_pipeline.extract.embedded.lexicon import Lexicon, load_lexicon
 from persona_pipeline.extract.embedded.shop import Shop
 from persona_pipeline.extract.embedded.words import singular, tokens
-from persona_pipeline.extract.protocol import AspectQuote, ItemEvidence, Persona, Quote, ReviewText, Stance
 from persona_pipeline.extract.readable import same_words, unreadability
+from persona_pipeline.extract.types import AspectQuote, ItemEvidence, Persona, Quote, ReviewText, Stance
 
 SUPPORTERS = 2
 """People at least, who put it differently."""

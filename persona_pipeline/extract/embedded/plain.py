@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from persona_pipeline.extract.embedded.lexicon import load_lexicon
 from persona_pipeline.extract.embedded.words import tokens
-from persona_pipeline.extract.protocol import AspectQuote, ItemEvidence, ItemText, Persona, Quote, ReviewText, Stance
 from persona_pipeline.extract.readable import readable_sentences, same_words, unreadability
 from persona_pipeline.extract.sentences import Sentence, split_sentences
+from persona_pipeline.extract.types import AspectQuote, ItemEvidence, ItemText, Persona, Quote, ReviewText, Stance
 
 _MOST = 4  # quotes
 _LIKED = 4.0  # stars

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from persona_pipeline.extract.embedded.grammar import Opinion, distinct, parse
 from persona_pipeline.extract.embedded.lexicon import Motive, load_lexicon
-from persona_pipeline.extract.protocol import AspectName, AspectQuote, ReviewText, Stance
 from persona_pipeline.extract.readable import readable_sentences
 from persona_pipeline.extract.sentences import Sentence
+from persona_pipeline.extract.types import AspectName, AspectQuote, ReviewText, Stance
 
 _CONDITION = re.compile(r"\b(?:if|unless|until|when|whenever|once|as long as)\b", re.IGNORECASE)
 _PRAISED_FROM, _LIKED_FROM, _BLAMED_TO = 3.0, 4.0, 4.0  # stars; fewer (or more) contradict the words

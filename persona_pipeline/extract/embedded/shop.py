@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from persona_pipeline.extract.embedded.lexicon import load_lexicon
 from persona_pipeline.extract.embedded.words import singular, tokens
-from persona_pipeline.extract.protocol import AspectQuote
+from persona_pipeline.extract.types import AspectQuote
 from persona_pipeline.warehouse import Warehouse
 
 ITEMS = 3

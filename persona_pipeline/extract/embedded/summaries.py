@@ -5,8 +5,8 @@ import re
 from persona_pipeline.extract.embedded.lexicon import load_lexicon
 from persona_pipeline.extract.embedded.plain import plain_persona
 from persona_pipeline.extract.embedded.words import is_content, singular, tokens
-from persona_pipeline.extract.protocol import ItemEvidence, ItemSummary, ItemText
 from persona_pipeline.extract.sentences import split_sentences
+from persona_pipeline.extract.types import ItemEvidence, ItemSummary, ItemText
 
 _MARKUP = re.compile(r"<[^>]*>|https?://\S+|www\.\S+")
 _POINTED = re.compile(r"\b(?:this|these) ([a-z]+(?: [a-z]+)?)")

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.embedded.extractor import READING
-from persona_pipeline.extract.llm.ask import Asker, Question
-from persona_pipeline.extract.llm.cited import citable
-from persona_pipeline.extract.llm.judging import Verdict
-from persona_pipeline.extract.llm.questions import PROMPTS, Asked, Questions
-from persona_pipeline.extract.llm.replies import schema_digest
-from persona_pipeline.extract.llm.verdicts import (
+from persona_pipeline.extract.llm.citable import citable
+from persona_pipeline.extract.llm.client import Asker, Question
+from persona_pipeline.extract.llm.persona_verdicts import Verdict
+from persona_pipeline.extract.llm.request_builder import PROMPTS, Asked, Questions
+from persona_pipeline.extract.llm.response_models import schema_digest
+from persona_pipeline.extract.llm.response_rows import (
     Answered,
     aspect_texts,
     aspects_of,
@@ -21,7 +21,8 @@ from persona_pipeline.extract.llm.verdicts import (
     summary_of,
     summary_texts,
 )
-from persona_pipeline.extract.protocol import (
+from persona_pipeline.extract.memoised import remembering
+from persona_pipeline.extract.types import (
     Embed,
     ItemEvidence,
     ItemSummary,
@@ -32,7 +33,6 @@ from persona_pipeline.extract.protocol import (
     ReviewText,
     Stage,
 )
-from persona_pipeline.extract.remembering import remembering
 
 CODE_VERSION = 6  # raise it whenever the same replies would give other rows
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from persona_pipeline.extract.embedded.words import is_content, tokens, word_set
 from persona_pipeline.extract.identity import label
-from persona_pipeline.extract.llm.replies import PersonaReply
-from persona_pipeline.extract.protocol import Embed
+from persona_pipeline.extract.llm.response_models import PersonaReply
+from persona_pipeline.extract.types import Embed
 
 SUPPORT = 0.30  # cosine of a claim and a sentence from which the sentence supports it
 _COPIED = 0.5  # share of a text's four-word runs that stand in the prompt

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from persona_pipeline.extract.llm.engine import Answer
+from persona_pipeline.extract.llm.engines.engine import Answer
 from persona_pipeline.extract.llm.requests import Request
 
 OutcomeName = Literal["ok", "too_long", "truncated", "invalid_json", "schema", "label_conflict", "engine_error"]

@@ -17,7 +17,7 @@ import yaml
 from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes
 
 from persona_pipeline.core.errors import ConfigError
-from persona_pipeline.extract.protocol import ASPECT_NAMES
+from persona_pipeline.extract.types import ASPECT_NAMES
 
 _PROMPTS = resources.files("persona_pipeline.extract") / "prompts"
 _ENDING = ".jinja2"

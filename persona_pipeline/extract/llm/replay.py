@@ -11,8 +11,8 @@ from rich.text import Text
 
 from persona_pipeline.core.terminal import counted, one_line
 from persona_pipeline.extract.llm.trial import STAGES, Subjects, Trial
-from persona_pipeline.extract.protocol import ASPECT_NAMES, Refusal, Stage
 from persona_pipeline.extract.stages import Extracted
+from persona_pipeline.extract.types import ASPECT_NAMES, Refusal, Stage
 
 Row = dict[str, Any]
 Verdict = Literal["kept", "partly", "refused", "gone"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from persona_pipeline.extract.protocol import Stance
+from persona_pipeline.extract.types import Stance
 
 PLEASED, LET_DOWN = 4.0, 2.5  # mean stars from which people like an item, and up to which they do not
 _COMPLAINT = re.compile(

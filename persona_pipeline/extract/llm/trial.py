@@ -14,12 +14,12 @@ import pyarrow as pa
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.extract import stages
-from persona_pipeline.extract.llm.ask import Usage
+from persona_pipeline.extract.llm.client import Usage
 from persona_pipeline.extract.llm.extractor import LlmExtractor
-from persona_pipeline.extract.llm.judging import Verdict
+from persona_pipeline.extract.llm.persona_verdicts import Verdict
 from persona_pipeline.extract.llm.plan import NightPlan, Planner
-from persona_pipeline.extract.protocol import Embed, Stage
 from persona_pipeline.extract.stages import Extracted
+from persona_pipeline.extract.types import Embed, Stage
 from persona_pipeline.warehouse import Warehouse
 
 STAGES: tuple[Stage, ...] = ("review_aspects", "item_summaries", "item_personas")

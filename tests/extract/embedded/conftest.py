@@ -7,7 +7,7 @@ import pytest
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.embedded import EmbeddedExtractor
 from persona_pipeline.extract.embedded.shop import Shop
-from persona_pipeline.extract.protocol import ItemEvidence, ItemText, Persona, ReviewText
+from persona_pipeline.extract.types import ItemEvidence, ItemText, Persona, ReviewText
 
 SHOP = Shop({"sound": "sound", "knob": "knobs", "build quality": "build quality"}, frozenset({"strap"}))
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.embedded import EmbeddedExtractor
 from persona_pipeline.extract.embedded.shop import Shop
-from persona_pipeline.extract.protocol import ItemEvidence, ItemText, Persona, ReviewText
+from persona_pipeline.extract.types import ItemEvidence, ItemText, Persona, ReviewText
 
 MakeItem = Callable[..., ItemEvidence]
 REAL = Path(__file__).parents[3] / "../shared/data/amazon_musical_instruments/Musical_Instruments_5.json.gz"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from persona_pipeline.extract.protocol import Persona
+from persona_pipeline.extract.types import Persona
 
 Personas = Callable[..., list[Persona]]
 

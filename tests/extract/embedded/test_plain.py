@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from persona_pipeline.extract.embedded.plain import plain_persona
-from persona_pipeline.extract.protocol import AspectQuote, ItemEvidence, ItemText, ReviewAspects, ReviewText
+from persona_pipeline.extract.types import AspectQuote, ItemEvidence, ItemText, ReviewAspects, ReviewText
 
 
 def item(*reviews: tuple[float, str], **metadata: str) -> ItemEvidence:

@@ -4,7 +4,7 @@ import pytest
 
 from persona_pipeline.extract.embedded.lexicon import load_lexicon
 from persona_pipeline.extract.embedded.remarks import read_remarks
-from persona_pipeline.extract.protocol import AspectQuote, ReviewText
+from persona_pipeline.extract.types import AspectQuote, ReviewText
 
 
 def read(stars: float, text: str) -> tuple[AspectQuote, ...]:

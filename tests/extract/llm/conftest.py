@@ -9,8 +9,8 @@ import pytest
 from fixture_engine import FixtureBackend
 
 from persona_pipeline.config import LlmConfig
-from persona_pipeline.extract.llm.ask import Asker
-from persona_pipeline.extract.llm.ledger import Ledger
+from persona_pipeline.extract.llm.client import Asker
+from persona_pipeline.extract.llm.response_cache import Ledger
 from persona_pipeline.warehouse import Warehouse
 
 AS_OF = date(2024, 1, 1)

@@ -8,11 +8,11 @@ import pytest
 from fixture_engine import FixtureBackend, embed, honest, numbered
 
 from persona_pipeline.config import ExtractionConfig, LlmConfig
-from persona_pipeline.extract.llm.ask import Asker
-from persona_pipeline.extract.llm.engine import Answer
+from persona_pipeline.extract.llm.client import Asker
+from persona_pipeline.extract.llm.engines.engine import Answer
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.requests import Request
-from persona_pipeline.extract.protocol import ItemEvidence, ItemText, ReviewText, Stage
+from persona_pipeline.extract.types import ItemEvidence, ItemText, ReviewText, Stage
 
 MakeAsker = Callable[..., Asker]
 

@@ -3,7 +3,7 @@
 import pytest
 from fixture_engine import embed
 
-from persona_pipeline.extract.llm.cited import Cited
+from persona_pipeline.extract.llm.citable import Cited
 from persona_pipeline.extract.llm.grounding import (
     is_copied,
     names_nobody,
@@ -11,12 +11,12 @@ from persona_pipeline.extract.llm.grounding import (
     supporting,
     what_is_unsafe,
 )
-from persona_pipeline.extract.llm.judging import Claimed, Judged, judge_personas
+from persona_pipeline.extract.llm.persona_verdicts import Claimed, Judged, judge_personas
 from persona_pipeline.extract.llm.prompts import Prompts
-from persona_pipeline.extract.llm.replies import PersonaReply
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.protocol import ReviewText
+from persona_pipeline.extract.llm.response_models import PersonaReply
 from persona_pipeline.extract.sentences import Sentence
+from persona_pipeline.extract.types import ReviewText
 
 SENTENCES = [
     "These strings have a bright tone on stage.",

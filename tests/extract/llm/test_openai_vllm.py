@@ -20,10 +20,10 @@ from vllm_model import ONE_PROCESS, needs_model
 from persona_pipeline.config import ExtractionConfig, load_config
 from persona_pipeline.core.errors import TransientError
 from persona_pipeline.extract import extractors
+from persona_pipeline.extract.llm.engines.openai import OpenAIBackend
 from persona_pipeline.extract.llm.extractor import LlmExtractor
-from persona_pipeline.extract.llm.ledger import Ledger
-from persona_pipeline.extract.llm.openai import OpenAIBackend
-from persona_pipeline.extract.protocol import ReviewText
+from persona_pipeline.extract.llm.response_cache import Ledger
+from persona_pipeline.extract.types import ReviewText
 from persona_pipeline.small_model import FOLDER
 from persona_pipeline.warehouse import Warehouse
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from persona_pipeline.extract.llm.engine import Answer, FinishReason
+from persona_pipeline.extract.llm.engines.engine import Answer, FinishReason
 from persona_pipeline.extract.llm.outcomes import judge
-from persona_pipeline.extract.llm.replies import AspectsReply, PersonasReply, output_schema
+from persona_pipeline.extract.llm.response_models import AspectsReply, PersonasReply, output_schema
 
 ASPECT = {"sentences": [1], "aspect": "purchase_purpose", "text": "as a gift"}
 GOOD = {"aspects": [ASPECT]}

@@ -8,10 +8,10 @@ import pytest
 
 from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.extract.embedded.personas import Said
-from persona_pipeline.extract.llm.points import is_said
+from persona_pipeline.extract.llm.clusters import is_said
 from persona_pipeline.extract.llm.prompts import Prompts, fenced
-from persona_pipeline.extract.llm.replies import AspectsReply, PointReply
-from persona_pipeline.extract.protocol import AspectQuote, ReviewText, Stance
+from persona_pipeline.extract.llm.response_models import AspectsReply, PointReply
+from persona_pipeline.extract.types import AspectQuote, ReviewText, Stance
 
 PACKAGED = Path(str(resources.files("persona_pipeline.extract"))) / "prompts"
 BOOKS = PACKAGED / "packs" / "books.yaml"

@@ -22,7 +22,7 @@ from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.plan import NightPlan, plan_night
 from persona_pipeline.extract.llm.requests import Request
-from persona_pipeline.extract.protocol import Stage
+from persona_pipeline.extract.types import Stage
 from persona_pipeline.publish.releases import Release, inherited
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.warehouse import Warehouse

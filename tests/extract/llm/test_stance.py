@@ -3,7 +3,7 @@
 import pytest
 
 from persona_pipeline.extract.llm.stance import complains, stance_of
-from persona_pipeline.extract.protocol import Stance
+from persona_pipeline.extract.types import Stance
 
 PRAISE, BLAME = "It stays in tune all night.", "Unfortunately it broke within a week."
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from persona_pipeline.extract.identity import label
-from persona_pipeline.extract.llm.cited import Cited
+from persona_pipeline.extract.llm.citable import Cited
 from persona_pipeline.extract.llm.grounding import (
     claim,
     cosines,
@@ -18,9 +18,9 @@ from persona_pipeline.extract.llm.grounding import (
     supporting,
     what_is_unsafe,
 )
-from persona_pipeline.extract.llm.replies import PersonaReply
 from persona_pipeline.extract.llm.requests import Request
-from persona_pipeline.extract.protocol import Embed
+from persona_pipeline.extract.llm.response_models import PersonaReply
+from persona_pipeline.extract.types import Embed
 
 Verdict = Literal["kept", "merged", "ungrounded", "unsafe", "silent"]
 """`silent`: the model says that there is no persona in what it was shown."""

@@ -11,8 +11,8 @@ import pytest
 
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.core.errors import ConfigError
-from persona_pipeline.extract.llm.engine import Answer
-from persona_pipeline.extract.llm.openai import KEY_VARIABLE, OpenAIBackend, OpenAIEngine
+from persona_pipeline.extract.llm.engines.engine import Answer
+from persona_pipeline.extract.llm.engines.openai import KEY_VARIABLE, OpenAIBackend, OpenAIEngine
 from persona_pipeline.extract.llm.requests import Request, Sampling
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}

@@ -8,8 +8,8 @@ A persona that rests on this one review would give the answer away and is left o
 from typing import Any, TypedDict, cast
 
 from persona_pipeline.core.item_titles import title_sql
-from persona_pipeline.extract.llm.cited import citable, headline
-from persona_pipeline.extract.protocol import ReviewText, Stance
+from persona_pipeline.extract.llm.citable import citable, headline
+from persona_pipeline.extract.types import ReviewText, Stance
 from persona_pipeline.warehouse import Warehouse
 
 HISTORY = 5  # earlier interactions shown at most: what a person is like now is in the most recent

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.extract.llm.engine import Answer
+from persona_pipeline.extract.llm.engines.engine import Answer
 from persona_pipeline.extract.llm.outcomes import OutcomeName
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.warehouse import Warehouse

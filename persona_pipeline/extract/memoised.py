@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from persona_pipeline.extract.protocol import Embed
+from persona_pipeline.extract.types import Embed
 
 
 def remembering(embed: Embed, texts: Iterable[str]) -> Embed:

@@ -10,12 +10,12 @@ from functools import partial
 from pydantic import BaseModel
 
 from persona_pipeline.config import LlmConfig
-from persona_pipeline.extract.llm.ask import Asker, Question
+from persona_pipeline.extract.labels.pairs import Pair, Told
+from persona_pipeline.extract.llm.client import Asker, Question
 from persona_pipeline.extract.llm.outcomes import Outcome
-from persona_pipeline.extract.llm.pairs import Pair, Told
 from persona_pipeline.extract.llm.prompts import Prompts
-from persona_pipeline.extract.llm.replies import ChoiceReply, output_schema
 from persona_pipeline.extract.llm.requests import Request, Sampling
+from persona_pipeline.extract.llm.response_models import ChoiceReply, output_schema
 
 _NUMBERED = re.compile(
     # "personas 1 and 3", "persona #2", "number 2", "**Selection:** 2."

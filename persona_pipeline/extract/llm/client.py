@@ -16,10 +16,10 @@ from pydantic import BaseModel
 
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.core.errors import PipelineError, TransientError
-from persona_pipeline.extract.llm.engine import Answer, Backend, Engine, EngineDiedError
-from persona_pipeline.extract.llm.ledger import Ledger
+from persona_pipeline.extract.llm.engines.engine import Answer, Backend, Engine, EngineDiedError
 from persona_pipeline.extract.llm.outcomes import ANSWERED, Outcome, OutcomeName, judge
 from persona_pipeline.extract.llm.requests import Request
+from persona_pipeline.extract.llm.response_cache import Ledger
 
 logger = logging.getLogger(__name__)
 

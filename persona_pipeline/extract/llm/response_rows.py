@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from persona_pipeline.extract.identity import label
-from persona_pipeline.extract.llm.cited import Cited
+from persona_pipeline.extract.llm.citable import Cited
+from persona_pipeline.extract.llm.clusters import Point, Pointed, pointed
 from persona_pipeline.extract.llm.grounding import (
     claim,
     is_copied,
@@ -16,13 +17,19 @@ from persona_pipeline.extract.llm.grounding import (
     supporting,
     what_is_unsafe,
 )
-from persona_pipeline.extract.llm.judging import Claimed, Judged, Verdict, judge_personas
 from persona_pipeline.extract.llm.outcomes import Outcome
-from persona_pipeline.extract.llm.points import Point, Pointed, pointed
-from persona_pipeline.extract.llm.questions import given
-from persona_pipeline.extract.llm.replies import AspectsReply, PersonaReply, PersonasReply, PointReply, SummaryReply
+from persona_pipeline.extract.llm.persona_verdicts import Claimed, Judged, Verdict, judge_personas
+from persona_pipeline.extract.llm.request_builder import given
+from persona_pipeline.extract.llm.response_models import (
+    AspectsReply,
+    PersonaReply,
+    PersonasReply,
+    PointReply,
+    SummaryReply,
+)
 from persona_pipeline.extract.llm.stance import complains, stance_of
-from persona_pipeline.extract.protocol import (
+from persona_pipeline.extract.sentences import Sentence
+from persona_pipeline.extract.types import (
     AspectName,
     AspectQuote,
     Embed,
@@ -34,7 +41,6 @@ from persona_pipeline.extract.protocol import (
     ReviewAspects,
     ReviewText,
 )
-from persona_pipeline.extract.sentences import Sentence
 
 _JOINED = "; "  # two aspects of one kind
 

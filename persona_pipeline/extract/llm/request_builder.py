@@ -5,15 +5,21 @@ from typing import NamedTuple
 
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.embedded.personas import persona_of
-from persona_pipeline.extract.llm.ask import Question
-from persona_pipeline.extract.llm.cited import Cited, all_sentences, cited_by_aspects, headline, review_ids
-from persona_pipeline.extract.llm.engine import Backend
-from persona_pipeline.extract.llm.points import Point, points_of
+from persona_pipeline.extract.llm.citable import Cited, all_sentences, cited_by_aspects, headline, review_ids
+from persona_pipeline.extract.llm.client import Question
+from persona_pipeline.extract.llm.clusters import Point, points_of
+from persona_pipeline.extract.llm.engines.engine import Backend
 from persona_pipeline.extract.llm.prompts import Prompts
-from persona_pipeline.extract.llm.replies import AspectsReply, PersonasReply, PointReply, SummaryReply, output_schema
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.protocol import ItemEvidence, ItemText, ReviewText, Stage
+from persona_pipeline.extract.llm.response_models import (
+    AspectsReply,
+    PersonasReply,
+    PointReply,
+    SummaryReply,
+    output_schema,
+)
 from persona_pipeline.extract.sentences import Sentence, split_sentences
+from persona_pipeline.extract.types import ItemEvidence, ItemText, ReviewText, Stage
 
 PROMPTS: dict[str, tuple[Stage, str]] = {
     "aspects": ("review_aspects", "review_aspects"),

@@ -9,8 +9,8 @@ from fixture_engine import FixtureBackend
 from pydantic import BaseModel
 
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.extract.llm.ask import Asker, Question
-from persona_pipeline.extract.llm.engine import Answer
+from persona_pipeline.extract.llm.client import Asker, Question
+from persona_pipeline.extract.llm.engines.engine import Answer
 from persona_pipeline.extract.llm.requests import Request, Sampling
 from persona_pipeline.warehouse import Warehouse
 

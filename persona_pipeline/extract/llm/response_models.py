@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from persona_pipeline.core.package_data import package_folder
-from persona_pipeline.extract.protocol import AspectName, Stance
+from persona_pipeline.extract.types import AspectName, Stance
 
 _NAME_WORDS = 4  # two or three are asked for; "The Do It Yourselfer" is still a name
 _SCHEMAS = package_folder("schemas") / "llm"

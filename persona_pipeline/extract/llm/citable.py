@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from persona_pipeline.extract.llm.grounding import what_is_unsafe
-from persona_pipeline.extract.protocol import ItemEvidence, ReviewText
 from persona_pipeline.extract.sentences import Sentence, split_sentences
+from persona_pipeline.extract.types import ItemEvidence, ReviewText
 
 
 @dataclass(frozen=True, slots=True)

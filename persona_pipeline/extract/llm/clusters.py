@@ -16,10 +16,10 @@ from persona_pipeline.extract.embedded.remarks import read_remarks
 from persona_pipeline.extract.embedded.shop import Shop, shop_of_item
 from persona_pipeline.extract.embedded.words import is_content, tokens, word_set
 from persona_pipeline.extract.llm.grounding import what_is_unsafe
-from persona_pipeline.extract.llm.judging import Verdict
-from persona_pipeline.extract.llm.replies import PointReply
+from persona_pipeline.extract.llm.persona_verdicts import Verdict
 from persona_pipeline.extract.llm.requests import Request
-from persona_pipeline.extract.protocol import ItemEvidence, Persona, Stance
+from persona_pipeline.extract.llm.response_models import PointReply
+from persona_pipeline.extract.types import ItemEvidence, Persona, Stance
 
 _STEM = 6  # letters by which two words are one
 # Words that tell how people and sentences stand to each other, and nothing of the item.

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.extract.protocol import ReviewsOf
+from persona_pipeline.extract.types import ReviewsOf
 from persona_pipeline.warehouse import Warehouse
 
 _KEY = "substr(sha256(concat_ws(chr(31), $version, {parts})), 1, 32)"

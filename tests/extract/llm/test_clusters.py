@@ -2,10 +2,10 @@
 
 import pytest
 
-from persona_pipeline.extract.llm.points import Point, Pointed, pointed, points_of
-from persona_pipeline.extract.llm.replies import PointReply
+from persona_pipeline.extract.llm.clusters import Point, Pointed, pointed, points_of
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.protocol import ItemEvidence, ItemText, ReviewText
+from persona_pipeline.extract.llm.response_models import PointReply
+from persona_pipeline.extract.types import ItemEvidence, ItemText, ReviewText
 
 REQUEST = Request("item_personas", "i1", "system", "user", {}, "model", Sampling(100, 0.0, 0), ())
 PRAISED = ("The tone is lovely on stage.", "On stage it has a warm, lovely tone.", "Great tone!")

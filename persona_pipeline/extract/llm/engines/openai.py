@@ -16,7 +16,7 @@ from typing import Any
 
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.core.errors import ConfigError
-from persona_pipeline.extract.llm.engine import FINISHED, Answer
+from persona_pipeline.extract.llm.engines.engine import FINISHED, Answer
 from persona_pipeline.extract.llm.requests import Request
 
 KEY_VARIABLE = "PERSONA_LLM_API_KEY"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from helpers import AS_OF, Row, arrow, put, shop
 
-from persona_pipeline.extract.work import (
+from persona_pipeline.extract.pending import (
     items_to_profile,
     items_to_summarise,
     reviews_to_read,

@@ -11,18 +11,18 @@ from vllm_model import needs_model
 
 from persona_pipeline.config import LlmConfig, load_config
 from persona_pipeline.core.errors import ConfigError
+from persona_pipeline.extract.llm.engines.vllm import VllmBackend
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.llm.vllm import VllmBackend
 from persona_pipeline.warehouse import Warehouse
 
-TESTS = Path(__file__).parents[2] / "support"
+TESTS = Path(__file__).parents[3] / "support"
 
 PROGRAM = """
 import json, sys
 from datetime import date
 from persona_pipeline.config import load_config
 from persona_pipeline.extract.extractors import make_extractor
-from persona_pipeline.extract.protocol import ReviewText
+from persona_pipeline.extract.types import ReviewText
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.warehouse import Warehouse
 
@@ -93,8 +93,8 @@ from fixture_engine import embed
 from vllm_model import ONE_PROCESS
 from persona_pipeline.config import load_config
 from persona_pipeline.extract.extractors import make_extractor
-from persona_pipeline.extract.llm.vllm import VllmEngine
-from persona_pipeline.extract.protocol import ReviewText
+from persona_pipeline.extract.llm.engines.vllm import VllmEngine
+from persona_pipeline.extract.types import ReviewText
 from persona_pipeline.warehouse import Warehouse
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 from datetime import date
 from pathlib import Path
 
-from persona_pipeline.extract.llm.engine import Answer
-from persona_pipeline.extract.llm.ledger import BATCH, Ledger
+from persona_pipeline.extract.llm.engines.engine import Answer
 from persona_pipeline.extract.llm.requests import Request, Sampling
+from persona_pipeline.extract.llm.response_cache import BATCH, Ledger
 from persona_pipeline.warehouse import Warehouse
 
 AS_OF = date(2024, 1, 1)

@@ -15,9 +15,9 @@ from rich.console import Console
 from jobs import persona_choices
 from persona_pipeline.config import LlmConfig, load_config
 from persona_pipeline.extract import extractors
-from persona_pipeline.extract.llm.ask import Asker
-from persona_pipeline.extract.llm.choosing import Judge, contradiction
-from persona_pipeline.extract.llm.pairs import HISTORY, Pair, pairs_to_judge
+from persona_pipeline.extract.labels.pairs import HISTORY, Pair, pairs_to_judge
+from persona_pipeline.extract.labels.persona_judge import Judge, contradiction
+from persona_pipeline.extract.llm.client import Asker
 from persona_pipeline.extract.llm.plan import show_judge
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.runs.context import RunContext
