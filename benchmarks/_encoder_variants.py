@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from persona_pipeline.backtest.changes import Change, Changed, mean_persona, settings
 from persona_pipeline.collaborative.content import unit
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.recency import places_apart, shortened
-from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.encoder.history_weights import places_apart, shortened
+from persona_pipeline.encoder.retrain_policy import TrainingData
 
 _EVER = 1e9  # interactions: a half-life beyond any history
 

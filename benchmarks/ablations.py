@@ -24,9 +24,9 @@ from persona_pipeline.backtest.variants import Known, Scores, least_popularity
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.inputs import liked_interaction_texts
+from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.loss import in_batch_loss
-from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.text_inputs import liked_interaction_texts
 from persona_pipeline.evaluate.results import Evaluated, Results, evaluate
 from persona_pipeline.tuning.fusion import POPULARITY_WEIGHTS
 
@@ -82,7 +82,7 @@ def _trained(known: Known, variant: Variant, config: EncodersConfig) -> tuple[En
     changed, settings = known.changed(variant.change, config)
     if variant.log_q:
         return changed.encoder(settings), changed
-    with patch("persona_pipeline.encoder.train.in_batch_loss", _without_log_q):
+    with patch("persona_pipeline.encoder.head_trainer.in_batch_loss", _without_log_q):
         return changed.encoder(settings), changed
 
 

@@ -21,9 +21,9 @@ from persona_pipeline.backtest.changes import mean_persona
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.encoder.fitting import fit_head
-from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.encoder.cf_prior import Prior
+from persona_pipeline.encoder.fit import fit_head
+from persona_pipeline.encoder.retrain_policy import TrainingData
 from persona_pipeline.evaluate.intervals import compare
 from persona_pipeline.foretelling import ask
 from persona_pipeline.tuning.fusion import mixture_of, reached

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from persona_pipeline.encoder.finetune.base import Base
 from persona_pipeline.encoder.finetune.batches import Batch, make_batch, rows_of_step
-from persona_pipeline.encoder.finetune.caching import cached_backward, share_of
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots
+from persona_pipeline.encoder.finetune.gradient_cache import cached_backward, share_of
 from persona_pipeline.encoder.finetune.objective import Temperature, batch_loss
 
 ITEMS, PERSONAS, USERS, EVIDENCE, HISTORY = 2_000, 4, 10_000, 20, 10

@@ -31,8 +31,8 @@ from threadpoolctl import threadpool_limits
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.encoder.profiles import profile_model
+from persona_pipeline.encoder.cf_prior import Prior
+from persona_pipeline.encoder.item_embeddings import profile_model
 from persona_pipeline.publish import Recommendations
 from persona_pipeline.publish.pinned import _bounds
 from persona_pipeline.warehouse import Warehouse

@@ -23,9 +23,9 @@ from sentence_transformers import SentenceTransformer
 from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.embeddings.model import model_folder
-from persona_pipeline.encoder.lessons import Catalogue, Lessons
-from persona_pipeline.encoder.recency import history_weights
-from persona_pipeline.encoder.train import train_head
+from persona_pipeline.encoder.head_trainer import train_head
+from persona_pipeline.encoder.history_weights import history_weights
+from persona_pipeline.encoder.training_examples import Catalogue, Lessons
 from persona_pipeline.warehouse import Warehouse
 
 HISTORY, ITEMS, PERSONAS = 5, 200, 5

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from jobs.runner import run
-from persona_pipeline.encoder.vectors import tonights_encoder
+from persona_pipeline.encoder.apply import tonights_encoder
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.score.default import default_topk

@@ -9,7 +9,7 @@ import pyarrow as pa
 from jobs.runner import run
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.embeddings.cache import Embedder
-from persona_pipeline.encoder import retraining
+from persona_pipeline.encoder import retrain_policy
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.promotion.bases import embedder_of_standing
 from persona_pipeline.promotion.decision import mark_manual, standing
@@ -29,12 +29,12 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
         obeyed = {"encoder_id": override.encoder_id, "reason": override.told(), "written": written}
         return {"trained": False, override.override: True, **obeyed}
     configured = Embedder(context.config.text_embeddings, context.warehouse)
-    reason = retraining.reason_to_train(stands.served, context.as_of, configured.base_model, context.config)
+    reason = retrain_policy.reason_to_train(stands.served, context.as_of, configured.base_model, context.config)
     served_id = stands.served.encoder_id if stands.served else None
     if reason is None:
         return {"trained": False, "encoder_id": served_id}
-    versions = {table: context.warehouse.version(table) or 0 for table in retraining.TRAINED_ON}
-    encoder_id = retraining.encoder_id(context.as_of, configured.base_model, context.config, versions, served_id)
+    versions = {table: context.warehouse.version(table) or 0 for table in retrain_policy.TRAINED_ON}
+    encoder_id = retrain_policy.encoder_id(context.as_of, configured.base_model, context.config, versions, served_id)
     if context.warehouse.read("encoders", ["encoder_id"], where=f"encoder_id = '{encoder_id}'").num_rows:
         stood = "already trained by an earlier attempt at this night"
         return {"trained": False, "encoder_id": encoder_id, "reason": stood}
@@ -49,7 +49,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
         "base_model": encoder.base_model,
         "text_version": TEXT_VERSION,
         "dimensions": len(encoder.persona_map),
-        "config_digest": retraining.settings_digest(context.config),
+        "config_digest": retrain_policy.settings_digest(context.config),
         **settled.columns(),
         "pair_count": trained.pair_count,
         "data_versions": [{"table": t, "version": v} for t, v in sorted(versions.items())],

@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from jobs.runner import run
 from persona_pipeline.core.item_titles import title_sql
-from persona_pipeline.encoder.profiles import profile_model
-from persona_pipeline.encoder.vectors import tonights_encoder
+from persona_pipeline.encoder.apply import tonights_encoder
+from persona_pipeline.encoder.item_embeddings import profile_model
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.publish.limits import changed_settings
 from persona_pipeline.publish.releases import configured

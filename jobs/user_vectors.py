@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from jobs.runner import run
-from persona_pipeline.encoder.vectors import tonights_encoder, user_vectors
+from persona_pipeline.encoder.apply import tonights_encoder, user_vectors
 from persona_pipeline.runs.context import RunContext
 
 

@@ -15,11 +15,11 @@ from scipy.sparse import csr_array
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.head import Head, aggregate
-from persona_pipeline.encoder.lessons import Catalogue
-from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.encoder.recency import history_weights, popularity_scales, ranks
-from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.encoder.history_weights import history_weights, popularity_scales, ranks
+from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_examples import Catalogue
 from persona_pipeline.evaluate.metrics import Truth
 
 K = 10

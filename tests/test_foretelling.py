@@ -6,10 +6,10 @@ import pytest
 from scipy.sparse import csr_array
 
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.head import Head
-from persona_pipeline.encoder.lessons import Catalogue
-from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.encoder.recency import popularity_scales
+from persona_pipeline.encoder.history_weights import popularity_scales
+from persona_pipeline.encoder.training_examples import Catalogue
 from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
 from persona_pipeline.foretelling import Histories, K, head_scores, ndcg, popularity_scores, prior_scores
 from persona_pipeline.score.kernel import Shelf, exact_scores

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.profiles import persona_inputs
-from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.encoder.item_embeddings import persona_inputs
+from persona_pipeline.encoder.retrain_policy import TrainingData
 
 Changed = tuple[TrainingData, EncodersConfig]
 Change = Callable[[TrainingData, EncodersConfig], Changed]

@@ -17,12 +17,12 @@ from persona_pipeline.config import EncodersConfig, PipelineConfig
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.embeddings.model_names import trained_from
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.fitting import fit_encoder
+from persona_pipeline.encoder.cf_prior import Prior, liked_interactions
+from persona_pipeline.encoder.fit import fit_encoder
 from persona_pipeline.encoder.head import Head
-from persona_pipeline.encoder.lessons import Catalogue
-from persona_pipeline.encoder.prior import Prior, liked_interactions
-from persona_pipeline.encoder.profiles import persona_inputs
-from persona_pipeline.encoder.retraining import TrainingData, training_data
+from persona_pipeline.encoder.item_embeddings import persona_inputs
+from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
+from persona_pipeline.encoder.training_examples import Catalogue
 from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
 from persona_pipeline.foretelling import Histories, head_scores, popularity_scores, prior_scores
 from persona_pipeline.promotion.registry import encoder_rows

@@ -20,8 +20,8 @@ from scipy.sparse import csr_array, load_npz, save_npz
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.encoder.recency import popularity_scales
+from persona_pipeline.encoder.cf_prior import Prior
+from persona_pipeline.encoder.history_weights import popularity_scales
 
 
 @dataclass(frozen=True, slots=True)

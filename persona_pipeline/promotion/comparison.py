@@ -10,10 +10,10 @@ import pyarrow as pa
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.core.terminal import counted
+from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.finetune.examples import place_of
-from persona_pipeline.encoder.fitting import fit_head
-from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.encoder.fit import fit_head
+from persona_pipeline.encoder.retrain_policy import TrainingData
 from persona_pipeline.evaluate.gate import Verdict, judge
 from persona_pipeline.evaluate.slices import make_slices
 from persona_pipeline.foretelling import Asked, ask

@@ -11,7 +11,7 @@ from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.encoder.retraining import Served, TrainingData
+from persona_pipeline.encoder.retrain_policy import Served, TrainingData
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.evaluate.gate import Verdict
 from persona_pipeline.promotion.overrides import Override, in_force, serving_since

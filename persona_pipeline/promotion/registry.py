@@ -8,7 +8,7 @@ from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import embedder_of
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.retraining import decisive
+from persona_pipeline.encoder.retrain_policy import decisive
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.warehouse import Warehouse
 

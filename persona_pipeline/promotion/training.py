@@ -11,11 +11,11 @@ from persona_pipeline.config import EncodersConfig, PipelineConfig
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.embedding import embed_everything
-from persona_pipeline.encoder.night_prior import night_prior
-from persona_pipeline.encoder.prior import liked_interactions
-from persona_pipeline.encoder.profiles import ensure_profiles
-from persona_pipeline.encoder.retraining import TrainingData, training_data
+from persona_pipeline.encoder.cf_prior import liked_interactions
+from persona_pipeline.encoder.cf_prior_engine import night_prior
+from persona_pipeline.encoder.embed_texts import embed_everything
+from persona_pipeline.encoder.item_embeddings import ensure_profiles
+from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.promotion.decision import Settled, Standing, settle
 from persona_pipeline.promotion.registry import settings_of
@@ -85,7 +85,7 @@ def train(
     base = embedder if settled.verdict == "kept_settings" else as_configured()
     ensure_profiles(warehouse, base, settled.config)
     taught = training_data(warehouse, base.base_model, liked, settled.config)
-    from persona_pipeline.encoder.fitting import fit_encoder
+    from persona_pipeline.encoder.fit import fit_encoder
 
     prior = night_prior(warehouse, interactions, config, settled.config)
     encoder, metrics = fit_encoder(
@@ -128,6 +128,6 @@ def _chosen(blind: TrainingData, interactions: Callable[[], Interactions], start
 def _configured_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[str, int]) -> Embedder:
     if config.encoders.method == "head":
         return Embedder(config.text_embeddings, warehouse)
-    from persona_pipeline.encoder.finetune.tuned import tuned_base
+    from persona_pipeline.encoder.finetune.run import tuned_base
 
     return tuned_base(warehouse, config, versions)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.profiles import profile_model
+from persona_pipeline.encoder.item_embeddings import profile_model
 from persona_pipeline.publish.pinned import PinnedTable
 from persona_pipeline.score.rank import Histories, Ranking, explain, score_items
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.head import Head
-from persona_pipeline.encoder.lessons import Catalogue
-from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_examples import Catalogue
 from persona_pipeline.foretelling import (
     Asked,
     encoded,

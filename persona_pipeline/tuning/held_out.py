@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persona_pipeline.collaborative.interactions import Interactions
-from persona_pipeline.encoder.recency import shortened
-from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.encoder.history_weights import shortened
+from persona_pipeline.encoder.retrain_policy import TrainingData
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ import numpy as np
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.fitting import fit_head
-from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.encoder.recency import lessons_of
-from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.encoder.cf_prior import Prior
+from persona_pipeline.encoder.fit import fit_head
+from persona_pipeline.encoder.history_weights import lessons_of
+from persona_pipeline.encoder.retrain_policy import TrainingData
 from persona_pipeline.foretelling import ask
 from persona_pipeline.tuning.budget import EASE_SHARE, GRIDS_SHARE, ease_seconds, fit_seconds, most_users
 from persona_pipeline.tuning.chosen import Chosen, Trial

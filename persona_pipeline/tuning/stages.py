@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.profiles import ItemFields
+from persona_pipeline.encoder.item_embeddings import ItemFields
 
 # Defaults are among them: a later search, which starts from what was chosen, must be able to come back.
 HALF_LIVES = {"rank": (2.0, 1.0, 3.0, 5.0, 10.0), "days": (30.0, 180.0, 720.0)}

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.cf_prior import Prior
 
 
 @pytest.fixture

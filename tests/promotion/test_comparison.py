@@ -10,10 +10,10 @@ from helpers import arrow
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
 from persona_pipeline.embeddings.cache import Embedder
+from persona_pipeline.encoder.cf_prior import liked_interactions
 from persona_pipeline.encoder.head import Head
-from persona_pipeline.encoder.lessons import Catalogue
-from persona_pipeline.encoder.prior import liked_interactions
-from persona_pipeline.encoder.retraining import TrainingData, training_data
+from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
+from persona_pipeline.encoder.training_examples import Catalogue
 from persona_pipeline.foretelling import Histories, head_scores
 from persona_pipeline.promotion import comparison
 from persona_pipeline.promotion.comparison import compare_settings

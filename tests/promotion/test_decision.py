@@ -16,9 +16,9 @@ from helpers import Row, arrow
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.core.errors import BusyError, PipelineError
 from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.cf_prior import liked_interactions
 from persona_pipeline.encoder.finetune.examples import place_of
-from persona_pipeline.encoder.prior import liked_interactions
-from persona_pipeline.encoder.retraining import TrainingData, training_data
+from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
 from persona_pipeline.promotion import comparison
 from persona_pipeline.promotion.decision import Settled, settle
 from persona_pipeline.promotion.overrides import BEFORE, TABLE, give_override, keep_encoder, read_overrides

@@ -10,7 +10,7 @@ from drifting import ENDLESS, FIRST, RECENT
 
 from persona_pipeline.config import PipelineConfig, TextEmbeddingsConfig
 from persona_pipeline.embeddings.cache import Embedder
-from persona_pipeline.encoder.embedding import embed_everything
+from persona_pipeline.encoder.embed_texts import embed_everything
 from persona_pipeline.promotion import training
 from persona_pipeline.promotion.decision import standing
 from persona_pipeline.promotion.training import Trained, train

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.publish.releases import Release, served
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.score.rank import Ranking

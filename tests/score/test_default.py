@@ -11,7 +11,7 @@ from helpers import AS_OF, BASE_MODEL, put, shop
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.score.default import default_topk
 from persona_pipeline.warehouse import Warehouse
 

@@ -10,7 +10,7 @@ from guitar_shop import ITEMS, PERSONAS, PRIOR_ITEMS, SIMILARITIES, USERS, D, ma
 from helpers import Row, toward
 from scipy.sparse import csr_array
 
-from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.score import rank
 from persona_pipeline.score.kernel import top_items
 from persona_pipeline.score.rank import Ranking, rank_users

@@ -16,8 +16,8 @@ from jobs.encoders import job
 from jobs.runner import execute
 from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig, load_config
 from persona_pipeline.embeddings.cache import Embedder
-from persona_pipeline.encoder.inputs import evidence_texts, liked_interaction_texts, persona_texts
-from persona_pipeline.encoder.profiles import ensure_profiles
+from persona_pipeline.encoder.item_embeddings import ensure_profiles
+from persona_pipeline.encoder.text_inputs import evidence_texts, liked_interaction_texts, persona_texts
 from persona_pipeline.runs.opening import Input, open_run
 from persona_pipeline.warehouse import Warehouse
 

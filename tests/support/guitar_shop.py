@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.score.rank import Ranking
 from persona_pipeline.score.shelf import Shelf
 

@@ -10,7 +10,7 @@ from tiny_base import topical_examples
 
 from persona_pipeline.config import FinetuneConfig
 from persona_pipeline.encoder.finetune.base import Base
-from persona_pipeline.encoder.finetune.training import Finetune
+from persona_pipeline.encoder.finetune.trainer import Finetune
 
 CONFIG = FinetuneConfig(
     steps=4, batch_size=32, micro_batch_tokens=200, learning_rate=1e-3, validate_every=2, checkpoint_every=2

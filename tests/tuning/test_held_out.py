@@ -11,8 +11,8 @@ from helpers import Row, arrow
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
 from persona_pipeline.embeddings.cache import Embedder
-from persona_pipeline.encoder.prior import liked_interactions
-from persona_pipeline.encoder.retraining import TrainingData, training_data
+from persona_pipeline.encoder.cf_prior import liked_interactions
+from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
 from persona_pipeline.tuning.held_out import hold_out
 
 

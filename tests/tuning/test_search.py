@@ -9,8 +9,8 @@ from worlds import training_world
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.profiles import ItemFields
-from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.encoder.item_embeddings import ItemFields
+from persona_pipeline.encoder.retrain_policy import TrainingData
 from persona_pipeline.tuning import search, stages
 from persona_pipeline.tuning.chosen import Chosen
 from persona_pipeline.tuning.search import choose

@@ -67,7 +67,7 @@ def finetune(data: Path, output: Path, base_name: str, config: FinetuneConfig) -
 
     from persona_pipeline.encoder.finetune.base import Base
     from persona_pipeline.encoder.finetune.prepared import load
-    from persona_pipeline.encoder.finetune.training import Finetune
+    from persona_pipeline.encoder.finetune.trainer import Finetune
 
     examples, about = load(data)
     made_from = {"base": base_name, "data": about, "config": config.decisive()}

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.encoder.finetune.caching import processes
+from persona_pipeline.encoder.finetune.gradient_cache import processes
 
 State = dict[str, Any]
 

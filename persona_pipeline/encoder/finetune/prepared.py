@@ -25,10 +25,10 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import Embedder, with_vectors
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots, place_of
-from persona_pipeline.encoder.inputs import content_texts, evidence_texts, liked_interaction_texts, persona_texts
-from persona_pipeline.encoder.profiles import profiles, with_profiles
-from persona_pipeline.encoder.recency import lessons_of, weighted_histories
-from persona_pipeline.encoder.retraining import TRAINED_ON, with_profiled_histories
+from persona_pipeline.encoder.history_weights import lessons_of, weighted_histories
+from persona_pipeline.encoder.item_embeddings import profiles, with_profiles
+from persona_pipeline.encoder.retrain_policy import TRAINED_ON, with_profiled_histories
+from persona_pipeline.encoder.text_inputs import content_texts, evidence_texts, liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.warehouse import Warehouse
 

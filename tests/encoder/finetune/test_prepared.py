@@ -19,10 +19,10 @@ from persona_pipeline.encoder.finetune.examples import Examples
 from persona_pipeline.encoder.finetune.objective import represented
 from persona_pipeline.encoder.finetune.prepared import load, prepare
 from persona_pipeline.encoder.head import Head
-from persona_pipeline.encoder.inputs import content_texts, persona_texts
-from persona_pipeline.encoder.lessons import Catalogue, Lessons
-from persona_pipeline.encoder.profiles import persona_inputs
-from persona_pipeline.encoder.retraining import training_data
+from persona_pipeline.encoder.item_embeddings import persona_inputs
+from persona_pipeline.encoder.retrain_policy import training_data
+from persona_pipeline.encoder.text_inputs import content_texts, persona_texts
+from persona_pipeline.encoder.training_examples import Catalogue, Lessons
 from persona_pipeline.warehouse import Warehouse
 
 CONFIG = load_config("local", {"training_pairs": {"min_liked_rating": 4.0}, "encoders": {"half_life": 5.0}})

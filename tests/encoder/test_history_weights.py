@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.recency import history_weights, lessons_of, places_apart, ranks, shortened
+from persona_pipeline.encoder.history_weights import history_weights, lessons_of, places_apart, ranks, shortened
 
 
 @pytest.mark.parametrize(

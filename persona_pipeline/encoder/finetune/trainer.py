@@ -16,7 +16,9 @@ from persona_pipeline.config import FinetuneConfig
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.finetune.base import Base
 from persona_pipeline.encoder.finetune.batches import Batch, make_batch, rows_of_step
-from persona_pipeline.encoder.finetune.caching import (
+from persona_pipeline.encoder.finetune.checkpoints import State, load_checkpoint, save_checkpoint
+from persona_pipeline.encoder.finetune.examples import Examples, split
+from persona_pipeline.encoder.finetune.gradient_cache import (
     Share,
     cached_backward,
     encode,
@@ -25,8 +27,6 @@ from persona_pipeline.encoder.finetune.caching import (
     restore_random_state,
     share_of,
 )
-from persona_pipeline.encoder.finetune.checkpoints import State, load_checkpoint, save_checkpoint
-from persona_pipeline.encoder.finetune.examples import Examples, split
 from persona_pipeline.encoder.finetune.objective import Temperature, batch_loss
 
 logger = logging.getLogger(__name__)

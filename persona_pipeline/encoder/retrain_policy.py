@@ -15,8 +15,8 @@ from persona_pipeline.contracts import load_contract
 from persona_pipeline.embeddings.cache import with_vectors
 from persona_pipeline.embeddings.model_names import trained_from
 from persona_pipeline.embeddings.vectors import vectors_of
-from persona_pipeline.encoder.inputs import liked_histories, persona_texts
-from persona_pipeline.encoder.profiles import ItemFields, item_fields, profiles, with_profiles
+from persona_pipeline.encoder.item_embeddings import ItemFields, item_fields, profiles, with_profiles
+from persona_pipeline.encoder.text_inputs import liked_histories, persona_texts
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.warehouse import Warehouse
 

@@ -11,8 +11,8 @@ from helpers import Row, put, reviews
 from pyspark.sql import SparkSession
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.prior import Prior, liked_interactions
-from persona_pipeline.encoder.prior_spark import spark_prior
+from persona_pipeline.encoder.cf_prior import Prior, liked_interactions
+from persona_pipeline.encoder.cf_prior_spark import spark_prior
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 

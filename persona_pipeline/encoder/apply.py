@@ -11,9 +11,9 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import with_vectors
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.inputs import liked_histories, persona_texts
-from persona_pipeline.encoder.profiles import persona_inputs, profile_model, profiles, with_profiles
-from persona_pipeline.encoder.recency import history_weights, ranks
+from persona_pipeline.encoder.history_weights import history_weights, ranks
+from persona_pipeline.encoder.item_embeddings import persona_inputs, profile_model, profiles, with_profiles
+from persona_pipeline.encoder.text_inputs import liked_histories, persona_texts
 from persona_pipeline.warehouse import Warehouse
 
 _USERS_AT_ONCE = 20_000

@@ -21,8 +21,8 @@ from persona_pipeline.core.errors import PipelineError, TransientError
 from persona_pipeline.embeddings.cache import embedder_of
 from persona_pipeline.embeddings.model_names import BASES
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.finetune import tuned
-from persona_pipeline.encoder.retraining import TRAINED_ON
+from persona_pipeline.encoder.finetune import run
+from persona_pipeline.encoder.retrain_policy import TRAINED_ON
 from persona_pipeline.promotion.overrides import give_override
 from persona_pipeline.promotion.registry import encoder_row
 from persona_pipeline.warehouse import Warehouse
@@ -174,7 +174,7 @@ def test_an_id_covers_what_the_base_is_trained_from_and_nothing_else(tiny_base: 
 
     def identity(encoders: Row, **changed: int) -> str:
         config = PipelineConfig.model_validate(settings(tiny_base, {**FULL, **encoders}))
-        return tuned.base_id("base@1:16", config, {**versions, **changed})
+        return run.base_id("base@1:16", config, {**versions, **changed})
 
     same = identity({})
     for other in ({"steps": 9}, {"seed": 4}, {"finetune": {**FINETUNE, "processes": 8, "checkpoint_every": 1}}):
@@ -185,8 +185,8 @@ def test_an_id_covers_what_the_base_is_trained_from_and_nothing_else(tiny_base: 
 
 
 def test_processes_are_torchruns() -> None:
-    assert tuned._python(1) == tuned._python(1)[:1]
-    assert tuned._python(4)[1:] == ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "4"]
+    assert run._python(1) == run._python(1)[:1]
+    assert run._python(4)[1:] == ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "4"]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_how_a_training_ended(
     config = PipelineConfig.model_validate({"encoders": {"method": "full", "finetune": {"processes": processes}}})
     monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, code))
     with pytest.raises(PipelineError, match=said) as raised:
-        tuned._train(tmp_path / "base", tmp_path / "data", config)
+        run._train(tmp_path / "base", tmp_path / "data", config)
     assert type(raised.value) is fault
 
 
@@ -222,5 +222,5 @@ def test_a_training_that_outlived_its_job_is_waited_for(tmp_path: Path, monkeypa
         assert process.stderr is not None
         assert process.stderr.read(4) == b"held"
         monkeypatch.setattr(subprocess, "run", refuse)
-        tuned._train(base, tmp_path / "data", PipelineConfig())
+        run._train(base, tmp_path / "data", PipelineConfig())
         assert base.is_dir()

@@ -16,7 +16,7 @@ from persona_pipeline.config import FinetuneConfig
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.finetune.base import Base
 from persona_pipeline.encoder.finetune.objective import Temperature
-from persona_pipeline.encoder.finetune.training import Finetune
+from persona_pipeline.encoder.finetune.trainer import Finetune
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")

@@ -4,8 +4,8 @@ from typing import Any
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.embeddings.cache import Embedder
-from persona_pipeline.encoder.inputs import content_texts, evidence_texts, liked_interaction_texts, persona_texts
-from persona_pipeline.encoder.profiles import ensure_profiles
+from persona_pipeline.encoder.item_embeddings import ensure_profiles
+from persona_pipeline.encoder.text_inputs import content_texts, evidence_texts, liked_interaction_texts, persona_texts
 from persona_pipeline.warehouse import Warehouse
 
 

@@ -9,8 +9,8 @@ import torch
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.head import Head, aggregate
-from persona_pipeline.encoder.lessons import Catalogue, Lessons
-from persona_pipeline.encoder.train import train_head
+from persona_pipeline.encoder.head_trainer import train_head
+from persona_pipeline.encoder.training_examples import Catalogue, Lessons
 
 D, ITEMS, USERS = 8, 16, 120
 ROTATION = np.linalg.qr(np.random.default_rng(11).standard_normal((D, D)))[0]

@@ -9,7 +9,7 @@ import torch
 from helpers import Row, arrow
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.lessons import Catalogue, Lessons
+from persona_pipeline.encoder.training_examples import Catalogue, Lessons
 
 # In no order, as a table may be.
 PERSONA_IDS = np.array(["tuner-b", "strap-a", "tuner-a", "tuner-c"])

@@ -15,9 +15,8 @@ from persona_pipeline.config import EncodersConfig
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import text_hash, with_vectors
 from persona_pipeline.embeddings.vectors import vectors_of
-from persona_pipeline.encoder import profiles as module
-from persona_pipeline.encoder.inputs import persona_texts
-from persona_pipeline.encoder.profiles import (
+from persona_pipeline.encoder import item_embeddings as module
+from persona_pipeline.encoder.item_embeddings import (
     ensure_profiles,
     item_fields,
     persona_inputs,
@@ -25,6 +24,7 @@ from persona_pipeline.encoder.profiles import (
     profiles,
     with_profiles,
 )
+from persona_pipeline.encoder.text_inputs import persona_texts
 from persona_pipeline.warehouse import Warehouse
 
 MADE_OF = ("reviews", "item_reviews", "item_personas", "item_summaries", "user_histories")

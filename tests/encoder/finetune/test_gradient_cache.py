@@ -10,8 +10,8 @@ from torch import Tensor
 
 from persona_pipeline.encoder.finetune.base import Base
 from persona_pipeline.encoder.finetune.batches import Batch, make_batch
-from persona_pipeline.encoder.finetune.caching import cached_backward, share_of
 from persona_pipeline.encoder.finetune.examples import Examples
+from persona_pipeline.encoder.finetune.gradient_cache import cached_backward, share_of
 from persona_pipeline.encoder.finetune.objective import Temperature, batch_loss
 
 Found = tuple[float, dict[str, Tensor]]

@@ -9,10 +9,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, PipelineConfig
-from persona_pipeline.encoder import prior_spark as module
-from persona_pipeline.encoder.night_prior import night_prior
-from persona_pipeline.encoder.prior import Prior, liked_interactions
-from persona_pipeline.encoder.prior_spark import spark_prior
+from persona_pipeline.encoder import cf_prior_spark as module
+from persona_pipeline.encoder.cf_prior import Prior, liked_interactions
+from persona_pipeline.encoder.cf_prior_engine import night_prior
+from persona_pipeline.encoder.cf_prior_spark import spark_prior
 from persona_pipeline.warehouse import Warehouse
 
 CONFIG = PipelineConfig()

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.recency import lessons_of, seconds_of, weighted_histories
+from persona_pipeline.encoder.history_weights import lessons_of, seconds_of, weighted_histories
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from persona_pipeline.collaborative.ease import EaseConfig, fit_ease
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.prior import Prior, liked_interactions
+from persona_pipeline.encoder.cf_prior import Prior, liked_interactions
 from persona_pipeline.warehouse import Warehouse
 
 # Two met a then b, one b then c; all on one day.

@@ -5,9 +5,9 @@ from pathlib import Path
 from embedded import REVIEWS_ALONE, StandIn
 from helpers import BASE_MODEL, put_all, shop
 
-from persona_pipeline.encoder.embedding import embed_everything
-from persona_pipeline.encoder.profiles import profile_model
-from persona_pipeline.encoder.retraining import training_data
+from persona_pipeline.encoder.embed_texts import embed_everything
+from persona_pipeline.encoder.item_embeddings import profile_model
+from persona_pipeline.encoder.retrain_policy import training_data
 from persona_pipeline.warehouse import Warehouse
 
 

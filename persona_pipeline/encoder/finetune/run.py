@@ -19,7 +19,7 @@ from persona_pipeline.core.errors import PipelineError, TransientError
 from persona_pipeline.embeddings.cache import Embedder, embedder_of
 from persona_pipeline.embeddings.model_names import BASES, tuned_model
 from persona_pipeline.encoder.finetune.prepared import SERVING, prepare
-from persona_pipeline.encoder.inputs import persona_texts
+from persona_pipeline.encoder.text_inputs import persona_texts
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.warehouse import Warehouse
 

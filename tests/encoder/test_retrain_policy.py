@@ -13,8 +13,7 @@ from helpers import AS_OF, BASE_MODEL, Row, put_all, shop, toward
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import text_hash
-from persona_pipeline.encoder.inputs import persona_texts
-from persona_pipeline.encoder.retraining import (
+from persona_pipeline.encoder.retrain_policy import (
     TRAINED_ON,
     Served,
     encoder_id,
@@ -22,6 +21,7 @@ from persona_pipeline.encoder.retraining import (
     settings_digest,
     training_data,
 )
+from persona_pipeline.encoder.text_inputs import persona_texts
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.warehouse import Warehouse
 

@@ -8,8 +8,8 @@ import torch
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.head import Head
-from persona_pipeline.encoder.lessons import Catalogue, Lessons
 from persona_pipeline.encoder.loss import in_batch_loss
+from persona_pipeline.encoder.training_examples import Catalogue, Lessons
 
 logger = logging.getLogger(__name__)
 

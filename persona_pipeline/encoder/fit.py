@@ -5,13 +5,13 @@ import pyarrow as pa
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.head import Head
-from persona_pipeline.encoder.lessons import Catalogue, Lessons
-from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.encoder.profiles import persona_inputs
-from persona_pipeline.encoder.retraining import TrainingData
+from persona_pipeline.encoder.head_trainer import train_head
+from persona_pipeline.encoder.item_embeddings import persona_inputs
+from persona_pipeline.encoder.retrain_policy import TrainingData
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.encoder.train import train_head
+from persona_pipeline.encoder.training_examples import Catalogue, Lessons
 
 
 def fit_head(data: TrainingData, config: EncodersConfig) -> tuple[Head, Catalogue, dict[str, float]]:

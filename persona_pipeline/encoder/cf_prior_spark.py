@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from persona_pipeline.collaborative.prox_knn import ProxKnnConfig
 from persona_pipeline.collaborative.prox_knn_spark import prox_knn_neighbours
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.prior import DECIMALS, Prior
+from persona_pipeline.encoder.cf_prior import DECIMALS, Prior
 
 
 def spark_prior(reviews: DataFrame, min_liked_rating: float, config: EncodersConfig) -> Prior:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from persona_pipeline.config import CONTENT_FIELDS, EncodersConfig
 from persona_pipeline.embeddings.cache import Embedder, with_vectors
 from persona_pipeline.embeddings.vectors import vectors_of
-from persona_pipeline.encoder.inputs import content_texts, evidence_texts, persona_texts
+from persona_pipeline.encoder.text_inputs import content_texts, evidence_texts, persona_texts
 from persona_pipeline.warehouse import Warehouse
 
 _ITEMS_AT_ONCE = 2_000  # of up to item_reviews.max_reviews vectors each

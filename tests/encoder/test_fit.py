@@ -7,9 +7,9 @@ from scipy.sparse import csr_array
 from worlds import training_world
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.fitting import fit_encoder, fit_head
-from persona_pipeline.encoder.prior import Prior
-from persona_pipeline.encoder.profiles import persona_inputs
+from persona_pipeline.encoder.cf_prior import Prior
+from persona_pipeline.encoder.fit import fit_encoder, fit_head
+from persona_pipeline.encoder.item_embeddings import persona_inputs
 from persona_pipeline.encoder.texts import TEXT_VERSION
 
 AXES = dict(zip(("capo", "strap", "tuner"), np.eye(3), strict=True))

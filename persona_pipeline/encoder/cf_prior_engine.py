@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, PipelineConfig
-from persona_pipeline.encoder.prior import Prior
+from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -22,7 +22,7 @@ def night_prior(
         return Prior.none()
     if settings.prior != "prox_knn" or settings.prior_engine == "memory":
         return Prior.fit(interactions(), settings)
-    from persona_pipeline.encoder.prior_spark import spark_prior
+    from persona_pipeline.encoder.cf_prior_spark import spark_prior
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
