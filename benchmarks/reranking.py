@@ -24,7 +24,7 @@ from persona_pipeline.extract.llm.client import Asker
 from persona_pipeline.extract.llm.engines.vllm import VllmBackend, VllmEngine
 from persona_pipeline.extract.llm.response_cache import Ledger
 from persona_pipeline.reranking import Reranker, Slate
-from persona_pipeline.score.kernel import Shelf, exact_scores
+from persona_pipeline.score.topk.kernel import Shelf, exact_scores
 from persona_pipeline.small_model import FOLDER
 from persona_pipeline.sources.files import read_lines
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write

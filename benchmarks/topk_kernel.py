@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from persona_pipeline.score.kernel import Shelf, top_items
+from persona_pipeline.score.topk.kernel import Shelf, top_items
 
 _DECAY = 1.2  # variance of the i-th direction is i ** -1.2: 0.67 of it in 16, 0.91 in 128 of 384
 _RADIUS = 0.15  # of an item's personas

@@ -16,7 +16,7 @@ from persona_pipeline.publish.releases import configured
 from persona_pipeline.runs.context import RunContext
 
 if TYPE_CHECKING:  # Spark takes seconds
-    from persona_pipeline.score.changes import LastNight
+    from persona_pipeline.score.incremental import LastNight
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 
@@ -24,8 +24,8 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Score every user against every persona, or what changed against what it may concern, and keep the best with reasons."""
     from pyspark.sql import functions as F
 
-    from persona_pipeline.score.changes import ranked_changes
-    from persona_pipeline.score.rank import Ranking
+    from persona_pipeline.score.contributions import Ranking
+    from persona_pipeline.score.incremental import ranked_changes
     from persona_pipeline.score.recommend import keep_unchanged, own_words, people, ranked_users, recommendations
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
@@ -75,7 +75,7 @@ def _last_night(
     context: RunContext, encoder_id: str, personas: pa.Table, tables: "SparkWarehouse"
 ) -> tuple["LastNight | None", str]:
     """What of the parent release still holds, or why everybody is ranked."""
-    from persona_pipeline.score.changes import last_night
+    from persona_pipeline.score.incremental import last_night
 
     config, parent = context.config.user_item_topk, context.parent
     if parent is None or parent.encoder_id != encoder_id:

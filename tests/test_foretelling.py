@@ -12,7 +12,7 @@ from persona_pipeline.encoder.history_weights import popularity_scales
 from persona_pipeline.encoder.training_examples import Catalogue
 from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
 from persona_pipeline.foretelling import Histories, K, head_scores, ndcg, popularity_scores, prior_scores
-from persona_pipeline.score.kernel import Shelf, exact_scores
+from persona_pipeline.score.topk.kernel import Shelf, exact_scores
 
 DIMENSIONS = 8
 

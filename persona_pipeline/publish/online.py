@@ -18,7 +18,7 @@ from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.item_embeddings import profile_model
 from persona_pipeline.publish.pinned import PinnedTable
-from persona_pipeline.score.rank import Histories, Ranking, explain, score_items
+from persona_pipeline.score.contributions import Histories, Ranking, explain, score_items
 
 
 @dataclass(frozen=True, slots=True)

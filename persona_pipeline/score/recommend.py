@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.score import explanations as words
-from persona_pipeline.score.rank import RANKED_FIELDS, Ranking, rank_users
+from persona_pipeline.score.contributions import RANKED_FIELDS, Ranking, rank_users
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 # Kind of the shares that together are the largest; of a user's own interactions and an item's other personas it is one.

@@ -10,7 +10,7 @@ from helpers import put
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.publish import Recommendations
 from persona_pipeline.publish.online import Online
-from persona_pipeline.score.kernel import exact_scores
+from persona_pipeline.score.topk.kernel import exact_scores
 from persona_pipeline.warehouse import Warehouse
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from persona_pipeline.score._compiled import Reservoir
-from persona_pipeline.score._products import Precision
-from persona_pipeline.score._request import Request, spans
+from persona_pipeline.score.topk._compiled import Reservoir
+from persona_pipeline.score.topk._products import Precision
+from persona_pipeline.score.topk._request import Request, spans
 
 CHUNK_ITEMS = 256
 MOST_USERS = 512  # of a tile: more are multiplied no faster

@@ -11,10 +11,10 @@ from helpers import Row, toward
 from scipy.sparse import csr_array
 
 from persona_pipeline.encoder.cf_prior import Prior
-from persona_pipeline.score import rank
-from persona_pipeline.score.kernel import top_items
-from persona_pipeline.score.rank import Ranking, rank_users
-from persona_pipeline.score.shelf import Ranked, Shelf
+from persona_pipeline.score import contributions
+from persona_pipeline.score.contributions import Ranking, rank_users
+from persona_pipeline.score.item_index import Ranked, Shelf
+from persona_pipeline.score.topk.kernel import top_items
 
 
 def people(ranking: Ranking) -> pa.Table:
@@ -165,7 +165,7 @@ def test_the_device_of_the_configuration_reaches_the_kernel(monkeypatch: pytest.
         used.append(options.pop("device"))
         return top_items(*arguments, **options)
 
-    monkeypatch.setattr(rank, "top_items", noting)
+    monkeypatch.setattr(contributions, "top_items", noting)
     ranking = replace(make_ranking(), device="cuda")
     assert rank_users(ranking, people(ranking)).num_rows > 0
     assert used == ["cuda"]

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from persona_pipeline.score._compiled import (
+from persona_pipeline.score.item_index import Ranked
+from persona_pipeline.score.topk._compiled import (
     Columns,
     Items,
     People,
@@ -24,11 +25,10 @@ from persona_pipeline.score._compiled import (
     seed,
     settle,
 )
-from persona_pipeline.score._first_pass import LARGEST_EXPONENT, error_bound
-from persona_pipeline.score._plan import CHUNK_ITEMS, Plan, capacity, width
-from persona_pipeline.score._products import Personas, Precision, Products, best_precision, longest
-from persona_pipeline.score._request import Request, nothing_found, part_of, put, spans
-from persona_pipeline.score.shelf import Ranked
+from persona_pipeline.score.topk._first_pass import LARGEST_EXPONENT, error_bound
+from persona_pipeline.score.topk._plan import CHUNK_ITEMS, Plan, capacity, width
+from persona_pipeline.score.topk._products import Personas, Precision, Products, best_precision, longest
+from persona_pipeline.score.topk._request import Request, nothing_found, part_of, put, spans
 
 _EVERY = 3  # times as many items are seen before bars are raised again
 # How far below a user's best k among the items seen so far bars are set, in deviations of their number and in items: one

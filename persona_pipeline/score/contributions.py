@@ -15,8 +15,8 @@ from scipy.sparse import csr_array
 from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.score.kernel import top_items
-from persona_pipeline.score.shelf import Ranked, Shelf, exact_scores
+from persona_pipeline.score.item_index import Ranked, Shelf, exact_scores
+from persona_pipeline.score.topk.kernel import top_items
 
 RANKED_FIELDS = (
     "user_id string, rank int, item_id string, persona_id string, score double, "

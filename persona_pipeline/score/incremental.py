@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from persona_pipeline.config import UserItemTopkConfig
-from persona_pipeline.score.rank import Ranking
+from persona_pipeline.score.contributions import Ranking
 from persona_pipeline.score.recommend import limits, people, ranked_users
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from persona_pipeline.score._compiled import TIED
-from persona_pipeline.score._first_pass import CHUNK, Block, FirstPass, error_bound, tensor
-from persona_pipeline.score._request import Request, part_of, spans
-from persona_pipeline.score._rescoring import Pairs, dots, merge
-from persona_pipeline.score.shelf import Ranked, Shelf
+from persona_pipeline.score.item_index import Ranked, Shelf
+from persona_pipeline.score.topk._compiled import TIED
+from persona_pipeline.score.topk._first_pass import CHUNK, Block, FirstPass, error_bound, tensor
+from persona_pipeline.score.topk._request import Request, part_of, spans
+from persona_pipeline.score.topk._rescoring import Pairs, dots, merge
 
 _MOST_USERS = 256  # of a tile: more are multiplied no faster
 _ALIGNED = 16  # a tile that is no multiple of this is multiplied more slowly

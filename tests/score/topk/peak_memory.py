@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array, random_array
 
-from persona_pipeline.score._products import Precision
-from persona_pipeline.score.kernel import Shelf, top_items
+from persona_pipeline.score.topk._products import Precision
+from persona_pipeline.score.topk.kernel import Shelf, top_items
 
 
 def main(

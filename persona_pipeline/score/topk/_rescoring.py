@@ -7,8 +7,8 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from persona_pipeline.score._compiled import DIGITS, LEVEL
-from persona_pipeline.score.shelf import Ranked, Shelf
+from persona_pipeline.score.item_index import Ranked, Shelf
+from persona_pipeline.score.topk._compiled import DIGITS, LEVEL
 
 _COPIED_BYTES = 2 * 2**20  # most vectors copied at once: four users' of a hundred stay in cache
 

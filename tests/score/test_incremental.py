@@ -15,7 +15,7 @@ from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.publish.releases import Release, served
 from persona_pipeline.runs.context import RunContext
-from persona_pipeline.score.rank import Ranking
+from persona_pipeline.score.contributions import Ranking
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ NIGHTS = {
 
 @pytest.mark.parametrize("night", NIGHTS)
 def test_ranking_what_changed_is_ranking_everybody(spark: "SparkSession", night: str) -> None:
-    from persona_pipeline.score.changes import LastNight, changed_items, ranked_changes
+    from persona_pipeline.score.incremental import LastNight, changed_items, ranked_changes
     from persona_pipeline.score.recommend import ranked_users
 
     before, tonight = world(), NIGHTS[night]
@@ -160,7 +160,7 @@ def test_ranking_what_changed_is_ranking_everybody(spark: "SparkSession", night:
 
 def test_who_is_left_in_doubt(spark: "SparkSession") -> None:
     """Lists of two. Of each user: last night's list, and the best three of what is left of it and what changed."""
-    from persona_pipeline.score.changes import _doubtful
+    from persona_pipeline.score.incremental import _doubtful
 
     nights: dict[str, tuple[dict[str, float], list[float]]] = {
         "nothing lost": ({"i1": 0.9, "i2": 0.5}, [0.9, 0.5, 0.4]),
@@ -192,7 +192,7 @@ def test_who_is_left_in_doubt(spark: "SparkSession") -> None:
 
 
 def test_changed_items_are_those_with_other_personas() -> None:
-    from persona_pipeline.score.changes import changed_items
+    from persona_pipeline.score.incremental import changed_items
 
     found = changed_items(personas(rewritten(world(), **FEW)), personas(world()))
     assert found.tolist() == ["i04", "i20", "i25", "i40"]

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from persona_pipeline.config.models import LEAST_BLOCK_BYTES
-from persona_pipeline.score import _first_pass, _plan, _products, _scan, _sweep, kernel
-from persona_pipeline.score._first_pass import Block, FirstPass, error_bound
-from persona_pipeline.score._products import Personas, Precision, Products, multiplies_int8
-from persona_pipeline.score._request import Request, nothing_found
-from persona_pipeline.score.kernel import Ranked, Shelf, exact_scores, top_items
+from persona_pipeline.score.topk import _cpu, _first_pass, _gpu, _plan, _products, kernel
+from persona_pipeline.score.topk._first_pass import Block, FirstPass, error_bound
+from persona_pipeline.score.topk._products import Personas, Precision, Products, multiplies_int8
+from persona_pipeline.score.topk._request import Request, nothing_found
+from persona_pipeline.score.topk.kernel import Ranked, Shelf, exact_scores, top_items
 
 NO_BOUND = 2**40
 TEMPERATURE = 0.1
@@ -122,7 +122,7 @@ def top_as_on_a_gpu(case: Case, block_bytes: int = NO_BOUND, bfloat16: bool = Fa
     found = nothing_found(users, case.k)
     everything = np.ones(items, bool)
     request = Request(case.shelf, case.users, case.seen, case.k, case.prior, np.ones(users), [None] * users, everything)
-    _scan.scan(request, found, block_bytes, "cpu", bfloat16)
+    _gpu.scan(request, found, block_bytes, "cpu", bfloat16)
     return found
 
 
@@ -256,7 +256,7 @@ def test_a_smaller_error_bound_would_be_wrong(
     case = replace(make_case("clustered", 3, 64, 90, 10, aggregation), seen=[np.array([], int)] * 64)
     items, _ = brute_force(case)
     assert top(case, precision=precision).items.tolist() == items
-    monkeypatch.setattr(_sweep, "error_bound", lambda *arguments: np.zeros(len(arguments[1])))
+    monkeypatch.setattr(_cpu, "error_bound", lambda *arguments: np.zeros(len(arguments[1])))
     monkeypatch.setattr(Products, "errors", lambda self, users: np.zeros(len(users)))
     assert top(case, precision=precision).items.tolist() != items
 
@@ -266,7 +266,7 @@ def test_a_smaller_error_bound_would_be_wrong_on_a_gpu(aggregation: str, monkeyp
     case = replace(make_case("clustered", 3, 64, 90, 10, aggregation), seen=[np.array([], int)] * 64)
     items, _ = brute_force(case)
     assert top_as_on_a_gpu(case).items.tolist() == items
-    monkeypatch.setattr(_scan, "error_bound", lambda *arguments: np.zeros(len(arguments[1])))
+    monkeypatch.setattr(_gpu, "error_bound", lambda *arguments: np.zeros(len(arguments[1])))
     assert top_as_on_a_gpu(case).items.tolist() != items
 
 
@@ -299,13 +299,13 @@ def test_what_was_expected_of_a_sample_and_did_not_come_is_looked_for_again(
     people = _unit(np.array([[1.0, -1, 0, 0], [0, 1, 0, 0], [1, 0.2, 0, 0]]))
     case = Case(shelf, people, [np.empty(0, int)] * 3, 50, csr_array((3, 1000)))
     calls = []
-    tile = _sweep._tile
+    tile = _cpu._tile
 
     def spy(request: Request, *given: Any, **named: Any) -> Any:
         calls.append(len(request.users))
         return tile(request, *given, **named)
 
-    monkeypatch.setattr(_sweep, "_tile", spy)
+    monkeypatch.setattr(_cpu, "_tile", spy)
     with threads(1):
         found = top(case)
     assert found.items.tolist() == brute_force(case)[0]
@@ -322,7 +322,7 @@ def test_where_int8_leaves_too_much_open_float32_goes_on(monkeypatch: pytest.Mon
         return build(vectors, precision, at_once)
 
     monkeypatch.setattr(Personas, "of", spy)
-    monkeypatch.setattr(_sweep, "best_precision", lambda: "int8")  # which not every processor has
+    monkeypatch.setattr(_cpu, "best_precision", lambda: "int8")  # which not every processor has
     monkeypatch.setattr(_plan, "MOST_USERS", 8)
     with threads(1):
         found = top(case)
@@ -353,8 +353,8 @@ def test_float32_that_is_not_float32_has_the_wider_bound(monkeypatch: pytest.Mon
         coarse.append(arguments[-1])
         return error_bound(*arguments)
 
-    monkeypatch.setattr(_scan, "error_bound", spy)
-    monkeypatch.setattr(_sweep, "error_bound", spy)
+    monkeypatch.setattr(_gpu, "error_bound", spy)
+    monkeypatch.setattr(_cpu, "error_bound", spy)
     case = make_case("random", 11, 3, 40, 5, "max")
     for precision in ("highest", "high"):
         torch.set_float32_matmul_precision(precision)

@@ -1,4 +1,4 @@
-"""Compile the loops of ranking, for every later process of the same user: `python -m persona_pipeline.score.compile`.
+"""Compile the loops of ranking, for every later process of the same user: `python -m persona_pipeline.score.topk.compile`.
 
 Without it the first task that ranks takes some 20 seconds longer.
 """
@@ -6,7 +6,7 @@ Without it the first task that ranks takes some 20 seconds longer.
 import numpy as np
 from scipy.sparse import csr_array
 
-from persona_pipeline.score.kernel import Shelf, top_items
+from persona_pipeline.score.topk.kernel import Shelf, top_items
 
 
 def main() -> None:

@@ -11,10 +11,10 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from persona_pipeline.embeddings.model import has_bfloat16
-from persona_pipeline.score.shelf import Ranked, Shelf, exact_scores
+from persona_pipeline.score.item_index import Ranked, Shelf, exact_scores
 
 if TYPE_CHECKING:
-    from persona_pipeline.score._products import Precision
+    from persona_pipeline.score.topk._products import Precision
 
 __all__ = ["Ranked", "Shelf", "exact_scores", "top_items"]
 
@@ -54,9 +54,9 @@ def top_items(
         precision: of the first pass; None is the fastest that is native. A GPU knows bfloat16 and float32.
     """
     # Imported where it computes: the driver only builds the shelf, and torch takes seconds.
-    from persona_pipeline.score._request import Request, nothing_found, put
-    from persona_pipeline.score._scan import rank_lists, scan
-    from persona_pipeline.score._sweep import sweep
+    from persona_pipeline.score.topk._cpu import sweep
+    from persona_pipeline.score.topk._gpu import rank_lists, scan
+    from persona_pipeline.score.topk._request import Request, nothing_found, put
 
     lists: list[np.ndarray | None] = [None] * len(users) if candidates is None else candidates
     request = Request(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from persona_pipeline.score.shelf import Shelf
+from persona_pipeline.score.item_index import Shelf
 
 CHUNK = 512  # items whose personas are multiplied at once: 2,560 rows of five each keep a matrix product busy
 LARGEST_EXPONENT = 80.0  # e**80 and e**-80 are normal float32 numbers

@@ -6,7 +6,7 @@ import torch
 from scipy.sparse import csr_array
 
 from persona_pipeline.encoder.head import aggregate
-from persona_pipeline.score.shelf import Shelf, exact_scores
+from persona_pipeline.score.item_index import Shelf, exact_scores
 
 TEMPERATURE = 0.1
 

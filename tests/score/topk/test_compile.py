@@ -8,7 +8,7 @@ from pathlib import Path
 RANK = """
 import numpy as np, pickle
 from scipy.sparse import csr_array
-from persona_pipeline.score.kernel import Shelf, top_items
+from persona_pipeline.score.topk.kernel import Shelf, top_items
 for aggregation in ("softmax", "max"):
     shelf = Shelf.build(np.array(["A", "B"]), np.eye(2, dtype=np.float32), {"A": 0.0, "B": 0.0}, 0.1, aggregation)
     shelf.vectors.flags.writeable = aggregation == "max"  # broadcast arrays are not
@@ -27,6 +27,6 @@ def compiled(folder: Path, *program: str) -> set[str]:
 
 
 def test_a_task_compiles_nothing_that_set_up_has_not(tmp_path: Path) -> None:
-    before = compiled(tmp_path, "-m", "persona_pipeline.score.compile")
+    before = compiled(tmp_path, "-m", "persona_pipeline.score.topk.compile")
     assert len(before) >= 7
     assert compiled(tmp_path, "-c", RANK) == before

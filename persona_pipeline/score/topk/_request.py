@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.sparse import csr_array
 
-from persona_pipeline.score.shelf import Ranked, Shelf
+from persona_pipeline.score.item_index import Ranked, Shelf
 
 
 @dataclass(frozen=True, slots=True)

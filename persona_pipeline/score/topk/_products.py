@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from persona_pipeline.embeddings.model import has_bfloat16
-from persona_pipeline.score._compiled import to_whole
-from persona_pipeline.score._first_pass import tensor
+from persona_pipeline.score.topk._compiled import to_whole
+from persona_pipeline.score.topk._first_pass import tensor
 
 Precision = Literal["int8", "bfloat16", "float32"]
 
