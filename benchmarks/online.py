@@ -33,8 +33,8 @@ from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.item_embeddings import profile_model
-from persona_pipeline.publish import Recommendations
-from persona_pipeline.publish.pinned import _bounds
+from persona_pipeline.serving import Recommendations
+from persona_pipeline.serving.table_snapshot import _bounds
 from persona_pipeline.warehouse import Warehouse
 
 K, CANDIDATES, PERSONAS, DIMENSIONS, LONGEST_HISTORY = 20, 20, 5, 384, 20

@@ -82,8 +82,8 @@ def top(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON array instead.")] = False,
 ) -> None:
     """Show a user's recommendations, with reasons."""
-    from persona_pipeline.publish import Recommendations
     from persona_pipeline.publish import answers_shown as shown
+    from persona_pipeline.serving import Recommendations
 
     recommendations = Recommendations(warehouse, release)
     if as_json:
@@ -101,8 +101,8 @@ def why(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object instead.")] = False,
 ) -> None:
     """Show what is behind a recommendation: persona, shares of the score, quotes, reviews, prompt and model, release."""
-    from persona_pipeline.publish import Recommendations
     from persona_pipeline.publish import answers_shown as shown
+    from persona_pipeline.serving import Recommendations
 
     recommendations = Recommendations(warehouse, release)
     if as_json:

@@ -18,9 +18,9 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.package_data import package_folder
 from persona_pipeline.progress import brief, events
 from persona_pipeline.publish.answers_shown import show_top
-from persona_pipeline.publish.readers import Recommendations
 from persona_pipeline.publish.releases import Release, read_released, served
 from persona_pipeline.runs.local import holding
+from persona_pipeline.serving.reader import Recommendations
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, night_after_newest

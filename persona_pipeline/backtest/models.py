@@ -84,16 +84,6 @@ def baselines(nights: Nights, parts: tuple[Part, Part], problem: Problem) -> Ite
             yield run
 
 
-def rivals(nights: Nights, parts: tuple[Part, Part], problem: Problem, settings: EncodersConfig) -> Iterator[Evaluated]:
-    """The same texts without training, and trained with one vector per item; kept on disk like the rest.
-
-    `settings` are those the night chose.
-    """
-    from persona_pipeline.backtest.rivals import Rivals
-
-    yield from Rivals(nights, parts, problem, settings)
-
-
 def reference_of(runs: Sequence[Evaluated]) -> str:
     """The collaborative baseline that did best on validation, which the others are held against; without any the first model."""
     names = {family.name for family in COLLABORATIVE}

@@ -13,7 +13,6 @@ from persona_pipeline.backtest.models import (
     personas,
     reference_of,
     require_nothing_leaked,
-    rivals,
 )
 from persona_pipeline.backtest.nights import Nights, Part, Request, digest
 from persona_pipeline.config import EncodersConfig, load_config
@@ -70,7 +69,9 @@ def _judged(request: Request, console: Console) -> tuple[Nights, Part, Problem, 
     runs = [personas(nights, test, problem, truth, seed) for seed in range(request.seeds)]
     if request.baselines:
         runs += baselines(nights, (tuning, test), problem)
-        runs += rivals(nights, (tuning, test), problem, EncodersConfig.model_validate(runs[0].settings))
+        from persona_pipeline.backtest.rivals import Rivals  # torch and its seconds only where it is used
+
+        runs += Rivals(nights, (tuning, test), problem, EncodersConfig.model_validate(runs[0].settings))
     return nights, test, problem, runs, dict(runs[0].settings)
 
 

@@ -1,5 +1,1 @@
-"""From a candidate to a release: audit, publication, and how readers find what is published."""
-
-from persona_pipeline.publish.readers import Recommendations
-
-__all__ = ["Recommendations"]
+"""Write, audit, publish: staged tables to a release, or to a refusal on record; rollback and retention."""

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from persona_pipeline.core.terminal import counted, one_line, paragraph
-from persona_pipeline.publish.answers import (
+from persona_pipeline.serving.reader import Recommendations
+from persona_pipeline.serving.records import (
     METADATA_PERSONA,
     UNKNOWN_USER,
     UNUSABLE_HISTORY,
@@ -18,7 +19,6 @@ from persona_pipeline.publish.answers import (
     Recommendation,
     Why,
 )
-from persona_pipeline.publish.readers import Recommendations
 
 _RUNGS = {
     METADATA_PERSONA: "known by its own description alone",

@@ -7,8 +7,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from persona_pipeline.cli import app
-from persona_pipeline.publish import Recommendations
 from persona_pipeline.publish.answers_shown import as_json, show_top, show_why
+from persona_pipeline.serving import Recommendations
 
 
 @pytest.fixture(scope="module")

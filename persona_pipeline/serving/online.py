@@ -17,8 +17,8 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.item_embeddings import profile_model
-from persona_pipeline.publish.pinned import PinnedTable
 from persona_pipeline.score.contributions import Histories, Ranking, explain, score_items
+from persona_pipeline.serving.table_snapshot import TableSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Online:
         self,
         root: Path,
         encoder_id: str,
-        table: Callable[[str], PinnedTable],
+        table: Callable[[str], TableSnapshot],
         users_held: int,
         fused_weight: float | None = None,
     ) -> None:

@@ -13,8 +13,8 @@ from helpers import put
 from served import STRANGE
 
 from persona_pipeline.core.errors import PipelineError, ReleaseError
-from persona_pipeline.publish import Recommendations
 from persona_pipeline.publish.releases import served as served_release
+from persona_pipeline.serving import Recommendations
 from persona_pipeline.warehouse import Warehouse
 
 LATER = date(2024, 7, 1)
@@ -105,11 +105,11 @@ def test_vectors_in_use_are_read_before_going_over(own: Path) -> None:
     reader = Recommendations(own)
     next_release(own, "New")
     assert reader.refresh()
-    assert "_online" not in vars(reader._view)
+    assert "_online" not in vars(reader._snapshot)
     reader.score("ana", ["capo"])
     served.serve(own, served.tables(served.encoder()), served.encoder(), date(2024, 7, 2))
     assert reader.refresh()
-    assert "_online" in vars(reader._view)
+    assert "_online" in vars(reader._snapshot)
 
 
 def test_a_night_in_progress_is_not_seen(own: Path) -> None:
@@ -159,7 +159,7 @@ class Without:
             raise ImportError(name)
 
 sys.meta_path.insert(0, Without())
-from persona_pipeline.publish import Recommendations
+from persona_pipeline.serving import Recommendations
 shop = Recommendations({str(shop_served)!r})
 item = shop.top("ana")[0].item_id
 assert "scipy" not in sys.modules

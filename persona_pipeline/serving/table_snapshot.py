@@ -42,7 +42,7 @@ class DataFile:
         return _within(self.stats.get(f"min.{column}"), self.stats.get(f"max.{column}"), values)
 
 
-class PinnedTable:
+class TableSnapshot:
     """One version of a table; never written, so any number of threads may ask at once.
 
     Its files stay readable after later commits, until a vacuum removes what no release in its keeping names.

@@ -1,4 +1,4 @@
-"""From a recommendation back to where it comes from: shares, persona, quotes, reviews, prompt and model, release."""
+"""Trace a recommendation back to where it comes from: shares, persona, quotes, reviews, prompt and model, release."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.item_titles import item_title
-from persona_pipeline.publish.answers import (
+from persona_pipeline.score.explanations import QUOTES, explanation, of_ones_own, quoted
+from persona_pipeline.serving.online import Nearest
+from persona_pipeline.serving.records import (
     METADATA_PERSONA,
     PERSONA,
     Contribution,
@@ -19,23 +21,21 @@ from persona_pipeline.publish.answers import (
     Span,
     Why,
 )
-from persona_pipeline.publish.online import Nearest
-from persona_pipeline.publish.readers import View
-from persona_pipeline.score.explanations import QUOTES, explanation, of_ones_own, quoted
+from persona_pipeline.serving.release_snapshot import ReleaseSnapshot
 
 Row = dict[str, Any]
 
 
-def why(view: View, user_id: str, item_id: str) -> Why:
+def why(snapshot: ReleaseSnapshot, user_id: str, item_id: str) -> Why:
     """See `Recommendations.why`."""
-    online = view.online
-    personas = _personas(view, item_id)
+    online = snapshot.online
+    personas = _personas(snapshot, item_id)
     if not online.known(item_id) or not personas:
-        raise PipelineError(f"item {item_id}: it has no persona in release {view.release.release_id}")
+        raise PipelineError(f"item {item_id}: it has no persona in release {snapshot.release.release_id}")
     usable = online.usable(user_id)
     nearest = online.nearest(user_id, item_id) if usable else Nearest(next(iter(personas)), None, None)
     persona = personas[nearest.persona_id]
-    listed = next((row for row in view.top(user_id) if row.item_id == item_id), None)
+    listed = next((row for row in snapshot.top(user_id) if row.item_id == item_id), None)
     score = listed.score if listed else float(online.scores(user_id, [item_id])[0])
     if not usable:
         contributions: tuple[Contribution, ...] = (Contribution("popularity", None, None, score),)
@@ -44,7 +44,7 @@ def why(view: View, user_id: str, item_id: str) -> Why:
     else:
         told = online.told(user_id, item_id)["contributions"][0].as_py()
         contributions = tuple(Contribution(**share) for share in told)
-    titles = _titles(view, {item_id, *(share.item_id for share in contributions if share.item_id)})
+    titles = _titles(snapshot, {item_id, *(share.item_id for share in contributions if share.item_id)})
     contributions = tuple(replace(share, item_title=titles.get(share.item_id or "")) for share in contributions)
     source = METADATA_PERSONA if persona["persona_source"] == "metadata" else PERSONA
     return Why(
@@ -53,37 +53,37 @@ def why(view: View, user_id: str, item_id: str) -> Why:
         item_title=titles.get(item_id),
         rank=listed.rank if listed else None,
         score=score,
-        explanation=listed.explanation if listed else _explanation(view, persona, contributions),
-        recommendation_source=source if usable else view.source(user_id),
-        persona=_persona(view, persona),
+        explanation=listed.explanation if listed else _explanation(snapshot, persona, contributions),
+        recommendation_source=source if usable else snapshot.source(user_id),
+        persona=_persona(snapshot, persona),
         margin=nearest.margin,
         runner_up=personas[nearest.runner_up]["name"] if nearest.runner_up else None,
         contributions=contributions,
-        quotes=_quotes(view, persona["evidence"]),
+        quotes=_quotes(snapshot, persona["evidence"]),
         objections=tuple(
-            Objection(row["name"], row["preference_rationale"], row["support"], _quotes(view, row["evidence"]))
+            Objection(row["name"], row["preference_rationale"], row["support"], _quotes(snapshot, row["evidence"]))
             for row in personas.values()
             if row["stance"] == "dislikes"
         ),
-        encoder_id=view.release.encoder_id,
+        encoder_id=snapshot.release.encoder_id,
         base_model=online.encoder.base_model,
-        release_id=view.release.release_id,
-        as_of=view.release.as_of,
+        release_id=snapshot.release.release_id,
+        as_of=snapshot.release.as_of,
     )
 
 
-def _personas(view: View, item_id: str) -> dict[str, Row]:
+def _personas(snapshot: ReleaseSnapshot, item_id: str) -> dict[str, Row]:
     """The item's current personas by id, most supported first."""
-    rows = view.table("item_personas").rows("item_id", [item_id]).to_pylist()
+    rows = snapshot.table("item_personas").rows("item_id", [item_id]).to_pylist()
     current = [row for row in rows if row["status"] == "current"]
     return {row["persona_id"]: row for row in sorted(current, key=lambda row: row["position"])}
 
 
-def _persona(view: View, row: Row) -> Persona:
-    extraction = view.config.get("extraction", {})
+def _persona(snapshot: ReleaseSnapshot, row: Row) -> Persona:
+    extraction = snapshot.config.get("extraction", {})
     llm = extraction.get("llm", {}) if row["persona_source"] == "llm" else {}
-    call = _call(view, row["request_key"])
-    base = view.online.encoder.base_model if row["persona_source"] == "embedded" else None
+    call = _call(snapshot, row["request_key"])
+    base = snapshot.online.encoder.base_model if row["persona_source"] == "embedded" else None
     return Persona(
         persona_id=row["persona_id"],
         name=row["name"],
@@ -100,18 +100,18 @@ def _persona(view: View, row: Row) -> Persona:
     )
 
 
-def _call(view: View, request_key: str | None) -> Row | None:
+def _call(snapshot: ReleaseSnapshot, request_key: str | None) -> Row | None:
     """The row of `llm_calls`; None without a key, or where the ledger is another warehouse's."""
-    if request_key is None or "llm_calls" not in view.release.versions:
+    if request_key is None or "llm_calls" not in snapshot.release.versions:
         return None
-    found: list[Row] = view.table("llm_calls").rows("request_key", [request_key]).to_pylist()
+    found: list[Row] = snapshot.table("llm_calls").rows("request_key", [request_key]).to_pylist()
     return found[0] if found else None
 
 
-def _explanation(view: View, persona: Row, contributions: Sequence[Contribution]) -> str:
+def _explanation(snapshot: ReleaseSnapshot, persona: Row, contributions: Sequence[Contribution]) -> str:
     source = persona["persona_source"]
     quotes = quoted(source, persona["stance"], persona["evidence"][:QUOTES])
-    own = of_ones_own(_same_said(view, persona["topic"], contributions))
+    own = of_ones_own(_same_said(snapshot, persona["topic"], contributions))
     return explanation(source, persona["preference_rationale"], _largest(contributions), quotes, own)
 
 
@@ -124,7 +124,7 @@ def _largest(contributions: Iterable[Contribution]) -> str:
     return max(sorted(sums), key=lambda kind: sums[kind], default="")
 
 
-def _same_said(view: View, topic: str | None, contributions: Iterable[Contribution]) -> str | None:
+def _same_said(snapshot: ReleaseSnapshot, topic: str | None, contributions: Iterable[Contribution]) -> str | None:
     """Title of the user's own item that says most for this one, of those of which the user says what its persona says."""
     spoke = [
         (c.review_id, c.item_id)
@@ -133,7 +133,7 @@ def _same_said(view: View, topic: str | None, contributions: Iterable[Contributi
     ]
     if not topic or not spoke:
         return None
-    rows = view.table("review_aspects").rows(
+    rows = snapshot.table("review_aspects").rows(
         "review_id", [review_id for review_id, _ in spoke], ["review_id", "evidence"]
     )
     saying = {
@@ -141,27 +141,27 @@ def _same_said(view: View, topic: str | None, contributions: Iterable[Contributi
         for row in rows.to_pylist()
         if any(span["stance"] == "likes" and span["topic"] == topic for span in row["evidence"])
     }
-    items = view.table("items").rows("item_id", [item_id for _, item_id in spoke], ["item_id", "title"]).to_pylist()
+    items = snapshot.table("items").rows("item_id", [item_id for _, item_id in spoke], ["item_id", "title"]).to_pylist()
     titles = {row["item_id"]: row["title"] for row in items if (row["title"] or "").strip()}
     return next((titles[item_id] for review_id, item_id in spoke if review_id in saying and item_id in titles), None)
 
 
-def _titles(view: View, item_ids: set[str]) -> dict[str, str]:
+def _titles(snapshot: ReleaseSnapshot, item_ids: set[str]) -> dict[str, str]:
     """What items are called; those without a title or a summary are not in it."""
-    rows = view.table("items").rows("item_id", item_ids, ["item_id", "title"]).to_pylist()
+    rows = snapshot.table("items").rows("item_id", item_ids, ["item_id", "title"]).to_pylist()
     titles = {row["item_id"]: row["title"] for row in rows if row["title"] is not None}
     untitled = item_ids - set(titles)
     if untitled:
-        summaries = view.table("item_summaries").rows("item_id", untitled, ["item_id", "summary"]).to_pylist()
+        summaries = snapshot.table("item_summaries").rows("item_id", untitled, ["item_id", "summary"]).to_pylist()
         told = {row["item_id"]: item_title(None, row["summary"]) for row in summaries}
         titles |= {item_id: title for item_id, title in told.items() if title}
     return titles
 
 
-def _quotes(view: View, evidence: list[Row]) -> tuple[Quote, ...]:
+def _quotes(snapshot: ReleaseSnapshot, evidence: list[Row]) -> tuple[Quote, ...]:
     refs = {span["ref"] for span in evidence if span["kind"] == "review"}
     columns = ["review_id", "rating", "reviewed_at", "text"]
-    rows: pa.Table = view.table("reviews").rows("review_id", refs, columns) if refs else pa.table({})
+    rows: pa.Table = snapshot.table("reviews").rows("review_id", refs, columns) if refs else pa.table({})
     reviews = {row.pop("review_id"): row for row in rows.to_pylist()}
     nothing = {"rating": None, "reviewed_at": None, "text": None}
     return tuple(

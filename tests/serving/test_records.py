@@ -4,7 +4,7 @@ from datetime import date
 import pyarrow as pa
 from helpers import arrow, shop
 
-from persona_pipeline.publish.answers import Contribution, Span, recommendations
+from persona_pipeline.serving.records import Contribution, Span, recommendations
 
 
 def test_rows_become_dataclasses_by_rank() -> None:

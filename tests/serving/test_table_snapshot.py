@@ -9,7 +9,7 @@ import pytest
 from deltalake import WriterProperties, write_deltalake
 
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.publish.pinned import PinnedTable
+from persona_pipeline.serving.table_snapshot import TableSnapshot
 
 USERS = [f"u{n:03d}" for n in range(400)]
 
@@ -25,7 +25,7 @@ def write(folder: Path, users: list[str]) -> None:
 )
 def test_every_row_is_found_wherever_it_is(tmp_path: Path, users: list[str]) -> None:
     write(tmp_path / "t", users)
-    table = PinnedTable(tmp_path / "t")
+    table = TableSnapshot(tmp_path / "t")
     for user in (users[0], users[-1], "u123"):
         expected = [n for n, other in enumerate(users) if other == user]
         assert sorted(table.rows("user_id", [user], ["n"])["n"].to_pylist()) == expected
@@ -46,24 +46,24 @@ def test_only_what_may_hold_the_row_is_read(tmp_path: Path, monkeypatch: pytest.
         return read_group(file, group, *args, **kwargs)
 
     monkeypatch.setattr(pq.ParquetFile, "read_row_group", counting)
-    found = PinnedTable(tmp_path / "t").rows("user_id", ["u123"], ["n"], {"part": 1})
+    found = TableSnapshot(tmp_path / "t").rows("user_id", ["u123"], ["n"], {"part": 1})
     assert found.to_pydict() == {"n": [123]}
     assert read == [1]  # of the four of its partition
 
 
 def test_a_version_stays_after_later_ones(tmp_path: Path) -> None:
     write(tmp_path / "t", USERS[:10])
-    first = PinnedTable(tmp_path / "t", 0)
+    first = TableSnapshot(tmp_path / "t", 0)
     write(tmp_path / "t", USERS[10:20])
     assert (
         first.rows("user_id", ["u005"]).num_rows
-        == PinnedTable(tmp_path / "t", 0).rows("user_id", ["u005"]).num_rows
+        == TableSnapshot(tmp_path / "t", 0).rows("user_id", ["u005"]).num_rows
         == 1
     )
-    assert PinnedTable(tmp_path / "t").rows("user_id", ["u005"]).num_rows == 0
+    assert TableSnapshot(tmp_path / "t").rows("user_id", ["u005"]).num_rows == 0
 
 
 def test_a_version_that_is_not_there_is_told(tmp_path: Path) -> None:
     write(tmp_path / "t", USERS[:10])
     with pytest.raises(PipelineError, match="table t: version 7 cannot be opened"):
-        PinnedTable(tmp_path / "t", 7)
+        TableSnapshot(tmp_path / "t", 7)

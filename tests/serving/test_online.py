@@ -8,15 +8,15 @@ import served
 from helpers import put
 
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.publish import Recommendations
-from persona_pipeline.publish.online import Online
 from persona_pipeline.score.topk.kernel import exact_scores
+from persona_pipeline.serving import Recommendations
+from persona_pipeline.serving.online import Online
 from persona_pipeline.warehouse import Warehouse
 
 
 @pytest.fixture(scope="module")
 def online(shop_served: Path) -> Online:
-    return Recommendations(shop_served)._view.online
+    return Recommendations(shop_served)._snapshot.online
 
 
 def test_scores_are_the_kernels(online: Online) -> None:
@@ -83,7 +83,7 @@ def test_lists_the_release_fused_lift_scores_asked_for_online(
 
 def test_an_encoder_that_is_not_there_is_told(tmp_path: Path) -> None:
     put(Warehouse(tmp_path), "encoders", [])
-    from persona_pipeline.publish.pinned import PinnedTable
+    from persona_pipeline.serving.table_snapshot import TableSnapshot
 
     with pytest.raises(PipelineError, match="there is no encoder enc9"):
-        Online(tmp_path, "enc9", lambda name: PinnedTable(tmp_path / name), 8)
+        Online(tmp_path, "enc9", lambda name: TableSnapshot(tmp_path / name), 8)

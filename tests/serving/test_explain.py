@@ -10,8 +10,8 @@ from rich.console import Console
 from served import HOSTILE
 
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.publish import Recommendations
 from persona_pipeline.publish.answers_shown import show_why
+from persona_pipeline.serving import Recommendations
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_an_item_outside_the_list_is_scored_online(shop: Recommendations) -> Non
 def test_a_listed_item_is_explained_online_as_the_night_did(shop: Recommendations) -> None:
     listed = shop.top("dan")
     for row in listed:
-        told = shop._view.online.told("dan", row.item_id).to_pylist()[0]
+        told = shop._snapshot.online.told("dan", row.item_id).to_pylist()[0]
         assert told["persona_id"] == row.persona_id
         assert [(c["kind"], c["review_id"], c["share"]) for c in told["contributions"]] == [
             (c.kind, c.review_id, c.share) for c in row.contributions
