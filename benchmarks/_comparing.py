@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from persona_pipeline.evaluate.intervals import compare
 from persona_pipeline.evaluate.results import Results
+from persona_pipeline.evaluate.significance import compare
 
 Difference = dict[str, float]
 

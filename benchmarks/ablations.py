@@ -28,7 +28,7 @@ from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.loss import in_batch_loss
 from persona_pipeline.encoder.text_inputs import liked_interaction_texts
 from persona_pipeline.evaluate.results import Evaluated, Results, evaluate
-from persona_pipeline.tuning.fusion import POPULARITY_WEIGHTS
+from persona_pipeline.model_selection.score_fusion import POPULARITY_WEIGHTS
 
 SLICES = ("all", "cold", "tail_80")
 DEFAULT = "default"

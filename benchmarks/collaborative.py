@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from persona_pipeline.collaborative.interactions import Interactions
+from persona_pipeline.evaluate.baseline_grids import COLLABORATIVE
 from persona_pipeline.evaluate.baselines import tune_and_rank
-from persona_pipeline.evaluate.families import COLLABORATIVE
 from persona_pipeline.evaluate.metrics import Truth, per_user
 from persona_pipeline.evaluate.slices import make_slices
 

@@ -24,10 +24,10 @@ from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.fit import fit_head
 from persona_pipeline.encoder.retrain_policy import TrainingData
-from persona_pipeline.evaluate.intervals import compare
-from persona_pipeline.foretelling import ask
-from persona_pipeline.tuning.fusion import mixture_of, reached
-from persona_pipeline.tuning.held_out import hold_out
+from persona_pipeline.evaluate.significance import compare
+from persona_pipeline.model_selection.holdout import hold_out
+from persona_pipeline.model_selection.next_item import ask
+from persona_pipeline.model_selection.score_fusion import mixture_of, reached
 
 KINDS, ITEMS, PEOPLE, MET, DIMENSIONS = 60, 400, 1_500, 5, 24
 NOISE = 1.5

@@ -5,7 +5,7 @@ from typing import Any
 
 from jobs.runner import run
 from persona_pipeline.encoder.apply import tonights_encoder
-from persona_pipeline.publish.candidates import candidates
+from persona_pipeline.publish.staging import candidates
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.score.default import default_topk
 

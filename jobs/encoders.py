@@ -11,9 +11,9 @@ from persona_pipeline.contracts import load_contract
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder import retrain_policy
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.promotion.bases import embedder_of_standing
-from persona_pipeline.promotion.decision import mark_manual, standing
-from persona_pipeline.promotion.training import train
+from persona_pipeline.model_registry.base_models import embedder_of_standing
+from persona_pipeline.model_registry.decision import mark_manual, standing
+from persona_pipeline.model_registry.training_run import train
 from persona_pipeline.runs.context import RunContext
 
 ARTEFACTS = Path("_artefacts") / "encoders"

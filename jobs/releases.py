@@ -9,10 +9,10 @@ from deltalake.exceptions import DeltaError
 from jobs.runner import run
 from persona_pipeline.core.errors import ReleaseError
 from persona_pipeline.publish.audit import audit
-from persona_pipeline.publish.candidates import candidates
-from persona_pipeline.publish.limits import audit_parameters
+from persona_pipeline.publish.drift_limits import audit_parameters
 from persona_pipeline.publish.publication import PUBLICATION, conclude, judged
 from persona_pipeline.publish.retention import clean
+from persona_pipeline.publish.staging import candidates
 from persona_pipeline.runs.completeness import require_complete
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.opening import close_run

@@ -5,8 +5,8 @@ from typing import Any
 
 from jobs.runner import run
 from persona_pipeline.encoder.embed_texts import embed_everything
-from persona_pipeline.promotion.bases import embedder_of_standing, settings_of_standing
-from persona_pipeline.promotion.decision import standing
+from persona_pipeline.model_registry.base_models import embedder_of_standing, settings_of_standing
+from persona_pipeline.model_registry.decision import standing
 from persona_pipeline.runs.context import RunContext
 
 

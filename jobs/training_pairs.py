@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from jobs.runner import run
-from persona_pipeline.promotion.bases import embedder_of_night
+from persona_pipeline.model_registry.base_models import embedder_of_night
 from persona_pipeline.runs.context import RunContext
 
 

@@ -10,9 +10,9 @@ from jobs.runner import run
 from persona_pipeline.core.item_titles import title_sql
 from persona_pipeline.encoder.apply import tonights_encoder
 from persona_pipeline.encoder.item_embeddings import profile_model
-from persona_pipeline.publish.candidates import candidates
-from persona_pipeline.publish.limits import changed_settings
+from persona_pipeline.publish.drift_limits import changed_settings
 from persona_pipeline.publish.releases import configured
+from persona_pipeline.publish.staging import candidates
 from persona_pipeline.runs.context import RunContext
 
 if TYPE_CHECKING:  # Spark takes seconds

@@ -196,8 +196,8 @@ def sample_to_judge(
     warehouse: WarehouseOption = Path("warehouse"),
 ) -> None:
     """Write personas of the served release with their quotes, to be judged: fill in `verdict`, then `personas truth`."""
-    from persona_pipeline.judging.records import write_sample
-    from persona_pipeline.judging.sampling import sample_explanations, sample_personas
+    from persona_pipeline.evaluate.human.records import write_sample
+    from persona_pipeline.evaluate.human.sampling import sample_explanations, sample_personas
     from persona_pipeline.warehouse import Warehouse
 
     draw = sample_explanations if explanations else sample_personas
@@ -210,8 +210,8 @@ def truth(
     judged: Annotated[list[Path], typer.Argument(help="Files of `personas sample` with verdicts.")],
 ) -> None:
     """Report how much of what was judged is true, with 95% intervals, by source, label and prompt."""
-    from persona_pipeline.judging.records import read_sample
-    from persona_pipeline.judging.truth import show_truth
+    from persona_pipeline.evaluate.human.records import read_sample
+    from persona_pipeline.evaluate.human.truth import show_truth
 
     show_truth([record for path in judged for record in read_sample(path)], console)
 
@@ -316,8 +316,8 @@ def evaluate_ranking(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Judge a ranking in the paper's published formats: HIT, MRR, NDCG, recall and precision, with intervals."""
-    from persona_pipeline.evaluate.published import evaluate_published
-    from persona_pipeline.evaluate.ranking import show_ranking
+    from persona_pipeline.evaluate.published_rankings import evaluate_published
+    from persona_pipeline.evaluate.ranking_figures import show_ranking
 
     ranking = evaluate_published(candidates, ground_truth, reviews)
     if as_json:

@@ -54,7 +54,7 @@ def rollback(
     release: ReleaseArgument, warehouse: WarehouseOption = Path("warehouse"), reason: ReasonOption = None
 ) -> None:
     """Serve an earlier release again and withdraw what was published after it; the next night starts from it."""
-    from persona_pipeline.promotion.overrides import keep_encoder
+    from persona_pipeline.model_registry.overrides import keep_encoder
     from persona_pipeline.publish.rollback import roll_back
     from persona_pipeline.warehouse import Warehouse
 

@@ -17,6 +17,8 @@ from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.core.terminal import counted
 from persona_pipeline.embeddings.cache import Embedder
+from persona_pipeline.evaluate.human.records import read_sample
+from persona_pipeline.evaluate.human.truth import known_truth, truth_of
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.llm.comparison import Side, by_item, compared, costs_of, sampled
@@ -26,8 +28,6 @@ from persona_pipeline.extract.llm.replay import replayed, show_replayed, subject
 from persona_pipeline.extract.llm.show_comparison import show_comparison
 from persona_pipeline.extract.llm.trial import STAGES, Subjects, Trial, plan_trial, run_trial
 from persona_pipeline.extract.quarantined import refusals
-from persona_pipeline.judging.records import read_sample
-from persona_pipeline.judging.truth import known_truth, truth_of
 from persona_pipeline.publish.releases import inherited, read_released, served
 from persona_pipeline.warehouse import Warehouse
 

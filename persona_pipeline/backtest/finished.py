@@ -10,8 +10,8 @@ from persona_pipeline.backtest.models import chosen_settings
 from persona_pipeline.backtest.variants import Known
 from persona_pipeline.config import EncodersConfig, PipelineConfig
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.evaluate.dataset import Problem, make_problem
 from persona_pipeline.evaluate.metrics import Truth
-from persona_pipeline.evaluate.problem import Problem, make_problem
 from persona_pipeline.evaluate.splits import later_interactions
 from persona_pipeline.runs.log import attempts, run_rows
 from persona_pipeline.warehouse import Warehouse

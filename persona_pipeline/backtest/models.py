@@ -9,13 +9,13 @@ import pyarrow as pa
 from persona_pipeline.backtest.nights import LENGTH, Nights, Part, digest
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.evaluate.baseline_grids import COLLABORATIVE
 from persona_pipeline.evaluate.baselines import tune_and_rank
-from persona_pipeline.evaluate.families import COLLABORATIVE
-from persona_pipeline.evaluate.leaks import require_nothing_withheld
-from persona_pipeline.evaluate.lists import load, recommended, save
-from persona_pipeline.evaluate.problem import Problem
+from persona_pipeline.evaluate.dataset import Problem
+from persona_pipeline.evaluate.leakage import require_nothing_withheld
+from persona_pipeline.evaluate.recommendation_lists import load, recommended, save
 from persona_pipeline.evaluate.results import Evaluated
-from persona_pipeline.promotion.registry import encoder_rows, settings_of
+from persona_pipeline.model_registry.registry import encoder_rows, settings_of
 from persona_pipeline.runs.order import ORDER
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import baselines_code, reviews_digest

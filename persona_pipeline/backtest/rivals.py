@@ -18,12 +18,12 @@ from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.embeddings.model_names import trained_from
 from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.evaluate.baseline_grids import content
 from persona_pipeline.evaluate.baselines import tune_and_rank
-from persona_pipeline.evaluate.families import content
-from persona_pipeline.evaluate.lists import load, save
-from persona_pipeline.evaluate.problem import Problem
+from persona_pipeline.evaluate.dataset import Problem
+from persona_pipeline.evaluate.recommendation_lists import load, save
 from persona_pipeline.evaluate.results import Evaluated
-from persona_pipeline.tuning.search import choose
+from persona_pipeline.model_selection.search import choose
 from persona_pipeline.warehouse.fingerprints import baselines_code, files_digest
 
 ZERO_SHOT: dict[str, Callable[[TrainingData, np.ndarray], np.ndarray]] = {

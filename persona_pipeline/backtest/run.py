@@ -18,7 +18,7 @@ from persona_pipeline.backtest.nights import Nights, Part, Request, digest
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.terminal import counted
-from persona_pipeline.evaluate.problem import Problem, make_problem
+from persona_pipeline.evaluate.dataset import Problem, make_problem
 from persona_pipeline.evaluate.results import Evaluated, Results, evaluate, show
 from persona_pipeline.evaluate.splits import later_interactions
 from persona_pipeline.nights import Summary

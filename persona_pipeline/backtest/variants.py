@@ -24,8 +24,8 @@ from persona_pipeline.encoder.item_embeddings import persona_inputs
 from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
 from persona_pipeline.encoder.training_examples import Catalogue
 from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
-from persona_pipeline.foretelling import Histories, head_scores, popularity_scores, prior_scores
-from persona_pipeline.promotion.registry import encoder_rows
+from persona_pipeline.model_registry.registry import encoder_rows
+from persona_pipeline.model_selection.next_item import Histories, head_scores, popularity_scores, prior_scores
 from persona_pipeline.warehouse import Warehouse
 
 CUTOFF = 10

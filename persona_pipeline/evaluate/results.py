@@ -19,8 +19,8 @@ from rich.text import Text
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.terminal import counted, one_line
-from persona_pipeline.evaluate.intervals import Estimate, compare, estimate
 from persona_pipeline.evaluate.metrics import CUTOFFS, METRICS, Truth, average_popularity, coverage, per_user
+from persona_pipeline.evaluate.significance import Estimate, compare, estimate
 from persona_pipeline.evaluate.slices import ALL, Slice
 
 Row = dict[str, Any]

@@ -13,8 +13,8 @@ from persona_pipeline.core.terminal import one_line
 from persona_pipeline.encoder import retrain_policy
 from persona_pipeline.encoder.cf_prior import liked_interactions
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.promotion.overrides import Kind, give_override, in_force, read_overrides
-from persona_pipeline.promotion.registry import Row, differences, encoder_row, encoder_rows, settings_of
+from persona_pipeline.model_registry.overrides import Kind, give_override, in_force, read_overrides
+from persona_pipeline.model_registry.registry import Row, differences, encoder_row, encoder_rows, settings_of
 from persona_pipeline.publish.releases import served
 from persona_pipeline.warehouse import Warehouse
 
@@ -69,7 +69,7 @@ def show_comparison(root: Path, one: str, other: str, config: str, console: Cons
             f"encoders compare: {one} and {other} were trained with the same settings, on other data; "
             "refitted at one cut-off they would be the same"
         )
-    from persona_pipeline.promotion.comparison import compare_settings
+    from persona_pipeline.model_selection.challenger import compare_settings
 
     liked = settings.training_pairs.min_liked_rating
     data = retrain_policy.training_data(warehouse, rows[0]["base_model"], liked, first, blind=True)

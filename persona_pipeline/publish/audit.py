@@ -13,8 +13,8 @@ from typing import Any
 from persona_pipeline.config import LimitsConfig
 from persona_pipeline.contracts import load_contract, table_names
 from persona_pipeline.core.package_data import package_folder
-from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.releases import Release
+from persona_pipeline.publish.staging import PUBLISHED, candidates
 from persona_pipeline.warehouse import Warehouse
 
 EXPECTATIONS = package_folder("expectations")

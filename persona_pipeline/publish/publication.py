@@ -12,8 +12,8 @@ from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import load_contract, table_names
 from persona_pipeline.core.errors import BusyError, PipelineError, ReleaseError
 from persona_pipeline.publish.audit import Audit
-from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.releases import Release, Row, parent_of, release_rows
+from persona_pipeline.publish.staging import PUBLISHED, candidates
 from persona_pipeline.warehouse import Warehouse
 
 PUBLICATION = "publication"

@@ -8,8 +8,8 @@ whose files are there can be opened.
 from dataclasses import dataclass
 from pathlib import Path
 
-from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.publish.releases import Row, release_rows
+from persona_pipeline.publish.staging import candidates
 from persona_pipeline.warehouse import Warehouse
 
 

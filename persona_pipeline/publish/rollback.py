@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from persona_pipeline.core.errors import ReleaseError
 from persona_pipeline.publish.audit import is_departure
-from persona_pipeline.publish.candidates import PUBLISHED
 from persona_pipeline.publish.publication import PUBLICATION, write_rows
 from persona_pipeline.publish.releases import Release, Row, missing_files, release_of, release_row, release_rows
+from persona_pipeline.publish.staging import PUBLISHED
 from persona_pipeline.warehouse import Warehouse
 
 

@@ -8,9 +8,8 @@ from rich.text import Text
 
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.terminal import counted, one_line
-from persona_pipeline.publish.candidates import PUBLISHED
-from persona_pipeline.publish.churn import CAUSES, CHANGES, churn
-from persona_pipeline.publish.limits import changed_settings
+from persona_pipeline.publish.drift_limits import changed_settings
+from persona_pipeline.publish.release_diff import CAUSES, CHANGES, churn
 from persona_pipeline.publish.releases import (
     Release,
     Row,
@@ -21,6 +20,7 @@ from persona_pipeline.publish.releases import (
     release_rows,
     served,
 )
+from persona_pipeline.publish.staging import PUBLISHED
 from persona_pipeline.warehouse import Warehouse
 
 _COLOURS = {"published": "green", "refused": "red", "accepted": "yellow", "rolled_back": "yellow", "superseded": "dim"}

@@ -6,7 +6,7 @@ from typing import Any
 from deltalake import DeltaTable
 
 from persona_pipeline.core.item_titles import title_sql
-from persona_pipeline.publish.candidates import PUBLISHED, candidates
+from persona_pipeline.publish.staging import PUBLISHED, candidates
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]

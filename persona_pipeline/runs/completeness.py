@@ -1,8 +1,8 @@
 """Whether a run may be published: every task of it succeeded, and what each read is what its makers left. Else it fails."""
 
 from persona_pipeline.core.errors import ReleaseError
-from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.releases import parent_of
+from persona_pipeline.publish.staging import PUBLISHED, candidates
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.log import Attempt
 from persona_pipeline.runs.order import ORDER

@@ -8,7 +8,7 @@ from pathlib import Path
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import load_contract, table_names
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.promotion.overrides import Override
+from persona_pipeline.model_registry.overrides import Override
 from persona_pipeline.publish.releases import Release, release_of, release_row
 from persona_pipeline.runs.log import Attempt, Row, attempts, latest, run_row, run_rows
 from persona_pipeline.warehouse import Pins, Warehouse

@@ -12,7 +12,7 @@ from typing import Any
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import table_names
 from persona_pipeline.core.errors import BusyError, PipelineError
-from persona_pipeline.promotion.overrides import read_overrides
+from persona_pipeline.model_registry.overrides import read_overrides
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.runs.log import Row, attempts, latest, run_row, run_rows, write_run
 from persona_pipeline.sources.adapters import adapter

@@ -11,8 +11,8 @@ from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.collaborative.item_item import ItemItemModel
 from persona_pipeline.collaborative.model import Model, ModelConfig
 from persona_pipeline.collaborative.prox_knn import ProxKnnConfig, fit_prox_knn
+from persona_pipeline.evaluate.baseline_grids import COLLABORATIVE, PROX_KNN, content
 from persona_pipeline.evaluate.baselines import SETTINGS, Family, tune, tune_and_rank
-from persona_pipeline.evaluate.families import COLLABORATIVE, PROX_KNN, content
 
 TEXTS = content("colours", lambda world: np.eye(2)[np.arange(ITEMS) % 2])
 

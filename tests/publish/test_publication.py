@@ -10,10 +10,10 @@ from publishing import CONFIG, FAILED, FAR, PASSED, TONIGHT, first_score, propos
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import BusyError, PipelineError, ReleaseError
-from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.publication import conclude, judged
 from persona_pipeline.publish.releases import parent_of, published, served
 from persona_pipeline.publish.rollback import accept, roll_back
+from persona_pipeline.publish.staging import PUBLISHED, candidates
 from persona_pipeline.warehouse import Warehouse
 
 

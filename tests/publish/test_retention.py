@@ -94,7 +94,7 @@ def test_before_a_release_everything_is_kept(warehouse: Warehouse) -> None:
 
 def test_tables_that_spark_wrote(spark: "SparkSession", warehouse: Warehouse) -> None:
     """Spark's MERGE, partitions and checkpoints; the log of a version is there long after Delta would have deleted it."""
-    from persona_pipeline.publish.candidates import candidates
+    from persona_pipeline.publish.staging import candidates
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     def publish() -> None:

@@ -9,7 +9,7 @@ import pytest
 from report.shop import AS_OF, HOSTILE, SPAN, put, recommendation
 
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.publish.candidates import candidates
+from persona_pipeline.publish.staging import candidates
 from persona_pipeline.warehouse import Warehouse
 
 

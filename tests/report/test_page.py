@@ -8,7 +8,7 @@ import pytest
 from report.shop import AS_OF, HOSTILE, SUMMARIES, put, recommendation, release
 
 from persona_pipeline.config import PipelineConfig
-from persona_pipeline.publish.candidates import candidates
+from persona_pipeline.publish.staging import candidates
 from persona_pipeline.report import render_report, write_report
 from persona_pipeline.report.tables import NightTables
 from persona_pipeline.warehouse import Warehouse

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from report.shop import SCORE, SUMMARIES, put, recommendation, release
 
-from persona_pipeline.publish.candidates import candidates
+from persona_pipeline.publish.staging import candidates
 from persona_pipeline.report import sampled_users, verdict
 from persona_pipeline.report.flow import STAGES, count_rows, flow, tonights
 from persona_pipeline.report.refusals import refused_input

@@ -30,7 +30,7 @@ from persona_pipeline.core.errors import (
     ReleaseError,
     TransientError,
 )
-from persona_pipeline.publish.candidates import candidates
+from persona_pipeline.publish.staging import candidates
 from persona_pipeline.runs import opening
 from persona_pipeline.runs.attempt import attempt
 from persona_pipeline.runs.completeness import require_complete

@@ -10,7 +10,7 @@ from deltalake import write_deltalake
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.contracts import load_contract, table_names
-from persona_pipeline.publish.candidates import PUBLISHED, candidates
+from persona_pipeline.publish.staging import PUBLISHED, candidates
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]

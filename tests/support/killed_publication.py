@@ -15,8 +15,8 @@ from published_reader import digest
 from publishing import TONIGHT, run
 
 from persona_pipeline.config import PipelineConfig, load_config
-from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.releases import Release, served
+from persona_pipeline.publish.staging import PUBLISHED, candidates
 from persona_pipeline.runs.completeness import TASKS
 from persona_pipeline.runs.log import add_event, run_rows
 from persona_pipeline.runs.opening import Input, open_run

@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from persona_pipeline.publish.candidates import PUBLISHED
 from persona_pipeline.publish.releases import Release, read_released, served
+from persona_pipeline.publish.staging import PUBLISHED
 from persona_pipeline.warehouse import Warehouse
 
 

@@ -7,9 +7,9 @@ from helpers import AS_OF, Row, put, shop
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.publish.audit import Audit
-from persona_pipeline.publish.candidates import PUBLISHED, candidates
 from persona_pipeline.publish.publication import conclude, judged
 from persona_pipeline.publish.releases import parent_of, read_released
+from persona_pipeline.publish.staging import PUBLISHED, candidates
 from persona_pipeline.warehouse import Warehouse
 
 CONFIG = PipelineConfig()

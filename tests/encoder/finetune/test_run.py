@@ -23,8 +23,8 @@ from persona_pipeline.embeddings.model_names import BASES
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.finetune import run
 from persona_pipeline.encoder.retrain_policy import TRAINED_ON
-from persona_pipeline.promotion.overrides import give_override
-from persona_pipeline.promotion.registry import encoder_row
+from persona_pipeline.model_registry.overrides import give_override
+from persona_pipeline.model_registry.registry import encoder_row
 from persona_pipeline.warehouse import Warehouse
 
 JOBS = ("text_embeddings", "encoders", "persona_vectors", "user_vectors")

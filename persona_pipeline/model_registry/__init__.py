@@ -1,0 +1,1 @@
+"""Encoders on record: which one a run serves, overrides by people, and the run that trains the next."""

@@ -1,0 +1,55 @@
+"""By which base model the texts of a night are embedded: that of the encoder the night starts from.
+
+The labels of `training_pairs` go by it too. A night that trains over another base embeds its texts by that one itself.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
+from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.embeddings.cache import Embedder, embedder_of
+from persona_pipeline.embeddings.model_names import trained_from
+from persona_pipeline.encoder.texts import TEXT_VERSION
+from persona_pipeline.model_registry.decision import Standing, standing
+from persona_pipeline.model_registry.overrides import Override
+from persona_pipeline.model_registry.registry import settings_of
+from persona_pipeline.publish.releases import Release
+from persona_pipeline.warehouse import Warehouse
+
+
+def embedder_of_night(
+    warehouse: Warehouse,
+    overrides: Sequence[Override],
+    as_of: date,
+    parent: Release | None,
+    config: TextEmbeddingsConfig,
+) -> Embedder:
+    """`embedder_of_standing` of what the night starts from."""
+    return embedder_of_standing(warehouse, standing(warehouse, overrides, as_of, parent), config)
+
+
+def embedder_of_standing(warehouse: Warehouse, stands: Standing, config: TextEmbeddingsConfig) -> Embedder:
+    """That of the encoder a person chose, or served and trained from the base configured; else the one configured.
+
+    Raises PipelineError where that encoder's base is gone.
+    """
+    configured = Embedder(config, warehouse)
+    if stands.row is None or stands.row["base_model"] == configured.base_model:
+        return configured
+    if not stands.override and trained_from(stands.row["base_model"]) != configured.base_model:
+        return configured
+    try:
+        return embedder_of(stands.row["base_model"], config, warehouse)
+    except PipelineError as error:
+        raise PipelineError(f"encoder {stands.row['encoder_id']}, from which the night starts: {error}") from error
+
+
+def settings_of_standing(stands: Standing) -> EncodersConfig | None:
+    """The settings of the encoder a night starts from; None where there is none, or this program does not know them."""
+    if stands.row is None or stands.row["text_version"] != TEXT_VERSION:
+        return None
+    try:
+        return settings_of(stands.row)
+    except PipelineError:
+        return None

@@ -1,0 +1,133 @@
+"""A night that trains, to its encoder: the settings it chooses and the gate lets through, the base they ask for, a head over it."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
+
+from persona_pipeline.collaborative.interactions import Interactions
+from persona_pipeline.config import EncodersConfig, PipelineConfig
+from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.embeddings.cache import Embedder
+from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.encoder.cf_prior import liked_interactions
+from persona_pipeline.encoder.cf_prior_engine import night_prior
+from persona_pipeline.encoder.embed_texts import embed_everything
+from persona_pipeline.encoder.item_embeddings import ensure_profiles
+from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
+from persona_pipeline.encoder.texts import TEXT_VERSION
+from persona_pipeline.model_registry.decision import Settled, Standing, settle
+from persona_pipeline.model_registry.registry import settings_of
+from persona_pipeline.model_selection.search_result import Chosen
+from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.fingerprints import reviews_digest
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """An encoder, why it has the settings it has, figures of its training, and how many pairs it was trained on."""
+
+    encoder: Encoder
+    settled: Settled
+    metrics: dict[str, float]
+    pair_count: int
+
+
+def train(
+    warehouse: Warehouse,
+    config: PipelineConfig,
+    stands: Standing,
+    embedder: Embedder,
+    reason: str,
+    encoder_id: str,
+    versions: Mapping[str, int],
+) -> Trained:
+    """Train. Refused settings leave the base as it is: a head is fitted over the one that stands.
+
+    What the configuration leaves to the night (`encoders.tuned`) is chosen first; the gate judges what was chosen.
+
+    Args:
+        stands: what the night starts from.
+        embedder: by which the night's texts are embedded.
+        reason: why it trains.
+        versions: of the tables it is trained on.
+
+    Raises PipelineError where there are too few pairs or a fine-tune fails, TransientError where that was killed.
+    """
+    liked = config.training_pairs.min_liked_rating
+    starts = _where_the_search_starts(stands, embedder.base_model, config.encoders)
+    # What is foretold must not be told by the very review of it, neither to choose settings nor to compare them.
+    blind = training_data(warehouse, embedder.base_model, liked, starts, blind=True)
+    # All of them are read only where somebody asks: Spark reads the table itself.
+    interactions = cache(partial(liked_interactions, warehouse, liked))
+    if blind.pairs.num_rows < 2:
+        raise PipelineError(
+            f"only {blind.pairs.num_rows} training pairs: too few to train on. A pair is a user's liked review of an item "
+            "beside other liked ones; look at the tables user_histories and item_personas"
+        )
+    chosen = _chosen(blind, interactions, starts)
+    config = config.model_copy(update={"encoders": chosen.config if chosen else config.encoders})
+
+    @cache
+    def as_configured() -> Embedder:
+        base = _configured_base(warehouse, config, versions)
+        if base.base_model != embedder.base_model:
+            embed_everything(warehouse, base, liked, None)
+        return base
+
+    def tuned() -> TrainingData:
+        return training_data(warehouse, as_configured().base_model, liked, config.encoders, blind=True)
+
+    settled = settle(stands.row, reason, blind, interactions, embedder.base_model, config.encoders, tuned)
+    base = embedder if settled.verdict == "kept_settings" else as_configured()
+    ensure_profiles(warehouse, base, settled.config)
+    taught = training_data(warehouse, base.base_model, liked, settled.config)
+    from persona_pipeline.encoder.fit import fit_encoder
+
+    prior = night_prior(warehouse, interactions, config, settled.config)
+    encoder, metrics = fit_encoder(
+        encoder_id, base.base_model, taught, prior, reviews_digest(warehouse), settled.config
+    )
+    if chosen:
+        settled = replace(settled, reasons=[*settled.reasons, *chosen.reasons()])
+        metrics |= chosen.metrics()
+    return Trained(encoder, settled, metrics, taught.pairs.num_rows)
+
+
+def _where_the_search_starts(stands: Standing, base_model: str, config: EncodersConfig) -> EncodersConfig:
+    """The configuration; what it leaves to the night is as served, where that encoder could be refitted."""
+    row = stands.row
+    if not _tunes(config) or row is None or (row["base_model"], row["text_version"]) != (base_model, TEXT_VERSION):
+        return config
+    try:
+        served = settings_of(row)
+    except PipelineError:
+        return config
+    return config.model_copy(update={name: getattr(served, name) for name in config.tuned})
+
+
+def _tunes(config: EncodersConfig) -> bool:
+    """Whether there is something to choose. A base that is itself trained has seen what would be foretold."""
+    return bool(config.tuned) and config.tuning_minutes > 0 and config.method == "head"
+
+
+def _chosen(blind: TrainingData, interactions: Callable[[], Interactions], starts: EncodersConfig) -> Chosen | None:
+    if not _tunes(starts):
+        return None
+    from persona_pipeline.model_selection.search import choose
+
+    began = time.monotonic()
+    chosen = choose(blind, interactions(), starts)
+    logger.info("tuning took %.1f s", time.monotonic() - began)
+    return chosen
+
+
+def _configured_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[str, int]) -> Embedder:
+    if config.encoders.method == "head":
+        return Embedder(config.text_embeddings, warehouse)
+    from persona_pipeline.encoder.finetune.run import tuned_base
+
+    return tuned_base(warehouse, config, versions)
