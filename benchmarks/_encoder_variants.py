@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from persona_pipeline.backtest.changes import Change, Changed, mean_persona, settings
+from persona_pipeline.backtest.ablations import Change, Changed, mean_persona, settings
 from persona_pipeline.collaborative.content import unit
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.history_weights import places_apart, shortened

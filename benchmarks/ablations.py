@@ -19,7 +19,7 @@ from _encoder_variants import Variant, variants
 from rich.console import Console
 from rich.table import Table
 
-from persona_pipeline.backtest.finished import Finished, read_finished
+from persona_pipeline.backtest.completed import Finished, read_finished
 from persona_pipeline.backtest.variants import Known, Scores, least_popularity
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.embeddings.cache import Embedder

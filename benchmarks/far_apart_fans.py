@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 from _comparing import told
 
-from persona_pipeline.backtest.changes import mean_persona
+from persona_pipeline.backtest.ablations import mean_persona
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.contracts import load_contract

@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 
 from persona_pipeline.config import load_config
-from persona_pipeline.nights import Night
+from persona_pipeline.orchestrate.local import Night
 from persona_pipeline.runs.order import ORDER
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.files import input_files, night_after_newest, parse_timestamp, read_lines

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from persona_pipeline.backtest import LEAVE_LAST_OUT, Request
-from persona_pipeline.backtest.finished import Finished, read_finished
+from persona_pipeline.backtest.completed import Finished, read_finished
 from persona_pipeline.backtest.models import MODEL, VALIDATION
 from persona_pipeline.backtest.run import judged
 from persona_pipeline.backtest.variants import CUTOFF, Scores, ndcg

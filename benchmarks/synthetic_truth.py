@@ -17,7 +17,7 @@ from rich.console import Console
 
 from persona_pipeline.config import load_config
 from persona_pipeline.embeddings.cache import Embedder
-from persona_pipeline.nights import Night
+from persona_pipeline.orchestrate.local import Night
 from persona_pipeline.publish.releases import read_released
 from persona_pipeline.runs.order import ORDER
 from persona_pipeline.sources.synthetic import Oracle, SyntheticConfig, generate, write

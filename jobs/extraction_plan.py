@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from jobs.runner import run
-from persona_pipeline.planning import plan_extraction
+from persona_pipeline.extract_preview.estimate import plan_extraction
 from persona_pipeline.runs.context import RunContext
 
 

@@ -44,7 +44,7 @@ def nightly(
     extractor: Annotated[str | None, typer.Option(help="embedded, vllm or openai.")] = None,
 ) -> None:
     """Run one night through Airflow and show what it recommends."""
-    from persona_pipeline.nightly import Request, run_night
+    from persona_pipeline.orchestrate.airflow import Request, run_night
 
     run_night(Request(warehouse, source, reviews, items, as_of, config, extractor), console)
 
@@ -119,7 +119,7 @@ def plan(
     as_of: Annotated[str | None, typer.Option(help="Night to plan; default: the one after the served release.")] = None,
 ) -> None:
     """Show what a night would ask the LLM, from the tables as they are: requests, tokens, minutes, cost."""
-    from persona_pipeline.planning import plan_warehouse
+    from persona_pipeline.extract_preview.estimate import plan_warehouse
 
     plan_warehouse(warehouse, config, extractor, as_of, console)
 
@@ -163,9 +163,9 @@ def replay(
     yes: YesOption = False,
 ) -> None:
     """Ask again about what was refused, and show what it would be now; the tables stay as they are."""
-    from persona_pipeline import trials
+    from persona_pipeline.commands import preview
 
-    trials.replay(warehouse, config, extractor, stage, reason, subject or [], limit, yes, console)
+    preview.replay(warehouse, config, extractor, stage, reason, subject or [], limit, yes, console)
 
 
 @personas.command()
@@ -182,9 +182,9 @@ def diff(
     yes: YesOption = False,
 ) -> None:
     """Compare two configurations on a sample of items before a backfill: quality, cost, and the personas themselves."""
-    from persona_pipeline import trials
+    from persona_pipeline.commands import preview
 
-    trials.diff(warehouse, config, against, extractor, sample, item or [], judged or [], yes, console)
+    preview.diff(warehouse, config, against, extractor, sample, item or [], judged or [], yes, console)
 
 
 @personas.command("sample")

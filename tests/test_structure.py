@@ -88,7 +88,7 @@ HEAVY = ("airflow", "great_expectations", "implicit", "pyspark", "sentence_trans
         "persona_pipeline.encoder.cf_prior",
         "persona_pipeline.encoder.item_embeddings",
         "persona_pipeline.extract.types",
-        "persona_pipeline.nightly",
+        "persona_pipeline.orchestrate.airflow",
         "persona_pipeline.publish.audit",
         "persona_pipeline.publish.retention",
         "persona_pipeline.publish.rollback",

@@ -6,7 +6,7 @@ it. `test` knows all but the test interactions: everything is made anew there, a
 Texts embedded and questions answered for one night are not paid for again by another, and what stands is not made again.
 """
 
-from persona_pipeline.backtest.nights import LEAVE_LAST_OUT, Request
 from persona_pipeline.backtest.run import run_backtest
+from persona_pipeline.backtest.split_runs import LEAVE_LAST_OUT, Request
 
 __all__ = ["LEAVE_LAST_OUT", "Request", "run_backtest"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from persona_pipeline.backtest.nights import LENGTH, Nights, Part, digest
+from persona_pipeline.backtest.split_runs import LENGTH, Nights, Part, digest
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.evaluate.baseline_grids import COLLABORATIVE

@@ -14,14 +14,14 @@ from persona_pipeline.backtest.models import (
     reference_of,
     require_nothing_leaked,
 )
-from persona_pipeline.backtest.nights import Nights, Part, Request, digest
+from persona_pipeline.backtest.split_runs import Nights, Part, Request, digest
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.terminal import counted
 from persona_pipeline.evaluate.dataset import Problem, make_problem
 from persona_pipeline.evaluate.results import Evaluated, Results, evaluate, show
 from persona_pipeline.evaluate.splits import later_interactions
-from persona_pipeline.nights import Summary
+from persona_pipeline.orchestrate.local import Summary
 from persona_pipeline.warehouse import Warehouse
 
 TABLE = "evaluation_metrics"
@@ -69,7 +69,7 @@ def _judged(request: Request, console: Console) -> tuple[Nights, Part, Problem, 
     runs = [personas(nights, test, problem, truth, seed) for seed in range(request.seeds)]
     if request.baselines:
         runs += baselines(nights, (tuning, test), problem)
-        from persona_pipeline.backtest.rivals import Rivals  # torch and its seconds only where it is used
+        from persona_pipeline.backtest.text_baselines import Rivals  # torch and its seconds only where it is used
 
         runs += Rivals(nights, (tuning, test), problem, EncodersConfig.model_validate(runs[0].settings))
     return nights, test, problem, runs, dict(runs[0].settings)

@@ -10,8 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from persona_pipeline.backtest.changes import Change
-from persona_pipeline.backtest.nights import LENGTH
+from persona_pipeline.backtest.ablations import Change
+from persona_pipeline.backtest.split_runs import LENGTH
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, PipelineConfig
 from persona_pipeline.embeddings.cache import Embedder

@@ -76,4 +76,6 @@ def test_orders(drifting_warehouse: Warehouse, two: tuple[str, str]) -> None:
     for arguments in (("pin",), ("pin", second, "--off")):
         with pytest.raises(PipelineError, match="expected an encoder id, or --off"):
             encoders(drifting_warehouse, *arguments)
-    assert night(drifting_warehouse, FIRST + timedelta(days=1), RECENT)["encoder_id"] == second  # the promotion still stands
+    assert (
+        night(drifting_warehouse, FIRST + timedelta(days=1), RECENT)["encoder_id"] == second
+    )  # the promotion still stands

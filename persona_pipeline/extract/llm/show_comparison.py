@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from persona_pipeline.core.terminal import counted, one_line, paragraph
-from persona_pipeline.extract.llm.comparison import Comparison, Costs, Side, mean
+from persona_pipeline.extract_preview.comparison import Comparison, Costs, Side, mean
 
 Row = dict[str, Any]
 

@@ -16,10 +16,10 @@ from rich.markup import escape
 from persona_pipeline.config import load_config, parse_as_of
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.package_data import package_folder
-from persona_pipeline.progress import brief, events
+from persona_pipeline.orchestrate.events import brief, events
 from persona_pipeline.publish.answers_shown import show_top
 from persona_pipeline.publish.releases import Release, read_released, served
-from persona_pipeline.runs.local import holding
+from persona_pipeline.runs.resume import holding
 from persona_pipeline.serving.reader import Recommendations
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates

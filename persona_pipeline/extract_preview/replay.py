@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from persona_pipeline.core.terminal import counted, one_line
-from persona_pipeline.extract.llm.trial import STAGES, Subjects, Trial
 from persona_pipeline.extract.stages import Extracted
 from persona_pipeline.extract.types import ASPECT_NAMES, Refusal, Stage
+from persona_pipeline.extract_preview.trial import STAGES, Subjects, Trial
 
 Row = dict[str, Any]
 Verdict = Literal["kept", "partly", "refused", "gone"]

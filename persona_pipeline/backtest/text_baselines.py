@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from persona_pipeline.backtest.changes import SINGLE_VECTORS, Change, item_profiles, item_texts
+from persona_pipeline.backtest.ablations import SINGLE_VECTORS, Change, item_profiles, item_texts
 from persona_pipeline.backtest.models import VALIDATION
-from persona_pipeline.backtest.nights import LENGTH, Nights, Part, digest
+from persona_pipeline.backtest.split_runs import LENGTH, Nights, Part, digest
 from persona_pipeline.backtest.variants import Known, ranked
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, load_config

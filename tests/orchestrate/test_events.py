@@ -3,7 +3,7 @@
 import io
 from typing import Any
 
-from persona_pipeline.progress import brief, events
+from persona_pipeline.orchestrate.events import brief, events
 
 LOG = """2026-11-22T10:00:00.000000Z [info     ] Running command: ['bash', '-c', ...] [airflow.task.hooks] loc=subprocess.py:88
 2026-11-22T10:00:01.000000Z [info     ] {"job": "extraction_shard", "event": "started"} [airflow.task.hooks] loc=subprocess.py:106

@@ -9,7 +9,7 @@ import pytest
 from drifting import build
 from helpers import put, shop
 
-from persona_pipeline.backtest.changes import item_profiles, item_texts, mean_persona, settings
+from persona_pipeline.backtest.ablations import item_profiles, item_texts, mean_persona, settings
 from persona_pipeline.backtest.variants import Known
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.embeddings.cache import Embedder

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from persona_pipeline.backtest import Request
 from persona_pipeline.backtest.models import VALIDATION, reference_of
-from persona_pipeline.backtest.nights import Nights
+from persona_pipeline.backtest.split_runs import Nights
 from persona_pipeline.core.errors import ConfigError, PipelineError, SourceError
 from persona_pipeline.evaluate.results import Evaluated
-from persona_pipeline.nights import Night
+from persona_pipeline.orchestrate.local import Night
 
 CONSOLE = Console(quiet=True)
 

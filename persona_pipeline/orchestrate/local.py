@@ -17,10 +17,10 @@ from rich.markup import escape
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.core.errors import PipelineError, TransientError
-from persona_pipeline.progress import brief, events
-from persona_pipeline.runs.local import holding, its_run, stand
+from persona_pipeline.orchestrate.events import brief, events
 from persona_pipeline.runs.opening import Input, made_from, open_run
 from persona_pipeline.runs.order import TRY_AGAIN
+from persona_pipeline.runs.resume import holding, its_run, stand
 
 Summary = dict[str, Any]
 

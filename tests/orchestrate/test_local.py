@@ -9,11 +9,11 @@ from rich.console import Console
 
 from persona_pipeline.config import load_config
 from persona_pipeline.core.errors import BusyError, PipelineError
-from persona_pipeline.nights import Night, Summary
+from persona_pipeline.orchestrate.local import Night, Summary
 from persona_pipeline.runs.attempt import attempt
 from persona_pipeline.runs.context import context_of
-from persona_pipeline.runs.local import holding
 from persona_pipeline.runs.log import run_rows
+from persona_pipeline.runs.resume import holding
 from persona_pipeline.warehouse import Warehouse
 
 CONSOLE = Console(quiet=True)

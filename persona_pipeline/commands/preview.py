@@ -21,13 +21,13 @@ from persona_pipeline.evaluate.human.records import read_sample
 from persona_pipeline.evaluate.human.truth import known_truth, truth_of
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
-from persona_pipeline.extract.llm.comparison import Side, by_item, compared, costs_of, sampled
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.plan import require_affordable, show_plan
-from persona_pipeline.extract.llm.replay import replayed, show_replayed, subjects_of
 from persona_pipeline.extract.llm.show_comparison import show_comparison
-from persona_pipeline.extract.llm.trial import STAGES, Subjects, Trial, plan_trial, run_trial
 from persona_pipeline.extract.quarantined import refusals
+from persona_pipeline.extract_preview.comparison import Side, by_item, compared, costs_of, sampled
+from persona_pipeline.extract_preview.replay import replayed, show_replayed, subjects_of
+from persona_pipeline.extract_preview.trial import STAGES, Subjects, Trial, plan_trial, run_trial
 from persona_pipeline.publish.releases import inherited, read_released, served
 from persona_pipeline.warehouse import Warehouse
 

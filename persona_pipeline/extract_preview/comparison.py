@@ -9,9 +9,9 @@ import numpy as np
 
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.extract.identity import label, matches
-from persona_pipeline.extract.llm.trial import Trial
 from persona_pipeline.extract.memoised import remembering
 from persona_pipeline.extract.types import Embed, Stage
+from persona_pipeline.extract_preview.trial import Trial
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]

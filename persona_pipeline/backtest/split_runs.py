@@ -15,7 +15,7 @@ from persona_pipeline.config import CandidatesConfig, PipelineConfig, load_confi
 from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.core.terminal import counted
 from persona_pipeline.evaluate.splits import leave_last_out, tuning_day, written_since
-from persona_pipeline.nights import Night, Summary
+from persona_pipeline.orchestrate.local import Night, Summary
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, night_after_newest

@@ -16,15 +16,15 @@ from rich.console import Console
 
 from jobs.runner import execute
 from persona_pipeline.backtest import Request, run_backtest
-from persona_pipeline.backtest.finished import read_finished
-from persona_pipeline.backtest.nights import LENGTH
+from persona_pipeline.backtest.completed import read_finished
+from persona_pipeline.backtest.split_runs import LENGTH
 from persona_pipeline.backtest.variants import Scores
 from persona_pipeline.core.errors import LeakError
 from persona_pipeline.evaluate.baseline_grids import COLLABORATIVE
 from persona_pipeline.evaluate.leakage import require_nothing_withheld
 from persona_pipeline.evaluate.recommendation_lists import recommended
 from persona_pipeline.evaluate.splits import leave_last_out
-from persona_pipeline.nights import Night
+from persona_pipeline.orchestrate.local import Night
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
 from persona_pipeline.warehouse import Warehouse
 

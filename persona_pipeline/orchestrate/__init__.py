@@ -1,0 +1,1 @@
+"""Run the tasks of a run: through Airflow, or one after the other without it."""
