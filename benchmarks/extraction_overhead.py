@@ -26,13 +26,12 @@ from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract import quarantine
 from persona_pipeline.extract.llm import client, extractor
 from persona_pipeline.extract.llm.client import Asker, feeding_order
-from persona_pipeline.extract.llm.engines.vllm import VllmBackend, VllmEngine
+from persona_pipeline.extract.llm.engines.vllm import SMALL_MODEL, VllmBackend, VllmEngine
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.request_builder import Questions
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.extract.llm.response_cache import Ledger
 from persona_pipeline.extract.types import ReviewText
-from persona_pipeline.small_model import FOLDER
 from persona_pipeline.sources.adapters import ADAPTERS
 from persona_pipeline.sources.files import read_lines
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
@@ -216,7 +215,7 @@ if __name__ == "__main__":
     parser.add_argument("--reviews", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    if find_spec("vllm") is None or not (FOLDER / "config.json").is_file():
+    if find_spec("vllm") is None or not (SMALL_MODEL / "config.json").is_file():
         print(json.dumps({"skipped": "vLLM or the small model is not installed here"}))
     else:
         with tempfile.TemporaryDirectory() as world:

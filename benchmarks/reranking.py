@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _llm_reranker import Reranker, Slate
 
 from persona_pipeline.config import LlmConfig, load_config
 from persona_pipeline.extract.llm.client import Asker
-from persona_pipeline.extract.llm.engines.vllm import VllmBackend, VllmEngine
+from persona_pipeline.extract.llm.engines.vllm import SMALL_MODEL, VllmBackend, VllmEngine
 from persona_pipeline.extract.llm.response_cache import Ledger
-from persona_pipeline.reranking import Reranker, Slate
 from persona_pipeline.score.topk.kernel import Shelf, exact_scores
-from persona_pipeline.small_model import FOLDER
 from persona_pipeline.sources.files import read_lines
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
 from persona_pipeline.warehouse import Warehouse
@@ -125,7 +124,7 @@ if __name__ == "__main__":
         "microseconds_ours_p99": round(float(np.percentile(ours, 99)), 1),
     }
     print(json.dumps(figures), file=sys.stderr, flush=True)
-    if find_spec("vllm") is None or not (FOLDER / "config.json").is_file():
+    if find_spec("vllm") is None or not (SMALL_MODEL / "config.json").is_file():
         print(json.dumps({**figures, "skipped": "vLLM or the small model is not installed here"}))
     else:
         figures |= of_llm(arguments.llm_users)

@@ -59,7 +59,7 @@ def test_jobs_stay_short(job: str) -> None:
 
 
 def test_tables_reference_is_current() -> None:
-    from persona_pipeline.reference import tables_reference
+    from persona_pipeline.commands.tables import tables_reference
 
     assert (ROOT / "docs" / "tables.md").read_text(encoding="utf-8") == tables_reference(table_names()), (
         "run `make docs`"
@@ -73,7 +73,7 @@ HEAVY = ("airflow", "great_expectations", "implicit", "pyspark", "sentence_trans
     "module",
     [
         "persona_pipeline",
-        "persona_pipeline.cli",
+        "persona_pipeline.commands.app",
         "persona_pipeline.collaborative.als",
         "persona_pipeline.collaborative.lightgcn",
         "persona_pipeline.config",
@@ -92,9 +92,8 @@ HEAVY = ("airflow", "great_expectations", "implicit", "pyspark", "sentence_trans
         "persona_pipeline.publish.audit",
         "persona_pipeline.publish.retention",
         "persona_pipeline.publish.rollback",
-        "persona_pipeline.publish.shown",
-        "persona_pipeline.release_commands",
-        "persona_pipeline.reranking",
+        "persona_pipeline.commands.releases_console",
+        "persona_pipeline.commands.releases",
         "persona_pipeline.report",
         "persona_pipeline.embeddings.cache",
         "persona_pipeline.warehouse",

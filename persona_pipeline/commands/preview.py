@@ -13,6 +13,7 @@ import pyarrow as pa
 import typer
 from rich.console import Console
 
+from persona_pipeline.commands.personas_console import show_comparison
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.core.terminal import counted
@@ -23,8 +24,7 @@ from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.plan import require_affordable, show_plan
-from persona_pipeline.extract.llm.show_comparison import show_comparison
-from persona_pipeline.extract.quarantined import refusals
+from persona_pipeline.extract.quarantine import refusals
 from persona_pipeline.extract_preview.comparison import Side, by_item, compared, costs_of, sampled
 from persona_pipeline.extract_preview.replay import replayed, show_replayed, subjects_of
 from persona_pipeline.extract_preview.trial import STAGES, Subjects, Trial, plan_trial, run_trial

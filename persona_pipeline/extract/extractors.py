@@ -1,18 +1,12 @@
-"""The configured extractor, and tables to what it takes in."""
+"""Make the extractor that the configuration names, and the LLM client it asks with."""
 
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.types import (
-    ASPECT_NAMES,
-    AspectQuote,
     Embed,
-    ItemEvidence,
-    ItemText,
     PersonaExtractor,
-    ReviewAspects,
-    ReviewText,
 )
 from persona_pipeline.warehouse import Warehouse
 
@@ -65,23 +59,3 @@ def _backend(config: ExtractionConfig) -> "Backend":
     from persona_pipeline.extract.llm.engines.openai import OpenAIBackend
 
     return OpenAIBackend(config.llm)
-
-
-def review_text(row: dict[str, Any]) -> ReviewText:
-    """A row with review_id, user_id, item_id, rating, text and title as extractor input."""
-    return ReviewText(*(row[column] for column in ("review_id", "user_id", "item_id", "rating", "text", "title")))
-
-
-def item_evidence(row: dict[str, Any]) -> ItemEvidence:
-    """A row of an item's metadata with its evidence, and possibly summary and aspects, as extractor input."""
-    reviews = tuple(review_text({**e, "item_id": row["item_id"]}) for e in row["evidence"])
-    item = ItemText(row["item_id"], row["title"], row["description"], tuple(row["categories"]), row["creator"])
-    aspects = tuple(
-        ReviewAspects(
-            a["review_id"],
-            {name: a[name] for name in ASPECT_NAMES if a[name]},
-            tuple(AspectQuote(**quote) for quote in a["evidence"]),
-        )
-        for a in row.get("aspects") or ()
-    )
-    return ItemEvidence(item, row.get("summary") or "", reviews, aspects)

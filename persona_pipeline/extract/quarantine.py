@@ -1,12 +1,15 @@
-"""What an extractor refused, in `quarantine`, for as long as it is the last word about its subject."""
+"""Keep what an extractor refused in `quarantine`, for as long as it is the last word about its subject."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pyarrow as pa
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.extract.types import Refusal, Stage
 from persona_pipeline.warehouse import Warehouse, WriteResult
+
+Row = dict[str, Any]
 
 _SUBJECTS: dict[Stage, tuple[str, str]] = {
     "review_aspects": ("reviews", "review_id"),
@@ -46,3 +49,31 @@ def write_refusals(
     return warehouse.replace(
         "quarantine", pa.concat_tables([kept.cast(schema), pa.Table.from_pylist(rows, schema=schema)])
     )
+
+
+def refusals(
+    warehouse: Warehouse,
+    stages: Sequence[str] = (),
+    reason: str | None = None,
+    subjects: Sequence[str] = (),
+    limit: int | None = None,
+) -> list[Row]:
+    """Rows of `quarantine` with item_id and title, in the order of its key; the first `limit` of them.
+
+    The item of a refused review is the one it is about.
+    """
+    found: list[Row] = warehouse.query(
+        f"""
+        SELECT stage, subject_id, reason, detail, coalesce(reviews.item_id, items.item_id) AS item_id, items.title
+        FROM quarantine LEFT JOIN reviews ON review_id = subject_id
+        LEFT JOIN items ON items.item_id = coalesce(reviews.item_id, subject_id)
+        WHERE ({not stages} OR stage IN (FROM stages)) AND reason = coalesce($reason, reason)
+        AND ({not subjects} OR subject_id IN (FROM subjects))
+        ORDER BY stage, subject_id, reason LIMIT $most
+        """,
+        ["quarantine", "reviews", "items"],
+        {"reason": reason, "most": 2**62 if limit is None else limit},
+        stages=pa.table({"stage": pa.array(stages, pa.string())}),
+        subjects=pa.table({"subject_id": pa.array(subjects, pa.string())}),
+    ).to_pylist()
+    return found

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.extract.embedded.plain import plain_persona
-from persona_pipeline.extract.extractors import item_evidence, review_text
+from persona_pipeline.extract.evidence import item_evidence, review_text
 from persona_pipeline.extract.identity import kept_rows, label, rows_with_ids
 from persona_pipeline.extract.memoised import remembering
 from persona_pipeline.extract.pending import items_to_profile, items_to_summarise, reviews_to_read, standing, vanished

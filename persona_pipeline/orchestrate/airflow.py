@@ -1,4 +1,4 @@
-"""`make nightly`: one run of the DAG, by Airflow itself, shown task by task, and what came of it."""
+"""Run the DAG once by Airflow itself, shown task by task: `make nightly`."""
 
 import json
 import os
@@ -17,17 +17,10 @@ from persona_pipeline.config import load_config, parse_as_of
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.package_data import package_folder
 from persona_pipeline.orchestrate.events import brief, events
-from persona_pipeline.publish.answers_shown import show_top
-from persona_pipeline.publish.releases import Release, read_released, served
 from persona_pipeline.runs.resume import holding
-from persona_pipeline.serving.reader import Recommendations
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, night_after_newest
-from persona_pipeline.warehouse import Warehouse
-
-_SHOWN_USERS = 3
-_SHOWN_ITEMS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +36,8 @@ class Request:
     extractor: str | None
 
 
-def run_night(request: Request, console: Console) -> None:
-    """Check the request, run the DAG, show tables and recommendations. Raises PipelineError when the night failed."""
+def run_night(request: Request, console: Console) -> float:
+    """Check the request and run the DAG, shown task by task; returns its seconds. Raises PipelineError when the run failed."""
     started = time.monotonic()
     warehouse = request.warehouse.resolve()
     params = _params(request, warehouse)
@@ -55,7 +48,7 @@ def run_night(request: Request, console: Console) -> None:
         error = _follow(_airflow(params, environment), log, console)
     if error is not None:
         raise PipelineError(f"{error}\nThe whole log is in {log}")
-    _show_results(warehouse, time.monotonic() - started, console)
+    return time.monotonic() - started
 
 
 def _params(request: Request, warehouse: Path) -> dict[str, Any]:
@@ -153,31 +146,3 @@ def _follow(airflow: subprocess.Popen[str], log: Path, console: Console) -> str 
     if airflow.wait() != 0 or "releases" not in finished:
         return error or "the night did not end in a release"
     return None
-
-
-def _show_results(root: Path, seconds: float, console: Console) -> None:
-    warehouse = Warehouse(root)
-    release = served(warehouse)
-    assert release is not None
-    console.print(f"\n[bold green]Published {release.release_id}[/] in {seconds:.0f} s")
-    console.print(f"tables  {root}", soft_wrap=True)
-    console.print(f"report  {root / '_reports' / f'{release.as_of}.html'}\n", soft_wrap=True)
-    for line in tuned(warehouse, release):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    users = read_released(warehouse, "user_item_topk", release, where="rank = 1")
-    # Spread over the table, so that the three are not neighbours in the source.
-    chosen = sorted(users["user_id"].to_pylist())[:: max(1, users.num_rows // _SHOWN_USERS)][:_SHOWN_USERS]
-    recommendations = Recommendations(warehouse)
-    for user_id in chosen:
-        console.print(f"[bold cyan]{escape(user_id)}[/]")
-        show_top(recommendations, user_id, _SHOWN_ITEMS, console)
-        console.print()
-    console.print("More: [bold]persona-pipeline top USER[/]")
-
-
-def tuned(warehouse: Warehouse, release: Release) -> list[str]:
-    """What the encoder's night chose itself and why, from `encoders`; nothing where it left its settings alone."""
-    sql = "SELECT reasons FROM encoders WHERE encoder_id = $id"
-    found = warehouse.query(sql, ["encoders"], {"id": release.encoder_id}).to_pylist()
-    told = [reason for row in found for reason in row["reasons"] if reason.startswith("tuned: ")]
-    return [*told, ""] if told else []

@@ -6,7 +6,7 @@ import pytest
 from drifting import ENDLESS, FIRST, RECENT, night
 from typer.testing import CliRunner
 
-from persona_pipeline import cli, release_commands
+from persona_pipeline.commands import app, options
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.model_registry.overrides import read_overrides
 from persona_pipeline.model_registry.registry import encoder_rows
@@ -15,11 +15,11 @@ from persona_pipeline.warehouse import Warehouse
 
 @pytest.fixture(autouse=True)
 def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release_commands.console, "_width", 300)
+    monkeypatch.setattr(options.console, "_width", 300)
 
 
 def encoders(drifting_warehouse: Warehouse, *arguments: str) -> str:
-    done = CliRunner().invoke(cli.app, ["encoders", *arguments, "--warehouse", str(drifting_warehouse.root)])
+    done = CliRunner().invoke(app.app, ["encoders", *arguments, "--warehouse", str(drifting_warehouse.root)])
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done.output

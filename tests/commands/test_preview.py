@@ -15,7 +15,7 @@ from helpers import AS_OF, put, put_all, shop
 from typer.testing import CliRunner, Result
 
 from jobs import item_personas, item_summaries, review_aspects
-from persona_pipeline.cli import app
+from persona_pipeline.commands.app import app
 from persona_pipeline.config import load_config
 from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.embeddings import cache

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from persona_pipeline.cli import app
+from persona_pipeline.commands.app import app
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.evaluate.published_rankings import evaluate_published
 from persona_pipeline.evaluate.ranking_figures import show_ranking

@@ -21,6 +21,7 @@ from rich.console import Console
 
 from jobs import evaluation_metrics
 from jobs.runner import execute
+from persona_pipeline.commands.runs_console import end_run, show_run, show_runs
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.core.errors import (
     BusyError,
@@ -37,7 +38,6 @@ from persona_pipeline.runs.completeness import require_complete
 from persona_pipeline.runs.context import RunContext, context_of
 from persona_pipeline.runs.log import add_event, attempts, run_row, run_rows
 from persona_pipeline.runs.opening import Input, check_input, close_failed, open_run
-from persona_pipeline.runs.shown import end_run, show_run, show_runs
 from persona_pipeline.warehouse import Warehouse
 
 

@@ -9,8 +9,8 @@ from helpers import AS_OF, Row
 from rich.console import Console
 from served import HOSTILE
 
+from persona_pipeline.commands.recommendations_console import show_why
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.publish.answers_shown import show_why
 from persona_pipeline.serving import Recommendations
 
 

@@ -4,10 +4,10 @@ from importlib.util import find_spec
 
 import pytest
 
-from persona_pipeline.small_model import FOLDER
+from persona_pipeline.extract.llm.engines.vllm import SMALL_MODEL
 
 needs_model = pytest.mark.skipif(
-    not (FOLDER / "config.json").is_file() or find_spec("vllm") is None,
+    not (SMALL_MODEL / "config.json").is_file() or find_spec("vllm") is None,
     reason="vLLM's CPU build or the small model is not installed here",
 )
 

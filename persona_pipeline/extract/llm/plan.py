@@ -18,7 +18,7 @@ from rich.table import Table
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.extract import stages
-from persona_pipeline.extract.extractors import item_evidence, review_text
+from persona_pipeline.extract.evidence import item_evidence, review_text
 from persona_pipeline.extract.llm.client import Question
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.pending import items_to_profile, items_to_summarise, reviews_to_read

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.extract import stages
-from persona_pipeline.extract.extractors import item_evidence, review_text
+from persona_pipeline.extract.evidence import item_evidence, review_text
 from persona_pipeline.extract.llm.client import Usage
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.pending import items_to_profile, items_to_summarise, reviews_to_read

@@ -9,7 +9,7 @@ from rich.console import Console
 from served import encoder, serve, tables
 from typer.testing import CliRunner
 
-from persona_pipeline.cli import app
+from persona_pipeline.commands.app import app
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.evaluate.human.records import PersonaToJudge, read_sample, write_sample
 from persona_pipeline.evaluate.human.sampling import sample_explanations, sample_personas

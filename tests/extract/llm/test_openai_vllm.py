@@ -21,10 +21,10 @@ from persona_pipeline.config import ExtractionConfig, load_config
 from persona_pipeline.core.errors import TransientError
 from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.engines.openai import OpenAIBackend
+from persona_pipeline.extract.llm.engines.vllm import SMALL_MODEL
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.response_cache import Ledger
 from persona_pipeline.extract.types import ReviewText
-from persona_pipeline.small_model import FOLDER
 from persona_pipeline.warehouse import Warehouse
 
 pytestmark = [needs_model, pytest.mark.slow]
@@ -51,7 +51,7 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.address = f"http://127.0.0.1:{free.getsockname()[1]}"
         # As in docs/operating.md, but for the engine in one process: it starts sooner.
-        command = f"""--model {FOLDER} --served-model-name {FOLDER.name} --dtype float32 --max-model-len 2048
+        command = f"""--model {SMALL_MODEL} --served-model-name {SMALL_MODEL.name} --dtype float32 --max-model-len 2048
             --enforce-eager --gpu-memory-utilization 0.3 --distributed-executor-backend {ONE_PROCESS}
             --structured-outputs-config {{"backend":"xgrammar","disable_any_whitespace":true}}
             --host 127.0.0.1 --port {self.address.rpartition(":")[2]}"""
@@ -112,7 +112,7 @@ def settings(server: Server) -> Callable[..., ExtractionConfig]:
     def make(tokens: int, **llm: object) -> ExtractionConfig:
         base = {
             "base_url": f"{server.address}/v1",
-            "tokenizer": str(FOLDER),
+            "tokenizer": str(SMALL_MODEL),
             "max_tokens": {"aspects": tokens},
             "http_retries": 2,
         }

@@ -21,6 +21,8 @@ from persona_pipeline.extract.llm.requests import Request
 
 MODELS = Path(sys.prefix) / "models"
 """Where `make setup` puts models that packages carry."""
+SMALL_MODEL = MODELS / "SmolLM2-135M-Instruct"
+"""A real LLM, far too weak for real personas: for tests, and for trying the extractor without a GPU."""
 
 _WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
 _SMALL = ("*.json", "*.jinja", "*.model")

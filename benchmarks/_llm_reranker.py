@@ -1,4 +1,4 @@
-"""An LLM as a zero-shot reranker: a user's history and candidates, as texts, to the candidates in an order. Never trained.
+"""Rerank candidates by a zero-shot LLM: a user's history and candidates, as texts, to the candidates in an order.
 
 It is what a recommender made of stored vectors is compared with, in quality and in cost. Answers are kept like any other: the
 same history with the same candidates is asked about once.

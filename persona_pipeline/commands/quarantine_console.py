@@ -1,9 +1,5 @@
-"""`quarantine` as a person reads it: how much was refused and why, and all there is to judge one refusal by."""
+"""Print `quarantine`: how much was refused and why, and all there is to judge one refusal by."""
 
-from collections.abc import Sequence
-from typing import Any
-
-import pyarrow as pa
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -11,40 +7,11 @@ from rich.text import Text
 
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.terminal import counted, one_line, paragraph
+from persona_pipeline.extract.quarantine import refusals
 from persona_pipeline.warehouse import Warehouse
-
-Row = dict[str, Any]
 
 _NOTHING = "[green]nothing is quarantined[/]: the last night's extraction refused no output"
 _REPLIES = 12  # shown in full
-
-
-def refusals(
-    warehouse: Warehouse,
-    stages: Sequence[str] = (),
-    reason: str | None = None,
-    subjects: Sequence[str] = (),
-    limit: int | None = None,
-) -> list[Row]:
-    """Rows of `quarantine` with item_id and title, in the order of its key; the first `limit` of them.
-
-    The item of a refused review is the one it is about.
-    """
-    found: list[Row] = warehouse.query(
-        f"""
-        SELECT stage, subject_id, reason, detail, coalesce(reviews.item_id, items.item_id) AS item_id, items.title
-        FROM quarantine LEFT JOIN reviews ON review_id = subject_id
-        LEFT JOIN items ON items.item_id = coalesce(reviews.item_id, subject_id)
-        WHERE ({not stages} OR stage IN (FROM stages)) AND reason = coalesce($reason, reason)
-        AND ({not subjects} OR subject_id IN (FROM subjects))
-        ORDER BY stage, subject_id, reason LIMIT $most
-        """,
-        ["quarantine", "reviews", "items"],
-        {"reason": reason, "most": 2**62 if limit is None else limit},
-        stages=pa.table({"stage": pa.array(stages, pa.string())}),
-        subjects=pa.table({"subject_id": pa.array(subjects, pa.string())}),
-    ).to_pylist()
-    return found
 
 
 def show_refusals(warehouse: Warehouse, stage: str | None, reason: str | None, limit: int, console: Console) -> None:

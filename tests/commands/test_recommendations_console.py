@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from persona_pipeline.cli import app
-from persona_pipeline.publish.answers_shown import as_json, show_top, show_why
+from persona_pipeline.commands.app import app
+from persona_pipeline.commands.recommendations_console import as_json, show_top, show_why
 from persona_pipeline.serving import Recommendations
 
 

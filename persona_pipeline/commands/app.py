@@ -1,0 +1,157 @@
+"""`persona-pipeline ...`: what people type. Airflow itself runs `python -m jobs.<table>`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from persona_pipeline.commands.encoders import encoders
+from persona_pipeline.commands.options import (
+    ConfigOption,
+    ExtractorOption,
+    ItemsOption,
+    ReviewsOption,
+    SourceOption,
+    WarehouseOption,
+    console,
+)
+from persona_pipeline.commands.personas import personas
+from persona_pipeline.commands.quarantine import quarantine
+from persona_pipeline.commands.recommendations import top, why
+from persona_pipeline.commands.releases import releases
+from persona_pipeline.commands.runs import runs
+from persona_pipeline.core.errors import PipelineError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+
+app.add_typer(encoders, name="encoders")
+app.add_typer(runs, name="runs")
+app.add_typer(quarantine, name="quarantine")
+app.add_typer(personas, name="personas")
+app.add_typer(releases, name="releases")
+
+
+@app.command()
+def nightly(
+    warehouse: WarehouseOption = Path("warehouse"),
+    source: SourceOption = "synthetic",
+    reviews: Annotated[
+        Path | None, typer.Option(help="File or folder of reviews; the bundled demo by default.")
+    ] = None,
+    items: ItemsOption = None,
+    as_of: Annotated[str | None, typer.Option(help="UTC date; default: the day after the newest review.")] = None,
+    config: ConfigOption = "local",
+    extractor: ExtractorOption = None,
+) -> None:
+    """Run one night through Airflow and show what it recommends."""
+    from persona_pipeline.commands.nightly_console import show_published
+    from persona_pipeline.orchestrate.airflow import Request, run_night
+
+    seconds = run_night(Request(warehouse, source, reviews, items, as_of, config, extractor), console)
+    show_published(warehouse.resolve(), seconds, console)
+
+
+@app.command()
+def backtest(
+    source: SourceOption,
+    reviews: ReviewsOption,
+    items: ItemsOption = None,
+    warehouse: Annotated[Path, typer.Option(help="Folder for the backtest's own warehouses.")] = Path("backtest"),
+    split: Annotated[
+        str, typer.Option(help="leave-last-out, or the first day of the test as YYYY-MM-DD.")
+    ] = "leave-last-out",
+    config: ConfigOption = "local",
+    extractor: ExtractorOption = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Warehouse whose text_embeddings and llm_calls are used and added to.")
+    ] = None,
+    baselines: Annotated[bool, typer.Option(help="Tune and fit collaborative models on the same interactions.")] = True,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of every model that draws at random.")] = 1,
+) -> None:
+    """Run the jobs on part of the reviews and score them, and baselines, against the rest."""
+    from persona_pipeline.backtest import Request, run_backtest
+
+    request = Request(warehouse, source, reviews, items, split, config, extractor, cache, baselines, seeds)
+    run_backtest(request, console)
+
+
+app.command()(top)
+app.command()(why)
+
+
+@app.command()
+def plan(
+    warehouse: WarehouseOption = Path("warehouse"),
+    config: ConfigOption = "local",
+    extractor: Annotated[str, typer.Option(help="vllm or openai.")] = "vllm",
+    as_of: Annotated[str | None, typer.Option(help="Night to plan; default: the one after the served release.")] = None,
+) -> None:
+    """Show what a night would ask the LLM, from the tables as they are: requests, tokens, minutes, cost."""
+    from persona_pipeline.extract_preview.estimate import plan_warehouse
+
+    plan_warehouse(warehouse, config, extractor, as_of, console)
+
+
+@app.command()
+def doctor(warehouse: WarehouseOption = Path("warehouse")) -> None:
+    """Find and mend what is wrong with a warehouse's caches."""
+    from persona_pipeline.warehouse.doctor import mend
+
+    mend(warehouse.resolve(), console)
+
+
+@app.command()
+def evaluate_ranking(
+    candidates: Annotated[Path, typer.Option(help="JSON lines: user_id, results of item_id, best first.")],
+    ground_truth: Annotated[Path, typer.Option(help="JSON lines: user_id, item_id.")],
+    reviews: Annotated[
+        Path | None, typer.Option(help="Training interactions, JSON lines: user_id, item_id. Adds the slices.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Judge a ranking in the paper's published formats: HIT, MRR, NDCG, recall and precision, with intervals."""
+    from persona_pipeline.evaluate.published_rankings import evaluate_published
+    from persona_pipeline.evaluate.ranking_figures import show_ranking
+
+    ranking = evaluate_published(candidates, ground_truth, reviews)
+    if as_json:
+        typer.echo(ranking.model_dump_json())
+    else:
+        show_ranking(ranking, console)
+
+
+@app.command()
+def tables(
+    output: Annotated[Path | None, typer.Option(help="Markdown file to write; default: standard output.")] = None,
+) -> None:
+    """Document every table from its contract."""
+    from persona_pipeline.commands.tables import tables_reference
+    from persona_pipeline.contracts import table_names
+
+    text = tables_reference(table_names())
+    if output:
+        output.write_text(text, encoding="utf-8")
+    else:
+        typer.echo(text, nl=False)
+
+
+def main() -> None:
+    """Entry point: a PipelineError is shown without a traceback and ends with exit code 1."""
+    try:
+        app()
+    except PipelineError as error:
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith(("persona_pipeline", "jobs")):
+            raise
+        _fail(
+            f"this needs {error.name}, which comes with `pip install 'persona-pipeline[nightly]'`; reading releases does not"
+        )
+
+
+def _fail(told: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error[/]: {escape(told)}", markup=True)
+    sys.exit(1)

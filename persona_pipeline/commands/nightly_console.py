@@ -1,0 +1,43 @@
+"""Print what a run published: its tables, its report, and some users' recommendations with reasons."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from persona_pipeline.commands.recommendations_console import show_top
+from persona_pipeline.publish.releases import Release, read_released, served
+from persona_pipeline.serving import Recommendations
+from persona_pipeline.warehouse import Warehouse
+
+_SHOWN_USERS = 3
+_SHOWN_ITEMS = 3
+
+
+def show_published(root: Path, seconds: float, console: Console) -> None:
+    """Print the served release and its first recommendations."""
+    warehouse = Warehouse(root)
+    release = served(warehouse)
+    assert release is not None
+    console.print(f"\n[bold green]Published {release.release_id}[/] in {seconds:.0f} s")
+    console.print(f"tables  {root}", soft_wrap=True)
+    console.print(f"report  {root / '_reports' / f'{release.as_of}.html'}\n", soft_wrap=True)
+    for line in _tuned(warehouse, release):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    users = read_released(warehouse, "user_item_topk", release, where="rank = 1")
+    # Spread over the table, so that the three are not neighbours in the source.
+    chosen = sorted(users["user_id"].to_pylist())[:: max(1, users.num_rows // _SHOWN_USERS)][:_SHOWN_USERS]
+    recommendations = Recommendations(warehouse)
+    for user_id in chosen:
+        console.print(f"[bold cyan]{escape(user_id)}[/]")
+        show_top(recommendations, user_id, _SHOWN_ITEMS, console)
+        console.print()
+    console.print("More: [bold]persona-pipeline top USER[/]")
+
+
+def _tuned(warehouse: Warehouse, release: Release) -> list[str]:
+    """What the encoder's night chose itself and why, from `encoders`; nothing where it left its settings alone."""
+    sql = "SELECT reasons FROM encoders WHERE encoder_id = $id"
+    found = warehouse.query(sql, ["encoders"], {"id": release.encoder_id}).to_pylist()
+    told = [reason for row in found for reason in row["reasons"] if reason.startswith("tuned: ")]
+    return [*told, ""] if told else []
