@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from persona_pipeline.config import LlmConfig
-from persona_pipeline.extract.llm.client import Asker, Question
+from persona_pipeline.extract.llm.client import LlmClient, PromptRequest
 from persona_pipeline.extract.llm.outcomes import Outcome
 from persona_pipeline.extract.llm.prompts import Prompts
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.llm.response_models import RankingReply, output_schema
+from persona_pipeline.extract.llm.response_models import RankingResponse, output_schema
 
 STAGE = "reranking"
 _TOKENS_AROUND, _TOKENS_PER_NUMBER = (
@@ -49,7 +49,7 @@ class Reranked:
 class Reranker:
     """Asks for an order of each slate."""
 
-    def __init__(self, config: LlmConfig, asker: Asker) -> None:
+    def __init__(self, config: LlmConfig, asker: LlmClient) -> None:
         self._config, self._asker = config, asker
         self._prompts = Prompts(config.prompt_pack, config.prompts)
         self._system = self._prompts.render("rerank_system")
@@ -58,11 +58,11 @@ class Reranker:
         """Each slate's order. Raises PipelineError when the engine keeps dying or leaves too many without an answer."""
         outcomes = self._asker.ask([self.question(slate) for slate in slates])
         return [
-            Reranked(_order(o.value.ranking if isinstance(o.value, RankingReply) else [], len(slate.candidates)), o)
+            Reranked(_order(o.value.ranking if isinstance(o.value, RankingResponse) else [], len(slate.candidates)), o)
             for slate, o in zip(slates, outcomes, strict=True)
         ]
 
-    def question(self, slate: Slate) -> Question:
+    def question(self, slate: Slate) -> PromptRequest:
         """About one slate, with as much of its history as fits, newest first; the candidates are never cut."""
         question = self._about(slate, len(slate.history))
         for count in range(len(slate.history) - 1, -1, -1):
@@ -71,7 +71,7 @@ class Reranker:
             question = self._about(slate, count)
         return question
 
-    def _about(self, slate: Slate, shown: int) -> Question:
+    def _about(self, slate: Slate, shown: int) -> PromptRequest:
         bounds = {"candidates": len(slate.candidates)}
         user = self._prompts.render("rerank_user", history=slate.history[:shown], candidates=slate.candidates)
         tokens = _TOKENS_AROUND + _TOKENS_PER_NUMBER * len(slate.candidates)
@@ -84,9 +84,9 @@ class Reranker:
             model=self._asker.backend.model,
             sampling=Sampling(tokens, self._config.temperature, self._config.seed),
         )
-        return Question(request, RankingReply, bounds)
+        return PromptRequest(request, RankingResponse, bounds)
 
-    def _fits(self, question: Question) -> bool:
+    def _fits(self, question: PromptRequest) -> bool:
         backend, request = self._asker.backend, question.request
         return backend.count_tokens([request])[0] + request.sampling.max_tokens <= backend.context_tokens
 

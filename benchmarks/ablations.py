@@ -19,8 +19,8 @@ from _encoder_variants import Variant, variants
 from rich.console import Console
 from rich.table import Table
 
-from persona_pipeline.backtest.completed import Finished, read_finished
-from persona_pipeline.backtest.variants import Known, Scores, least_popularity
+from persona_pipeline.backtest.completed import CompletedBacktest, read_completed
+from persona_pipeline.backtest.variants import KnownData, Scores, least_popularity
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.artefact import Encoder
@@ -37,7 +37,7 @@ PRIORS = tuple((name, weight) for name in ("prox_knn", "ease") for weight in (1.
 
 def main(root: Path, seeds: int, only: Sequence[str], console: Console) -> dict[str, object]:
     """Train, list, compare."""
-    finished = read_finished(root)
+    finished = read_completed(root)
     chosen = variants(_own_reviews(finished))
     runs: list[Evaluated] = []
     for name, variant in chosen.items():
@@ -57,7 +57,7 @@ def main(root: Path, seeds: int, only: Sequence[str], console: Console) -> dict[
     }
 
 
-def _runs(finished: Finished, name: str, variant: Variant, seeds: int) -> Iterator[Evaluated]:
+def _runs(finished: CompletedBacktest, name: str, variant: Variant, seeds: int) -> Iterator[Evaluated]:
     """A variant's lists, and with the default those of its scores under collaborative priors, which train nothing."""
     config = finished.config.model_copy(update={"heads": 1})
     encoder, known = _trained(finished.tuning, variant, config)
@@ -78,7 +78,7 @@ def _runs(finished: Finished, name: str, variant: Variant, seeds: int) -> Iterat
             yield Evaluated(told_as, seed, settings.model_dump(mode="json"), scores.lists(settings, fitted_prior))
 
 
-def _trained(known: Known, variant: Variant, config: EncodersConfig) -> tuple[Encoder, Known]:
+def _trained(known: KnownData, variant: Variant, config: EncodersConfig) -> tuple[Encoder, KnownData]:
     changed, settings = known.changed(variant.change, config)
     if variant.log_q:
         return changed.encoder(settings), changed
@@ -94,7 +94,7 @@ def _without_log_q(*arguments: object) -> torch.Tensor:
     return in_batch_loss(*given)  # type: ignore[arg-type]
 
 
-def _own_reviews(finished: Finished) -> dict[str, np.ndarray]:
+def _own_reviews(finished: CompletedBacktest) -> dict[str, np.ndarray]:
     """Vectors of what users wrote themselves, by review; what the cache lacks is embedded."""
     config = finished.pipeline
     found: dict[str, np.ndarray] = {}

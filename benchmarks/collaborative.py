@@ -18,7 +18,7 @@ from rich.table import Table
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.evaluate.baseline_grids import COLLABORATIVE
 from persona_pipeline.evaluate.baselines import tune_and_rank
-from persona_pipeline.evaluate.metrics import Truth, per_user
+from persona_pipeline.evaluate.metrics import RelevantItems, per_user
 from persona_pipeline.evaluate.slices import make_slices
 
 DEFAULT = Path(__file__).resolve().parents[2] / "shared/data/amazon_musical_instruments/Musical_Instruments_5.json.gz"
@@ -29,7 +29,7 @@ def main(path: Path) -> dict[str, object]:
     """Figures by family."""
     test, (users, items) = _last_out(_read(path))
     tuning, validation = _last_out(test)
-    truth = Truth(items, np.arange(len(items) + 1))
+    truth = RelevantItems(items, np.arange(len(items) + 1))
     history = np.bincount(test.users, minlength=len(test.user_ids))[users]
     tail = make_slices(truth, history, test.counts())["tail_80"]
     of_tail = truth.only(tail.targets).of(tail.users)

@@ -25,12 +25,12 @@ from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract import quarantine
 from persona_pipeline.extract.llm import client, extractor
-from persona_pipeline.extract.llm.client import Asker, feeding_order
+from persona_pipeline.extract.llm.client import LlmClient, feeding_order
 from persona_pipeline.extract.llm.engines.vllm import SMALL_MODEL, VllmBackend, VllmEngine
 from persona_pipeline.extract.llm.extractor import LlmExtractor
-from persona_pipeline.extract.llm.request_builder import Questions
+from persona_pipeline.extract.llm.request_builder import RequestBuilder
 from persona_pipeline.extract.llm.requests import Request
-from persona_pipeline.extract.llm.response_cache import Ledger
+from persona_pipeline.extract.llm.response_cache import ResponseCache
 from persona_pipeline.extract.types import ReviewText
 from persona_pipeline.sources.adapters import ADAPTERS
 from persona_pipeline.sources.files import read_lines
@@ -39,14 +39,14 @@ from persona_pipeline.warehouse import Warehouse
 
 AS_OF = date(2024, 1, 1)
 PARTS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
-    ("rendering_and_counting", Questions, ("about_review",)),
+    ("rendering_and_counting", RequestBuilder, ("about_review",)),
     ("rendering_and_counting", extractor, ("citable",)),
     ("rendering_and_counting", VllmBackend, ("count_tokens", "tokens")),
     ("engine", VllmEngine, ("submit", "poll")),
     ("parsing_and_grounding", client, ("judge",)),
     ("parsing_and_grounding", extractor, ("aspects_of",)),
     ("parsing_and_grounding", Embedder, ("__call__",)),
-    ("ledger_and_quarantine", Ledger, ("lookup", "record", "flush", "commit")),
+    ("ledger_and_quarantine", ResponseCache, ("lookup", "record", "flush", "commit")),
     ("ledger_and_quarantine", quarantine, ("write_refusals",)),
 )
 
@@ -63,7 +63,7 @@ class Running(VllmBackend):
         return self.engine
 
 
-class Staying(Asker):
+class Staying(LlmClient):
     """Leaves the engine to the next round."""
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ def _ours(config: PipelineConfig, backend: Running, reviews: list[ReviewText]) -
         embedder(["loads the model"])
         started = time.perf_counter()
         with _clocks() as parts:
-            asker = Staying(backend, Ledger(warehouse, AS_OF), config.extraction.llm)
+            asker = Staying(backend, ResponseCache(warehouse, AS_OF), config.extraction.llm)
             mine = LlmExtractor(config.extraction, asker, embedder)
             refused = [(refusal, "") for _, refusals in mine.aspects(reviews) for refusal in refusals]
             mine.close()
@@ -152,7 +152,7 @@ def _bare(backend: Running, requests: list[Request]) -> dict[str, Any]:
 def _requests(config: PipelineConfig, backend: Running, reviews: list[ReviewText]) -> list[Request]:
     with tempfile.TemporaryDirectory() as scratch:
         warehouse = Warehouse(scratch)
-        asker = Asker(backend, Ledger(warehouse, AS_OF), config.extraction.llm)
+        asker = LlmClient(backend, ResponseCache(warehouse, AS_OF), config.extraction.llm)
         mine = LlmExtractor(config.extraction, asker, Embedder(config.text_embeddings, warehouse))
         # In the order ours are fed: which requests come last decides how empty the engine runs at the end.
         return sorted((question.request for question in mine.questions_about_reviews(reviews)), key=feeding_order)

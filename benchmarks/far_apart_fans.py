@@ -26,7 +26,7 @@ from persona_pipeline.encoder.fit import fit_head
 from persona_pipeline.encoder.retrain_policy import TrainingData
 from persona_pipeline.evaluate.significance import compare
 from persona_pipeline.model_selection.holdout import hold_out
-from persona_pipeline.model_selection.next_item import ask
+from persona_pipeline.model_selection.next_item import held_out_interactions
 from persona_pipeline.model_selection.score_fusion import mixture_of, reached
 
 KINDS, ITEMS, PEOPLE, MET, DIMENSIONS = 60, 400, 1_500, 5, 24
@@ -130,7 +130,7 @@ def _reached(data: TrainingData, interactions: Interactions, seed: int) -> dict[
     for name, (told_of, config) in models.items():
         parts = hold_out(told_of, interactions)
         items = np.unique(told_of.personas["item_id"].to_numpy(zero_copy_only=False).astype(str))
-        asked = ask(parts.data, parts.interactions, parts.newest, items, PEOPLE)
+        asked = held_out_interactions(parts.data, parts.interactions, parts.newest, items, PEOPLE)
         head, catalogue, _ = fit_head(parts.data, config)
         answered = reached(head, catalogue, parts.data, asked, parts.masked(), config, [mixture_of(config)], _no_prior)
         found[name] = answered.values[0]

@@ -21,7 +21,7 @@ from torch import Tensor
 from persona_pipeline.encoder.finetune.base import Base
 from persona_pipeline.encoder.finetune.batches import Batch, make_batch, rows_of_step
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots
-from persona_pipeline.encoder.finetune.gradient_cache import cached_backward, share_of
+from persona_pipeline.encoder.finetune.gradient_cache import cached_backward, texts_of_process
 from persona_pipeline.encoder.finetune.objective import Temperature, batch_loss
 
 ITEMS, PERSONAS, USERS, EVIDENCE, HISTORY = 2_000, 4, 10_000, 20, 10
@@ -89,7 +89,7 @@ def measure(
         begun = time.perf_counter()
         pairs = rows_of_step(np.arange(USERS), step, batch_size, 0)
         rows, batch = make_batch(examples, pairs, 0.95, evidence, np.random.default_rng(step))
-        share = share_of(base, [examples.texts[row] for row in rows], counts[rows], budget)
+        share = texts_of_process(base, [examples.texts[row] for row in rows], counts[rows], budget)
         prepared = time.perf_counter()
         loss = cached_backward(base, temperature, share, partial(loss_of, batch.to(device)))
         optimiser.step()

@@ -15,10 +15,10 @@ import numpy as np
 from rich.console import Console
 
 from persona_pipeline.config import load_config
-from persona_pipeline.orchestrate.local import Night
+from persona_pipeline.orchestrate.local import LocalRun
 from persona_pipeline.runs.order import ORDER
 from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.sources.files import input_files, night_after_newest, parse_timestamp, read_lines
+from persona_pipeline.sources.files import day_after_newest, input_files, parse_timestamp, read_lines
 from persona_pipeline.warehouse import Warehouse
 
 NEW_SHARE = 0.05
@@ -26,12 +26,12 @@ NEW_SHARE = 0.05
 
 def main(root: Path, source: str, reviews: Path, items: Path | None) -> dict[str, Any]:
     """Three nights: the first, the first again, the next."""
-    first, second = _first_night(reviews, source), night_after_newest(reviews, adapter(source))
+    first, second = _first_night(reviews, source), day_after_newest(reviews, adapter(source))
     console = Console(stderr=True, highlight=False)
     nights, versions = {}, {}
     for name, as_of in (("first", first), ("rerun", first), ("next", second)):
         console.print(f"{name}: as of {as_of}")
-        nights[name] = Night(root, as_of, load_config("local"), source, reviews, items).run(ORDER, console)
+        nights[name] = LocalRun(root, as_of, load_config("local"), source, reviews, items).run(ORDER, console)
         versions[name] = Warehouse(root).versions()
     redone = {name: _redone(summaries) for name, summaries in nights.items()}
     return {"rerun_changed_tables": sum(versions["first"][t] != v for t, v in versions["rerun"].items()), **redone}

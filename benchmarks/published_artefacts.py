@@ -23,15 +23,20 @@ from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract.identity import label
 from persona_pipeline.extract.labels.persona_judge import contradiction
-from persona_pipeline.extract.llm.citable import Cited
+from persona_pipeline.extract.llm.citable import CitableSentence
 from persona_pipeline.extract.llm.engines.engine import Answer
 from persona_pipeline.extract.llm.grounding import claim, is_copied, supporting, what_is_unsafe
-from persona_pipeline.extract.llm.outcomes import judge
-from persona_pipeline.extract.llm.persona_verdicts import Claimed, judge_personas
+from persona_pipeline.extract.llm.outcomes import outcome_of
+from persona_pipeline.extract.llm.persona_verdicts import AnsweredPersona, judge_personas
 from persona_pipeline.extract.llm.prompts import Prompts
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.llm.response_models import ChoiceReply, PersonaReply, PersonasReply, output_schema
-from persona_pipeline.extract.memoised import remembering
+from persona_pipeline.extract.llm.response_models import (
+    ChoiceResponse,
+    PersonaResponse,
+    PersonasResponse,
+    output_schema,
+)
+from persona_pipeline.extract.memoised import memoised
 from persona_pipeline.extract.sentences import Sentence, split_sentences
 from persona_pipeline.extract.types import ASPECT_NAMES, Embed, ReviewText
 from persona_pipeline.warehouse import Warehouse
@@ -48,7 +53,7 @@ def main(folder: Path) -> dict[str, Any]:
     """By stage how many lines pass, and why the others do not; an example of each reason is printed."""
     reviews, items = _rows(folder / "1_aspects.jsonl"), _rows(folder / "3_personas.jsonl")
     with tempfile.TemporaryDirectory() as scratch:
-        embed = remembering(Embedder(TextEmbeddingsConfig(), Warehouse(scratch)), _texts(reviews, items))
+        embed = memoised(Embedder(TextEmbeddingsConfig(), Warehouse(scratch)), _texts(reviews, items))
     return {
         "aspects": _counted("aspects", (aspects(row, embed) for row in reviews)),
         "personas": _counted("personas", (personas(row, embed) for row in items)),
@@ -82,8 +87,8 @@ def personas(row: dict[str, Any], embed: Embed) -> Faults:
     ]
     bounds = {"sentences": len(said), "least": 2, "most": MOST}
     schema = output_schema("item_personas", bounds)
-    outcome, detail, value = judge(_answer({"personas": said}), PersonasReply, schema, bounds)
-    if not isinstance(value, PersonasReply):
+    outcome, detail, value = outcome_of(_answer({"personas": said}), PersonasResponse, schema, bounds)
+    if not isinstance(value, PersonasResponse):
         fault = re.sub(r"^personas\.\d+\.| \(and \d+ more\)$", "", detail)
         place = re.match(r"personas\.(\d+)\.(\w+)", detail)
         return [(f"{outcome}: {fault}", said[int(place[1])][place[2]] if place else detail)]
@@ -92,8 +97,8 @@ def personas(row: dict[str, Any], embed: Embed) -> Faults:
     claimed = []
     for n, persona in enumerate(value.personas):
         words = claim(persona)
-        own = Cited(ReviewText(str(n), "", "", 5.0, words), Sentence(0, len(words), words))
-        claimed.append(Claimed(persona, (own,), request))
+        own = CitableSentence(ReviewText(str(n), "", "", 5.0, words), Sentence(0, len(words), words))
+        claimed.append(AnsweredPersona(persona, (own,), request))
     judged = judge_personas(claimed, frozenset(), embed)
     return [(one.verdict, one.detail) for one in judged if one.verdict != "kept"]
 
@@ -103,8 +108,8 @@ def selection(row: dict[str, Any]) -> Faults:
     number = int(row["selected_persona_id"].removeprefix("P"))
     said = {"reasoning": row["selection_reasoning"], "persona": number}
     bounds = {"personas": MOST}
-    outcome, detail, value = judge(_answer(said), ChoiceReply, output_schema("persona_choices", bounds), bounds)
-    if not isinstance(value, ChoiceReply):
+    outcome, detail, value = outcome_of(_answer(said), ChoiceResponse, output_schema("persona_choices", bounds), bounds)
+    if not isinstance(value, ChoiceResponse):
         return [(outcome, detail)]
     names = {number: row["selected_persona_name"]}
     fault = contradiction(value.reasoning, value.persona, names, MOST)
@@ -118,7 +123,7 @@ def _texts(reviews: list[dict[str, Any]], items: list[dict[str, Any]]) -> Iterat
         yield from (sentence.quote for sentence in split_sentences(row["review_text"]))
     for row in items:
         for persona in row["personas"]:
-            said = PersonaReply.model_construct(**{ours: persona[key] for key, ours in KEYS.items()})
+            said = PersonaResponse.model_construct(**{ours: persona[key] for key, ours in KEYS.items()})
             yield from (claim(said), label(said.name, said.description))
 
 

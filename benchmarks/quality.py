@@ -28,8 +28,8 @@ from _comparing import difference, mean, seeds_of, spread, told
 from rich.console import Console
 from rich.table import Table
 
-from persona_pipeline.backtest import LEAVE_LAST_OUT, Request
-from persona_pipeline.backtest.completed import Finished, read_finished
+from persona_pipeline.backtest import LEAVE_LAST_OUT, BacktestRequest
+from persona_pipeline.backtest.completed import CompletedBacktest, read_completed
 from persona_pipeline.backtest.models import MODEL, VALIDATION
 from persona_pipeline.backtest.run import judged
 from persona_pipeline.backtest.variants import CUTOFF, Scores, ndcg
@@ -102,7 +102,7 @@ def main(chosen: Sequence[Data], root: Path, settings: Settings, console: Consol
 
 def one(data: Data, root: Path, settings: Settings, console: Console) -> dict[str, object]:
     """Backtest a data set, add the operating point, and compare."""
-    request = Request(
+    request = BacktestRequest(
         root,
         data.source,
         data.reviews,
@@ -113,7 +113,7 @@ def one(data: Data, root: Path, settings: Settings, console: Console) -> dict[st
         seeds=settings.seeds,
     )
     runs = judged(request, console)
-    finished = read_finished(root)
+    finished = read_completed(root)
     collaborative = {family.name for family in COLLABORATIVE}
     validated = {run.model: float(str(run.settings[VALIDATION])) for run in runs if run.model in collaborative}
     first = max(validated, key=lambda name: validated[name])
@@ -164,7 +164,7 @@ def _seconds(logs: Iterable[Path]) -> float | None:
     return sum(found) if found else None
 
 
-def _in_process(finished: Finished, nights: Sequence[Evaluated]) -> tuple[float, list[tuple[Encoder, Scores]]]:
+def _in_process(finished: CompletedBacktest, nights: Sequence[Evaluated]) -> tuple[float, list[tuple[Encoder, Scores]]]:
     """Share of lists that are the night's own, and what each seed's encoder, trained here, makes of the judged users.
 
     Raises AssertionError where too many differ: then nothing else computed in this process can be trusted.
@@ -181,7 +181,7 @@ def _in_process(finished: Finished, nights: Sequence[Evaluated]) -> tuple[float,
     return share, trained
 
 
-def _tail_weight(finished: Finished, enough: float) -> float:
+def _tail_weight(finished: CompletedBacktest, enough: float) -> float:
     """The weight of popularity with the most tail recall on validation, of those that reach an NDCG@10 there."""
     encoder = finished.tuning.encoder(finished.config)
     scores = Scores.of(encoder, finished.tuning, finished.asked)

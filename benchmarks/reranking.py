@@ -21,10 +21,10 @@ import numpy as np
 from _llm_reranker import Reranker, Slate
 
 from persona_pipeline.config import LlmConfig, load_config
-from persona_pipeline.extract.llm.client import Asker
+from persona_pipeline.extract.llm.client import LlmClient
 from persona_pipeline.extract.llm.engines.vllm import SMALL_MODEL, VllmBackend, VllmEngine
-from persona_pipeline.extract.llm.response_cache import Ledger
-from persona_pipeline.score.topk.kernel import Shelf, exact_scores
+from persona_pipeline.extract.llm.response_cache import ResponseCache
+from persona_pipeline.score.topk.kernel import ItemIndex, exact_scores
 from persona_pipeline.sources.files import read_lines
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
 from persona_pipeline.warehouse import Warehouse
@@ -49,7 +49,7 @@ def microseconds_of_ours(users: int, items: int) -> np.ndarray:
     """For each user, (users,): from stored vectors to an order of the candidates."""
     rng = np.random.default_rng(0)
     ids = np.array([f"i{n:07d}" for n in range(items)])
-    shelf = Shelf.build(
+    shelf = ItemIndex.build(
         np.repeat(ids, PERSONAS),
         _unit(rng.standard_normal((items * PERSONAS, DIMENSIONS), dtype=np.float32)),
         dict(zip(ids.tolist(), rng.random(items).tolist(), strict=True)),
@@ -71,7 +71,7 @@ def of_llm(users: int) -> dict[str, Any]:
     config = load_config("local", {"extraction": {"extractor": "vllm", "llm": {"attempts": 1}}}).extraction.llm
     slates, backend = shoppers(users + 1), Running(config)
     with tempfile.TemporaryDirectory() as scratch:
-        asker = Asker(backend, Ledger(Warehouse(scratch), date(2024, 1, 1)), config)
+        asker = LlmClient(backend, ResponseCache(Warehouse(scratch), date(2024, 1, 1)), config)
         reranker = Reranker(config, asker)
         reranker.rerank(slates[:1])  # compiles the grammar
         prompt, reply = asker.usage.prompt_tokens, asker.usage.completion_tokens

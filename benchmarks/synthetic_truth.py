@@ -17,7 +17,7 @@ from rich.console import Console
 
 from persona_pipeline.config import load_config
 from persona_pipeline.embeddings.cache import Embedder
-from persona_pipeline.orchestrate.local import Night
+from persona_pipeline.orchestrate.local import LocalRun
 from persona_pipeline.publish.releases import read_released
 from persona_pipeline.runs.order import ORDER
 from persona_pipeline.sources.synthetic import Oracle, SyntheticConfig, generate, write
@@ -35,7 +35,7 @@ def main(folder: Path) -> dict[str, float]:
     write(generate(config), world)
     cutoff = datetime.fromtimestamp(config.end_timestamp, UTC) - timedelta(days=TEST_DAYS)
     as_of = cutoff.date().isoformat()
-    night = Night(
+    night = LocalRun(
         root, cutoff.date(), load_config("local"), "synthetic", world / "reviews.jsonl.gz", world / "items.jsonl.gz"
     )
     night.run(ORDER, Console(stderr=True))

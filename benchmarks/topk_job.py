@@ -32,7 +32,7 @@ from rich.table import Table
 from persona_pipeline.config import EncodersConfig, SparkConfig, load_config
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import Prior
-from persona_pipeline.score.contributions import Ranking
+from persona_pipeline.score.contributions import RankingInputs
 from persona_pipeline.score.recommend import ranked_users, recommendations
 from persona_pipeline.spark.session import session
 from persona_pipeline.warehouse import Warehouse
@@ -48,7 +48,7 @@ class World:
     """Files of made-up users and items, and the ranking over them."""
 
     folder: Path
-    ranking: Ranking
+    ranking: RankingInputs
 
     def frame(self, spark: SparkSession, name: str) -> DataFrame:
         """One of the files."""
@@ -110,7 +110,7 @@ def make(folder: Path, users: int, items: int, k: int) -> World:
     liked = dict(zip(names.tolist(), draw.integers(1, 500, items).tolist(), strict=True))
     encoder = Encoder("encoder", "base", "2", maps, maps, liked, Prior.none(), EncodersConfig(), "digest")
     rows = pa.table({"item_id": np.repeat(names, PERSONAS), "persona_id": ids, "vector": _lists(personas)})
-    return World(folder, Ranking.of(encoder, rows, k, BLOCK_BYTES))
+    return World(folder, RankingInputs.of(encoder, rows, k, BLOCK_BYTES))
 
 
 def compare(users: int, items: int, k: int, rounds: int, folder: Path) -> dict[str, float]:

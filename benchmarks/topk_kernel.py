@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from persona_pipeline.score.topk.kernel import Shelf, top_items
+from persona_pipeline.score.topk.kernel import ItemIndex, top_items
 
 _DECAY = 1.2  # variance of the i-th direction is i ** -1.2: 0.67 of it in 16, 0.91 in 128 of 384
 _RADIUS = 0.15  # of an item's personas
@@ -86,7 +86,7 @@ def product(users: torch.Tensor, personas: torch.Tensor) -> None:
         torch.cuda.synchronize()
 
 
-def identical(shelf: Shelf, users: np.ndarray, ours: Any, theirs: np.ndarray | None, checked: int, k: int) -> bool:
+def identical(shelf: ItemIndex, users: np.ndarray, ours: Any, theirs: np.ndarray | None, checked: int, k: int) -> bool:
     """Whether ours are the brute force's items and scores for the first users, and all scores faiss's up to its rounding."""
     similarities = users[:checked] @ shelf.vectors.T.astype(np.float64)
     scores = np.round(similarities.reshape(len(similarities), len(shelf.item_ids), -1).max(-1), 9)
@@ -100,7 +100,7 @@ def compare(kind: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Medians of wall seconds of each side, and of the ratios within a round."""
     users, personas = vectors_of_kind(kind, arguments.users, arguments.items, arguments.personas, arguments.dimensions)
     names = np.repeat([f"B{n:07d}" for n in range(arguments.items)], arguments.personas)
-    shelf = Shelf.build(
+    shelf = ItemIndex.build(
         names, personas, dict.fromkeys(names.tolist(), 0.0), arguments.temperature, arguments.aggregation
     )
     nobody, nothing = [np.empty(0, int)] * len(users), csr_array((len(users), arguments.items))

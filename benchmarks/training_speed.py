@@ -25,26 +25,26 @@ from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.embeddings.model import model_folder
 from persona_pipeline.encoder.head_trainer import train_head
 from persona_pipeline.encoder.history_weights import history_weights
-from persona_pipeline.encoder.training_examples import Catalogue, Lessons
+from persona_pipeline.encoder.training_examples import ItemSlots, TrainingExamples
 from persona_pipeline.warehouse import Warehouse
 
 HISTORY, ITEMS, PERSONAS = 5, 200, 5
 NAIVE_STEPS = 3
 
 
-def catalogue_of(dimensions: int) -> Catalogue:
+def catalogue_of(dimensions: int) -> ItemSlots:
     """Random personas of ITEMS items."""
     vectors = np.random.default_rng(0).standard_normal((ITEMS * PERSONAS, dimensions), dtype=np.float32)
     ids = np.array([f"p{n:05d}" for n in range(len(vectors))])
     items = np.repeat([f"i{n:05d}" for n in range(ITEMS)], PERSONAS)
-    return Catalogue.build(ids, items, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    return ItemSlots.build(ids, items, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-def lessons_of(embeddings: np.ndarray, targets: np.ndarray, catalogue: Catalogue, half_life: float) -> Lessons:
+def lessons_of(embeddings: np.ndarray, targets: np.ndarray, catalogue: ItemSlots, half_life: float) -> TrainingExamples:
     """From embedded histories, (pairs, HISTORY, d), one pair of each user, and the row of its item, (pairs,)."""
     weights = history_weights(np.arange(HISTORY), np.array([HISTORY]), half_life).astype(np.float32)
     items = torch.from_numpy(targets)
-    return Lessons(
+    return TrainingExamples(
         profiles=torch.from_numpy(np.einsum("h,phd->pd", weights, embeddings)),
         targets=items,
         labels=catalogue.slots[items, 0],

@@ -4,18 +4,18 @@ import argparse
 from typing import Any
 
 from jobs.runner import run
-from persona_pipeline.encoder.apply import tonights_encoder
-from persona_pipeline.publish.staging import candidates
+from persona_pipeline.encoder.apply import encoder_of_run
+from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.score.default import default_topk
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Rank by popularity and write beside the published table."""
-    encoder = tonights_encoder(context.warehouse, context.encoder_id())
+    encoder = encoder_of_run(context.warehouse, context.encoder_id())
     before = context.parent.versions["default_topk"] if context.parent else None
     rows = default_topk(context.warehouse, encoder, context.config.user_item_topk.k, context.as_of, before)
-    return {"candidate": candidates(context.warehouse).replace("default_topk", rows).as_dict()}
+    return {"candidate": staged_tables(context.warehouse).replace("default_topk", rows).as_dict()}
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from persona_pipeline.contracts import load_contract
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder import retrain_policy
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.model_registry.base_models import embedder_of_standing
-from persona_pipeline.model_registry.decision import mark_manual, standing
-from persona_pipeline.model_registry.training_run import train
+from persona_pipeline.model_registry.base_models import embedder_of_incumbent
+from persona_pipeline.model_registry.decision import incumbent_of, mark_manual
+from persona_pipeline.model_registry.training_run import train_encoder
 from persona_pipeline.runs.context import RunContext
 
 ARTEFACTS = Path("_artefacts") / "encoders"
@@ -21,8 +21,8 @@ ARTEFACTS = Path("_artefacts") / "encoders"
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Obey overrides; else decide, train and register."""
-    stands = standing(context.warehouse, context.overrides, context.as_of, context.parent)
-    embedder = embedder_of_standing(context.warehouse, stands, context.config.text_embeddings)
+    stands = incumbent_of(context.warehouse, context.overrides, context.as_of, context.parent)
+    embedder = embedder_of_incumbent(context.warehouse, stands, context.config.text_embeddings)
     if stands.override:
         written = [result.as_dict() for result in mark_manual(context.warehouse, stands)]
         override = stands.override
@@ -38,7 +38,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     if context.warehouse.read("encoders", ["encoder_id"], where=f"encoder_id = '{encoder_id}'").num_rows:
         stood = "already trained by an earlier attempt at this night"
         return {"trained": False, "encoder_id": encoder_id, "reason": stood}
-    trained = train(context.warehouse, context.config, stands, embedder, reason, encoder_id, versions)
+    trained = train_encoder(context.warehouse, context.config, stands, embedder, reason, encoder_id, versions)
     encoder, settled, metrics = trained.encoder, trained.settled, trained.metrics
     artefact = ARTEFACTS / encoder_id
     encoder.save(context.warehouse.root / artefact)

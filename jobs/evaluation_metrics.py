@@ -29,9 +29,9 @@ def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     """Run the backtest on the reviews before `as_of`; how it goes is shown on stderr."""
     from rich.console import Console
 
-    from persona_pipeline.backtest import Request, run_backtest
+    from persona_pipeline.backtest import BacktestRequest, run_backtest
 
-    request = Request(
+    request = BacktestRequest(
         context.warehouse.root,
         arguments.source,
         arguments.reviews,

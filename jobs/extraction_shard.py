@@ -6,7 +6,7 @@ from typing import Any
 from jobs.runner import run, shard_option
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract.extractors import make_extractor
-from persona_pipeline.publish.releases import inherited
+from persona_pipeline.publish.releases import read_parent
 from persona_pipeline.runs.context import RunContext
 
 
@@ -24,8 +24,8 @@ def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
         warehouse,
         extractor,
         config.extraction,
-        inherited(warehouse, "item_personas", context.parent),
-        inherited(warehouse, "item_summaries", context.parent),
+        read_parent(warehouse, "item_personas", context.parent),
+        read_parent(warehouse, "item_summaries", context.parent),
         items,
     )
     extractor.close()

@@ -10,7 +10,7 @@ from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.quarantine import write_refusals
-from persona_pipeline.publish.releases import inherited
+from persona_pipeline.publish.releases import read_parent
 from persona_pipeline.runs.context import RunContext
 
 
@@ -19,7 +19,7 @@ def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     config, warehouse = context.config.extraction, context.warehouse
     embedder = Embedder(context.config.text_embeddings, warehouse)
     extractor = make_extractor(config, embedder, warehouse, context.as_of, engine=arguments.engine)
-    parent = inherited(warehouse, "item_personas", context.parent)
+    parent = read_parent(warehouse, "item_personas", context.parent)
     found = stages.item_personas(warehouse, extractor, config, parent, context.as_of, embedder)
     extractor.close()
     written = [

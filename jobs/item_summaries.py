@@ -8,7 +8,7 @@ from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
 from persona_pipeline.extract.quarantine import write_refusals
-from persona_pipeline.publish.releases import inherited
+from persona_pipeline.publish.releases import read_parent
 from persona_pipeline.runs.context import RunContext
 
 
@@ -17,7 +17,7 @@ def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     config, warehouse = context.config, context.warehouse
     embedder = Embedder(config.text_embeddings, warehouse)
     extractor = make_extractor(config.extraction, embedder, warehouse, context.as_of, engine=arguments.engine)
-    found = stages.item_summaries(warehouse, extractor, inherited(warehouse, "item_summaries", context.parent))
+    found = stages.item_summaries(warehouse, extractor, read_parent(warehouse, "item_summaries", context.parent))
     extractor.close()
     # Refusals first, as in review_aspects: what is in the table is not asked again.
     written = [

@@ -20,21 +20,21 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     refused: list[tuple[Refusal, str]] = []
     summary: dict[str, Any] = {"pairs": 0, "extracted": 0}
     if config.extractor != "embedded" and config.llm.judged_pairs:
-        from persona_pipeline.extract.extractors import make_asker
+        from persona_pipeline.extract.extractors import make_client
         from persona_pipeline.extract.labels.pairs import pairs_to_judge
-        from persona_pipeline.extract.labels.persona_judge import Judge
+        from persona_pipeline.extract.labels.persona_judge import PersonaJudge
         from persona_pipeline.extract.llm.outcomes import ANSWERED
-        from persona_pipeline.extract.llm.response_models import ChoiceReply
+        from persona_pipeline.extract.llm.response_models import ChoiceResponse
 
         pairs = pairs_to_judge(warehouse, config.llm.judged_pairs)
         # Its bound is judged_pairs; the ceiling of tokens is for what a night cannot do without.
         llm = config.llm.model_copy(update={"token_ceiling": 0})
-        asker = make_asker(config.model_copy(update={"llm": llm}), warehouse, context.as_of)
-        judged = Judge(config.llm, asker).choose(pairs)
+        asker = make_client(config.model_copy(update={"llm": llm}), warehouse, context.as_of)
+        judged = PersonaJudge(config.llm, asker).choose(pairs)
         asker.close()
         for pair, outcome in judged:
             key = outcome.request.key
-            if isinstance(outcome.value, ChoiceReply):
+            if isinstance(outcome.value, ChoiceResponse):
                 row = {column: pair[column] for column in ("user_id", "item_id", "review_id")}
                 persona_id = pair["personas"][outcome.value.persona - 1]["persona_id"]
                 rows.append({**row, "persona_id": persona_id, "reasoning": outcome.value.reasoning, "request_key": key})

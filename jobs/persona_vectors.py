@@ -4,13 +4,13 @@ import argparse
 from typing import Any
 
 from jobs.runner import run
-from persona_pipeline.encoder.apply import persona_vectors, tonights_encoder
+from persona_pipeline.encoder.apply import encoder_of_run, persona_vectors
 from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Encode what changed; drop vectors of other encoders."""
-    encoder = tonights_encoder(context.warehouse, context.encoder_id())
+    encoder = encoder_of_run(context.warehouse, context.encoder_id())
     rows, encoded = persona_vectors(context.warehouse, encoder)
     result = context.warehouse.replace("persona_vectors", rows)
     return {

@@ -10,9 +10,9 @@ from jobs.runner import run
 from persona_pipeline.core.errors import ReleaseError
 from persona_pipeline.publish.audit import audit
 from persona_pipeline.publish.drift_limits import audit_parameters
-from persona_pipeline.publish.publication import PUBLICATION, conclude, judged
+from persona_pipeline.publish.publication import PUBLICATION, audited_versions, publish_or_refuse
 from persona_pipeline.publish.retention import clean
-from persona_pipeline.publish.staging import candidates
+from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.runs.completeness import require_complete
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.opening import close_run
@@ -23,7 +23,7 @@ log = logging.getLogger("persona_pipeline.releases")
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Audit, publish or refuse, and delete what no retained release needs; one publication at a time."""
-    with context.warehouse.claim(PUBLICATION):
+    with context.warehouse.lock(PUBLICATION):
         return {**_concluded(context), "cleaned": _cleaned(context)}
 
 
@@ -36,15 +36,15 @@ def _concluded(context: RunContext) -> dict[str, Any]:
         from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
         spark = session(config.spark, "releases")
-        candidate = SparkWarehouse(spark, candidates(warehouse)).read("user_item_topk")
+        candidate = SparkWarehouse(spark, staged_tables(warehouse)).read("user_item_topk")
         written.append(SparkWarehouse(spark, warehouse).publish("user_item_topk", candidate).as_dict())
-        written.append(warehouse.replace("default_topk", candidates(warehouse).read("default_topk")).as_dict())
+        written.append(warehouse.replace("default_topk", staged_tables(warehouse).read("default_topk")).as_dict())
 
     require_complete(context)
-    seen = judged(warehouse)
+    seen = audited_versions(warehouse)
     parameters = audit_parameters(warehouse, context.as_of, config, context.parent, encoder_id)
     found = audit(warehouse, parameters, context.parent)
-    row = conclude(warehouse, context.as_of, config, context.parent, encoder_id, found, publish, seen)
+    row = publish_or_refuse(warehouse, context.as_of, config, context.parent, encoder_id, found, publish, seen)
     refused = row["verdict"] == "refused"
     close_run(
         Warehouse(warehouse.root, warehouse.commit),

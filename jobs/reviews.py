@@ -9,7 +9,7 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.opening import check_input
 from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.sources.holdout_file import COLUMN, check_withheld
+from persona_pipeline.sources.holdout_file import COLUMN, check_holdout
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     source, config = adapter(context.row["source"]), context.config.reviews
     files = check_input(context.row, ("reviews", "items", "withheld"))
     review_files, item_files = files["reviews"], files["items"]
-    withheld = check_withheld(Path(config.withheld)) if config.withheld else None
+    withheld = check_holdout(Path(config.withheld)) if config.withheld else None
 
     from persona_pipeline.sources import reader
     from persona_pipeline.spark.session import session

@@ -5,17 +5,17 @@ from typing import Any
 
 from jobs.runner import run
 from persona_pipeline.encoder.embed_texts import embed_everything
-from persona_pipeline.model_registry.base_models import embedder_of_standing, settings_of_standing
-from persona_pipeline.model_registry.decision import standing
+from persona_pipeline.model_registry.base_models import embedder_of_incumbent, settings_of_incumbent
+from persona_pipeline.model_registry.decision import incumbent_of
 from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Render every text the encoder will read tonight and embed the new ones, by the base of the encoder that stands."""
-    stands = standing(context.warehouse, context.overrides, context.as_of, context.parent)
-    embedder = embedder_of_standing(context.warehouse, stands, context.config.text_embeddings)
+    stands = incumbent_of(context.warehouse, context.overrides, context.as_of, context.parent)
+    embedder = embedder_of_incumbent(context.warehouse, stands, context.config.text_embeddings)
     liked = context.config.training_pairs.min_liked_rating
-    return embed_everything(context.warehouse, embedder, liked, settings_of_standing(stands))
+    return embed_everything(context.warehouse, embedder, liked, settings_of_incumbent(stands))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from jobs.runner import run
-from persona_pipeline.model_registry.base_models import embedder_of_night
+from persona_pipeline.model_registry.base_models import embedder_of_run
 from persona_pipeline.runs.context import RunContext
 
 
@@ -17,7 +17,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     tables = SparkWarehouse(session(context.config.spark, "training_pairs"), context.warehouse)
-    embedder = embedder_of_night(
+    embedder = embedder_of_run(
         context.warehouse, context.overrides, context.as_of, context.parent, context.config.text_embeddings
     )
     pairs = training_pairs(

@@ -1,37 +1,31 @@
 """Vectors to a candidate of `user_item_topk`, written beside the published table and audited before it replaces it."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.runner import run
 from persona_pipeline.core.item_titles import title_sql
-from persona_pipeline.encoder.apply import tonights_encoder
+from persona_pipeline.encoder.apply import encoder_of_run
 from persona_pipeline.encoder.item_embeddings import profile_model
-from persona_pipeline.publish.drift_limits import changed_settings
-from persona_pipeline.publish.releases import configured
-from persona_pipeline.publish.staging import candidates
+from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.runs.context import RunContext
-
-if TYPE_CHECKING:  # Spark takes seconds
-    from persona_pipeline.score.incremental import LastNight
-    from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Score every user against every persona, or what changed against what it may concern, and keep the best with reasons."""
     from pyspark.sql import functions as F
 
-    from persona_pipeline.score.contributions import Ranking
-    from persona_pipeline.score.incremental import ranked_changes
-    from persona_pipeline.score.recommend import keep_unchanged, own_words, people, ranked_users, recommendations
+    from persona_pipeline.score.contributions import RankingInputs
+    from persona_pipeline.score.incremental import ranked_changes, reusable_ranking
+    from persona_pipeline.score.recommend import keep_unchanged, own_words, ranked_users, ranking_users, recommendations
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     config = context.config.user_item_topk
-    encoder = tonights_encoder(context.warehouse, context.encoder_id())
+    encoder = encoder_of_run(context.warehouse, context.encoder_id())
     personas = context.warehouse.query(
         "SELECT * FROM persona_vectors WHERE encoder_id = $id",
         ["persona_vectors"],
@@ -39,20 +33,20 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     )
     weight = config.candidates_weight if config.candidates == "fuse" else 0.0
     arguments = (config.k, config.block_bytes, config.shelf_bytes, weight, config.device)
-    ranking = Ranking.of(encoder, personas, *arguments)
+    ranking = RankingInputs.of(encoder, personas, *arguments)
 
     spark = session(context.config.spark, "user_item_topk")
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "1000")  # a user carries its interactions' vectors
     tables = SparkWarehouse(spark, context.warehouse)
-    users, histories = people(tables, encoder.encoder_id, config)
+    users, histories = ranking_users(tables, encoder.encoder_id, config)
     profiles = tables.read("text_embeddings").where(F.col("base_model") == profile_model(encoder.base_model))
-    before, why = _last_night(context, encoder.encoder_id, personas, tables)
+    before, why = reusable_ranking(tables, context.parent, context.config, encoder.encoder_id, personas)
     figures: dict[str, Any] = {"ranked": f"everybody: {why}"}
     if before is None:
         ranked = ranked_users(users, histories, profiles, ranking)
     else:
         some = personas.filter(pc.is_in(personas["item_id"], pa.array(before.changed_items, pa.string())))
-        part = Ranking.of(encoder, some, *arguments) if some.num_rows else None
+        part = RankingInputs.of(encoder, some, *arguments) if some.num_rows else None
         ranked, counts = ranked_changes(users, histories, profiles, ranking, before, part)
         figures = {"ranked": "changes", **counts}
     summaries = tables.read("item_summaries").select("item_id", "summary")
@@ -66,28 +60,9 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
         rows = keep_unchanged(
             rows, tables.read("user_item_topk", context.parent.versions["user_item_topk"]), ["user_id", "rank"]
         )
-    result = SparkWarehouse(spark, candidates(context.warehouse)).replace("user_item_topk", rows)
+    result = SparkWarehouse(spark, staged_tables(context.warehouse)).replace("user_item_topk", rows)
     sizes = {"items": len(ranking.shelf.item_ids), "personas": personas.num_rows}
     return {**sizes, **figures, "candidate": result.as_dict()}
-
-
-def _last_night(
-    context: RunContext, encoder_id: str, personas: pa.Table, tables: "SparkWarehouse"
-) -> tuple["LastNight | None", str]:
-    """What of the parent release still holds, or why everybody is ranked."""
-    from persona_pipeline.score.incremental import last_night
-
-    config, parent = context.config.user_item_topk, context.parent
-    if parent is None or parent.encoder_id != encoder_id:
-        return None, "there is no night before" if parent is None else "the night before had another encoder"
-    if config.max_changed_share == 0:
-        return None, "max_changed_share is 0"
-    changed = changed_settings(configured(context.warehouse, parent), context.config.model_dump(mode="json"))
-    if any(one.setting.startswith("user_item_topk.") for one in changed):
-        return None, "the settings of user_item_topk changed"
-    found = last_night(tables, parent.versions, encoder_id, personas, config)
-    share = len(found.changed_items) / max(len(pc.unique(personas["item_id"])), 1)
-    return (found, "") if share <= config.max_changed_share else (None, f"{share:.0%} of the items changed")
 
 
 if __name__ == "__main__":

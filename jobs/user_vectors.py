@@ -4,13 +4,13 @@ import argparse
 from typing import Any
 
 from jobs.runner import run
-from persona_pipeline.encoder.apply import tonights_encoder, user_vectors
+from persona_pipeline.encoder.apply import encoder_of_run, user_vectors
 from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Encode what changed; drop vectors of other encoders."""
-    encoder = tonights_encoder(context.warehouse, context.encoder_id())
+    encoder = encoder_of_run(context.warehouse, context.encoder_id())
     min_liked_rating = context.config.training_pairs.min_liked_rating
     rows, encoded = user_vectors(context.warehouse, encoder, min_liked_rating)
     result = context.warehouse.replace("user_vectors", rows)

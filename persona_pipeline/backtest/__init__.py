@@ -7,6 +7,6 @@ Texts embedded and questions answered for one night are not paid for again by an
 """
 
 from persona_pipeline.backtest.run import run_backtest
-from persona_pipeline.backtest.split_runs import LEAVE_LAST_OUT, Request
+from persona_pipeline.backtest.split_runs import LEAVE_LAST_OUT, BacktestRequest
 
-__all__ = ["LEAVE_LAST_OUT", "Request", "run_backtest"]
+__all__ = ["LEAVE_LAST_OUT", "BacktestRequest", "run_backtest"]

@@ -7,18 +7,18 @@ import numpy as np
 import pyarrow as pa
 
 from persona_pipeline.backtest.models import chosen_settings
-from persona_pipeline.backtest.variants import Known
+from persona_pipeline.backtest.variants import KnownData
 from persona_pipeline.config import EncodersConfig, PipelineConfig
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.evaluate.dataset import Problem, make_problem
-from persona_pipeline.evaluate.metrics import Truth
+from persona_pipeline.evaluate.dataset import EvaluationDataset, make_dataset
+from persona_pipeline.evaluate.metrics import RelevantItems
 from persona_pipeline.evaluate.splits import later_interactions
 from persona_pipeline.runs.log import attempts, run_rows
 from persona_pipeline.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
-class Finished:
+class CompletedBacktest:
     """What a backtest was about.
 
     Attributes:
@@ -32,12 +32,12 @@ class Finished:
         warehouses: tables of the tuning and of the test night.
     """
 
-    problem: Problem
-    tuning: Known
-    test: Known
+    problem: EvaluationDataset
+    tuning: KnownData
+    test: KnownData
     validation: pa.Table
     asked: np.ndarray
-    answers: Truth
+    answers: RelevantItems
     config: EncodersConfig
     pipeline: PipelineConfig
     warehouses: tuple[Warehouse, Warehouse]
@@ -58,22 +58,22 @@ def _configuration(test: Warehouse) -> PipelineConfig:
     return min(configs, key=lambda config: config.encoders.seed)
 
 
-def read_finished(root: Path) -> Finished:
+def read_completed(root: Path) -> CompletedBacktest:
     """Read it. Raises PipelineError where the folder holds no finished backtest."""
     everything, tuning, test = (Warehouse(root / name) for name in ("all", "tuning", "test"))
     config = _configuration(test)
     validation = later_interactions(test, tuning)
-    problem = make_problem(everything, tuning, test, validation, later_interactions(everything, test))
+    problem = make_dataset(everything, tuning, test, validation, later_interactions(everything, test))
     rows, items = problem.validation
     order = np.argsort(rows, kind="stable")
     asked, sizes = np.unique(rows, return_counts=True)
-    return Finished(
+    return CompletedBacktest(
         problem,
-        Known.of(tuning, config, problem.tuning),
-        Known.of(test, config, problem.test),
+        KnownData.of(tuning, config, problem.tuning),
+        KnownData.of(test, config, problem.test),
         validation,
         asked,
-        Truth(items[order], np.concatenate([[0], np.cumsum(sizes)])),
+        RelevantItems(items[order], np.concatenate([[0], np.cumsum(sizes)])),
         chosen_settings(test, config.encoders.seed),
         config,
         (tuning, test),

@@ -6,12 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from persona_pipeline.backtest.split_runs import LENGTH, Nights, Part, digest
+from persona_pipeline.backtest.split_runs import LENGTH, SplitRun, SplitRuns, fingerprint
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.evaluate.baseline_grids import COLLABORATIVE
 from persona_pipeline.evaluate.baselines import tune_and_rank
-from persona_pipeline.evaluate.dataset import Problem
+from persona_pipeline.evaluate.dataset import EvaluationDataset
 from persona_pipeline.evaluate.leakage import require_nothing_withheld
 from persona_pipeline.evaluate.recommendation_lists import load, recommended, save
 from persona_pipeline.evaluate.results import Evaluated
@@ -28,7 +28,7 @@ PREPARED = ORDER[: ORDER.index("encoders")]
 SCORED = ORDER[ORDER.index("encoders") : ORDER.index("releases")]
 
 
-def personas(nights: Nights, test: Part, problem: Problem, truth: pa.Table, seed: int) -> Evaluated:
+def personas(nights: SplitRuns, test: SplitRun, problem: EvaluationDataset, truth: pa.Table, seed: int) -> Evaluated:
     """What the test night recommends, with what its configuration leaves open chosen by that night itself.
 
     A later seed trains again under the settings that the first chose.
@@ -61,11 +61,11 @@ def chosen_settings(warehouse: Warehouse, seed: int) -> EncodersConfig:
     raise PipelineError(f"{warehouse.root} has no encoder of seed {seed}")
 
 
-def baselines(nights: Nights, parts: tuple[Part, Part], problem: Problem) -> Iterator[Evaluated]:
+def baselines(nights: SplitRuns, parts: tuple[SplitRun, SplitRun], problem: EvaluationDataset) -> Iterator[Evaluated]:
     """Every family, tuned and fitted on what the nights know; those that draw at random once for each seed."""
     # Not from the nights' configuration: baselines read interactions and nothing else.
     known = [reviews_digest(part.warehouse) for part in parts]
-    made_from = digest(nights.inputs, *known, baselines_code(), str(LENGTH))
+    made_from = fingerprint(nights.inputs, *known, baselines_code(), str(LENGTH))
     for family in COLLABORATIVE:
         drawn = any("seed" in type(config).model_fields for config in family.configs)
         for seed in range(nights.request.seeds if drawn else 1):
@@ -91,7 +91,7 @@ def reference_of(runs: Sequence[Evaluated]) -> str:
     return max(tuned, key=_validation).model if tuned else runs[0].model
 
 
-def require_nothing_leaked(part: Part, pairs: pa.Table) -> None:
+def require_nothing_leaked(part: SplitRun, pairs: pa.Table) -> None:
     """Raise LeakError where a night knows what was withheld from it.
 
     `pairs` (user_id, item_id) are what is to be foretold: where an older review may be known, only they must not be.

@@ -14,11 +14,11 @@ from persona_pipeline.backtest.models import (
     reference_of,
     require_nothing_leaked,
 )
-from persona_pipeline.backtest.split_runs import Nights, Part, Request, digest
+from persona_pipeline.backtest.split_runs import BacktestRequest, SplitRun, SplitRuns, fingerprint
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.terminal import counted
-from persona_pipeline.evaluate.dataset import Problem, make_problem
+from persona_pipeline.evaluate.dataset import EvaluationDataset, make_dataset
 from persona_pipeline.evaluate.results import Evaluated, Results, evaluate, show
 from persona_pipeline.evaluate.splits import later_interactions
 from persona_pipeline.orchestrate.local import Summary
@@ -27,7 +27,7 @@ from persona_pipeline.warehouse import Warehouse
 TABLE = "evaluation_metrics"
 
 
-def run_backtest(request: Request, console: Console) -> Summary:
+def run_backtest(request: BacktestRequest, console: Console) -> Summary:
     """Run it, print how every model did, and write `evaluation_metrics` and the values of every user.
 
     Raises:
@@ -42,14 +42,16 @@ def run_backtest(request: Request, console: Console) -> Summary:
     return _write(nights, test, problem, results, settings)
 
 
-def judged(request: Request, console: Console) -> list[Evaluated]:
+def judged(request: BacktestRequest, console: Console) -> list[Evaluated]:
     """Every model's lists, for comparisons of one's own; raises as `run_backtest`, and writes no figures."""
     return _judged(request, console)[3]
 
 
-def _judged(request: Request, console: Console) -> tuple[Nights, Part, Problem, list[Evaluated], dict[str, Any]]:
+def _judged(
+    request: BacktestRequest, console: Console
+) -> tuple[SplitRuns, SplitRun, EvaluationDataset, list[Evaluated], dict[str, Any]]:
     """The nights, the one to test, who is asked for what, every model's lists, and the encoder's settings."""
-    nights = Nights(request, console)
+    nights = SplitRuns(request, console)
     everything = nights.everything()
     tuning, test = nights.parts(everything)
     validation = later_interactions(test.warehouse, tuning.warehouse)
@@ -64,25 +66,29 @@ def _judged(request: Request, console: Console) -> tuple[Nights, Part, Problem, 
         console.print(f"[bold]{name}[/]: personas and pairs")
         nights.run(part.night, PREPARED)
     require_nothing_leaked(tuning, pa.concat_tables([validation, truth]))
-    problem = make_problem(everything, tuning.warehouse, test.warehouse, validation, truth)
+    problem = make_dataset(everything, tuning.warehouse, test.warehouse, validation, truth)
     console.print(f"[bold]models[/]: lists for {counted(len(problem.user_ids), 'user')}")
     runs = [personas(nights, test, problem, truth, seed) for seed in range(request.seeds)]
     if request.baselines:
         runs += baselines(nights, (tuning, test), problem)
-        from persona_pipeline.backtest.text_baselines import Rivals  # torch and its seconds only where it is used
+        from persona_pipeline.backtest.text_baselines import (
+            TextBaselines,  # torch and its seconds only where it is used
+        )
 
-        runs += Rivals(nights, (tuning, test), problem, EncodersConfig.model_validate(runs[0].settings))
+        runs += TextBaselines(nights, (tuning, test), problem, EncodersConfig.model_validate(runs[0].settings))
     return nights, test, problem, runs, dict(runs[0].settings)
 
 
-def _write(nights: Nights, test: Part, problem: Problem, results: Results, settings: dict[str, Any]) -> Summary:
+def _write(
+    nights: SplitRuns, test: SplitRun, problem: EvaluationDataset, results: Results, settings: dict[str, Any]
+) -> Summary:
     """Rows of `evaluation_metrics` beside those of other evaluations, and values by user; returns the job's summary."""
     request = nights.request
     asked = {"split": request.split, "seeds": request.seeds, "baselines": request.baselines, "settings": settings}
     config = load_config(
         request.config, {"extraction": {"extractor": request.extractor}} if request.extractor else None
     )
-    evaluation_id = digest(nights.inputs, config.digest(), json.dumps(asked, sort_keys=True))
+    evaluation_id = fingerprint(nights.inputs, config.digest(), json.dumps(asked, sort_keys=True))
     warehouse = Warehouse(nights.root, {"job": TABLE, "as_of": nights.as_of.isoformat()})
     others = warehouse.read(TABLE, where=f"evaluation_id <> '{evaluation_id}'")
     rows = results.rows(evaluation_id, test.night.as_of, request.reviews.name, request.split)

@@ -15,11 +15,11 @@ from persona_pipeline.config import CandidatesConfig, PipelineConfig, load_confi
 from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.core.terminal import counted
 from persona_pipeline.evaluate.splits import leave_last_out, tuning_day, written_since
-from persona_pipeline.orchestrate.local import Night, Summary
+from persona_pipeline.orchestrate.local import LocalRun, Summary
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
-from persona_pipeline.sources.files import check_files, night_after_newest
-from persona_pipeline.sources.holdout_file import write_withheld
+from persona_pipeline.sources.files import check_files, day_after_newest
+from persona_pipeline.sources.holdout_file import write_holdout
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import files_digest
 
@@ -29,7 +29,7 @@ LENGTH = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class BacktestRequest:
     """What was asked for. `split` is leave-last-out or the first day of the test; no `as_of` means every review."""
 
     root: Path
@@ -55,7 +55,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SplitRun:
     """A night that knows only part of the reviews.
 
     Attributes:
@@ -63,7 +63,7 @@ class Part:
         repeats: whether it may rightly know an older review of a withheld one's user and item.
     """
 
-    night: Night
+    night: LocalRun
     withheld: pa.Table
     repeats: bool
 
@@ -73,10 +73,10 @@ class Part:
         return Warehouse(self.night.warehouse)
 
 
-class Nights:
+class SplitRuns:
     """The nights of one request. Raises ConfigError or SourceError where the request makes no sense."""
 
-    def __init__(self, request: Request, console: Console) -> None:
+    def __init__(self, request: BacktestRequest, console: Console) -> None:
         self.root, self.console = request.root.resolve(), console
         self.request = request
         self._cache = (request.cache or request.root).resolve()
@@ -88,14 +88,14 @@ class Nights:
         config = load_config(request.config, self._overrides())
         if config.candidates.file:
             files += _blind(config.candidates)
-        self.as_of = request.as_of or night_after_newest(request.reviews, source)
+        self.as_of = request.as_of or day_after_newest(request.reviews, source)
         if self.day and self.day >= self.as_of:
             raise ConfigError(
                 f"--split {self.day}: reviews count up to {self.as_of}, exclusive; nothing is left to test on"
             )
-        self.inputs = digest(request.source, files_digest(files), self.as_of.isoformat())
+        self.inputs = fingerprint(request.source, files_digest(files), self.as_of.isoformat())
 
-    def run(self, night: Night, jobs: Sequence[str]) -> dict[str, Summary]:
+    def run(self, night: LocalRun, jobs: Sequence[str]) -> dict[str, Summary]:
         """Jobs of a night, those left out that stand. Raises PipelineError where one fails."""
         return night.run(jobs, self.console, resume=True)
 
@@ -106,7 +106,7 @@ class Nights:
         self.run(night, ("reviews",))
         return Warehouse(night.warehouse)
 
-    def parts(self, everything: Warehouse) -> tuple[Part, Part]:
+    def parts(self, everything: Warehouse) -> tuple[SplitRun, SplitRun]:
         """The nights to tune on and to test, with the reviews they are given."""
         if self.day is None:
             split = leave_last_out(everything)
@@ -118,23 +118,23 @@ class Nights:
         )
         return tuning, test
 
-    def configured(self, part: Part, encoders: Mapping[str, Any]) -> Night:
+    def configured(self, part: SplitRun, encoders: Mapping[str, Any]) -> LocalRun:
         """The night of a part under settings of its own for the encoder."""
         withheld = part.night.config.reviews.withheld
         return replace(part.night, config=self._config({"reviews": {"withheld": withheld}, "encoders": dict(encoders)}))
 
-    def _part(self, name: str, as_of: date, withheld: pa.Table) -> Part:
+    def _part(self, name: str, as_of: date, withheld: pa.Table) -> SplitRun:
         file = self.root / f"{name}.parquet"
-        write_withheld(file, withheld["review_id"])
+        write_holdout(file, withheld["review_id"])
         night = self._night(name, as_of, {"reviews": {"withheld": str(file)}})
         self.console.print(f"[bold]{name}[/]: as of {as_of}, {counted(withheld.num_rows, 'review')} withheld")
         self.run(night, ("reviews",))
-        return Part(night, withheld, repeats=self.day is not None)
+        return SplitRun(night, withheld, repeats=self.day is not None)
 
-    def _night(self, name: str, as_of: date, overrides: Mapping[str, Any]) -> Night:
+    def _night(self, name: str, as_of: date, overrides: Mapping[str, Any]) -> LocalRun:
         self._share("text_embeddings", self.root / name)
         request = self.request
-        return Night(
+        return LocalRun(
             self.root / name,
             as_of,
             self._config(overrides),
@@ -181,6 +181,6 @@ def _blind(config: CandidatesConfig) -> list[Path]:
     return list(check_candidates(Path(config.file)).paths)
 
 
-def digest(*parts: str) -> str:
+def fingerprint(*parts: str) -> str:
     """16 hexadecimal digits that change with any of the parts."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -12,18 +12,18 @@ import numpy as np
 
 from persona_pipeline.backtest.ablations import SINGLE_VECTORS, Change, item_profiles, item_texts
 from persona_pipeline.backtest.models import VALIDATION
-from persona_pipeline.backtest.split_runs import LENGTH, Nights, Part, digest
-from persona_pipeline.backtest.variants import Known, ranked
+from persona_pipeline.backtest.split_runs import LENGTH, SplitRun, SplitRuns, fingerprint
+from persona_pipeline.backtest.variants import KnownData, ranked
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.embeddings.model_names import trained_from
 from persona_pipeline.encoder.retrain_policy import TrainingData
 from persona_pipeline.evaluate.baseline_grids import content
 from persona_pipeline.evaluate.baselines import tune_and_rank
-from persona_pipeline.evaluate.dataset import Problem
+from persona_pipeline.evaluate.dataset import EvaluationDataset
 from persona_pipeline.evaluate.recommendation_lists import load, save
 from persona_pipeline.evaluate.results import Evaluated
-from persona_pipeline.model_selection.search import choose
+from persona_pipeline.model_selection.search import search_settings
 from persona_pipeline.warehouse.fingerprints import baselines_code, files_digest
 
 ZERO_SHOT: dict[str, Callable[[TrainingData, np.ndarray], np.ndarray]] = {
@@ -34,17 +34,19 @@ ZERO_SHOT: dict[str, Callable[[TrainingData, np.ndarray], np.ndarray]] = {
 _MIXTURE = ("popularity_weight", "prior", "prior_weight")
 
 
-class Rivals:
+class TextBaselines:
     """Rivals in one backtest; the nights' data is read when a list is missing."""
 
-    def __init__(self, nights: Nights, parts: tuple[Part, Part], problem: Problem, settings: EncodersConfig) -> None:
+    def __init__(
+        self, nights: SplitRuns, parts: tuple[SplitRun, SplitRun], problem: EvaluationDataset, settings: EncodersConfig
+    ) -> None:
         self._nights, self._parts, self._problem = nights, parts, problem
         mixture = {"tuned": tuple(name for name in _MIXTURE if name in settings.tuned)}
         self._config = settings.model_copy(update=mixture)
         self._settings: dict[str, EncodersConfig] = {}
         code = files_digest(sorted(Path(__file__).parent.glob("*.py")))
         made = (part.night.made_from() for part in parts)
-        self._made_from = digest(*made, settings.model_dump_json(), baselines_code(), code, str(LENGTH))
+        self._made_from = fingerprint(*made, settings.model_dump_json(), baselines_code(), code, str(LENGTH))
 
     def __iter__(self) -> Iterator[Evaluated]:
         for name, vectors in ZERO_SHOT.items():
@@ -54,21 +56,21 @@ class Rivals:
                 yield self._kept(name, seed, partial(self._trained, name, change, seed))
 
     @cached_property
-    def _known(self) -> tuple[Known, Known]:
+    def _known(self) -> tuple[KnownData, KnownData]:
         """Of the tuning and of the test night."""
         tuning, test = self._parts
         config = load_config(self._nights.request.config)
-        mine = Known.of(tuning.warehouse, config, self._problem.tuning)
-        return mine, Known.of(test.warehouse, config, self._problem.test)
+        mine = KnownData.of(tuning.warehouse, config, self._problem.tuning)
+        return mine, KnownData.of(test.warehouse, config, self._problem.test)
 
     @cached_property
-    def _untrained(self) -> tuple[Known, Known]:
+    def _untrained(self) -> tuple[KnownData, KnownData]:
         """The same over the untrained base, where the test night has trained its own; the tuning night never does."""
         tuning, test = self._known
         if trained_from(test.base_model) == test.base_model:
             return tuning, test
         config = load_config(self._nights.request.config)
-        return tuning, Known.of(self._parts[1].warehouse, config, self._problem.test, tuned=False)
+        return tuning, KnownData.of(self._parts[1].warehouse, config, self._problem.test, tuned=False)
 
     def _zero_shot(self, name: str, vectors: Callable[[TrainingData, np.ndarray], np.ndarray]) -> Evaluated:
         problem, (tuning, test) = self._problem, self._untrained
@@ -83,16 +85,16 @@ class Rivals:
         return Evaluated(name, 0, {**found.settings, VALIDATION: found.validation_ndcg}, found.lists)
 
     @cached_property
-    def _blind(self) -> Known:
+    def _blind(self) -> KnownData:
         """Of the test night, to choose settings by."""
         config = load_config(self._nights.request.config)
-        return Known.of(self._parts[1].warehouse, config, self._problem.test, blind=True)
+        return KnownData.of(self._parts[1].warehouse, config, self._problem.test, blind=True)
 
     def _tuned(self, name: str, change: Change) -> EncodersConfig:
         """Settings chosen once for all seeds."""
         if name not in self._settings:
             known, config = self._blind.changed(change, self._config)
-            chosen = choose(known.data, known.liked, config).config if config.tuned else config
+            chosen = search_settings(known.data, known.liked, config).config if config.tuned else config
             self._settings[name] = chosen
         return self._settings[name]
 

@@ -22,10 +22,10 @@ from persona_pipeline.encoder.fit import fit_encoder
 from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.item_embeddings import persona_inputs
 from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
-from persona_pipeline.encoder.training_examples import Catalogue
-from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
+from persona_pipeline.encoder.training_examples import ItemSlots
+from persona_pipeline.evaluate.metrics import RelevantItems, per_user, top_lists
 from persona_pipeline.model_registry.registry import encoder_rows
-from persona_pipeline.model_selection.next_item import Histories, head_scores, popularity_scores, prior_scores
+from persona_pipeline.model_selection.next_item import LikedHistories, head_scores, popularity_scores, prior_scores
 from persona_pipeline.warehouse import Warehouse
 
 CUTOFF = 10
@@ -34,7 +34,7 @@ _DIGITS = 9  # scores are rounded where the kernel rounds them, so that equal on
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownData:
     """What a night knows.
 
     Attributes:
@@ -52,7 +52,7 @@ class Known:
     @classmethod
     def of(
         cls, warehouse: Warehouse, config: PipelineConfig, met: Interactions, tuned: bool = True, blind: bool = False
-    ) -> "Known":
+    ) -> "KnownData":
         """From a night that has its training pairs, over the base of its encoder, if it has one; or over the untrained base.
 
         `blind` is that of `training_data`: what to choose settings by.
@@ -67,7 +67,7 @@ class Known:
         data = training_data(warehouse, base_model, least, config.encoders, blind)
         return cls(data, liked_interactions(warehouse, least), met, base_model)
 
-    def changed(self, change: Change, config: EncodersConfig) -> tuple["Known", EncodersConfig]:
+    def changed(self, change: Change, config: EncodersConfig) -> tuple["KnownData", EncodersConfig]:
         """As a variant would have it, and its settings."""
         weighed = self.data.weighed(config)
         data, settings = change(weighed, config)
@@ -86,7 +86,7 @@ class Scores:
     """Scores of some users, apart by origin so that the weights of fusion can be changed without training anew.
 
     Attributes:
-        met: as of `Known`.
+        met: as of `KnownData`.
         users: (users,) who, rows of `met.user_ids`.
         rows: (n,) those of `users` with a usable history; the others get what most people liked.
         columns: (items,) places in the catalogue of the items that have personas.
@@ -100,23 +100,23 @@ class Scores:
     rows: np.ndarray
     columns: np.ndarray
     personas: np.ndarray
-    histories: Histories
+    histories: LikedHistories
     item_ids: np.ndarray
     liked: np.ndarray
 
     @classmethod
-    def of(cls, encoder: Encoder, known: Known, users: np.ndarray, newest: int | None = None) -> "Scores":
+    def of(cls, encoder: Encoder, known: KnownData, users: np.ndarray, newest: int | None = None) -> "Scores":
         """What an encoder makes of these rows of `known.met.user_ids`, by their newest interactions if not by all."""
         data = known.data.weighed(encoder.config)
         inputs = persona_inputs(data.persona_profiles, data.persona_texts, encoder.config.persona_weight)
         ids, items = (
             data.personas[name].to_numpy(zero_copy_only=False).astype(str) for name in ("persona_id", "item_id")
         )
-        catalogue = Catalogue.build(ids, items, inputs)
+        catalogue = ItemSlots.build(ids, items, inputs)
         rows = np.flatnonzero(
             np.isin(known.met.user_ids[users], data.interactions["user_id"].to_numpy(zero_copy_only=False))
         )
-        histories = Histories.of(data.interactions, known.met.user_ids[users[rows]])
+        histories = LikedHistories.of(data.interactions, known.met.user_ids[users[rows]])
         histories = histories if newest is None else histories.newest(newest)
         profiles = data.interaction_profiles.astype(np.float64)  # the kernel ranks in float64
         head = Head.of(encoder.interaction_map, encoder.persona_map, encoder.config.temperature)
@@ -157,18 +157,18 @@ class Scores:
         return usual
 
 
-def ranked(encoder: Encoder, known: Known, users: np.ndarray) -> np.ndarray:
+def ranked(encoder: Encoder, known: KnownData, users: np.ndarray) -> np.ndarray:
     """Lists under an encoder as it stands, (users, LENGTH)."""
     return Scores.of(encoder, known, users).lists(encoder.config, encoder.prior)
 
 
-def ndcg(lists: np.ndarray, truth: Truth) -> float:
+def ndcg(lists: np.ndarray, truth: RelevantItems) -> float:
     """Mean NDCG@10 of lists (users, k)."""
     return float(per_user(lists, truth, [CUTOFF])[f"ndcg@{CUTOFF}"].mean())
 
 
 def least_popularity(
-    scores: Scores, prior: Prior | None, truth: Truth, config: EncodersConfig, weights: Sequence[float]
+    scores: Scores, prior: Prior | None, truth: RelevantItems, config: EncodersConfig, weights: Sequence[float]
 ) -> EncodersConfig:
     """The settings with the smallest of these weights of popularity that foretells the truth to within 1% of the best."""
     tried = [config.model_copy(update={"popularity_weight": weight}) for weight in sorted(weights)]

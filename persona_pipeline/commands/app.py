@@ -48,9 +48,9 @@ def nightly(
 ) -> None:
     """Run one night through Airflow and show what it recommends."""
     from persona_pipeline.commands.nightly_console import show_published
-    from persona_pipeline.orchestrate.airflow import Request, run_night
+    from persona_pipeline.orchestrate.airflow import NightlyRequest, run_night
 
-    seconds = run_night(Request(warehouse, source, reviews, items, as_of, config, extractor), console)
+    seconds = run_night(NightlyRequest(warehouse, source, reviews, items, as_of, config, extractor), console)
     show_published(warehouse.resolve(), seconds, console)
 
 
@@ -72,9 +72,9 @@ def backtest(
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model that draws at random.")] = 1,
 ) -> None:
     """Run the jobs on part of the reviews and score them, and baselines, against the rest."""
-    from persona_pipeline.backtest import Request, run_backtest
+    from persona_pipeline.backtest import BacktestRequest, run_backtest
 
-    request = Request(warehouse, source, reviews, items, split, config, extractor, cache, baselines, seeds)
+    request = BacktestRequest(warehouse, source, reviews, items, split, config, extractor, cache, baselines, seeds)
     run_backtest(request, console)
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from persona_pipeline.core.terminal import counted, one_line, paragraph
-from persona_pipeline.extract_preview.comparison import Comparison, Costs, Side, mean
+from persona_pipeline.extract_preview.comparison import Costs, PersonaComparison, Side, mean
 
 Row = dict[str, Any]
 
@@ -16,7 +16,7 @@ _ITEMS = 3  # shown in full
 
 
 def show_comparison(
-    found: Comparison,
+    found: PersonaComparison,
     titles: Mapping[str, str | None],
     console: Console,
     further: Sequence[tuple[str, Callable[[Side], str]]] = (),
@@ -72,7 +72,7 @@ def _figures(left: Side, right: Side) -> list[tuple[str, Callable[[Side], str]]]
     ]
 
 
-def _side_by_side(found: Comparison, item: str) -> Table:
+def _side_by_side(found: PersonaComparison, item: str) -> Table:
     """Counterparts on one line, the others below."""
     left, right = found.left.personas.get(item, ()), found.right.personas.get(item, ())
     pairs = found.pairs[item]

@@ -27,8 +27,8 @@ from persona_pipeline.extract.llm.plan import require_affordable, show_plan
 from persona_pipeline.extract.quarantine import refusals
 from persona_pipeline.extract_preview.comparison import Side, by_item, compared, costs_of, sampled
 from persona_pipeline.extract_preview.replay import replayed, show_replayed, subjects_of
-from persona_pipeline.extract_preview.trial import STAGES, Subjects, Trial, plan_trial, run_trial
-from persona_pipeline.publish.releases import inherited, read_released, served
+from persona_pipeline.extract_preview.trial import STAGES, ExtractionTrial, Subjects, plan_trial, run_trial
+from persona_pipeline.publish.releases import read_parent, read_released, served
 from persona_pipeline.warehouse import Warehouse
 
 SERVED = "served"
@@ -144,7 +144,7 @@ def _side(warehouse: Warehouse, source: str, config: PipelineConfig, about: Subj
     return Side(source, personas, costs_of(trial, warehouse), llm.tokens_per_second, llm.cost_per_hour)
 
 
-def _run(warehouse: Warehouse, config: PipelineConfig, about: Subjects) -> Trial:
+def _run(warehouse: Warehouse, config: PipelineConfig, about: Subjects) -> ExtractionTrial:
     with _extractor(warehouse, config, engine=True) as (extractor, embedder):
         return run_trial(
             warehouse, extractor, about, _summaries(warehouse), config.extraction, _night(warehouse), embedder
@@ -169,7 +169,7 @@ def _extractor(
 
 
 def _summaries(warehouse: Warehouse) -> pa.Table:
-    return inherited(warehouse, "item_summaries", served(warehouse))
+    return read_parent(warehouse, "item_summaries", served(warehouse))
 
 
 def _night(warehouse: Warehouse) -> date:

@@ -94,7 +94,7 @@ def clean(
     from persona_pipeline.warehouse import Warehouse
 
     store, limits = Warehouse(warehouse.resolve(), {"job": "releases clean"}), load_config(config).releases
-    with store.claim(PUBLICATION):
+    with store.lock(PUBLICATION):
         done = clean_tables(store, limits.keep, limits.grace_hours, dry_run)
     for table, number in sorted(done.files.items()):
         console.print(f"  {table:<32} {counted(number, 'file')}")

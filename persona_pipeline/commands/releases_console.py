@@ -9,7 +9,7 @@ from rich.text import Text
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.terminal import counted, one_line
 from persona_pipeline.publish.drift_limits import changed_settings
-from persona_pipeline.publish.release_diff import CAUSES, CHANGES, churn
+from persona_pipeline.publish.release_diff import CAUSES, CHANGES, release_diff
 from persona_pipeline.publish.releases import (
     Release,
     Row,
@@ -82,7 +82,7 @@ def show_diff(warehouse: Warehouse, before: str, after: str, console: Console) -
     """
     rows = [release_row(warehouse, release_id) for release_id in (before, after)]
     one, other = (_readable(warehouse, row) for row in rows)
-    found = churn(warehouse, one, other)
+    found = release_diff(warehouse, one, other)
     console.print(f"[bold]{one.release_id}[/] to [bold]{other.release_id}[/]")
     told = {
         "nights": _arrow(one.as_of, other.as_of),

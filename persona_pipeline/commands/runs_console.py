@@ -10,7 +10,7 @@ from rich.text import Text
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.terminal import one_line
 from persona_pipeline.runs.log import Attempt, Row, attempts, run_row, run_rows
-from persona_pipeline.runs.opening import claim_of, close_run
+from persona_pipeline.runs.opening import close_run, lock_name
 from persona_pipeline.warehouse import Warehouse
 
 _COLOURS = {"published": "green", "ended": "green", "succeeded": "green", "at work": "cyan", "goes on": "cyan"}
@@ -95,7 +95,7 @@ def _about(row: Row) -> Iterable[tuple[str, str]]:
 
 
 def _holds(warehouse: Warehouse, one: Attempt) -> bool:
-    return one.outcome is None and warehouse.holder(claim_of(one.task, one.part)) is not None
+    return one.outcome is None and warehouse.holder(lock_name(one.task, one.part)) is not None
 
 
 def _written(writes: Iterable[Row]) -> str:

@@ -19,7 +19,7 @@ from persona_pipeline.warehouse import Warehouse
 _USERS_AT_ONCE = 20_000
 
 
-def tonights_encoder(warehouse: Warehouse, encoder_id: str) -> Encoder:
+def encoder_of_run(warehouse: Warehouse, encoder_id: str) -> Encoder:
     """The encoder of that id, read from its artefact. Raises PipelineError where there is none."""
     rows = warehouse.read("encoders", ["artefact"], where=f"encoder_id = '{encoder_id}'")
     if rows.num_rows == 0:

@@ -8,7 +8,7 @@ from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.warehouse import Warehouse
 
 
-def night_prior(
+def fit_prior(
     warehouse: Warehouse, interactions: Callable[[], Interactions], config: PipelineConfig, settings: EncodersConfig
 ) -> Prior:
     """Fitted on the warehouse's liked reviews; Spark starts only where it is to compute something.

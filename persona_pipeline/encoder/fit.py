@@ -11,15 +11,15 @@ from persona_pipeline.encoder.head_trainer import train_head
 from persona_pipeline.encoder.item_embeddings import persona_inputs
 from persona_pipeline.encoder.retrain_policy import TrainingData
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.encoder.training_examples import Catalogue, Lessons
+from persona_pipeline.encoder.training_examples import ItemSlots, TrainingExamples
 
 
-def fit_head(data: TrainingData, config: EncodersConfig) -> tuple[Head, Catalogue, dict[str, float]]:
+def fit_head(data: TrainingData, config: EncodersConfig) -> tuple[Head, ItemSlots, dict[str, float]]:
     """The head, the catalogue it was trained on, and figures of the training."""
     inputs = persona_inputs(data.persona_profiles, data.persona_texts, config.persona_weight)
     ids, items = (_texts(data.personas[name]) for name in ("persona_id", "item_id"))
-    catalogue = Catalogue.build(ids, items, inputs)
-    lessons = Lessons.build(data.pairs, catalogue, data.interactions, data.interaction_profiles, config)
+    catalogue = ItemSlots.build(ids, items, inputs)
+    lessons = TrainingExamples.build(data.pairs, catalogue, data.interactions, data.interaction_profiles, config)
     head, metrics = train_head(lessons, catalogue, config)
     return head, catalogue, metrics
 

@@ -9,14 +9,16 @@ import torch
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.loss import in_batch_loss
-from persona_pipeline.encoder.training_examples import Catalogue, Lessons
+from persona_pipeline.encoder.training_examples import ItemSlots, TrainingExamples
 
 logger = logging.getLogger(__name__)
 
 _LOG_TAU = (math.log(0.02), math.log(1.0))
 
 
-def train_head(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig) -> tuple[Head, dict[str, float]]:
+def train_head(
+    lessons: TrainingExamples, catalogue: ItemSlots, config: EncodersConfig
+) -> tuple[Head, dict[str, float]]:
     """The head and figures of its training. Deterministic for one machine and number of threads.
 
     `config.heads` heads see batches in another order each, and their weights are averaged: all start as the identity and
@@ -34,7 +36,9 @@ def train_head(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig) -
     return mean, {**_ends(losses), **figures}
 
 
-def _train_one(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig, seed: int) -> tuple[Head, list[float]]:
+def _train_one(
+    lessons: TrainingExamples, catalogue: ItemSlots, config: EncodersConfig, seed: int
+) -> tuple[Head, list[float]]:
     """One head and its loss at every step."""
     head = Head(catalogue.embeddings.shape[1], config.temperature)
     maps: dict[str, Any] = {"params": [head.interaction_map, head.persona_map]}
@@ -75,7 +79,7 @@ def _train_one(lessons: Lessons, catalogue: Catalogue, config: EncodersConfig, s
     return head, losses
 
 
-def _keys(users: torch.Tensor, items: torch.Tensor, catalogue: Catalogue) -> torch.Tensor:
+def _keys(users: torch.Tensor, items: torch.Tensor, catalogue: ItemSlots) -> torch.Tensor:
     """One number per (user, item)."""
     return users * len(catalogue.item_ids) + items
 
@@ -85,7 +89,7 @@ def _ends(losses: list[float]) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def _label_agreement(head: Head, lessons: Lessons, catalogue: Catalogue) -> float:
+def _label_agreement(head: Head, lessons: TrainingExamples, catalogue: ItemSlots) -> float:
     """Share of pairs whose nearest visible persona of the target is the labelled one."""
     agreed = 0
     for rows in torch.split(torch.arange(len(lessons)), 4096):

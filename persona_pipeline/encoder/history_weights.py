@@ -47,7 +47,7 @@ def weighted_histories(
     return lengths, members, history_weights(distances, lengths, config.half_life)
 
 
-def lessons_of(pairs: pa.Table, config: EncodersConfig) -> pa.Table:
+def examples_of(pairs: pa.Table, config: EncodersConfig) -> pa.Table:
     """Rows of `training_pairs` with the part of their history that lessons are told of: `training_histories`."""
     if config.training_histories == "both":
         return pairs

@@ -35,7 +35,7 @@ class Served:
     config_digest: str
 
 
-def decisive(config: EncodersConfig) -> dict[str, Any]:
+def result_settings(config: EncodersConfig) -> dict[str, Any]:
     """The settings that make an encoder what it is, by name; those of a fine-tune, as `finetune.<name>`, where there is one."""
     settings = config.decisive()
     finetune = settings.pop("finetune")
@@ -46,7 +46,7 @@ def decisive(config: EncodersConfig) -> dict[str, Any]:
 
 def settings_digest(config: PipelineConfig) -> str:
     """Hash of the settings that make an encoder what it is."""
-    settings = (decisive(config.encoders), config.training_pairs.model_dump(mode="json"))
+    settings = (result_settings(config.encoders), config.training_pairs.model_dump(mode="json"))
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -10,11 +10,11 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.history_weights import lessons_of, seconds_of, weighted_histories
+from persona_pipeline.encoder.history_weights import examples_of, seconds_of, weighted_histories
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class ItemSlots:
     """Personas by item, padded to the largest number of slots.
 
     Attributes:
@@ -31,7 +31,7 @@ class Catalogue:
     filled: Tensor
 
     @classmethod
-    def build(cls, persona_ids: np.ndarray, items: np.ndarray, embeddings: np.ndarray) -> "Catalogue":
+    def build(cls, persona_ids: np.ndarray, items: np.ndarray, embeddings: np.ndarray) -> "ItemSlots":
         """From one row per persona, in any order: ids (p,), items (p,), embeddings (p, d)."""
         order = np.lexsort((persona_ids, items))
         item_ids, first, counts = np.unique(items[order], return_index=True, return_counts=True)
@@ -52,7 +52,7 @@ class Catalogue:
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
+class TrainingExamples:
     """One row per training pair.
 
     Attributes:
@@ -76,16 +76,16 @@ class Lessons:
     def build(
         cls,
         pairs: pa.Table,
-        catalogue: Catalogue,
+        catalogue: ItemSlots,
         interactions: pa.Table,
         vectors: np.ndarray,
         config: EncodersConfig,
-    ) -> "Lessons":
+    ) -> "TrainingExamples":
         """From rows of `training_pairs`.
 
         `interactions` (r,) are review_id and day of all in histories, `vectors` (r, d) their items'.
         """
-        pairs = lessons_of(pairs, config)
+        pairs = examples_of(pairs, config)
         lengths, members, weights = weighted_histories(pairs, interactions, config)
         # One sparse product instead of gathering every history's vectors: memory is the pairs', not their histories'.
         ends = np.concatenate([[0], np.cumsum(lengths)])

@@ -12,7 +12,7 @@ import numpy as np
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.collaborative.model import Model, ModelConfig, with_popularity
-from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
+from persona_pipeline.evaluate.metrics import RelevantItems, per_user, top_lists
 
 Config = TypeVar("Config", bound=ModelConfig)
 
@@ -51,7 +51,7 @@ class Tuned(Generic[Config]):
 
 
 @dataclass(frozen=True)
-class Ranked:
+class TunedLists:
     """A tuned family's lists, (users, k) int64 places in the catalogue, best first, -1 where nothing is left."""
 
     name: str
@@ -68,7 +68,7 @@ def tune_and_rank(
     users: np.ndarray,
     k: int = 20,
     seed: int = 0,
-) -> Ranked:
+) -> TunedLists:
     """Choose settings by `tuning` and `validation`, fit them on `test` and rank for its `users`.
 
     Args:
@@ -91,7 +91,7 @@ def tune_and_rank(
         "history_half_life": tuned.half_life,
         "popularity_weight": tuned.popularity_weight,
     }
-    return Ranked(family.name, settings, tuned.ndcg, lists)
+    return TunedLists(family.name, settings, tuned.ndcg, lists)
 
 
 def tune(
@@ -106,7 +106,7 @@ def tune(
     if not len(rows):
         raise ValueError(f"no validation interactions to tune {family.name} on")
     users, sizes = np.unique(rows, return_counts=True)
-    truth = Truth(items[np.argsort(rows, kind="stable")], np.concatenate([[0], np.cumsum(sizes)]))
+    truth = RelevantItems(items[np.argsort(rows, kind="stable")], np.concatenate([[0], np.cumsum(sizes)]))
     best: Tuned[Config] | None = None
     for config in family.configs:
         model = family.fit(tuning, _seeded(config, seed))

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from persona_pipeline.collaborative.interactions import Interactions
-from persona_pipeline.evaluate.metrics import Truth
+from persona_pipeline.evaluate.metrics import RelevantItems
 from persona_pipeline.evaluate.slices import Slice, make_slices
 from persona_pipeline.warehouse import Warehouse
 
@@ -17,7 +17,7 @@ FROM reviews ORDER BY reviewed_at, source_file, source_line
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class EvaluationDataset:
     """What is given and what is asked. Items are places in one catalogue, that of every review and all metadata.
 
     Attributes:
@@ -29,7 +29,7 @@ class Problem:
     """
 
     user_ids: np.ndarray
-    truth: Truth
+    truth: RelevantItems
     tuning: Interactions
     validation: tuple[np.ndarray, np.ndarray]
     test: Interactions
@@ -50,9 +50,9 @@ class Problem:
         return make_slices(self.truth, met[self.users], self.test.counts())
 
 
-def make_problem(
+def make_dataset(
     everything: Warehouse, tuning: Warehouse, test: Warehouse, validation: pa.Table, truth: pa.Table
-) -> Problem:
+) -> EvaluationDataset:
     """Gather it from `reviews` of the nights.
 
     Args:
@@ -67,7 +67,9 @@ def make_problem(
     items = np.searchsorted(known[1].item_ids, _texts(wanted["item_id"]))
     rows = np.searchsorted(known[0].user_ids, _texts(validation["user_id"]))
     asked = np.searchsorted(known[0].item_ids, _texts(validation["item_id"]))
-    return Problem(user_ids, Truth(items, np.concatenate([[0], np.cumsum(sizes)])), known[0], (rows, asked), known[1])
+    return EvaluationDataset(
+        user_ids, RelevantItems(items, np.concatenate([[0], np.cumsum(sizes)])), known[0], (rows, asked), known[1]
+    )
 
 
 def _interactions(night: Warehouse, catalogue: np.ndarray) -> Interactions:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from persona_pipeline.contracts import Contract, load_contract, table_names
 from persona_pipeline.core.errors import LeakError
-from persona_pipeline.publish.staging import candidates
+from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import reviews_digest
 
@@ -29,7 +29,7 @@ _ENCODED = ("persona_vectors", "user_vectors", "user_item_topk", "default_topk")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LeakPlace:
     """Where withheld things could be: a table, the column shown to people, and SQL that yields what it holds.
 
     The SQL gives one column, review_id, or two, user_id and item_id.
@@ -40,21 +40,21 @@ class Place:
     sql: str
 
 
-def review_places() -> list[Place]:
+def review_places() -> list[LeakPlace]:
     """Every place of every contract that holds review ids."""
     return [place for table in _learned_from() for place in _review_places(load_contract(table))]
 
 
-def pair_places() -> list[Place]:
+def pair_places() -> list[LeakPlace]:
     """Every place of every contract that says a user met an item."""
     found = []
     for table in _learned_from():
         names = load_contract(table).names
         if {"user_id", "item_id"} <= set(names) and table not in RECOMMENDING:
-            found.append(Place(table, "user_id, item_id", f"SELECT user_id, item_id FROM {table}"))
+            found.append(LeakPlace(table, "user_id, item_id", f"SELECT user_id, item_id FROM {table}"))
         if {"user_id", "reviewed_item_ids"} <= set(names):
             sql = f"SELECT user_id, unnest(reviewed_item_ids) AS item_id FROM {table}"
-            found.append(Place(table, "reviewed_item_ids", sql))
+            found.append(LeakPlace(table, "reviewed_item_ids", sql))
     return found
 
 
@@ -72,7 +72,7 @@ def require_nothing_withheld(warehouse: Warehouse, withheld: pa.Table, pairs: pa
             that was trained from other reviews, or does not say from which.
     """
     both = withheld if pairs is None else pairs
-    for found in (warehouse, candidates(warehouse)):
+    for found in (warehouse, staged_tables(warehouse)):
         for place in review_places():
             _require_none(found, place, "review_id", withheld.select(["review_id"]))
         for place in pair_places():
@@ -84,20 +84,20 @@ def _learned_from() -> list[str]:
     return [table for table in table_names() if table not in NOT_LEARNED_FROM]
 
 
-def _review_places(contract: Contract) -> Iterator[Place]:
+def _review_places(contract: Contract) -> Iterator[LeakPlace]:
     for column in contract.columns:
         name, table = column.name, contract.table
         if name in REVIEW_NAMES:
             value = f"unnest({name})" if column.items else name
-            yield Place(table, name, f"SELECT {value} AS review_id FROM {table}")
+            yield LeakPlace(table, name, f"SELECT {value} AS review_id FROM {table}")
         for field in column.fields:
             if field.name in REVIEW_NAMES:
                 # Into a struct first: unnested twice at once, DuckDB would spread the fields over columns.
                 sql = f"SELECT part.{field.name} AS review_id FROM (SELECT unnest({name}) AS part FROM {table})"
-                yield Place(table, f"{name}.{field.name}", sql)
+                yield LeakPlace(table, f"{name}.{field.name}", sql)
 
 
-def _require_none(warehouse: Warehouse, place: Place, key: str, withheld: pa.Table) -> None:
+def _require_none(warehouse: Warehouse, place: LeakPlace, key: str, withheld: pa.Table) -> None:
     sql = (
         f"SELECT count(*) AS n, any_value(held) AS example FROM ({place.sql}) AS held SEMI JOIN withheld USING ({key})"
     )
@@ -114,7 +114,7 @@ def _require_none(warehouse: Warehouse, place: Place, key: str, withheld: pa.Tab
 def _require_encoders_of(warehouse: Warehouse) -> None:
     """Every encoder behind vectors or recommendations was trained from just the reviews this warehouse holds."""
     in_use: set[str] = set()
-    for found in (warehouse, candidates(warehouse)):
+    for found in (warehouse, staged_tables(warehouse)):
         for table in _ENCODED:
             in_use.update(found.query(f"SELECT DISTINCT encoder_id FROM {table}", [table])["encoder_id"].to_pylist())
     wanted = reviews_digest(warehouse)

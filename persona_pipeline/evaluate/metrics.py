@@ -16,7 +16,7 @@ _BLOCK = 1 << 23  # scores ranked in one go
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class RelevantItems:
     """Relevant items of each user, ragged.
 
     Attributes:
@@ -57,18 +57,18 @@ class Truth:
         """(n,) the user of each relevant item."""
         return np.repeat(np.arange(self.users), self.sizes)
 
-    def only(self, targets: np.ndarray) -> "Truth":
+    def only(self, targets: np.ndarray) -> "RelevantItems":
         """The same users with the relevant items that `targets`, (n,) bool, marks; users may be left with none."""
         sizes = np.bincount(self.owners[targets], minlength=self.users)
-        return Truth(self.items[targets], np.concatenate([[0], np.cumsum(sizes)]))
+        return RelevantItems(self.items[targets], np.concatenate([[0], np.cumsum(sizes)]))
 
-    def of(self, users: np.ndarray) -> "Truth":
+    def of(self, users: np.ndarray) -> "RelevantItems":
         """The users that `users`, (users,) bool, marks, in their order."""
         offsets = np.concatenate([[0], np.cumsum(self.sizes[users])])
-        return Truth(self.items[users[self.owners]], offsets)
+        return RelevantItems(self.items[users[self.owners]], offsets)
 
 
-def per_user(ranked: np.ndarray, truth: Truth, cutoffs: Sequence[int] = CUTOFFS) -> dict[str, np.ndarray]:
+def per_user(ranked: np.ndarray, truth: RelevantItems, cutoffs: Sequence[int] = CUTOFFS) -> dict[str, np.ndarray]:
     """Metrics of every user's list, (users,) float64 each, named `ndcg@10`.
 
     Of the first k places, k whatever the list holds: `hit` is whether any is relevant, `mrr` one over the first relevant
@@ -140,7 +140,7 @@ def average_popularity(ranked: np.ndarray, counts: np.ndarray) -> float:
     return float((totals / held.sum(axis=1)[users]).mean()) if users.any() else 0.0
 
 
-def _check(ranked: np.ndarray, truth: Truth, longest: int) -> None:
+def _check(ranked: np.ndarray, truth: RelevantItems, longest: int) -> None:
     users, k = ranked.shape
     if users != truth.users:
         raise ValueError(f"{users} lists for {truth.users} users")
@@ -155,7 +155,7 @@ def _check(ranked: np.ndarray, truth: Truth, longest: int) -> None:
         raise ValueError(f"item {ordered[user, place]} is repeated in the list of user {user}")
 
 
-def _relevant(ranked: np.ndarray, truth: Truth) -> np.ndarray:
+def _relevant(ranked: np.ndarray, truth: RelevantItems) -> np.ndarray:
     """(users, k) bool: whether the place holds one of the user's relevant items."""
     width = 1 + max(int(ranked.max(initial=0)), int(truth.items.max(initial=0)))
     wanted = truth.owners * width + truth.items  # a user and an item as one number

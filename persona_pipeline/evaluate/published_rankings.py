@@ -24,7 +24,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from persona_pipeline.core.errors import SourceError
-from persona_pipeline.evaluate.metrics import CUTOFFS, Truth, per_user
+from persona_pipeline.evaluate.metrics import CUTOFFS, RelevantItems, per_user
 from persona_pipeline.evaluate.ranking_figures import Figure, Ranking
 from persona_pipeline.evaluate.significance import estimate
 from persona_pipeline.evaluate.slices import ALL, Slice, make_slices
@@ -76,7 +76,7 @@ def evaluate_published(candidates: Path, ground_truth: Path, reviews: Path | Non
         head = [places[item] for item in lists[user][: ranked.shape[1]]]
         ranked[row, : len(head)] = head
     offsets = np.cumsum([0, *(len(wanted[user]) for user in users)])
-    truth = Truth(np.array([places[item] for user in users for item in wanted[user]]), offsets)
+    truth = RelevantItems(np.array([places[item] for user in users for item in wanted[user]]), offsets)
     slices = make_slices(
         truth, np.array([user_counts[user] for user in users]), np.array([item_counts[item] for item in catalogue])
     )
@@ -125,7 +125,7 @@ def count_reviews(file: Path) -> tuple[Counter[str], Counter[str]]:
     return users, items
 
 
-def _figures(ranked: np.ndarray, truth: Truth, part: Slice) -> dict[str, Figure]:
+def _figures(ranked: np.ndarray, truth: RelevantItems, part: Slice) -> dict[str, Figure]:
     values = per_user(ranked[part.users], truth.only(part.targets).of(part.users))
     found = estimate(np.stack(list(values.values()), axis=1))
     columns = zip(values, found.value, found.low, found.high, strict=True)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from persona_pipeline.evaluate.results import Evaluated
-from persona_pipeline.publish.staging import candidates
+from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -22,12 +22,12 @@ def recommended(warehouse: Warehouse, user_ids: np.ndarray, item_ids: np.ndarray
         warehouse: of a night that has its candidates.
         user_ids, item_ids: (users,) and (items,) str, sorted; `item_ids` holds every item recommended.
     """
-    own = candidates(warehouse).query(
+    own = staged_tables(warehouse).query(
         "SELECT user_id, item_id, rank FROM user_item_topk WHERE user_id IN (SELECT user_id FROM wanted)",
         ["user_item_topk"],
         wanted=pa.table({"user_id": user_ids.tolist()}),
     )
-    usual = candidates(warehouse).query(
+    usual = staged_tables(warehouse).query(
         "SELECT user_id, item_id, row_number() OVER (PARTITION BY user_id ORDER BY rank) AS rank FROM "
         "(SELECT user_id, item_id, rank FROM wanted, default_topk) ANTI JOIN met USING (user_id, item_id)",
         ["default_topk"],

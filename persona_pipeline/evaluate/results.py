@@ -19,7 +19,7 @@ from rich.text import Text
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.terminal import counted, one_line
-from persona_pipeline.evaluate.metrics import CUTOFFS, METRICS, Truth, average_popularity, coverage, per_user
+from persona_pipeline.evaluate.metrics import CUTOFFS, METRICS, RelevantItems, average_popularity, coverage, per_user
 from persona_pipeline.evaluate.significance import Estimate, compare, estimate
 from persona_pipeline.evaluate.slices import ALL, Slice
 
@@ -98,7 +98,7 @@ class Results:
 
 def evaluate(
     models: Sequence[Evaluated],
-    truth: Truth,
+    truth: RelevantItems,
     slices: Mapping[str, Slice],
     counts: np.ndarray,
     reference: str,
@@ -178,7 +178,7 @@ def show(results: Results, console: Console, metrics: Sequence[str] = SHOWN) -> 
 
 
 def _values(
-    ranked: np.ndarray, truth: Truth, part: Slice, columns: Sequence[str], cutoffs: Sequence[int]
+    ranked: np.ndarray, truth: RelevantItems, part: Slice, columns: Sequence[str], cutoffs: Sequence[int]
 ) -> np.ndarray:
     """(users in the slice, columns)."""
     found = per_user(ranked[part.users], truth.only(part.targets).of(part.users), cutoffs)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from persona_pipeline.evaluate.metrics import Truth
+from persona_pipeline.evaluate.metrics import RelevantItems
 
 ALL = "all"
 
@@ -41,7 +41,7 @@ class Slice:
     targets: np.ndarray
 
 
-def make_slices(truth: Truth, user_counts: np.ndarray, item_counts: np.ndarray) -> dict[str, Slice]:
+def make_slices(truth: RelevantItems, user_counts: np.ndarray, item_counts: np.ndarray) -> dict[str, Slice]:
     """Every slice by name, empty ones included.
 
     Args:
@@ -79,5 +79,5 @@ def _percentiles(counts: np.ndarray) -> tuple[int, int]:
     return int(ordered[place]), int(ordered[-1 - place])
 
 
-def _of_targets(truth: Truth, targets: np.ndarray) -> Slice:
+def _of_targets(truth: RelevantItems, targets: np.ndarray) -> Slice:
     return Slice(np.bincount(truth.owners[targets], minlength=truth.users) > 0, targets)

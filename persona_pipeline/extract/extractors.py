@@ -11,7 +11,7 @@ from persona_pipeline.extract.types import (
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from persona_pipeline.extract.llm.client import Asker
+    from persona_pipeline.extract.llm.client import LlmClient
     from persona_pipeline.extract.llm.engines.engine import Backend
 
 
@@ -39,16 +39,16 @@ def make_extractor(
         return EmbeddedExtractor(config, lambda: read_shop(warehouse))
     from persona_pipeline.extract.llm.extractor import LlmExtractor
 
-    return LlmExtractor(config, make_asker(config, warehouse, as_of, engine=engine), embed)
+    return LlmExtractor(config, make_client(config, warehouse, as_of, engine=engine), embed)
 
 
-def make_asker(config: ExtractionConfig, warehouse: Warehouse, as_of: date, *, engine: bool = True) -> "Asker":
+def make_client(config: ExtractionConfig, warehouse: Warehouse, as_of: date, *, engine: bool = True) -> "LlmClient":
     """Who asks the configured LLM, on the configured ledger; no engine is started yet."""
-    from persona_pipeline.extract.llm.client import Asker
-    from persona_pipeline.extract.llm.response_cache import Ledger
+    from persona_pipeline.extract.llm.client import LlmClient
+    from persona_pipeline.extract.llm.response_cache import ResponseCache
 
     kept = Warehouse(config.llm.ledger, warehouse.commit) if config.llm.ledger else warehouse
-    return Asker(_backend(config), Ledger(kept, as_of), config.llm, engine=engine)
+    return LlmClient(_backend(config), ResponseCache(kept, as_of), config.llm, engine=engine)
 
 
 def _backend(config: ExtractionConfig) -> "Backend":

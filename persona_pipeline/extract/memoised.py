@@ -7,7 +7,7 @@ import numpy as np
 from persona_pipeline.extract.types import Embed
 
 
-def remembering(embed: Embed, texts: Iterable[str]) -> Embed:
+def memoised(embed: Embed, texts: Iterable[str]) -> Embed:
     """An `Embed` of these texts alone, all embedded at once: asking for them one by one would read the cache as often."""
     distinct = sorted(set(texts))
     vectors = embed(distinct) if distinct else np.empty((0, 0), np.float32)

@@ -128,7 +128,7 @@ def items_to_profile(
     )
 
 
-def standing(warehouse: Warehouse, personas: pa.Table) -> set[str]:
+def still_verbatim(warehouse: Warehouse, personas: pa.Table) -> set[str]:
     """Ids of the current personas whose quotes still stand in their sources, word for word."""
     found = warehouse.query(
         f"WITH {_QUOTES} SELECT persona_id FROM standing WHERE stands", ["reviews", "items"], personas=personas

@@ -16,8 +16,14 @@ from persona_pipeline.contracts import load_contract
 from persona_pipeline.extract.embedded.plain import plain_persona
 from persona_pipeline.extract.evidence import item_evidence, review_text
 from persona_pipeline.extract.identity import kept_rows, label, rows_with_ids
-from persona_pipeline.extract.memoised import remembering
-from persona_pipeline.extract.pending import items_to_profile, items_to_summarise, reviews_to_read, standing, vanished
+from persona_pipeline.extract.memoised import memoised
+from persona_pipeline.extract.pending import (
+    items_to_profile,
+    items_to_summarise,
+    reviews_to_read,
+    still_verbatim,
+    vanished,
+)
 from persona_pipeline.extract.types import (
     ASPECT_NAMES,
     Embed,
@@ -118,8 +124,8 @@ def item_personas(
     )
     new = [label(p.name, p.description) for personas, _ in outcomes for p in personas]
     old = [label(row["name"], row["description"]) for before in earlier.values() for row in before]
-    remembered = remembering(embed, [*new, *old] if old else [])
-    stands = standing(warehouse, inherited_of_asked)
+    remembered = memoised(embed, [*new, *old] if old else [])
+    stands = still_verbatim(warehouse, inherited_of_asked)
     rows: list[Row] = []
     refused = []
     for row, (personas, refusals) in zip(asked, outcomes, strict=True):

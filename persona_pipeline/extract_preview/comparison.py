@@ -9,9 +9,9 @@ import numpy as np
 
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.extract.identity import label, matches
-from persona_pipeline.extract.memoised import remembering
+from persona_pipeline.extract.memoised import memoised
 from persona_pipeline.extract.types import Embed, Stage
-from persona_pipeline.extract_preview.trial import Trial
+from persona_pipeline.extract_preview.trial import ExtractionTrial
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]
@@ -61,7 +61,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PersonaComparison:
     """The items, and which persona of the left side is which of the right one: by item, place to place."""
 
     items: Sequence[str]
@@ -93,7 +93,7 @@ def sampled(warehouse: Warehouse, count: int, wanted: Sequence[str] = ()) -> lis
     return list(dict.fromkeys(wanted))
 
 
-def costs_of(trial: Trial, warehouse: Warehouse) -> Costs:
+def costs_of(trial: ExtractionTrial, warehouse: Warehouse) -> Costs:
     """Count a trial, and what it would come to for the whole catalogue: tokens by subject and stage, times the subjects."""
     tokens = {s: u.prompt_tokens + u.completion_tokens + u.cached_tokens for s, u in trial.usage.items()}
     subjects = {stage: len(extracted.asked) for stage, extracted in trial.extracted.items()}
@@ -121,15 +121,15 @@ def by_item(personas: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def compared(items: Sequence[str], left: Side, right: Side, embed: Embed, threshold: float) -> Comparison:
+def compared(items: Sequence[str], left: Side, right: Side, embed: Embed, threshold: float) -> PersonaComparison:
     """Match the personas, item by item, as a night matches today's to yesterday's."""
     labels = [label(row["name"], row["description"]) for row in (*left.rows, *right.rows)]
-    remembered = remembering(embed, labels)
+    remembered = memoised(embed, labels)
     pairs = {
         item: matches(left.personas.get(item, ()), right.personas.get(item, ()), remembered, threshold)
         for item in items
     }
-    return Comparison(items, left, right, pairs)
+    return PersonaComparison(items, left, right, pairs)
 
 
 def mean(values: Sequence[float]) -> float | None:

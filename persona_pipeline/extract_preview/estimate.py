@@ -10,28 +10,28 @@ from persona_pipeline.config import PipelineConfig, load_config, parse_as_of
 from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract.extractors import make_extractor
-from persona_pipeline.publish.releases import Release, inherited, parent_of, served
+from persona_pipeline.publish.releases import Release, parent_of, read_parent, served
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from persona_pipeline.extract.llm.plan import NightPlan
+    from persona_pipeline.extract.llm.plan import ExtractionPlan
 
 _WIDTH = 132  # of a log, where there is no terminal
 
 
 def plan_extraction(
     warehouse: Warehouse, config: PipelineConfig, parent: Release | None, as_of: date, console: Console | None = None
-) -> "NightPlan":
+) -> "ExtractionPlan":
     """Make the plan and print it, on stderr by default. `parent` is the release the night starts from."""
     from persona_pipeline.extract.llm.extractor import LlmExtractor
-    from persona_pipeline.extract.llm.plan import plan_night, show_judge, show_plan
+    from persona_pipeline.extract.llm.plan import plan_requests, show_judge, show_plan
 
     extraction = config.extraction
     embedder = Embedder(config.text_embeddings, warehouse)
     extractor = make_extractor(extraction, embedder, warehouse, as_of, engine=False)
     assert isinstance(extractor, LlmExtractor)
-    personas, summaries = (inherited(warehouse, table, parent) for table in ("item_personas", "item_summaries"))
-    plan = plan_night(warehouse, extractor, personas, summaries, extraction.refresh_share)
+    personas, summaries = (read_parent(warehouse, table, parent) for table in ("item_personas", "item_summaries"))
+    plan = plan_requests(warehouse, extractor, personas, summaries, extraction.refresh_share)
     console = console or Console(stderr=True, width=_WIDTH)
     show_plan(plan, extraction.llm, console)
     show_judge(extraction.llm.judged_pairs, console)

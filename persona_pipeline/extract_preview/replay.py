@@ -12,7 +12,7 @@ from rich.text import Text
 from persona_pipeline.core.terminal import counted, one_line
 from persona_pipeline.extract.stages import Extracted
 from persona_pipeline.extract.types import ASPECT_NAMES, Refusal, Stage
-from persona_pipeline.extract_preview.trial import STAGES, Subjects, Trial
+from persona_pipeline.extract_preview.trial import STAGES, ExtractionTrial, Subjects
 
 Row = dict[str, Any]
 Verdict = Literal["kept", "partly", "refused", "gone"]
@@ -39,7 +39,7 @@ def subjects_of(refused: Sequence[Row]) -> Subjects:
     return {stage: frozenset(row["subject_id"] for row in refused if row["stage"] == stage) for stage in STAGES}
 
 
-def replayed(refused: Sequence[Row], trial: Trial) -> list[Replayed]:
+def replayed(refused: Sequence[Row], trial: ExtractionTrial) -> list[Replayed]:
     """One per stage and subject, in the order of the rows.
 
     A subject is `gone` where a night would no longer ask about it: its review or item left the catalogue or the evidence.
@@ -71,7 +71,7 @@ def replayed(refused: Sequence[Row], trial: Trial) -> list[Replayed]:
     return found
 
 
-def show_replayed(found: Sequence[Replayed], trial: Trial, console: Console) -> None:
+def show_replayed(found: Sequence[Replayed], trial: ExtractionTrial, console: Console) -> None:
     """Print each subject, totals by the reason it had, and what asking came to."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
     for column, ratio in (("subject", None), ("was", None), ("now", None), ("detail", 1)):

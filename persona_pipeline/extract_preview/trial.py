@@ -17,7 +17,7 @@ from persona_pipeline.extract import stages
 from persona_pipeline.extract.llm.client import Usage
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.persona_verdicts import Verdict
-from persona_pipeline.extract.llm.plan import NightPlan, Planner
+from persona_pipeline.extract.llm.plan import ExtractionPlan, Planner
 from persona_pipeline.extract.stages import Extracted
 from persona_pipeline.extract.types import Embed, Stage
 from persona_pipeline.warehouse import Warehouse
@@ -29,7 +29,7 @@ Subjects = Mapping[Stage, AbstractSet[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ExtractionTrial:
     """What the stages made, what asking came to, and how many of the personas answered had which verdict."""
 
     extracted: dict[Stage, Extracted]
@@ -37,7 +37,9 @@ class Trial:
     verdicts: Mapping[Verdict, int]
 
 
-def plan_trial(warehouse: Warehouse, extractor: LlmExtractor, subjects: Subjects, summaries: pa.Table) -> NightPlan:
+def plan_trial(
+    warehouse: Warehouse, extractor: LlmExtractor, subjects: Subjects, summaries: pa.Table
+) -> ExtractionPlan:
     """What `run_trial` would ask. No engine is started; the arguments are the same."""
     planner = Planner(extractor)
     part = stages.of_items(planner.add_reviews(_untouched(warehouse, subjects)), _summarised(subjects))
@@ -54,7 +56,7 @@ def run_trial(
     config: ExtractionConfig,
     as_of: date,
     embed: Embed,
-) -> Trial:
+) -> ExtractionTrial:
     """Ask what is not on record, and judge the answers.
 
     Args:
@@ -80,7 +82,7 @@ def run_trial(
     counted("item_personas")
     personas = stages.item_personas(part, extractor, config, _empty("item_personas"), as_of, embed)
     made: dict[Stage, Extracted] = {"review_aspects": aspects, "item_summaries": told, "item_personas": personas}
-    return Trial(made, usage, dict(extractor.verdicts))
+    return ExtractionTrial(made, usage, dict(extractor.verdicts))
 
 
 def _untouched(warehouse: Warehouse, subjects: Subjects) -> Warehouse:

@@ -11,14 +11,14 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import Embedder, embedder_of
 from persona_pipeline.embeddings.model_names import trained_from
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.model_registry.decision import Standing, standing
+from persona_pipeline.model_registry.decision import Incumbent, incumbent_of
 from persona_pipeline.model_registry.overrides import Override
 from persona_pipeline.model_registry.registry import settings_of
 from persona_pipeline.publish.releases import Release
 from persona_pipeline.warehouse import Warehouse
 
 
-def embedder_of_night(
+def embedder_of_run(
     warehouse: Warehouse,
     overrides: Sequence[Override],
     as_of: date,
@@ -26,10 +26,10 @@ def embedder_of_night(
     config: TextEmbeddingsConfig,
 ) -> Embedder:
     """`embedder_of_standing` of what the night starts from."""
-    return embedder_of_standing(warehouse, standing(warehouse, overrides, as_of, parent), config)
+    return embedder_of_incumbent(warehouse, incumbent_of(warehouse, overrides, as_of, parent), config)
 
 
-def embedder_of_standing(warehouse: Warehouse, stands: Standing, config: TextEmbeddingsConfig) -> Embedder:
+def embedder_of_incumbent(warehouse: Warehouse, stands: Incumbent, config: TextEmbeddingsConfig) -> Embedder:
     """That of the encoder a person chose, or served and trained from the base configured; else the one configured.
 
     Raises PipelineError where that encoder's base is gone.
@@ -45,7 +45,7 @@ def embedder_of_standing(warehouse: Warehouse, stands: Standing, config: TextEmb
         raise PipelineError(f"encoder {stands.row['encoder_id']}, from which the night starts: {error}") from error
 
 
-def settings_of_standing(stands: Standing) -> EncodersConfig | None:
+def settings_of_incumbent(stands: Incumbent) -> EncodersConfig | None:
     """The settings of the encoder a night starts from; None where there is none, or this program does not know them."""
     if stands.row is None or stands.row["text_version"] != TEXT_VERSION:
         return None

@@ -22,13 +22,13 @@ from persona_pipeline.model_registry.registry import (
     readable,
     settings_of,
 )
-from persona_pipeline.model_selection.gate import Verdict
+from persona_pipeline.model_selection.gate import GateVerdict
 from persona_pipeline.publish.releases import Release
 from persona_pipeline.warehouse import Warehouse, WriteResult
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Incumbent:
     """The encoder a night starts from.
 
     Attributes:
@@ -50,7 +50,7 @@ class Standing:
         return Served(row["encoder_id"], self.since, row["base_model"], row["text_version"], row["config_digest"])
 
 
-def standing(warehouse: Warehouse, overrides: Sequence[Override], as_of: date, parent: Release | None) -> Standing:
+def incumbent_of(warehouse: Warehouse, overrides: Sequence[Override], as_of: date, parent: Release | None) -> Incumbent:
     """What a person decided, as far as the run was told, or the encoder of the parent release.
 
     Raises PipelineError where the encoder decided on is not on record, cannot be read, or has a base that is gone.
@@ -61,9 +61,9 @@ def standing(warehouse: Warehouse, overrides: Sequence[Override], as_of: date, p
     else:
         found = [row for row in encoder_rows(warehouse) if parent and row["encoder_id"] == parent.encoder_id]
         if not found:
-            return Standing(None, None, None)
+            return Incumbent(None, None, None)
         row = found[0]
-    return Standing(row, override, serving_since(overrides, row["encoder_id"], row["as_of"], as_of))
+    return Incumbent(row, override, serving_since(overrides, row["encoder_id"], row["as_of"], as_of))
 
 
 def _obeyed(warehouse: Warehouse, override: Override) -> Row:
@@ -79,7 +79,7 @@ def _obeyed(warehouse: Warehouse, override: Override) -> Row:
         raise PipelineError(f"{error} (it was {override.told()}; {instead})") from error
 
 
-def mark_manual(warehouse: Warehouse, stands: Standing) -> list[WriteResult]:
+def mark_manual(warehouse: Warehouse, stands: Incumbent) -> list[WriteResult]:
     """Put a promotion by hand on record in `encoders`; a pin only keeps, and changes nothing there."""
     if stands.row is None or stands.override is None or stands.override.override != "promote":
         return []
@@ -88,13 +88,13 @@ def mark_manual(warehouse: Warehouse, stands: Standing) -> list[WriteResult]:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class SelectedSettings:
     """The settings to train with, and why: `verdict` and `reasons` as in `encoders`; `judged` by the gate, if there was need."""
 
     config: EncodersConfig
     verdict: str
     reasons: list[str]
-    judged: Verdict | None = None
+    judged: GateVerdict | None = None
 
     def columns(self) -> Mapping[str, Any]:
         """Their columns of `encoders`."""
@@ -108,7 +108,7 @@ class Settled:
         }
 
 
-def settle(
+def select_settings(
     row: Row | None,
     reason: str,
     data: TrainingData,
@@ -116,7 +116,7 @@ def settle(
     base_model: str,
     config: EncodersConfig,
     tuned: Callable[[], TrainingData],
-) -> Settled:
+) -> SelectedSettings:
     """New settings only if they pass the gate against those of the served encoder, which else are trained on newer data.
 
     Where the settings are the same, or the served encoder cannot be refitted, there is nothing to compare. Settings of
@@ -131,18 +131,20 @@ def settle(
         tuned: the same data over the base that `config` would have.
     """
     if row is None:
-        return Settled(config, "first", [reason])
+        return SelectedSettings(config, "first", [reason])
     try:
         served = settings_of(row)
     except PipelineError as error:
-        return Settled(config, "promoted", [reason, f"nothing to refit: {error}"])
+        return SelectedSettings(config, "promoted", [reason, f"nothing to refit: {error}"])
     if (row["base_model"], row["text_version"]) != (base_model, TEXT_VERSION):
-        return Settled(
+        return SelectedSettings(
             config, "promoted", [reason, f"encoder {row['encoder_id']} cannot be refitted on tonight's texts"]
         )
     changed = differences(served, config)
     if not changed:
-        return Settled(config, "promoted", [reason, "its settings are those served: there is nothing to compare"])
+        return SelectedSettings(
+            config, "promoted", [reason, "its settings are those served: there is nothing to compare"]
+        )
     from persona_pipeline.model_selection.challenger import compare_settings
 
     told = f"settings tried against those of encoder {row['encoder_id']}: " + ", ".join(
@@ -155,6 +157,6 @@ def settle(
     else:
         verdict = compare_settings(data, interactions(), served, config, config.gate_margin).verdict
     if verdict.promoted:
-        return Settled(config, "promoted", [told, *verdict.reasons], verdict)
+        return SelectedSettings(config, "promoted", [told, *verdict.reasons], verdict)
     kept = {name: getattr(served, name) for name in EncodersConfig.model_fields.keys() - EncodersConfig.undecisive()}
-    return Settled(config.model_copy(update=kept), "kept_settings", [told, *verdict.reasons], verdict)
+    return SelectedSettings(config.model_copy(update=kept), "kept_settings", [told, *verdict.reasons], verdict)

@@ -86,7 +86,7 @@ def give_override(
         by=getpass.getuser(),
         reason=reason,
     )
-    with warehouse.claim("overrides"):
+    with warehouse.lock("overrides"):
         before = read_overrides(warehouse)
         if kind == "unpin" and pinned(before) is None:
             raise PipelineError("no encoder is pinned; `persona-pipeline encoders list` shows what is served")

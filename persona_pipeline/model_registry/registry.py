@@ -8,7 +8,7 @@ from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import embedder_of
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.encoder.retrain_policy import decisive
+from persona_pipeline.encoder.retrain_policy import result_settings
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.warehouse import Warehouse
 
@@ -62,6 +62,6 @@ def settings_of(row: Row) -> EncodersConfig:
 
 def differences(served: EncodersConfig, other: EncodersConfig) -> Row:
     """Settings of `other` that make it another encoder than `served`, by name; empty where it would be the same."""
-    there, here = decisive(served), decisive(other)
+    there, here = result_settings(served), result_settings(other)
     how = ("tuned", "tuning_minutes")  # they were arrived at says nothing of what they are
     return {n: value for n, value in here.items() if n not in how and (n not in there or value != there[n])}

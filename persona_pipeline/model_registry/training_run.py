@@ -12,14 +12,14 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import liked_interactions
-from persona_pipeline.encoder.cf_prior_engine import night_prior
+from persona_pipeline.encoder.cf_prior_engine import fit_prior
 from persona_pipeline.encoder.embed_texts import embed_everything
 from persona_pipeline.encoder.item_embeddings import ensure_profiles
 from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.model_registry.decision import Settled, Standing, settle
+from persona_pipeline.model_registry.decision import Incumbent, SelectedSettings, select_settings
 from persona_pipeline.model_registry.registry import settings_of
-from persona_pipeline.model_selection.search_result import Chosen
+from persona_pipeline.model_selection.search_result import ChosenSettings
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import reviews_digest
 
@@ -27,24 +27,24 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedEncoder:
     """An encoder, why it has the settings it has, figures of its training, and how many pairs it was trained on."""
 
     encoder: Encoder
-    settled: Settled
+    settled: SelectedSettings
     metrics: dict[str, float]
     pair_count: int
 
 
-def train(
+def train_encoder(
     warehouse: Warehouse,
     config: PipelineConfig,
-    stands: Standing,
+    stands: Incumbent,
     embedder: Embedder,
     reason: str,
     encoder_id: str,
     versions: Mapping[str, int],
-) -> Trained:
+) -> TrainedEncoder:
     """Train. Refused settings leave the base as it is: a head is fitted over the one that stands.
 
     What the configuration leaves to the night (`encoders.tuned`) is chosen first; the gate judges what was chosen.
@@ -81,23 +81,23 @@ def train(
     def tuned() -> TrainingData:
         return training_data(warehouse, as_configured().base_model, liked, config.encoders, blind=True)
 
-    settled = settle(stands.row, reason, blind, interactions, embedder.base_model, config.encoders, tuned)
+    settled = select_settings(stands.row, reason, blind, interactions, embedder.base_model, config.encoders, tuned)
     base = embedder if settled.verdict == "kept_settings" else as_configured()
     ensure_profiles(warehouse, base, settled.config)
     taught = training_data(warehouse, base.base_model, liked, settled.config)
     from persona_pipeline.encoder.fit import fit_encoder
 
-    prior = night_prior(warehouse, interactions, config, settled.config)
+    prior = fit_prior(warehouse, interactions, config, settled.config)
     encoder, metrics = fit_encoder(
         encoder_id, base.base_model, taught, prior, reviews_digest(warehouse), settled.config
     )
     if chosen:
         settled = replace(settled, reasons=[*settled.reasons, *chosen.reasons()])
         metrics |= chosen.metrics()
-    return Trained(encoder, settled, metrics, taught.pairs.num_rows)
+    return TrainedEncoder(encoder, settled, metrics, taught.pairs.num_rows)
 
 
-def _where_the_search_starts(stands: Standing, base_model: str, config: EncodersConfig) -> EncodersConfig:
+def _where_the_search_starts(stands: Incumbent, base_model: str, config: EncodersConfig) -> EncodersConfig:
     """The configuration; what it leaves to the night is as served, where that encoder could be refitted."""
     row = stands.row
     if not _tunes(config) or row is None or (row["base_model"], row["text_version"]) != (base_model, TEXT_VERSION):
@@ -114,13 +114,15 @@ def _tunes(config: EncodersConfig) -> bool:
     return bool(config.tuned) and config.tuning_minutes > 0 and config.method == "head"
 
 
-def _chosen(blind: TrainingData, interactions: Callable[[], Interactions], starts: EncodersConfig) -> Chosen | None:
+def _chosen(
+    blind: TrainingData, interactions: Callable[[], Interactions], starts: EncodersConfig
+) -> ChosenSettings | None:
     if not _tunes(starts):
         return None
-    from persona_pipeline.model_selection.search import choose
+    from persona_pipeline.model_selection.search import search_settings
 
     began = time.monotonic()
-    chosen = choose(blind, interactions(), starts)
+    chosen = search_settings(blind, interactions(), starts)
     logger.info("tuning took %.1f s", time.monotonic() - began)
     return chosen
 

@@ -15,9 +15,9 @@ from persona_pipeline.encoder.finetune.examples import place_of
 from persona_pipeline.encoder.fit import fit_head
 from persona_pipeline.encoder.retrain_policy import TrainingData
 from persona_pipeline.evaluate.slices import make_slices
-from persona_pipeline.model_selection.gate import Verdict, judge
+from persona_pipeline.model_selection.gate import GateVerdict, gate_verdict
 from persona_pipeline.model_selection.holdout import HeldOut, hold_out
-from persona_pipeline.model_selection.next_item import Asked, ask
+from persona_pipeline.model_selection.next_item import HeldOutInteractions, held_out_interactions
 from persona_pipeline.model_selection.score_fusion import mixture_of, reached
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _CELLS = 200_000_000  # users x items scored in all
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class EncoderComparison:
     """What each side reached, and the verdict on the candidate.
 
     Attributes:
@@ -38,7 +38,7 @@ class Comparison:
     users: int
     served: float
     candidate: float
-    verdict: Verdict
+    verdict: GateVerdict
 
 
 def compare_settings(
@@ -49,7 +49,7 @@ def compare_settings(
     margin: float,
     tuned: Callable[[], TrainingData] | None = None,
     unseen: float = 1.0,
-) -> Comparison:
+) -> EncoderComparison:
     """Refit both without each user's newest liked interaction, have both foretell it, and judge the difference by user.
 
     Both sides see the same personas, which are those of the night and were made from the held-out reviews too: a
@@ -67,10 +67,10 @@ def compare_settings(
     newest = parts.newest.filter(pa.array(place_of(parts.newest["user_id"].to_pylist()) < unseen))
     if not newest.num_rows or parts.data.pairs.num_rows < 2:
         # Lists nobody is asked about: the gate has its own answer to that.
-        return Comparison(0, 0.0, 0.0, judge(np.empty(0), np.empty(0), {}, margin))
+        return EncoderComparison(0, 0.0, 0.0, gate_verdict(np.empty(0), np.empty(0), {}, margin))
     item_ids = np.unique(data.personas["item_id"].to_numpy(zero_copy_only=False).astype(str))
     most = min(MOST_USERS, max(1, _CELLS // len(item_ids)))
-    asked = ask(parts.data, parts.interactions, newest, item_ids, most)
+    asked = held_out_interactions(parts.data, parts.interactions, newest, item_ids, most)
     theirs = hold_out(tuned(), interactions) if tuned else parts
     values = []
     for side, config, held_out in (("served", served, parts), ("candidate", candidate, theirs)):
@@ -78,11 +78,11 @@ def compare_settings(
         logger.info("%s settings refitted: NDCG@10 %.4f of %s", side, values[-1].mean(), counted(asked.users, "user"))
     counts = np.array([parts.data.liked_counts.get(item, 0) for item in item_ids.tolist()])
     slices = {name: part.users for name, part in make_slices(asked.truth, asked.histories.lengths, counts).items()}
-    verdict = judge(values[0], values[1], slices, margin)
-    return Comparison(asked.users, float(values[0].mean()), float(values[1].mean()), verdict)
+    verdict = gate_verdict(values[0], values[1], slices, margin)
+    return EncoderComparison(asked.users, float(values[0].mean()), float(values[1].mean()), verdict)
 
 
-def _foretold(parts: HeldOut, asked: Asked, config: EncodersConfig) -> np.ndarray:
+def _foretold(parts: HeldOut, asked: HeldOutInteractions, config: EncodersConfig) -> np.ndarray:
     """(users,) NDCG@10 of one configuration, refitted."""
     data = parts.data.weighed(config)
     head, catalogue, _ = fit_head(data, config)

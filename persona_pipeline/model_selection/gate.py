@@ -30,7 +30,7 @@ class SliceDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GateVerdict:
     """The decision. `slices` are those large enough to be judged; `reasons` say in words what decided, with figures."""
 
     promoted: bool
@@ -41,14 +41,14 @@ class Verdict:
     slices: tuple[SliceDifference, ...]
 
 
-def judge(
+def gate_verdict(
     served: np.ndarray,
     candidate: np.ndarray,
     slices: Mapping[str, np.ndarray],
     margin: float,
     draws: int = DRAWS,
     seed: int = 0,
-) -> Verdict:
+) -> GateVerdict:
     """Promote if the overall difference is above -margin with 97.5% confidence, and no slice is significantly worse.
 
     Slices of 200 users or more are judged, at a level of .05 over all of them (Holm). A slice of everybody is the
@@ -60,7 +60,7 @@ def judge(
         margin: how much worse, in NDCG@10, still counts as not worse; 0 demands that it be better.
     """
     if not len(served):
-        return Verdict(False, ["no user to compare the encoders on"], 0.0, 0.0, 0.0, ())
+        return GateVerdict(False, ["no user to compare the encoders on"], 0.0, 0.0, 0.0, ())
     overall = compare(candidate, served, draws, seed)
     difference, low, high = (float(part) for part in (overall.value, overall.low, overall.high))
     judged = _differences(served, candidate, slices, draws, seed)
@@ -80,7 +80,7 @@ def judge(
     else:
         names = ", ".join(part.name for part in judged) or "none is that large"
         rest = [f"no slice of {MIN_USERS} users or more is significantly worse ({names})"]
-    return Verdict(enough and not worse, [told, *rest], difference, low, high, tuple(judged))
+    return GateVerdict(enough and not worse, [told, *rest], difference, low, high, tuple(judged))
 
 
 def _differences(

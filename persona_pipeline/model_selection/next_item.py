@@ -19,15 +19,15 @@ from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.head import Head, aggregate
 from persona_pipeline.encoder.history_weights import history_weights, popularity_scales, ranks
 from persona_pipeline.encoder.retrain_policy import TrainingData
-from persona_pipeline.encoder.training_examples import Catalogue
-from persona_pipeline.evaluate.metrics import Truth
+from persona_pipeline.encoder.training_examples import ItemSlots
+from persona_pipeline.evaluate.metrics import RelevantItems
 
 K = 10
 """Places of a list that are judged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Histories:
+class LikedHistories:
     """What some users are known by, as arrays.
 
     Attributes:
@@ -43,7 +43,7 @@ class Histories:
     lengths: np.ndarray
 
     @classmethod
-    def of(cls, interactions: pa.Table, user_ids: np.ndarray) -> "Histories":
+    def of(cls, interactions: pa.Table, user_ids: np.ndarray) -> "LikedHistories":
         """Of users (users,), from user_id, item_id and day of everybody's liked interactions, each user's newest first."""
         owner = pc.index_in(interactions["user_id"], pa.array(user_ids, pa.string())).combine_chunks()
         owners = owner.drop_null().to_numpy().astype(np.int64)
@@ -66,21 +66,23 @@ class Histories:
             distances = days[np.arange(len(days)) - distances] - days
         return history_weights(distances, self.lengths, config.half_life)
 
-    def part(self, start: int, stop: int) -> "Histories":
+    def part(self, start: int, stop: int) -> "LikedHistories":
         """The users from `start` to `stop`, exclusive."""
         mine = (self.owners >= start) & (self.owners < stop)
-        return Histories(
+        return LikedHistories(
             self.item_ids, self.days, self.owners[mine] - start, self.members[mine], self.lengths[start:stop]
         )
 
-    def newest(self, count: int) -> "Histories":
+    def newest(self, count: int) -> "LikedHistories":
         """At most so many entries of each user."""
         kept = ranks(self.lengths) < count
-        return Histories(self.item_ids, self.days, self.owners[kept], self.members[kept], self.lengths.clip(max=count))
+        return LikedHistories(
+            self.item_ids, self.days, self.owners[kept], self.members[kept], self.lengths.clip(max=count)
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class HeldOutInteractions:
     """Held-out interactions, and what is known of their users.
 
     Attributes:
@@ -91,8 +93,8 @@ class Asked:
     """
 
     user_ids: np.ndarray
-    histories: Histories
-    truth: Truth
+    histories: LikedHistories
+    truth: RelevantItems
     seen: tuple[np.ndarray, np.ndarray]
 
     @property
@@ -100,12 +102,12 @@ class Asked:
         """How many users."""
         return len(self.user_ids)
 
-    def part(self, start: int, stop: int) -> "Asked":
+    def part(self, start: int, stop: int) -> "HeldOutInteractions":
         """The users from `start` to `stop`, exclusive."""
         users = np.arange(self.users)
         rows, columns = self.seen
         met = (rows >= start) & (rows < stop)
-        return Asked(
+        return HeldOutInteractions(
             self.user_ids[start:stop],
             self.histories.part(start, stop),
             self.truth.of((users >= start) & (users < stop)),
@@ -113,9 +115,9 @@ class Asked:
         )
 
 
-def ask(
+def held_out_interactions(
     data: TrainingData, interactions: Interactions, held_out: pa.Table, item_ids: np.ndarray, most_users: int
-) -> Asked:
+) -> HeldOutInteractions:
     """Held-out interactions of users with a history and items with a persona; of a sample of users, seeded.
 
     Args:
@@ -149,16 +151,16 @@ def ask(
         pa.array(interactions.item_ids[interactions.items[mine]], pa.string()), pa.array(item_ids, pa.string())
     )
     valid = column.is_valid().to_numpy(zero_copy_only=False)
-    return Asked(
+    return HeldOutInteractions(
         chosen,
-        Histories.of(data.interactions, chosen),
-        Truth(np.searchsorted(item_ids, items[order]), np.concatenate([[0], np.cumsum(sizes)])),
+        LikedHistories.of(data.interactions, chosen),
+        RelevantItems(np.searchsorted(item_ids, items[order]), np.concatenate([[0], np.cumsum(sizes)])),
         (met[mine][valid], column.drop_null().to_numpy().astype(np.int64)),
     )
 
 
 @torch.inference_mode()
-def encoded(head: Head, catalogue: Catalogue) -> torch.Tensor:
+def encoded(head: Head, catalogue: ItemSlots) -> torch.Tensor:
     """(personas, d) vectors of the catalogue's personas; for all users the same."""
     return head.personas(catalogue.embeddings.to(head.interaction_map.dtype))
 
@@ -166,9 +168,9 @@ def encoded(head: Head, catalogue: Catalogue) -> torch.Tensor:
 @torch.inference_mode()
 def head_scores(
     head: Head,
-    catalogue: Catalogue,
+    catalogue: ItemSlots,
     profiles: np.ndarray,
-    histories: Histories,
+    histories: LikedHistories,
     config: EncodersConfig,
     hidden: tuple[np.ndarray, np.ndarray] | None = None,
     personas: torch.Tensor | None = None,
@@ -201,7 +203,7 @@ def head_scores(
 
 
 def hidden_personas(
-    masked: tuple[np.ndarray, np.ndarray], asked: Asked, catalogue: Catalogue
+    masked: tuple[np.ndarray, np.ndarray], asked: HeldOutInteractions, catalogue: ItemSlots
 ) -> tuple[np.ndarray, np.ndarray]:
     """(m,) users of `asked` and (m,) rows of the catalogue, of (n,) user ids and (n,) ids of personas they may not see."""
     users = pc.index_in(pa.array(masked[0], pa.string()), pa.array(asked.user_ids, pa.string()))
@@ -210,7 +212,7 @@ def hidden_personas(
     return users.filter(known).to_numpy().astype(np.int64), rows.filter(known).to_numpy().astype(np.int64)
 
 
-def prior_scores(prior: Prior, item_ids: np.ndarray, histories: Histories, config: EncodersConfig) -> np.ndarray:
+def prior_scores(prior: Prior, item_ids: np.ndarray, histories: LikedHistories, config: EncodersConfig) -> np.ndarray:
     """What others who met the same items add at weight one, (users, items)."""
     met = pa.array(histories.item_ids[histories.members], pa.string())
     weights = prior.histories(histories.owners, met, histories.recency(config), histories.users)
@@ -224,7 +226,7 @@ def popularity(data: TrainingData, item_ids: np.ndarray) -> np.ndarray:
     return found
 
 
-def popularity_scores(counts: np.ndarray, histories: Histories, config: EncodersConfig) -> np.ndarray:
+def popularity_scores(counts: np.ndarray, histories: LikedHistories, config: EncodersConfig) -> np.ndarray:
     """What popularity adds at weight one, (users, items), from `popularity` (items,)."""
     scores: np.ndarray = popularity_scales(histories.lengths, config.popularity_support)[:, None] * counts
     return scores

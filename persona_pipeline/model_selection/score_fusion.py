@@ -11,9 +11,9 @@ from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.retrain_policy import TrainingData
-from persona_pipeline.encoder.training_examples import Catalogue
+from persona_pipeline.encoder.training_examples import ItemSlots
 from persona_pipeline.model_selection.next_item import (
-    Asked,
+    HeldOutInteractions,
     encoded,
     head_scores,
     hidden_personas,
@@ -97,9 +97,9 @@ def mixtures(config: EncodersConfig, kinds: tuple[str, ...], coarse: bool = Fals
 
 def reached(
     head: Head,
-    catalogue: Catalogue,
+    catalogue: ItemSlots,
     data: TrainingData,
-    asked: Asked,
+    asked: HeldOutInteractions,
     masked: tuple[np.ndarray, np.ndarray],
     config: EncodersConfig,
     tried: list[Mixture],

@@ -18,14 +18,14 @@ from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.fit import fit_head
-from persona_pipeline.encoder.history_weights import lessons_of
+from persona_pipeline.encoder.history_weights import examples_of
 from persona_pipeline.encoder.retrain_policy import TrainingData
 from persona_pipeline.model_selection.budget import EASE_SHARE, GRIDS_SHARE, ease_seconds, fit_seconds, most_users
 from persona_pipeline.model_selection.holdout import hold_out
-from persona_pipeline.model_selection.next_item import ask
+from persona_pipeline.model_selection.next_item import held_out_interactions
 from persona_pipeline.model_selection.score_fusion import PRIORS, Mixture, Mixtures, middle_of, mixtures, reached
-from persona_pipeline.model_selection.search_result import Chosen, Trial
-from persona_pipeline.model_selection.search_stages import Stage, stages
+from persona_pipeline.model_selection.search_result import ChosenSettings, SettingsTrial
+from persona_pipeline.model_selection.search_stages import SearchStage, stages
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ MOST_USERS = 20_000
 _GRIDS = 400  # mixtures ranked in a search, about
 
 
-def choose(data: TrainingData, interactions: Interactions, config: EncodersConfig) -> Chosen:
+def search_settings(data: TrainingData, interactions: Interactions, config: EncodersConfig) -> ChosenSettings:
     """Settings to train with: `config`, but for what it leaves to the night (`config.tuned`).
 
     Args:
@@ -49,7 +49,7 @@ def choose(data: TrainingData, interactions: Interactions, config: EncodersConfi
     """
     search = _Search(data, interactions, config)
     if search.users < MIN_USERS:
-        return Chosen(config, 0, 0.0, 0.0, (), 0)
+        return ChosenSettings(config, 0, 0.0, 0.0, (), 0)
     return search.run()
 
 
@@ -70,15 +70,17 @@ class _Search:
         self._kinds = tuple(kind for kind in PRIORS if kind != "ease" or affordable)
         self._priors: dict[tuple[str, float], Prior] = {}
         self._judged: dict[str, np.ndarray] = {}
-        self._trials: list[Trial] = []
+        self._trials: list[SettingsTrial] = []
         self._left_out = 0
         self.users = 0
         if min(self._parts.newest.num_rows, self._parts.data.pairs.num_rows) >= MIN_USERS:
             most = min(MOST_USERS, most_users(self._seconds, len(self._item_ids), _GRIDS))
-            self._asked = ask(self._parts.data, self._parts.interactions, self._parts.newest, self._item_ids, most)
+            self._asked = held_out_interactions(
+                self._parts.data, self._parts.interactions, self._parts.newest, self._item_ids, most
+            )
             self.users = self._asked.users
 
-    def run(self) -> Chosen:
+    def run(self) -> ChosenSettings:
         """Pass after pass until one moves nothing, then the mixture; all of it is held against the start once more."""
         first = self._reached(self._config, mixtures(self._config, self._kinds))
         start = first.values[0]
@@ -98,18 +100,18 @@ class _Search:
             # Every step was better beside the mixture it was judged with, and yet together they are not.
             untaken = tuple(replace(trial, taken=False) for trial in self._trials)
             mean = float(start.mean())
-            return Chosen(self._config, self.users, mean, mean, untaken, self._left_out)
+            return ChosenSettings(self._config, self.users, mean, mean, untaken, self._left_out)
         config = stands.model_copy(update=mixture)
-        return Chosen(
+        return ChosenSettings(
             config, self.users, float(start.mean()), float(values.mean()), tuple(self._trials), self._left_out
         )
 
     def _staged(
-        self, stage: Stage, stands: EncodersConfig, values: np.ndarray, kinds: tuple[str, ...]
+        self, stage: SearchStage, stands: EncodersConfig, values: np.ndarray, kinds: tuple[str, ...]
     ) -> tuple[EncodersConfig, np.ndarray]:
         """What stands after a stage, and (users,) what it reaches."""
         best: tuple[float, EncodersConfig, np.ndarray] = (0.0, stands, values)
-        made: list[tuple[EncodersConfig, Trial]] = []
+        made: list[tuple[EncodersConfig, SettingsTrial]] = []
         for settings in stage.tried(stands):
             config = stands.model_copy(update=settings)
             known = config.model_dump_json() in self._judged
@@ -135,7 +137,7 @@ class _Search:
             if self._fit_seconds(config) > self._left:
                 self._left_out += 1
                 return None
-            if lessons_of(self._parts.data.pairs, config).num_rows < MIN_USERS:
+            if examples_of(self._parts.data.pairs, config).num_rows < MIN_USERS:
                 return None
             found = self._reached(config, mixtures(config, kinds, coarse=True))
             self._judged[key] = found.values[found.best()]
@@ -198,8 +200,8 @@ def _kind_of(found: Mixtures) -> str:
     return str(found.tried[best]["prior"])
 
 
-def _trial(settings: dict[str, Any], stands: EncodersConfig, values: np.ndarray, tried: np.ndarray) -> Trial:
+def _trial(settings: dict[str, Any], stands: EncodersConfig, values: np.ndarray, tried: np.ndarray) -> SettingsTrial:
     difference = tried - values
     error = float(difference.std(ddof=1) / np.sqrt(len(difference)))
     before = {name: getattr(stands, name) for name in settings}
-    return Trial(settings, before, float(tried.mean()), float(difference.mean()), error, False)
+    return SettingsTrial(settings, before, float(tried.mean()), float(difference.mean()), error, False)

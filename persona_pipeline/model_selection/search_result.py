@@ -8,7 +8,7 @@ from persona_pipeline.core.terminal import counted
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SettingsTrial:
     """Settings tried against those that stood.
 
     Attributes:
@@ -33,7 +33,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenSettings:
     """Settings chosen, and why.
 
     Attributes:
@@ -48,7 +48,7 @@ class Chosen:
     users: int
     start: float
     reached: float
-    trials: tuple[Trial, ...]
+    trials: tuple[SettingsTrial, ...]
     left_out: int
 
     def reasons(self) -> list[str]:

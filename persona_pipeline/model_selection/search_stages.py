@@ -21,7 +21,7 @@ PERSONA_WEIGHTS = (0.0, 0.1, 0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class SearchStage:
     """Settings that are held against what stands, all together.
 
     `until_worse` ends the stage with the first that does worse for certain: they are in an order.
@@ -44,17 +44,17 @@ class Stage:
         return found
 
 
-def stages(stands: EncodersConfig, fields: ItemFields | None) -> list[Stage]:
+def stages(stands: EncodersConfig, fields: ItemFields | None) -> list[SearchStage]:
     """Every stage of a pass that starts from `stands`; content that no item has is left alone."""
-    found = [Stage([{"age_half_life_days": age} for age in AGES])]
+    found = [SearchStage([{"age_half_life_days": age} for age in AGES])]
     for field in fields.known() if fields else []:
         name = f"{field}_weight"
         now = getattr(stands, name)
-        found.append(Stage([{name: weight} for weight in CONTENT_WEIGHTS if weight > now], until_worse=True))
+        found.append(SearchStage([{name: weight} for weight in CONTENT_WEIGHTS if weight > now], until_worse=True))
         found.append(
-            Stage([{name: weight} for weight in (*CONTENT_WEIGHTS[::-1], 0.0) if weight < now], until_worse=True)
+            SearchStage([{name: weight} for weight in (*CONTENT_WEIGHTS[::-1], 0.0) if weight < now], until_worse=True)
         )
-    found.append(Stage([{"persona_weight": weight} for weight in PERSONA_WEIGHTS]))
-    found.append(Stage(LESSONS))
-    found.append(Stage([{"half_life": half_life} for half_life in HALF_LIVES[stands.recency]]))
+    found.append(SearchStage([{"persona_weight": weight} for weight in PERSONA_WEIGHTS]))
+    found.append(SearchStage(LESSONS))
+    found.append(SearchStage([{"half_life": half_life} for half_life in HALF_LIVES[stands.recency]]))
     return found

@@ -20,11 +20,11 @@ from persona_pipeline.orchestrate.events import brief, events
 from persona_pipeline.runs.resume import holding
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
-from persona_pipeline.sources.files import check_files, night_after_newest
+from persona_pipeline.sources.files import check_files, day_after_newest
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class NightlyRequest:
     """What was asked for on the command line; None means the default."""
 
     warehouse: Path
@@ -36,7 +36,7 @@ class Request:
     extractor: str | None
 
 
-def run_night(request: Request, console: Console) -> float:
+def run_night(request: NightlyRequest, console: Console) -> float:
     """Check the request and run the DAG, shown task by task; returns its seconds. Raises PipelineError when the run failed."""
     started = time.monotonic()
     warehouse = request.warehouse.resolve()
@@ -51,7 +51,7 @@ def run_night(request: Request, console: Console) -> float:
     return time.monotonic() - started
 
 
-def _params(request: Request, warehouse: Path) -> dict[str, Any]:
+def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
     """The DAG's parameters, everything checked that can be checked in a second."""
     candidates = load_config(request.config).candidates.file
     if candidates:
@@ -73,7 +73,7 @@ def _params(request: Request, warehouse: Path) -> dict[str, Any]:
     config = Path(request.config)
     return {
         "warehouse": str(warehouse),
-        "as_of": (as_of or night_after_newest(reviews, source)).isoformat(),
+        "as_of": (as_of or day_after_newest(reviews, source)).isoformat(),
         "source": source.name,
         "reviews": str(reviews.resolve()),
         "items": str(items.resolve()) if items else None,

@@ -20,13 +20,13 @@ from persona_pipeline.core.errors import PipelineError, TransientError
 from persona_pipeline.orchestrate.events import brief, events
 from persona_pipeline.runs.opening import Input, made_from, open_run
 from persona_pipeline.runs.order import TRY_AGAIN
-from persona_pipeline.runs.resume import holding, its_run, stand
+from persona_pipeline.runs.resume import holding, resumable_run, still_valid
 
 Summary = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class LocalRun:
     """One night of one warehouse, its configuration, and where its input lies."""
 
     warehouse: Path
@@ -44,9 +44,9 @@ class Night:
         """
         with holding(self.warehouse) as environment:
             made_from = self.made_from() if resume else ""
-            run_id, summaries = its_run(self.warehouse, made_from), {}
+            run_id, summaries = resumable_run(self.warehouse, made_from), {}
             for job in jobs:
-                stood = stand(self.warehouse, made_from, job)
+                stood = still_valid(self.warehouse, made_from, job)
                 if stood is None:
                     run_id = run_id or open_run(self.warehouse, self.as_of, self.config, self._input(), environment)
                     stood = self.run_job(job, run_id, console, environment)

@@ -14,7 +14,7 @@ from persona_pipeline.config import LimitsConfig
 from persona_pipeline.contracts import load_contract, table_names
 from persona_pipeline.core.package_data import package_folder
 from persona_pipeline.publish.releases import Release
-from persona_pipeline.publish.staging import PUBLISHED, candidates
+from persona_pipeline.publish.staging import PUBLISHED, staged_tables
 from persona_pipeline.warehouse import Warehouse
 
 EXPECTATIONS = package_folder("expectations")
@@ -66,7 +66,7 @@ def measure(
     sql = (EXPECTATIONS / f"{table}.sql").read_text(encoding="utf-8")
     used = {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", sql)}
     named = [name for name in table_names() if re.search(rf"\b{name}\b", sql)]
-    waiting = {name: candidates(warehouse).dataset(name) for name in named if name in PUBLISHED}
+    waiting = {name: staged_tables(warehouse).dataset(name) for name in named if name in PUBLISHED}
     for name in PUBLISHED:
         if f"parent_{name}" in sql:
             waiting[f"parent_{name}"] = (

@@ -13,7 +13,7 @@ from persona_pipeline.contracts import load_contract, table_names
 from persona_pipeline.core.errors import BusyError, PipelineError, ReleaseError
 from persona_pipeline.publish.audit import Audit
 from persona_pipeline.publish.releases import Release, Row, parent_of, release_rows
-from persona_pipeline.publish.staging import PUBLISHED, candidates
+from persona_pipeline.publish.staging import PUBLISHED, staged_tables
 from persona_pipeline.warehouse import Warehouse
 
 PUBLICATION = "publication"
@@ -21,26 +21,26 @@ PUBLICATION = "publication"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class AuditedVersions:
     """Versions of what an audit looks at: the night's state, its logs, the candidates, and `releases` as it was then."""
 
     tables: dict[str, int]
     logs: dict[str, int]
-    candidates: dict[str, int]
+    staged: dict[str, int]
     releases: int | None
 
 
-def judged(warehouse: Warehouse) -> Judged:
+def audited_versions(warehouse: Warehouse) -> AuditedVersions:
     """Newest versions, to be taken before the audit. A release is what its state is; its logs are told beside, caches not."""
     found = warehouse.versions()
     tables, logs = (
         {table: found[table] for table in table_names(role) if table in found and table != "releases"}
         for role in ("state", "log")
     )
-    return Judged(tables, logs, candidates(warehouse).versions(), warehouse.version("releases"))
+    return AuditedVersions(tables, logs, staged_tables(warehouse).versions(), warehouse.version("releases"))
 
 
-def conclude(
+def publish_or_refuse(
     warehouse: Warehouse,
     as_of: date,
     config: PipelineConfig,
@@ -48,7 +48,7 @@ def conclude(
     encoder_id: str,
     audit: Audit,
     publish: Callable[[], None],
-    seen: Judged,
+    seen: AuditedVersions,
 ) -> Row:
     """Publish if the audit found nothing, and write the night's row of `releases`, which is its commit point.
 
@@ -71,7 +71,7 @@ def conclude(
         PipelineError: what was published is not what was audited; no release came of it.
     """
     # With the candidates: judging others gives another release, and leaves the verdict on these as it was.
-    made_from = seen.tables | {f"candidate {table}": version for table, version in seen.candidates.items()}
+    made_from = seen.tables | {f"candidate {table}": version for table, version in seen.staged.items()}
     ingredients = (config.digest(), parent and parent.release_id, sorted(made_from.items()))
     release_id = f"{as_of}-{hashlib.sha256(json.dumps(ingredients).encode()).hexdigest()[:8]}"
     rows = {row["release_id"]: row for row in release_rows(warehouse)}
@@ -117,10 +117,10 @@ def write_rows(warehouse: Warehouse, rows: list[Row], base: int | None) -> None:
     warehouse.upsert("releases", table, base)
 
 
-def _check_published(warehouse: Warehouse, seen: Judged) -> None:
+def _check_published(warehouse: Warehouse, seen: AuditedVersions) -> None:
     """Raise PipelineError unless each published table holds what its audited candidate holds; one scan of either."""
     for table in PUBLISHED:
-        audited = candidates(warehouse).dataset(table, seen.candidates.get(table))
+        audited = staged_tables(warehouse).dataset(table, seen.staged.get(table))
         sql = f"SELECT count(*) AS rows, bit_xor(hash({', '.join(load_contract(table).names)})) AS digest FROM told"
         found, wanted = (warehouse.query(sql, [], told=rows) for rows in (warehouse.dataset(table), audited))
         if found != wanted:
@@ -130,11 +130,11 @@ def _check_published(warehouse: Warehouse, seen: Judged) -> None:
             )
 
 
-def _check_unmoved(warehouse: Warehouse, as_of: date, parent: Release | None, seen: Judged) -> None:
-    now = judged(warehouse)
+def _check_unmoved(warehouse: Warehouse, as_of: date, parent: Release | None, seen: AuditedVersions) -> None:
+    now = audited_versions(warehouse)
     moved = [
         *_differing(seen.tables, now.tables),
-        *(f"candidate {t}" for t in _differing(seen.candidates, now.candidates)),
+        *(f"candidate {t}" for t in _differing(seen.staged, now.staged)),
     ]
     if moved:
         raise BusyError(

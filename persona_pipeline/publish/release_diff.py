@@ -83,7 +83,7 @@ SELECT cause, 'users', count(*) FROM users GROUP BY ALL
 
 
 @dataclass(frozen=True, slots=True)
-class Churn:
+class ReleaseDiff:
     """What differs between two releases.
 
     Attributes:
@@ -97,7 +97,7 @@ class Churn:
     rows: dict[str, dict[str, int]]
 
 
-def churn(warehouse: Warehouse, before: Release, after: Release) -> Churn:
+def release_diff(warehouse: Warehouse, before: Release, after: Release) -> ReleaseDiff:
     """Compare `user_item_topk` of two releases; DuckDB streams it and joins on user and item.
 
     Raises PipelineError where a version is gone.
@@ -120,4 +120,4 @@ def churn(warehouse: Warehouse, before: Release, after: Release) -> Churn:
         for name in ("before", "after")
     ]
     one, other = (int(count["users"][0].as_py()) for count in counts)
-    return Churn((one, other), lists, by_cause)
+    return ReleaseDiff((one, other), lists, by_cause)

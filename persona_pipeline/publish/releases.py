@@ -111,7 +111,7 @@ def read_released(
     return warehouse.read(table, version=release.versions[table], where=where)
 
 
-def inherited(warehouse: Warehouse, table: str, parent: Release | None) -> pa.Table:
+def read_parent(warehouse: Warehouse, table: str, parent: Release | None) -> pa.Table:
     """A table as the night's parent release left it, in the contract's types; empty on a first night."""
     schema = load_contract(table).arrow_schema()
     return warehouse.read(table, version=parent.versions[table]).cast(schema) if parent else schema.empty_table()

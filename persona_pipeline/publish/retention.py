@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from persona_pipeline.publish.releases import Row, release_rows
-from persona_pipeline.publish.staging import candidates
+from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -46,7 +46,7 @@ def clean(warehouse: Warehouse, keep: int, grace_hours: int, dry_run: bool = Fal
         for entry in row["table_versions"]:
             named.setdefault(entry["table"], set()).add(entry["version"])
     found: dict[str, list[Path]] = {}
-    for place in (warehouse, candidates(warehouse)):
+    for place in (warehouse, staged_tables(warehouse)):
         for table in place.versions():
             versions = sorted(named.get(table, ())) if place is warehouse else []
             files = place.unneeded_files(table, versions, grace_hours)

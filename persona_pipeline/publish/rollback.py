@@ -32,7 +32,7 @@ def roll_back(warehouse: Warehouse, release_id: str, by: str, reason: str | None
 
     Raises ReleaseError for a release that was never published or is no longer kept, BusyError during a publication.
     """
-    with warehouse.claim(PUBLICATION):
+    with warehouse.lock(PUBLICATION):
         base, rows = warehouse.version("releases"), release_rows(warehouse)
         target = release_row(warehouse, release_id)
         if target["verdict"] not in ("published", "superseded", "rolled_back"):
@@ -64,7 +64,7 @@ def accept(warehouse: Warehouse, release_id: str, by: str, reason: str | None) -
 
     Raises ReleaseError for a release that was not refused, or was for another reason too; BusyError during a publication.
     """
-    with warehouse.claim(PUBLICATION):
+    with warehouse.lock(PUBLICATION):
         base, row = warehouse.version("releases"), release_row(warehouse, release_id)
         if row["verdict"] != "refused":
             raise ReleaseError(f"release {release_id} is {row['verdict']}; only a refused one can be accepted")

@@ -6,6 +6,6 @@ PUBLISHED = ("user_item_topk", "default_topk")
 """Tables readers open: changed only by a publication."""
 
 
-def candidates(warehouse: Warehouse) -> Warehouse:
+def staged_tables(warehouse: Warehouse) -> Warehouse:
     """The warehouse of candidates: same tables and contracts, beside the published ones."""
     return Warehouse(warehouse.root / "_candidates", warehouse.commit)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.report.tables import NightTables, Row
+from persona_pipeline.report.tables import Row, RunTables
 
 Summaries = Mapping[str, Mapping[str, Any]]
 
@@ -67,14 +67,14 @@ class Flow:
     share_of_time: float
 
 
-def count_rows(tables: NightTables) -> dict[str, int]:
+def count_rows(tables: RunTables) -> dict[str, int]:
     """Rows of every table that a stage reads or makes, and of what was set aside."""
     named = sorted({t for stage in STAGES for t in (*stage.reads, *stage.makes)} | {"rejected_reviews", "quarantine"})
     sql = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS n FROM {table}" for table in named)
     return {row["name"]: row["n"] for row in tables.rows(sql, named)}
 
 
-def tonights(summaries: Summaries, release_row: Row) -> Summaries:
+def run_counts(summaries: Summaries, release_row: Row) -> Summaries:
     """Summaries the page rests on: not the report's own, and not that of another attempt at the release."""
     # A refused release leaves no summary, so one that is there belongs to an earlier attempt.
     this_release = summaries.get("releases", {}).get("release_id") == release_row["release_id"]

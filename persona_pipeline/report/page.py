@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.report import flow, personas, refusals, users, verdict
-from persona_pipeline.report.tables import NightTables
+from persona_pipeline.report.tables import RunTables
 from persona_pipeline.warehouse import Warehouse
 
 REPORTS = "_reports"
@@ -27,8 +27,8 @@ def render_report(
     warehouse: Warehouse, as_of: date, release_row: dict[str, Any], config: PipelineConfig, summaries: flow.Summaries
 ) -> str:
     """The page of one night. `release_row` is its row of `releases`, `summaries` what its tasks counted, by task."""
-    tables = NightTables(warehouse, release_row)
-    summaries = flow.tonights(summaries, release_row)
+    tables = RunTables(warehouse, release_row)
+    summaries = flow.run_counts(summaries, release_row)
     counts = flow.count_rows(tables)
     chosen = users.sampled_users(warehouse, release_row, config.report.users)
     page = {

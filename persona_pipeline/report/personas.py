@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
-from persona_pipeline.report.tables import TITLE, NightTables, Row
+from persona_pipeline.report.tables import TITLE, Row, RunTables
 
 _ITEMS = 6
 _QUOTES = 3
@@ -19,7 +19,7 @@ class Bar:
     width: float
 
 
-def by_source(tables: NightTables, as_of: date) -> list[Row]:
+def by_source(tables: RunTables, as_of: date) -> list[Row]:
     """Per source: current, new tonight, retired tonight."""
     return tables.rows(
         """
@@ -33,7 +33,7 @@ def by_source(tables: NightTables, as_of: date) -> list[Row]:
     )
 
 
-def per_item(tables: NightTables) -> list[Bar]:
+def per_item(tables: RunTables) -> list[Bar]:
     """How many items have how many personas, among items with one that rests on reviews.
 
     Items without reviews have one provisional persona each: on most catalogues a bar that dwarfs the rest.
@@ -51,7 +51,7 @@ def per_item(tables: NightTables) -> list[Bar]:
     return [Bar(row["personas"], row["items"], 100 * row["items"] / widest) for row in rows]
 
 
-def without_reviews(tables: NightTables) -> Row:
+def without_reviews(tables: RunTables) -> Row:
     """Items that have only a provisional persona, and items that have none."""
     return tables.rows(
         """
@@ -64,7 +64,7 @@ def without_reviews(tables: NightTables) -> Row:
     )[0]
 
 
-def sample_items(tables: NightTables) -> list[Row]:
+def sample_items(tables: RunTables) -> list[Row]:
     """Six items with their personas: the three richest, then reviewed ones by hash, the last one without reviews."""
     rows = tables.rows(
         f"""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from persona_pipeline.report.flow import Summaries
-from persona_pipeline.report.tables import NightTables, Row
+from persona_pipeline.report.tables import Row, RunTables
 
 _EXAMPLES = 3
 _CHARACTERS = 240
@@ -21,7 +21,7 @@ class Refusal:
     examples: list[tuple[str, str]]
 
 
-def refused_input(tables: NightTables) -> list[Refusal]:
+def refused_input(tables: RunTables) -> list[Refusal]:
     """Input lines set aside, by input and reason, faults before mere repeats; examples are masked."""
     rows = tables.rows(
         f"""
@@ -37,7 +37,7 @@ def refused_input(tables: NightTables) -> list[Refusal]:
     return _by_reason(rows)
 
 
-def quarantined(tables: NightTables) -> list[Refusal]:
+def quarantined(tables: RunTables) -> list[Refusal]:
     """Extraction outputs refused, by stage and reason."""
     rows = tables.rows(
         f"""

@@ -6,7 +6,7 @@ from typing import Any
 from deltalake import DeltaTable
 
 from persona_pipeline.core.item_titles import title_sql
-from persona_pipeline.publish.staging import PUBLISHED, candidates
+from persona_pipeline.publish.staging import PUBLISHED, staged_tables
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]
@@ -15,7 +15,7 @@ TITLE = f"coalesce({title_sql('items.title', 'item_summaries.summary')}, items.i
 """SQL for what an item is called, over `items` and `item_summaries` joined: as `user_item_topk` calls it."""
 
 
-class NightTables(Warehouse):
+class RunTables(Warehouse):
     """The warehouse as a night left it, for reading.
 
     Tables open at the versions of the release row, so a page rendered again after later nights shows the same rows.
@@ -25,7 +25,7 @@ class NightTables(Warehouse):
     def __init__(self, warehouse: Warehouse, release_row: Mapping[str, Any]) -> None:
         super().__init__(warehouse.root, warehouse.commit)
         refused = release_row["verdict"] in ("refused", "accepted")
-        self._candidates = candidates(warehouse) if refused else None
+        self._candidates = staged_tables(warehouse) if refused else None
         self._opened: dict[str, Any] = {}
         self._versions: dict[str, int] = {
             entry["table"]: entry["version"]

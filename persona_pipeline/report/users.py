@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from persona_pipeline.report.contributions import bars, segments
-from persona_pipeline.report.tables import TITLE, NightTables, Row
+from persona_pipeline.report.tables import TITLE, Row, RunTables
 from persona_pipeline.warehouse import Warehouse
 
 _TOP = 5
@@ -16,7 +16,7 @@ _DEFAULTS = 10
 def sampled_users(warehouse: Warehouse, release_row: Mapping[str, Any], count: int) -> list[str]:
     """Users to show, of those with a list: a third with most interactions, a third with fewest, the rest by hash."""
     third = count // 3
-    rows = NightTables(warehouse, release_row).rows(
+    rows = RunTables(warehouse, release_row).rows(
         """
         WITH listed AS (
             SELECT user_id, interaction_count AS n, md5(user_id) AS h
@@ -36,7 +36,7 @@ def sampled_users(warehouse: Warehouse, release_row: Mapping[str, Any], count: i
     return [row["user_id"] for row in rows]
 
 
-def coverage(tables: NightTables, as_of: date) -> Row:
+def coverage(tables: RunTables, as_of: date) -> Row:
     """How many users there are, how many have a list of their own, and for how many it changed tonight."""
     return tables.rows(
         """
@@ -49,14 +49,14 @@ def coverage(tables: NightTables, as_of: date) -> Row:
     )[0]
 
 
-def users(tables: NightTables, chosen: Sequence[str], min_liked_rating: float) -> list[Row]:
+def users(tables: RunTables, chosen: Sequence[str], min_liked_rating: float) -> list[Row]:
     """Per user: history, top recommendations, and where each score comes from."""
     histories = _histories(tables, chosen, min_liked_rating)
     lists = _lists(tables, chosen)
     return [_user(user_id, histories[user_id], lists.get(user_id, [])) for user_id in chosen]
 
 
-def defaults(tables: NightTables) -> list[Row]:
+def defaults(tables: RunTables) -> list[Row]:
     """The head of the list for anyone unknown."""
     columns = "rank, coalesce(item_title, item_id) AS title, persona_name, explanation"
     sql = f"SELECT {columns} FROM default_topk WHERE rank <= {_DEFAULTS} ORDER BY rank"
@@ -77,7 +77,7 @@ def _user(user_id: str, history: list[Row], recommended: list[Row]) -> Row:
     }
 
 
-def _histories(tables: NightTables, chosen: Sequence[str], min_liked_rating: float) -> dict[str, list[Row]]:
+def _histories(tables: RunTables, chosen: Sequence[str], min_liked_rating: float) -> dict[str, list[Row]]:
     rows = tables.rows(
         f"""
         WITH told AS (
@@ -99,7 +99,7 @@ def _histories(tables: NightTables, chosen: Sequence[str], min_liked_rating: flo
     return {user_id: list(history) for user_id, history in groupby(rows, key=lambda row: row["user_id"])}
 
 
-def _lists(tables: NightTables, chosen: Sequence[str]) -> dict[str, list[Row]]:
+def _lists(tables: RunTables, chosen: Sequence[str]) -> dict[str, list[Row]]:
     rows = tables.rows(
         f"""
         SELECT user_id, rank, item_id, coalesce(item_title, item_id) AS title, score, persona_name, explanation,

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from persona_pipeline.publish.releases import published
-from persona_pipeline.report.tables import NightTables, Row
+from persona_pipeline.report.tables import Row, RunTables
 from persona_pipeline.warehouse import Warehouse
 
 # As the audit words a failure: what was found, what was expected, and the rule it stands for.
@@ -62,7 +62,7 @@ def still_served(warehouse: Warehouse, as_of: date) -> Row | None:
     return {"release_id": releases[-1].release_id, "as_of": releases[-1].as_of} if releases else None
 
 
-def encoder(tables: NightTables, encoder_id: str | None) -> Row | None:
+def encoder(tables: RunTables, encoder_id: str | None) -> Row | None:
     """The encoder's row, with the settings a night chose itself as `chosen`; None where there is none on record."""
     columns = [
         "encoder_id",

@@ -13,7 +13,7 @@ from typing import Any
 from persona_pipeline.core.errors import PipelineError, TransientError
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.log import add_event, attempts
-from persona_pipeline.runs.opening import HELD, claim_of
+from persona_pipeline.runs.opening import HELD, lock_name
 from persona_pipeline.warehouse import Warehouse
 
 _NOT_FIGURES = ("job", "event", "written", "candidate", "seconds")
@@ -25,7 +25,7 @@ def attempt(context: RunContext, task: str, part: str, work: Callable[[], dict[s
     Raises BusyError where the same task of the warehouse is at work already, and whatever the work raises.
     """
     log = Warehouse(context.warehouse.root, context.warehouse.commit)
-    with log.claim(claim_of(task, part)):
+    with log.lock(lock_name(task, part)):
         before = [
             one for one in attempts(log, context.run_id).get(context.run_id, []) if (one.task, one.part) == (task, part)
         ]

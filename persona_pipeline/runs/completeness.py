@@ -2,7 +2,7 @@
 
 from persona_pipeline.core.errors import ReleaseError
 from persona_pipeline.publish.releases import parent_of
-from persona_pipeline.publish.staging import PUBLISHED, candidates
+from persona_pipeline.publish.staging import PUBLISHED, staged_tables
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.log import Attempt
 from persona_pipeline.runs.order import ORDER
@@ -77,7 +77,7 @@ def _overwritten(context: RunContext) -> list[str]:
         left = {
             write["version"] for write in context.done[table, ""].writes if write["table"] == f"_candidates/{table}"
         }
-        found = candidates(context.warehouse).version(table)
+        found = staged_tables(context.warehouse).version(table)
         if left != {found}:
             told.append(
                 f"the candidate of {table} is at version {found}, but its task left {', '.join(map(str, left)) or 'none'}: "

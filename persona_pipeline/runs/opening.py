@@ -19,7 +19,7 @@ from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files
 from persona_pipeline.warehouse import Warehouse
-from persona_pipeline.warehouse.fingerprints import night_code
+from persona_pipeline.warehouse.fingerprints import run_code
 
 IDLE = timedelta(minutes=30)
 """How long a run that nobody holds may be between two tasks, retries and queues included, before another may begin."""
@@ -48,7 +48,7 @@ def open_run(
     """
     warehouse = Warehouse(root, {"job": "runs", "as_of": as_of.isoformat()})
     files = _input_files(given, config)
-    with warehouse.claim("opening"):
+    with warehouse.lock("opening"):
         _end_last(warehouse, environment)
         row = _resolved(warehouse, as_of, config, given, files)
         number = sum(other["as_of"] == as_of for other in run_rows(warehouse)) + 1
@@ -65,7 +65,7 @@ def made_from(root: Path, as_of: date, config: PipelineConfig, given: Input) -> 
 
 def close_run(warehouse: Warehouse, run_id: str, outcome: str, detail: str | None) -> None:
     """Say how a run ended; one that is closed and run further is closed anew."""
-    with warehouse.claim("opening"):
+    with warehouse.lock("opening"):
         row = run_row(warehouse, run_id)
         write_run(warehouse, {**row, "closed_at": datetime.now(UTC), "outcome": outcome, "detail": detail})
 
@@ -86,7 +86,7 @@ def close_failed(warehouse: Warehouse, run_id: str, outcome: str = "failed") -> 
 def _resolved(
     warehouse: Warehouse, as_of: date, config: PipelineConfig, given: Input, files: list[Row]
 ) -> dict[str, Any]:
-    parent, code = parent_of(warehouse, as_of), night_code()
+    parent, code = parent_of(warehouse, as_of), run_code()
     overrides = read_overrides(warehouse)
     ingredients = (
         [given.source, [(file["kind"], file["digest"]) for file in files]],
@@ -163,7 +163,7 @@ def _end_last(warehouse: Warehouse, environment: Mapping[str, str]) -> None:
         return
     of_run = attempts(warehouse, last["run_id"]).get(last["run_id"], [])
     for one in of_run:
-        if one.outcome is None and (holder := warehouse.holder(claim_of(one.task, one.part))):
+        if one.outcome is None and (holder := warehouse.holder(lock_name(one.task, one.part))):
             raise _busy(warehouse, last, f"its task {one.task} is at work ({holder})")
     moved = max([last["opened_at"], *(one.ended_at or one.started_at for one in of_run)])
     scheduled = any((one.figures or {}).get("runner") == "scheduler" for one in of_run)
@@ -178,7 +178,7 @@ def _end_last(warehouse: Warehouse, environment: Mapping[str, str]) -> None:
     write_run(warehouse, {**last, "closed_at": moved, "outcome": "broken_off", "detail": detail})
 
 
-def claim_of(task: str, part: str) -> str:
+def lock_name(task: str, part: str) -> str:
     """Name of the claim that an attempt holds as long as it lives."""
     return f"task-{task}{f'-{part}' if part else ''}"
 

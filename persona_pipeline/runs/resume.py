@@ -16,7 +16,7 @@ def holding(root: Path) -> Iterator[dict[str, str]]:
     Raises BusyError where another process does so.
     """
     warehouse = Warehouse(root, {"job": "a night, task by task"})
-    with warehouse.claim(RUNNER):
+    with warehouse.lock(RUNNER):
         outcome = "failed"
         try:
             yield {HELD: str(root)}
@@ -26,13 +26,13 @@ def holding(root: Path) -> Iterator[dict[str, str]]:
                 close_failed(warehouse, rows[-1]["run_id"], outcome)
 
 
-def its_run(root: Path, made_from: str) -> str | None:
+def resumable_run(root: Path, made_from: str) -> str | None:
     """The newest run of the warehouse, if that is made from the same."""
     rows = run_rows(Warehouse(root))
     return rows[-1]["run_id"] if rows and rows[-1]["made_from"] == made_from else None
 
 
-def stand(root: Path, made_from: str, task: str) -> Row | None:
+def still_valid(root: Path, made_from: str, task: str) -> Row | None:
     """The summary of a task that no run made from anything else has run since; None where it must be run."""
     warehouse = Warehouse(root)
     of_run = attempts(warehouse)

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
-from persona_pipeline.score.item_index import Ranked, Shelf, exact_scores
+from persona_pipeline.score.item_index import ItemIndex, TopItems, exact_scores
 from persona_pipeline.score.topk.kernel import top_items
 
 RANKED_FIELDS = (
@@ -28,13 +28,13 @@ _BATCH_BYTES = 32 * 2**20  # of vectors that are multiplied at once
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class RankingInputs:
     """What every task needs; broadcast once.
 
     `prior` (prior items, items) is `Encoder.prior_onto` the shelf; `candidates_weight` is of another recommender's lists.
     """
 
-    shelf: Shelf
+    shelf: ItemIndex
     persona_ids: np.ndarray
     encoder: Encoder
     prior: csr_array
@@ -54,7 +54,7 @@ class Ranking:
         shelf_bytes: int = UserItemTopkConfig().shelf_bytes,
         candidates_weight: float = 0.0,
         device: str = "cpu",
-    ) -> "Ranking":
+    ) -> "RankingInputs":
         """From rows of `persona_vectors` of this encoder, in any order."""
         rows = personas.select(["item_id", "persona_id", "vector"]).sort_by(
             [("item_id", "ascending"), ("persona_id", "ascending")]
@@ -63,7 +63,7 @@ class Ranking:
         names = np.unique(items).tolist()
         popularity = dict(zip(names, encoder.popularity_shares(names).tolist(), strict=True))
         fusion = encoder.config
-        shelf = Shelf.build(items, vectors_of(rows["vector"]), popularity, fusion.temperature, fusion.aggregation)
+        shelf = ItemIndex.build(items, vectors_of(rows["vector"]), popularity, fusion.temperature, fusion.aggregation)
         prior = encoder.prior_onto(shelf.item_ids)
         return cls(shelf, persona_ids, encoder, prior, k, block_bytes, shelf_bytes, candidates_weight, device)
 
@@ -86,7 +86,7 @@ class Ranking:
         at = places.drop_null().to_numpy(zero_copy_only=False)
         return csr_array((shares, (owners, at)), shape=(len(lists), len(self.shelf.item_ids)))
 
-    def blocks(self) -> Iterator["Ranking"]:
+    def blocks(self) -> Iterator["RankingInputs"]:
         """The same against a part of the items each, of at most `shelf_bytes` of vectors."""
         for start, stop in self.shelf.spans(self.shelf_bytes):
             first = int(self.shelf.slots[start, 0])
@@ -96,7 +96,7 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
-class Histories:
+class UserSums:
     """Users as the sums they are, their interactions one after the other.
 
     Attributes:
@@ -118,7 +118,9 @@ class Histories:
     lifts: csr_array | None = None
 
     @classmethod
-    def build(cls, ranking: Ranking, told: pa.StructArray, counts: np.ndarray, profiles: np.ndarray) -> "Histories":
+    def build(
+        cls, ranking: RankingInputs, told: pa.StructArray, counts: np.ndarray, profiles: np.ndarray
+    ) -> "UserSums":
         """From interactions as structs of review_id, item_id and weight, user after user.
 
         `counts` (users,) says how many each has, `profiles` (interactions, d) are the base embeddings of their items.
@@ -133,12 +135,12 @@ class Histories:
         prior = csr_array(histories @ ranking.prior)
         return cls(told, owner, parts, vectors, prior, ranking.encoder.popularity_scales(counts))
 
-    def lifted(self, lifts: csr_array) -> "Histories":
+    def lifted(self, lifts: csr_array) -> "UserSums":
         """With what another recommender's lists add to scores, (users, items)."""
         return replace(self, prior=csr_array(self.prior + lifts), lifts=lifts)
 
 
-def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
+def rank_users(ranking: RankingInputs, users: pa.Table) -> pa.Table:
     """Ranked items of users.
 
     Args:
@@ -154,7 +156,7 @@ def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
     lists = users["interactions"].combine_chunks()
     told = lists.flatten()
     counts = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
-    histories = Histories.build(ranking, told, counts, vectors_of(told.field("vector")))
+    histories = UserSums.build(ranking, told, counts, vectors_of(told.field("vector")))
     if "candidate_ranks" in users.column_names:
         histories = histories.lifted(ranking.lifts(users["candidate_ranks"].combine_chunks()))
     seen = _places(ranking.shelf, users["reviewed_item_ids"])
@@ -178,13 +180,13 @@ def rank_users(ranking: Ranking, users: pa.Table) -> pa.Table:
     return named.add_column(1, "rank", pa.array((place + 1).astype(np.int32)))
 
 
-def explain(ranking: Ranking, history: Histories, items: np.ndarray) -> pa.Table:
+def explain(ranking: RankingInputs, history: UserSums, items: np.ndarray) -> pa.Table:
     """item_id, persona_id, score and contributions of given items of one user's, in the order given, as `rank_users` tells them."""
     ranked = _given(ranking, history, items)
     return _told(ranking, history, ranked, np.zeros(len(items), np.int64), np.arange(len(items)))
 
 
-def score_items(ranking: Ranking, history: Histories, items: np.ndarray) -> np.ndarray:
+def score_items(ranking: RankingInputs, history: UserSums, items: np.ndarray) -> np.ndarray:
     """One user's scores of given items, (n,), in the order given: those of `rank_users`, to a billionth."""
     ranked = _given(ranking, history, items)
     winning = ranking.shelf.vectors[ranked.personas[0]].astype(np.float64)
@@ -194,12 +196,12 @@ def score_items(ranking: Ranking, history: Histories, items: np.ndarray) -> np.n
     return scores
 
 
-def _given(ranking: Ranking, history: Histories, items: np.ndarray) -> Ranked:
+def _given(ranking: RankingInputs, history: UserSums, items: np.ndarray) -> TopItems:
     prior = history.prior if history.prior.nnz else None  # looking up nothing takes longer than all the rest
     return exact_scores(ranking.shelf, history.vectors, items[None], prior, history.scales)
 
 
-def _only(ranking: Ranking, users: pa.Table) -> list[np.ndarray | None] | None:
+def _only(ranking: RankingInputs, users: pa.Table) -> list[np.ndarray | None] | None:
     if "candidate_item_ids" not in users.column_names:
         return None
     given = users["candidate_item_ids"].is_valid().to_pylist()
@@ -207,7 +209,7 @@ def _only(ranking: Ranking, users: pa.Table) -> list[np.ndarray | None] | None:
     return [place if some else None for place, some in zip(places, given, strict=True)]
 
 
-def _places(shelf: Shelf, item_ids: pa.ChunkedArray) -> list[np.ndarray]:
+def _places(shelf: ItemIndex, item_ids: pa.ChunkedArray) -> list[np.ndarray]:
     """Each user's items on the shelf; none where the list is null."""
     lists = item_ids.combine_chunks()
     index = pc.index_in(lists.flatten(), pa.array(shelf.item_ids, pa.string()))
@@ -217,7 +219,12 @@ def _places(shelf: Shelf, item_ids: pa.ChunkedArray) -> list[np.ndarray]:
 
 
 def _shares(
-    ranking: Ranking, histories: Histories, personas: np.ndarray, user: np.ndarray, first: np.ndarray, count: np.ndarray
+    ranking: RankingInputs,
+    histories: UserSums,
+    personas: np.ndarray,
+    user: np.ndarray,
+    first: np.ndarray,
+    count: np.ndarray,
 ) -> np.ndarray:
     """What each interaction of a recommendation's user has in common with its persona, recommendation after recommendation.
 
@@ -241,7 +248,7 @@ def _shares(
 
 
 def _whole(
-    ranking: Ranking, histories: Histories, ranked: Ranked, user: np.ndarray, place: np.ndarray
+    ranking: RankingInputs, histories: UserSums, ranked: TopItems, user: np.ndarray, place: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Shares of recommendations, by user row and place, (n,) each, that are of no interaction, by kind."""
     items, prior = ranked.items[user, place], ranked.prior[user, place]
@@ -256,7 +263,9 @@ def _whole(
     return shares
 
 
-def _told(ranking: Ranking, histories: Histories, ranked: Ranked, user: np.ndarray, place: np.ndarray) -> pa.Table:
+def _told(
+    ranking: RankingInputs, histories: UserSums, ranked: TopItems, user: np.ndarray, place: np.ndarray
+) -> pa.Table:
     """Recommendations by user row and place, (n,) each: item_id, persona_id, score and contributions."""
     items, personas = ranked.items[user, place], ranked.personas[user, place]
     # Every (recommendation, interaction) combination of the same user, then the shares that are whole.

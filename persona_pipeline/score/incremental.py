@@ -17,9 +17,11 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from persona_pipeline.config import UserItemTopkConfig
-from persona_pipeline.score.contributions import Ranking
-from persona_pipeline.score.recommend import limits, people, ranked_users
+from persona_pipeline.config import PipelineConfig, UserItemTopkConfig
+from persona_pipeline.publish.drift_limits import changed_settings
+from persona_pipeline.publish.releases import Release, configured
+from persona_pipeline.score.contributions import RankingInputs
+from persona_pipeline.score.recommend import limit_columns, ranked_users, ranking_users
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 _CLOSE = 1e-6
@@ -32,7 +34,7 @@ _RANKED = ("user_id", "rank", "item_id", "persona_id", "score", "contributions")
 
 
 @dataclass(frozen=True, slots=True)
-class LastNight:
+class ParentRanking:
     """Tables of the parent release, whose encoder is tonight's, as are the settings of `user_item_topk`.
 
     Attributes:
@@ -47,14 +49,34 @@ class LastNight:
     changed_items: np.ndarray
 
 
-def last_night(
+def reusable_ranking(
+    tables: SparkWarehouse, parent: Release | None, config: PipelineConfig, encoder_id: str, personas: pa.Table
+) -> tuple[ParentRanking | None, str]:
+    """What of the parent release's ranking still holds; or None, and why everybody is ranked.
+
+    `personas` are the run's `persona_vectors` by its encoder.
+    """
+    ranking = config.user_item_topk
+    if parent is None or parent.encoder_id != encoder_id:
+        return None, "there is no run before" if parent is None else "the run before had another encoder"
+    if ranking.max_changed_share == 0:
+        return None, "max_changed_share is 0"
+    changed = changed_settings(configured(tables.files, parent), config.model_dump(mode="json"))
+    if any(one.setting.startswith("user_item_topk.") for one in changed):
+        return None, "the settings of user_item_topk changed"
+    found = parent_ranking(tables, parent.versions, encoder_id, personas, ranking)
+    share = len(found.changed_items) / max(len(pc.unique(personas["item_id"])), 1)
+    return (found, "") if share <= ranking.max_changed_share else (None, f"{share:.0%} of the items changed")
+
+
+def parent_ranking(
     tables: SparkWarehouse, versions: Mapping[str, int], encoder_id: str, personas: pa.Table, config: UserItemTopkConfig
-) -> LastNight:
+) -> ParentRanking:
     """Tables of a release at its versions, beside tonight's rows of `persona_vectors`."""
     mine = f"encoder_id = '{encoder_id}'"
     then = tables.files.read("persona_vectors", _TELLING, versions["persona_vectors"], mine)
     rows = tables.read("user_item_topk", versions["user_item_topk"])
-    return LastNight(rows, *people(tables, encoder_id, config, versions), changed_items(personas, then))
+    return ParentRanking(rows, *ranking_users(tables, encoder_id, config, versions), changed_items(personas, then))
 
 
 def changed_items(tonight: pa.Table, before: pa.Table) -> np.ndarray:
@@ -73,9 +95,9 @@ def ranked_changes(
     users: DataFrame,
     histories: DataFrame,
     profiles: DataFrame,
-    ranking: Ranking,
-    before: LastNight,
-    changed_ranking: Ranking | None,
+    ranking: RankingInputs,
+    before: ParentRanking,
+    changed_ranking: RankingInputs | None,
 ) -> tuple[DataFrame, dict[str, int]]:
     """What `ranked_users` gives, and how many users were ranked in full and why.
 
@@ -103,11 +125,11 @@ def ranked_changes(
     return settled.select(*_RANKED).unionByName(in_full.select(*_RANKED)), figures
 
 
-def _unchanged(users: DataFrame, histories: DataFrame, before: LastNight) -> DataFrame:
+def _unchanged(users: DataFrame, histories: DataFrame, before: ParentRanking) -> DataFrame:
     """user_id of those with the same vector, the same items to leave out and the same candidates."""
 
     def known(vectors: DataFrame, met: DataFrame) -> DataFrame:
-        seen = met.select("user_id", F.sha2(F.to_json(F.struct(*limits(met))), 256).alias("seen"))
+        seen = met.select("user_id", F.sha2(F.to_json(F.struct(*limit_columns(met))), 256).alias("seen"))
         return vectors.select("user_id", "inputs_hash").join(seen, "user_id")
 
     tonight, then = known(users, histories), known(before.users, before.histories)

@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class ItemIndex:
     """Items and their personas, padded to the most personas any item has.
 
     Attributes:
@@ -30,7 +30,7 @@ class Shelf:
     @classmethod
     def build(
         cls, items: np.ndarray, vectors: np.ndarray, popularity: dict[str, float], temperature: float, aggregation: str
-    ) -> "Shelf":
+    ) -> "ItemIndex":
         """From one row per persona, ordered by item: its item (p,) and vector (p, d)."""
         item_ids, first, counts = np.unique(items, return_index=True, return_counts=True)
         width = int(counts.max(initial=1))
@@ -39,14 +39,14 @@ class Shelf:
         shares = np.array([popularity[item] for item in item_ids.tolist()], dtype=np.float64)
         return cls(item_ids, vectors, slots, filled, shares, temperature, aggregation)
 
-    def part(self, start: int, stop: int) -> "Shelf":
+    def part(self, start: int, stop: int) -> "ItemIndex":
         """Items `start` to `stop` alone, with copies of their vectors."""
         filled = self.filled[start:stop]
         first = int(self.slots[start, 0])
         vectors = self.vectors[first : first + int(filled.sum())].copy()
         slots = np.where(filled, self.slots[start:stop] - first, 0)
         liked = self.popularity[start:stop]
-        return Shelf(self.item_ids[start:stop], vectors, slots, filled, liked, self.temperature, self.aggregation)
+        return ItemIndex(self.item_ids[start:stop], vectors, slots, filled, liked, self.temperature, self.aggregation)
 
     def spans(self, most_bytes: int) -> list[tuple[int, int]]:
         """Consecutive items, by start and stop, whose vectors take no more than `most_bytes`, or that are one item."""
@@ -61,12 +61,12 @@ class Shelf:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
+class TopItems:
     """Top items of each user, (users, k) each, best first; places a user has no item for have item -1.
 
     Attributes:
-        items: index into `Shelf.item_ids`.
-        personas: row of the winning persona in `Shelf.vectors`.
+        items: index into `ItemIndex.item_ids`.
+        personas: row of the winning persona in `ItemIndex.vectors`.
         best: u . winning persona.
         others: what the item's other personas add (0 for `max`; negative when they pull the soft maximum down).
         prior: what the collaborative prior adds.
@@ -82,12 +82,12 @@ class Ranked:
 
 
 def exact_scores(
-    shelf: Shelf,
+    shelf: ItemIndex,
     users: np.ndarray,
     items: np.ndarray,
     prior: csr_array | None = None,
     scales: np.ndarray | None = None,
-) -> Ranked:
+) -> TopItems:
     """float64 scores of given items, (users, n) each, in the order given. O(users x n x slots x d).
 
     `prior` (users, all items) and `scales` as in `top_items`; None where there are none.
@@ -104,4 +104,4 @@ def exact_scores(
     personas = np.take_along_axis(rows, winner, -1)[..., 0]
     added = np.zeros_like(best) if prior is None else prior[np.arange(len(items))[:, None], items].toarray()
     liked = shelf.popularity[items] * (1.0 if scales is None else scales[:, None])
-    return Ranked(items, personas, best, others, added, best + others + liked + added)
+    return TopItems(items, personas, best, others, added, best + others + liked + added)

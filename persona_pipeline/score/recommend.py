@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.score import explanations as words
-from persona_pipeline.score.contributions import RANKED_FIELDS, Ranking, rank_users
+from persona_pipeline.score.contributions import RANKED_FIELDS, RankingInputs, rank_users
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 # Kind of the shares that together are the largest; of a user's own interactions and an item's other personas it is one.
@@ -31,7 +31,7 @@ _SAME_SAID = """get(flatten(transform(
     c -> filter(own, o -> o.review_id = c.review_id AND array_contains(o.topics, topic)))), 0).sentence"""
 
 
-def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ranking: Ranking) -> DataFrame:
+def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ranking: RankingInputs) -> DataFrame:
     """Columns of RANKED_FIELDS.
 
     Args:
@@ -50,7 +50,7 @@ def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ra
         # Sorted, so that sums over a user's interactions do not depend on how the shuffle delivered them.
         .agg(F.array_sort(F.collect_list(F.struct("review_id", "item_id", "weight", "vector"))).alias("interactions"))
     )
-    inputs = interactions.join(histories.select("user_id", *limits(histories)), "user_id")
+    inputs = interactions.join(histories.select("user_id", *limit_columns(histories)), "user_id")
     if len(ranking.shelf.spans(ranking.shelf_bytes)) < 2:
         return _ranked(inputs, ranking).drop("exact_score")
     inputs = inputs.persist(StorageLevel.DISK_ONLY)  # read once per block
@@ -62,7 +62,7 @@ def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ra
     return partial.withColumn("chosen", chosen).where("chosen").withColumn("rank", rank).drop("chosen", "exact_score")
 
 
-def _ranked(inputs: DataFrame, ranking: Ranking) -> DataFrame:
+def _ranked(inputs: DataFrame, ranking: RankingInputs) -> DataFrame:
     """Columns of RANKED_FIELDS and `exact_score` of users against a broadcast shelf."""
     shared = inputs.sparkSession.sparkContext.broadcast(ranking)
 
@@ -74,13 +74,13 @@ def _ranked(inputs: DataFrame, ranking: Ranking) -> DataFrame:
     return inputs.mapInArrow(rank, f"{RANKED_FIELDS}, exact_score double")
 
 
-def limits(histories: DataFrame) -> list[str]:
+def limit_columns(histories: DataFrame) -> list[str]:
     """Columns that say which items a user may be recommended, and what another recommender says of them."""
     names = ("reviewed_item_ids", "candidate_item_ids", "candidate_ranks")
     return [name for name in names if name in histories.columns]
 
 
-def people(
+def ranking_users(
     tables: SparkWarehouse, encoder_id: str, config: UserItemTopkConfig, versions: Mapping[str, int] | None = None
 ) -> tuple[DataFrame, DataFrame]:
     """Users of the encoder, and their histories with the items to leave out and, if told so, another recommender's lists.

@@ -17,7 +17,7 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.item_embeddings import profile_model
-from persona_pipeline.score.contributions import Histories, Ranking, explain, score_items
+from persona_pipeline.score.contributions import RankingInputs, UserSums, explain, score_items
 from persona_pipeline.serving.table_snapshot import TableSnapshot
 
 
@@ -48,7 +48,7 @@ class Online:
         self.encoder = Encoder.load(root / found["artefact"][0].as_py())
         personas = table("persona_vectors").rows("encoder_id", [encoder_id])
         self._fused = fused_weight is not None
-        self._ranking = Ranking.of(self.encoder, personas, 0, 0, candidates_weight=fused_weight or 0.0)
+        self._ranking = RankingInputs.of(self.encoder, personas, 0, 0, candidates_weight=fused_weight or 0.0)
         self._place = {item: place for place, item in enumerate(self._ranking.shelf.item_ids.tolist())}
         self._table = table
         # What items were like when the encoder was trained, and what those it did not know are like tonight.
@@ -101,7 +101,7 @@ class Online:
             return Nearest(names[0], None, None)
         return Nearest(names[0], float(near[order[0]] - near[order[1]]), names[1])
 
-    def _read_history(self, user_id: str) -> Histories | None:
+    def _read_history(self, user_id: str) -> UserSums | None:
         rows = self._table("user_vectors").rows("user_id", [user_id], ["encoder_id", "interactions"])
         mine = rows.filter(pc.equal(rows["encoder_id"], self.encoder.encoder_id))
         if not mine.num_rows:
@@ -114,7 +114,7 @@ class Online:
         if missing:  # of an item that has lost its personas since
             self._profiles.update(self._read_profiles(missing))
         profiles = np.stack([self._profiles[profile] for profile in hashes])
-        history = Histories.build(self._ranking, told, np.array([len(told)]), profiles)
+        history = UserSums.build(self._ranking, told, np.array([len(told)]), profiles)
         if not self._fused:
             return history
         listed = self._table("candidates").rows("user_id", [user_id], ["item_id", "rank"]).to_struct_array()

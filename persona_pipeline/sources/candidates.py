@@ -17,7 +17,7 @@ from persona_pipeline.sources.reader import NOT_FAULTS, read_lines
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class ParsedCandidates:
     """Rows of `candidates` and of `rejected_candidates`, and counts of rows of the files.
 
     Attributes:
@@ -66,7 +66,7 @@ def read_candidates(spark: SparkSession, files: CandidateFiles) -> DataFrame:
     )
 
 
-def parse_candidates(lines: DataFrame, files: CandidateFiles, users: DataFrame, items: DataFrame) -> Parsed:
+def parse_candidates(lines: DataFrame, files: CandidateFiles, users: DataFrame, items: DataFrame) -> ParsedCandidates:
     """The candidates among rows as `read_candidates` gives them.
 
     A user's list is ordered by rank where the files have one, else by score, equals by item id; of an item named twice the
@@ -113,10 +113,10 @@ def parse_candidates(lines: DataFrame, files: CandidateFiles, users: DataFrame, 
     )
     counts = {row["reason"]: row["count"] for row in judged.groupBy("reason").count().collect()}
     reasons = {reason: count for reason, count in counts.items() if reason is not None}
-    return Parsed(rows, _rejected(judged), sum(counts.values()), reasons, *unknown)
+    return ParsedCandidates(rows, _rejected(judged), sum(counts.values()), reasons, *unknown)
 
 
-def require_usable(parsed: Parsed, config: CandidatesConfig) -> None:
+def require_usable(parsed: ParsedCandidates, config: CandidatesConfig) -> None:
     """Raise SourceError where more rows than the configuration allows are refused, or name what the night does not know."""
     faults = {reason: n for reason, n in parsed.reasons.items() if reason not in NOT_FAULTS}
     refused = sum(faults.values())

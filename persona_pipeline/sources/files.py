@@ -55,7 +55,7 @@ def check_files(path: Path, kind: InputKind, adapter: Adapter) -> list[InputFile
     return checked
 
 
-def night_after_newest(path: Path, adapter: Adapter) -> date:
+def day_after_newest(path: Path, adapter: Adapter) -> date:
     """The day after the newest review: the first `as_of` that leaves nothing out. Reads every line."""
     key, newest = adapter.reviews["timestamp"], None
     for file in input_files(path, "reviews"):

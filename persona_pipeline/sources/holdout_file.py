@@ -10,14 +10,14 @@ from persona_pipeline.core.errors import PipelineError
 COLUMN = "review_id"
 
 
-def write_withheld(path: Path, review_ids: pa.ChunkedArray) -> None:
+def write_holdout(path: Path, review_ids: pa.ChunkedArray) -> None:
     """Keep the ids, sorted, so that the same ids make the same file. The folder must exist."""
     partial = path.with_name(f"{path.name}.partial")
     pq.write_table(pa.table({COLUMN: review_ids.cast(pa.string())}).sort_by(COLUMN), partial)
     partial.replace(path)
 
 
-def check_withheld(path: Path) -> Path:
+def check_holdout(path: Path) -> Path:
     """The file, if it is one of review ids. Raises PipelineError naming it where it is missing or holds something else."""
     if not path.is_file():
         raise PipelineError(f"reviews.withheld: {path}: no such file; expected Parquet with a column {COLUMN}")

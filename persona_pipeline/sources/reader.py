@@ -21,7 +21,7 @@ NOT_FAULTS = ("repeated",)
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class ParsedInput:
     """Lines of one kind: good rows and refused lines. Reviews written at or after `as_of`, or withheld, are in neither."""
 
     rows: DataFrame
@@ -67,7 +67,7 @@ def timestamp_column(text: Column) -> Column:
 
 def parse_reviews(
     lines: DataFrame, adapter: Adapter, config: ReviewsConfig, as_of: date, withheld: DataFrame | None = None
-) -> Parsed:
+) -> ParsedInput:
     """Canonical reviews written before `as_of`, one per user and item. `lines` should be persisted: it is scanned twice.
 
     `withheld` (column review_id) is left out last: an older review of the same user and item, which the withheld one
@@ -108,10 +108,10 @@ def parse_reviews(
     if withheld is not None:
         left_out = rows.join(withheld, "review_id", "left_semi").count()
         rows = rows.join(withheld, "review_id", "left_anti")
-    return Parsed(rows, _rejected(deduplicated, "reviews"), total, total - kept, left_out)
+    return ParsedInput(rows, _rejected(deduplicated, "reviews"), total, total - kept, left_out)
 
 
-def parse_items(lines: DataFrame, adapter: Adapter, config: ReviewsConfig) -> Parsed:
+def parse_items(lines: DataFrame, adapter: Adapter, config: ReviewsConfig) -> ParsedInput:
     """Canonical item metadata, the last line of an item winning."""
     record = _record(lines, adapter.items)
     item_id = _field(adapter.items, "item_id")
@@ -141,7 +141,7 @@ def parse_items(lines: DataFrame, adapter: Adapter, config: ReviewsConfig) -> Pa
         "description",
         F.lit(True).alias("has_metadata"),
     )
-    return Parsed(rows, _rejected(deduplicated, "items"), lines.count(), 0)
+    return ParsedInput(rows, _rejected(deduplicated, "items"), lines.count(), 0)
 
 
 def with_reviewed_items(items: DataFrame, reviews: DataFrame) -> DataFrame:

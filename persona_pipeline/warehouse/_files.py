@@ -17,7 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from persona_pipeline.contracts import Contract, load_contract
 from persona_pipeline.core.errors import BusyError, ContractError, PipelineError
-from persona_pipeline.warehouse._locks import claim, holder
+from persona_pipeline.warehouse._locks import lock, holder
 from persona_pipeline.warehouse._pins import Pins
 
 TABLE_PROPERTIES = {
@@ -135,9 +135,9 @@ class Warehouse:
             return load_contract(table).arrow_schema().empty_table()
         return self._open(table, version).to_pyarrow_dataset()
 
-    def claim(self, name: str) -> AbstractContextManager[None]:
+    def lock(self, name: str) -> AbstractContextManager[None]:
         """Hold a table, or whatever `name` stands for, against other writers. Raises BusyError where one holds it."""
-        return claim(self.root, name, self.commit)
+        return lock(self.root, name, self.commit)
 
     def holder(self, name: str) -> str | None:
         """Who holds it, None where nobody does."""
@@ -179,7 +179,7 @@ class Warehouse:
 
         Raises PipelineError for a version that is gone, BusyError where another process writes the table.
         """
-        with self.claim(table):
+        with self.lock(table):
             wanted, target = self.files(table, version), self._open(table)
             if wanted == self.files(table):
                 return False
@@ -218,7 +218,7 @@ class Warehouse:
         """
         contract = self._writable(table)
         place = Path(self.path(table)).resolve()
-        with claim(place.parent, place.name, self.commit, wait=True):
+        with lock(place.parent, place.name, self.commit, wait=True):
             key = ", ".join(_quoted(contract.key))
             sql = f"SELECT DISTINCT ON ({key}) * FROM found ANTI JOIN {table} USING ({key}) ORDER BY ALL"
             new = self.query(sql, [table], found=rows)
@@ -230,7 +230,7 @@ class Warehouse:
         """Leave one row a key, for caches; how many went."""
         contract = self._writable(table)
         place = Path(self.path(table)).resolve()
-        with claim(place.parent, place.name, self.commit, wait=True):
+        with lock(place.parent, place.name, self.commit, wait=True):
             rows = self.query(f"SELECT * FROM {table}", [table])
             key = ", ".join(_quoted(contract.key))
             once = self.query(f"SELECT DISTINCT ON ({key}) * FROM rows ORDER BY ALL", [], rows=rows)
@@ -287,7 +287,7 @@ class Warehouse:
     def _write(self, table: str, rows: pa.Table, *, delete_others: bool, base: int | None = None) -> WriteResult:
         contract = self._writable(table)
         rows = contract.conform(rows)
-        with self.claim(table):
+        with self.lock(table):
             target = self._created(contract)
             if base is not None and target.version() != base:
                 raise _overtaken(table)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from persona_pipeline.core.errors import BusyError
 
-CLAIMS = "_claims"
+LOCKS = "_claims"
 
 
 def holder(root: Path, name: str) -> str | None:
     """Who holds `name` in a warehouse, in the words `claim` was given; None where nobody does."""
     try:
-        lock = (root / CLAIMS / f"{name}.lock").open("r", encoding="utf-8")
+        lock = (root / LOCKS / f"{name}.lock").open("r", encoding="utf-8")
     except FileNotFoundError:
         return None
     with lock:
@@ -30,13 +30,13 @@ def holder(root: Path, name: str) -> str | None:
 
 
 @contextmanager
-def claim(root: Path, name: str, holder: Mapping[str, str], wait: bool = False) -> Iterator[None]:
+def lock(root: Path, name: str, holder: Mapping[str, str], wait: bool = False) -> Iterator[None]:
     """Hold `name` in a warehouse; `holder` is told to whoever comes second.
 
     Raises BusyError at once where another process holds it: to wait would be to overwrite what it just wrote. With `wait` it
     waits: for what looks again at what is there.
     """
-    folder = root / CLAIMS
+    folder = root / LOCKS
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.lock").open("a+", encoding="utf-8") as lock:
         try:

@@ -36,7 +36,7 @@ def files_digest(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def night_code() -> str:
+def run_code() -> str:
     """Hash of what the jobs of a night run: jobs, contracts, and the library with its prompts, packs and profiles."""
     left_out = [LIBRARY / name for name in (*_JUDGING, "expectations", "dags")]
     return _code_digest(

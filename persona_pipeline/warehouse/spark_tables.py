@@ -79,7 +79,7 @@ class SparkWarehouse:
         another process writes the table.
         """
         contract = self._writable(table)
-        with self._checked(contract, rows) as (wanted, total), self.files.claim(table):
+        with self._checked(contract, rows) as (wanted, total), self.files.lock(table):
             return self._write(contract, wanted, total, _READABLE)
 
     def publish(self, table: str, rows: DataFrame) -> WriteResult:
@@ -90,7 +90,7 @@ class SparkWarehouse:
         """
         contract = self._writable(table)
         properties = {**_READABLE, **_published(contract)}
-        with self._checked(contract, rows) as (wanted, total), self.files.claim(table):
+        with self._checked(contract, rows) as (wanted, total), self.files.lock(table):
             new = not self.files.exists(table)
             missing = {} if new else self._missing(contract, properties)
             if missing:

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from persona_pipeline.backtest import Request
+from persona_pipeline.backtest import BacktestRequest
 from persona_pipeline.backtest.models import VALIDATION, reference_of
-from persona_pipeline.backtest.split_runs import Nights
+from persona_pipeline.backtest.split_runs import SplitRuns
 from persona_pipeline.core.errors import ConfigError, PipelineError, SourceError
 from persona_pipeline.evaluate.results import Evaluated
-from persona_pipeline.orchestrate.local import Night
+from persona_pipeline.orchestrate.local import LocalRun
 
 CONSOLE = Console(quiet=True)
 
 
-def request(folder: Path, **other: object) -> Request:
+def request(folder: Path, **other: object) -> BacktestRequest:
     line = {"user_id": "u1", "item_id": "i1", "rating": 4, "text": "Warm tone.", "timestamp": "2024-06-29"}
     (folder / "reviews.jsonl").write_text(json.dumps(line) + "\n")
     given = {"root": folder / "backtest", "source": "jsonl", "reviews": folder / "reviews.jsonl"} | other
-    return Request(**given)  # type: ignore[arg-type]
+    return BacktestRequest(**given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -40,19 +40,19 @@ def test_what_makes_no_sense_is_refused(
     tmp_path: Path, other: dict[str, object], error: type[PipelineError], said: str
 ) -> None:
     with pytest.raises(error, match=said):
-        Nights(request(tmp_path, **other), CONSOLE)
+        SplitRuns(request(tmp_path, **other), CONSOLE)
     assert not (tmp_path / "backtest").exists()
 
 
 def test_inputs_are_known_by_their_content(tmp_path: Path) -> None:
-    first = Nights(request(tmp_path), CONSOLE)
+    first = SplitRuns(request(tmp_path), CONSOLE)
     assert first.as_of == date(2024, 6, 30)
-    assert Nights(request(tmp_path), CONSOLE).inputs == first.inputs
-    assert Nights(request(tmp_path, as_of=date(2024, 7, 1)), CONSOLE).inputs != first.inputs
+    assert SplitRuns(request(tmp_path), CONSOLE).inputs == first.inputs
+    assert SplitRuns(request(tmp_path, as_of=date(2024, 7, 1)), CONSOLE).inputs != first.inputs
     (tmp_path / "more").mkdir()
     other = request(tmp_path / "more")
     other.reviews.write_text(other.reviews.read_text().replace("Warm", "Cold"))
-    assert Nights(other, CONSOLE).inputs != first.inputs
+    assert SplitRuns(other, CONSOLE).inputs != first.inputs
 
 
 def test_candidates_are_refused_unless_they_were_made_without_the_answers(tmp_path: Path) -> None:
@@ -60,12 +60,12 @@ def test_candidates_are_refused_unless_they_were_made_without_the_answers(tmp_pa
     config = tmp_path / "mine.yaml"
     config.write_text("candidates: {file: lists.csv}\n")
     with pytest.raises(ConfigError, match=r"lists\.csv: a backtest cannot see .* candidates\.blind: true"):
-        Nights(request(tmp_path, config=str(config)), CONSOLE)
+        SplitRuns(request(tmp_path, config=str(config)), CONSOLE)
     config.write_text("candidates: {file: lists.csv, blind: true}\n")
-    first = Nights(request(tmp_path, config=str(config)), CONSOLE)
-    assert first.inputs != Nights(request(tmp_path), CONSOLE).inputs
+    first = SplitRuns(request(tmp_path, config=str(config)), CONSOLE)
+    assert first.inputs != SplitRuns(request(tmp_path), CONSOLE).inputs
     (tmp_path / "lists.csv").write_text("user_id,item_id,rank\nu1,i2,1\n")
-    assert Nights(request(tmp_path, config=str(config)), CONSOLE).inputs != first.inputs
+    assert SplitRuns(request(tmp_path, config=str(config)), CONSOLE).inputs != first.inputs
 
 
 def test_every_night_shares_texts_and_answers_and_lists_reach_as_far_as_they_are_judged(
@@ -73,9 +73,9 @@ def test_every_night_shares_texts_and_answers_and_lists_reach_as_far_as_they_are
 ) -> None:
     (tmp_path / "mine.yaml").write_text("user_item_topk: {k: 5, exclude_reviewed: false}\nencoders: {steps: 7}\n")
     asked = request(tmp_path, config=str(tmp_path / "mine.yaml"), extractor="vllm", cache=tmp_path / "shop")
-    nights = Nights(asked, CONSOLE)
-    made: list[Night] = []
-    monkeypatch.setattr(Nights, "run", lambda _, night, __: made.append(night))
+    nights = SplitRuns(asked, CONSOLE)
+    made: list[LocalRun] = []
+    monkeypatch.setattr(SplitRuns, "run", lambda _, night, __: made.append(night))
     nights.everything()
     config = made[0].config
     assert config.extraction.llm.ledger == str(tmp_path / "shop")
@@ -87,10 +87,10 @@ def test_every_night_shares_texts_and_answers_and_lists_reach_as_far_as_they_are
 
 
 def test_a_table_in_the_place_of_the_shared_one_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Nights, "run", lambda *_: {})
+    monkeypatch.setattr(SplitRuns, "run", lambda *_: {})
     (tmp_path / "backtest" / "all" / "text_embeddings").mkdir(parents=True)
     with pytest.raises(PipelineError, match=r"all/text_embeddings is a table of its own"):
-        Nights(request(tmp_path), CONSOLE).everything()
+        SplitRuns(request(tmp_path), CONSOLE).everything()
 
 
 def test_the_reference_is_the_baseline_that_did_best_on_validation() -> None:

@@ -15,8 +15,8 @@ import pytest
 from rich.console import Console
 
 from jobs.runner import execute
-from persona_pipeline.backtest import Request, run_backtest
-from persona_pipeline.backtest.completed import read_finished
+from persona_pipeline.backtest import BacktestRequest, run_backtest
+from persona_pipeline.backtest.completed import read_completed
 from persona_pipeline.backtest.split_runs import LENGTH
 from persona_pipeline.backtest.variants import Scores
 from persona_pipeline.core.errors import LeakError
@@ -24,7 +24,7 @@ from persona_pipeline.evaluate.baseline_grids import COLLABORATIVE
 from persona_pipeline.evaluate.leakage import require_nothing_withheld
 from persona_pipeline.evaluate.recommendation_lists import recommended
 from persona_pipeline.evaluate.splits import leave_last_out
-from persona_pipeline.orchestrate.local import Night
+from persona_pipeline.orchestrate.local import LocalRun
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
 from persona_pipeline.warehouse import Warehouse
 
@@ -46,13 +46,13 @@ def ran(spark: "SparkSession") -> Iterator[list[str]]:
     """Jobs that were run, in order, as they are run here."""
     found: list[str] = []
 
-    def run_job(self: Night, job: str, run_id: str, _console: Console, _held: dict[str, str]) -> dict[str, Any]:
+    def run_job(self: LocalRun, job: str, run_id: str, _console: Console, _held: dict[str, str]) -> dict[str, Any]:
         found.append(job)
         given = argparse.Namespace(warehouse=self.warehouse, run_id=run_id, engine=True)
         return execute(job, import_module(f"jobs.{job}").job, given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Night, "run_job", run_job)
+        patch.setattr(LocalRun, "run_job", run_job)
         yield found
 
 
@@ -66,10 +66,10 @@ def home(tmp_path_factory: pytest.TempPathFactory, ran: list[str]) -> Path:
     return home
 
 
-def request(home: Path, **other: Any) -> Request:
+def request(home: Path, **other: Any) -> BacktestRequest:
     world, config = home / "world", str(home / "small.yaml")
     given: dict[str, Any] = {"root": home / "backtest", "baselines": False, "config": config} | other
-    return Request(source="jsonl", reviews=world / "reviews.jsonl.gz", items=world / "items.jsonl.gz", **given)
+    return BacktestRequest(source="jsonl", reviews=world / "reviews.jsonl.gz", items=world / "items.jsonl.gz", **given)
 
 
 def test_nothing_withheld_is_in_any_table(home: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_second_run_redoes_nothing_and_says_the_same(home: Path, ran: list[str
 
 def test_lists_made_in_this_process_are_the_nights(home: Path) -> None:
     """The formula is the same; what may differ is a tie, or the rounding of a head trained on other threads."""
-    found = read_finished(home / "backtest")
+    found = read_completed(home / "backtest")
     ids = found.problem.user_ids, found.problem.item_ids
     night = recommended(Warehouse(home / "backtest" / "test"), *ids, LENGTH)
     encoder = found.test.encoder(found.config)

@@ -10,7 +10,7 @@ from drifting import build
 from helpers import put, shop
 
 from persona_pipeline.backtest.ablations import item_profiles, item_texts, mean_persona, settings
-from persona_pipeline.backtest.variants import Known
+from persona_pipeline.backtest.variants import KnownData
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.cf_prior import liked_interactions
@@ -70,12 +70,12 @@ def test_a_night_that_trained_its_base_is_known_by_it(tmp_path: Path) -> None:
     warehouse, config = build(tmp_path / "warehouse"), load_config()
     met = liked_interactions(warehouse, 0.0)
     untrained = Embedder(config.text_embeddings, warehouse).base_model
-    assert Known.of(warehouse, config, met).base_model == untrained
+    assert KnownData.of(warehouse, config, met).base_model == untrained
     tuned = f"{untrained}+0123456789abcdef-0123456789abcdef"
     rows = warehouse.read("text_embeddings").to_pylist()
     theirs = [{**row, "base_model": row["base_model"].replace(untrained, tuned)} for row in rows]
     put(warehouse, "text_embeddings", [*rows, *theirs])
     other = {**shop()["encoders"][0], "base_model": "bge-m3@1:512", "as_of": date(2024, 7, 9)}
     put(warehouse, "encoders", [other, {**shop()["encoders"][0], "encoder_id": "enc2", "base_model": tuned}])
-    assert Known.of(warehouse, config, met).base_model == tuned
-    assert Known.of(warehouse, config, met, tuned=False).base_model == untrained
+    assert KnownData.of(warehouse, config, met).base_model == tuned
+    assert KnownData.of(warehouse, config, met, tuned=False).base_model == untrained

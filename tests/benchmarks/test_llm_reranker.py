@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_pipeline.config import LlmConfig
-from persona_pipeline.extract.llm.client import Asker
+from persona_pipeline.extract.llm.client import LlmClient
 from persona_pipeline.extract.llm.requests import Request
-from persona_pipeline.extract.llm.response_cache import Ledger
+from persona_pipeline.extract.llm.response_cache import ResponseCache
 from persona_pipeline.warehouse import Warehouse
 
 CANDIDATES = ["a plain strap", "stage tuner", "picks", "stage light"]
@@ -33,7 +33,7 @@ def root(tmp_path: Path) -> Path:
 
 def reranker(root: Path, reply: Reply, **settings: Any) -> tuple[Reranker, FixtureBackend]:
     backend, config = FixtureBackend(reply), LlmConfig(**settings)
-    asker = Asker(backend, Ledger(Warehouse(root), date(2024, 1, 1)), config)
+    asker = LlmClient(backend, ResponseCache(Warehouse(root), date(2024, 1, 1)), config)
     return Reranker(config, asker), backend
 
 

@@ -12,7 +12,7 @@ from persona_pipeline.collaborative.ease import EaseConfig, fit_ease
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.collaborative.model import Model
 from persona_pipeline.collaborative.popularity import PopularityConfig, fit_popularity
-from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
+from persona_pipeline.evaluate.metrics import RelevantItems, per_user, top_lists
 
 REAL = Path(__file__).parents[3] / "shared/data/amazon_musical_instruments/Musical_Instruments_5.json.gz"
 
@@ -41,6 +41,6 @@ def test_reference_figures(world: Interactions, fit: Callable[[Interactions], Mo
     known, users, items = world.without(last), world.users[last], world.items[last]
     assert len(users) == 1217
     met = known.matrix()[users]
-    values = per_user(top_lists(fit(known).scores(met), met, 10), Truth(items, np.arange(1218)), [10])
+    values = per_user(top_lists(fit(known).scores(met), met, 10), RelevantItems(items, np.arange(1218)), [10])
     assert values["ndcg@10"].mean() == pytest.approx(ndcg, abs=5e-5)
     assert values["hit@10"].mean() == pytest.approx(hit, abs=5e-5)

@@ -11,7 +11,7 @@ from helpers import BASE_MODEL, Row, put, put_all, shop, toward
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder import apply
-from persona_pipeline.encoder.apply import persona_vectors, tonights_encoder, user_vectors
+from persona_pipeline.encoder.apply import encoder_of_run, persona_vectors, user_vectors
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.item_embeddings import persona_inputs, profiles
@@ -205,4 +205,4 @@ def test_chunks_of_users_do_not_matter(warehouse: Warehouse, monkeypatch: pytest
 
 def test_tonights_encoder_is_read_from_its_artefact(warehouse: Warehouse) -> None:
     make_encoder().save(warehouse.root / shop()["encoders"][0]["artefact"])
-    assert tonights_encoder(warehouse, "enc1").base_model == BASE_MODEL
+    assert encoder_of_run(warehouse, "enc1").base_model == BASE_MODEL

@@ -11,7 +11,7 @@ from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, PipelineConfig
 from persona_pipeline.encoder import cf_prior_spark as module
 from persona_pipeline.encoder.cf_prior import Prior, liked_interactions
-from persona_pipeline.encoder.cf_prior_engine import night_prior
+from persona_pipeline.encoder.cf_prior_engine import fit_prior
 from persona_pipeline.encoder.cf_prior_spark import spark_prior
 from persona_pipeline.warehouse import Warehouse
 
@@ -47,7 +47,7 @@ def test_the_engine_named_is_the_one_that_computes(
         read.append(len(interactions))
         return interactions
 
-    found = night_prior(warehouse, in_memory, CONFIG, settings)
+    found = fit_prior(warehouse, in_memory, CONFIG, settings)
     assert (bool(asked), bool(read)) == (reader == "spark", reader == "memory")
     expected = Prior.fit(interactions, settings)
     assert found.item_ids.tolist() == expected.item_ids.tolist()

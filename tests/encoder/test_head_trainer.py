@@ -10,29 +10,29 @@ import torch
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.head import Head, aggregate
 from persona_pipeline.encoder.head_trainer import train_head
-from persona_pipeline.encoder.training_examples import Catalogue, Lessons
+from persona_pipeline.encoder.training_examples import ItemSlots, TrainingExamples
 
 D, ITEMS, USERS = 8, 16, 120
 ROTATION = np.linalg.qr(np.random.default_rng(11).standard_normal((D, D)))[0]
 CONFIG = EncodersConfig(steps=60, batch_size=64, learning_rate=2e-2)
 
 
-def catalogue() -> Catalogue:
+def catalogue() -> ItemSlots:
     """Even items are for the first tribe, odd ones for the second; personas live in a rotated space."""
     rng = np.random.default_rng(1)
     axes = np.eye(D)[np.arange(ITEMS) % 2]
     embeddings = np.repeat(axes @ ROTATION.T, 2, axis=0) + 0.02 * rng.standard_normal((2 * ITEMS, D))
     items = np.repeat([f"item-{n:02d}" for n in range(ITEMS)], 2)
     ids = np.array([f"{item}-{n % 2}" for n, item in enumerate(items)])
-    return Catalogue.build(ids, items, embeddings.astype(np.float32))
+    return ItemSlots.build(ids, items, embeddings.astype(np.float32))
 
 
-def lessons() -> Lessons:
+def lessons() -> TrainingExamples:
     rng = np.random.default_rng(2)
     tribe = np.arange(USERS) % 2
     profiles = np.eye(D)[tribe] + 0.05 * rng.standard_normal((USERS, D))
     targets = 2 * rng.integers(0, ITEMS // 2, USERS) + tribe
-    return Lessons(
+    return TrainingExamples(
         torch.from_numpy(profiles.astype(np.float32)),
         torch.from_numpy(targets),
         torch.from_numpy(2 * targets),
@@ -123,8 +123,8 @@ def test_no_steps_leave_the_identity() -> None:
 
 def test_label_agreement_counts_the_nearest_visible_persona() -> None:
     axes = np.eye(2, dtype=np.float32)
-    shelf = Catalogue.build(np.array(["strap-a", "strap-b"]), np.array(["strap", "strap"]), axes)
-    taught = Lessons(
+    shelf = ItemSlots.build(np.array(["strap-a", "strap-b"]), np.array(["strap", "strap"]), axes)
+    taught = TrainingExamples(
         torch.from_numpy(axes[[0, 0, 1, 0]]),
         torch.zeros(4, dtype=torch.long),
         torch.tensor([0, 1, 1, 1]),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.history_weights import history_weights, lessons_of, places_apart, ranks, shortened
+from persona_pipeline.encoder.history_weights import examples_of, history_weights, places_apart, ranks, shortened
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_lessons_look_back_only_where_they_are_told_to() -> None:
             "history_place": pa.array([0, 1, 2], pa.int32()),
         }
     )
-    assert lessons_of(pairs, EncodersConfig()) is pairs
-    earlier = lessons_of(pairs, EncodersConfig(training_histories="earlier"))
+    assert examples_of(pairs, EncodersConfig()) is pairs
+    earlier = examples_of(pairs, EncodersConfig(training_histories="earlier"))
     assert earlier.to_pylist() == [
         {"review_id": "new", "history_review_ids": ["mid", "old"], "history_place": 0},
         {"review_id": "mid", "history_review_ids": ["old"], "history_place": 0},

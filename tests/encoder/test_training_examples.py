@@ -9,7 +9,7 @@ import torch
 from helpers import Row, arrow
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.training_examples import Catalogue, Lessons
+from persona_pipeline.encoder.training_examples import ItemSlots, TrainingExamples
 
 # In no order, as a table may be.
 PERSONA_IDS = np.array(["tuner-b", "strap-a", "tuner-a", "tuner-c"])
@@ -21,8 +21,8 @@ REVIEWS = pa.table({"review_id": ["r-old", "r-mid", "r-new"], "day": [DAY - 12, 
 PROFILES = np.array([[4, 0], [0, 4], [4, 4]], np.float32)
 
 
-def catalogue() -> Catalogue:
-    return Catalogue.build(PERSONA_IDS, ITEMS, EMBEDDINGS)
+def catalogue() -> ItemSlots:
+    return ItemSlots.build(PERSONA_IDS, ITEMS, EMBEDDINGS)
 
 
 def pair(
@@ -35,7 +35,7 @@ def pair(
     }  # fmt: skip
 
 
-def lessons(age_half_life_days: float = 0) -> Lessons:
+def lessons(age_half_life_days: float = 0) -> TrainingExamples:
     pairs = [
         pair("cleo", "tuner", "tuner-c", ["r-new", "r-mid", "r-old"], ["tuner-a"]),
         pair("ana", "strap", "strap-a", ["r-old"], [], days_ago=100),
@@ -44,10 +44,10 @@ def lessons(age_half_life_days: float = 0) -> Lessons:
     return built(pairs, age_half_life_days)
 
 
-def built(pairs: list[Row], age_half_life_days: float = 0, **settings: object) -> Lessons:
+def built(pairs: list[Row], age_half_life_days: float = 0, **settings: object) -> TrainingExamples:
     chosen = {"half_life": 1.0, "age_half_life_days": age_half_life_days, **settings}
     config = EncodersConfig.model_validate(chosen)
-    return Lessons.build(arrow("training_pairs", pairs), catalogue(), REVIEWS, PROFILES, config)
+    return TrainingExamples.build(arrow("training_pairs", pairs), catalogue(), REVIEWS, PROFILES, config)
 
 
 def test_catalogue_sorts_and_pads() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 from helpers import put, shop
 
-from persona_pipeline.evaluate.dataset import make_problem
+from persona_pipeline.evaluate.dataset import make_dataset
 from persona_pipeline.evaluate.splits import leave_last_out
 from persona_pipeline.warehouse import Warehouse
 
@@ -22,7 +22,7 @@ def test_users_items_and_answers_are_places_in_sorted_names(tmp_path: Path) -> N
     everything = night(tmp_path / "all")
     split = leave_last_out(everything)
     tuning, test = night(tmp_path / "tuning", split.tuning()), night(tmp_path / "test", split.test)
-    problem = make_problem(everything, tuning, test, split.validation, split.test)
+    problem = make_dataset(everything, tuning, test, split.validation, split.test)
     assert problem.item_ids.tolist() == ["capo", "picks", "strap", "strings", "tuner"]
     assert problem.user_ids.tolist() == ["ana", "ben", "cleo", "dan"]
     assert problem.users.tolist() == [0, 1, 2, 3]

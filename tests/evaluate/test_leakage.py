@@ -13,12 +13,12 @@ from persona_pipeline.contracts import load_contract, table_names
 from persona_pipeline.core.errors import LeakError
 from persona_pipeline.evaluate.leakage import (
     NOT_LEARNED_FROM,
-    Place,
+    LeakPlace,
     pair_places,
     require_nothing_withheld,
     review_places,
 )
-from persona_pipeline.publish.staging import PUBLISHED, candidates
+from persona_pipeline.publish.staging import PUBLISHED, staged_tables
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import reviews_digest
 
@@ -46,7 +46,7 @@ def evaluated(root: Path, spoil: Callable[[dict[str, list[Row]]], None] = lambda
     return warehouse
 
 
-def plant(tables: dict[str, list[Row]], place: Place, row: int = 0) -> None:
+def plant(tables: dict[str, list[Row]], place: LeakPlace, row: int = 0) -> None:
     """Put the withheld review, or its user and item, where `place` says."""
     if not tables[place.table]:  # the shop refused nothing
         tables["quarantine"] = [{"stage": "s", "subject_id": "x", "reason": "r", "detail": "", "extraction_key": "k"}]
@@ -70,7 +70,7 @@ def test_a_clean_night_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [*review_places(), *pair_places()], ids=lambda place: f"{place.table}.{place.column}")
-def test_what_was_withheld_is_found_wherever_it_is(tmp_path: Path, place: Place) -> None:
+def test_what_was_withheld_is_found_wherever_it_is(tmp_path: Path, place: LeakPlace) -> None:
     warehouse = evaluated(tmp_path, lambda tables: plant(tables, place))
     found = re.escape(f"{place.column} holds what was withheld, 1 times, for example ")
     with pytest.raises(
@@ -83,7 +83,7 @@ def test_published_tables_are_searched_too(tmp_path: Path) -> None:
     warehouse = evaluated(
         tmp_path, lambda tables: plant(tables, next(p for p in review_places() if p.table in PUBLISHED))
     )
-    candidates(warehouse).root.rename(tmp_path / "aside")
+    staged_tables(warehouse).root.rename(tmp_path / "aside")
     (tmp_path / "aside" / "default_topk").rename(tmp_path / "default_topk")
     with pytest.raises(LeakError, match="table default_topk"):
         require_nothing_withheld(warehouse, WITHHELD)

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from persona_pipeline.evaluate.metrics import Truth, average_popularity, coverage, per_user, top_lists
+from persona_pipeline.evaluate.metrics import RelevantItems, average_popularity, coverage, per_user, top_lists
 
 CUTOFFS = (1, 3, 5)
 ITEMS = 8
 
 
-def truth_of(*wanted: list[int]) -> Truth:
+def truth_of(*wanted: list[int]) -> RelevantItems:
     flat = np.array([item for items in wanted for item in items], dtype=np.int64)
-    return Truth(flat, np.cumsum([0, *(len(items) for items in wanted)]))
+    return RelevantItems(flat, np.cumsum([0, *(len(items) for items in wanted)]))
 
 
 def slow(ranked: list[int], wanted: list[int], k: int) -> dict[str, float]:
@@ -118,7 +118,7 @@ def test_part_of_a_truth() -> None:
     rest = part.of(part.sizes > 0)
     assert (rest.items.tolist(), rest.offsets.tolist()) == ([6, 8, 9], [0, 1, 3])
     with pytest.raises(ValueError, match="offsets must rise from 0"):
-        Truth(np.array([1, 2]), np.array([0, 1]))
+        RelevantItems(np.array([1, 2]), np.array([0, 1]))
 
 
 SCORES = st.lists(

@@ -5,7 +5,7 @@ import pytest
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.collaborative.popularity import PopularityConfig, fit_popularity
-from persona_pipeline.evaluate.metrics import Truth, top_lists
+from persona_pipeline.evaluate.metrics import RelevantItems, top_lists
 from persona_pipeline.evaluate.results import Evaluated, evaluate
 from persona_pipeline.evaluate.slices import make_slices
 
@@ -39,7 +39,7 @@ def test_a_personal_model_beats_popularity_only_where_users_keep_their_answers(p
     runs = [
         Evaluated(name, 0, {}, top_lists(s, hidden, 20)) for name, s in (("popular", popular), ("personal", personal))
     ]
-    truth = Truth(answers, np.arange(USERS + 1))
+    truth = RelevantItems(answers, np.arange(USERS + 1))
     slices = make_slices(truth, np.full(USERS, 5), known.counts())
     results = evaluate(runs, truth, slices, known.counts(), "popular")
     values = results.values["all"][:, :, results.columns.index("ndcg@10")]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from persona_pipeline.evaluate.metrics import Truth
+from persona_pipeline.evaluate.metrics import RelevantItems
 from persona_pipeline.evaluate.results import Evaluated, Results, evaluate, show
 from persona_pipeline.evaluate.slices import make_slices
 from persona_pipeline.publish.audit import measure
@@ -16,7 +16,7 @@ from persona_pipeline.warehouse import Warehouse
 
 USERS, ITEMS, K = 12, 30, 20
 COUNTS = np.arange(ITEMS)[::-1]  # item 0 is the most popular
-TRUTH = Truth(np.arange(USERS), np.arange(USERS + 1))
+TRUTH = RelevantItems(np.arange(USERS), np.arange(USERS + 1))
 POPULAR = np.tile(np.arange(K), (USERS, 1))  # user u finds item u at place u + 1
 
 
@@ -76,7 +76,7 @@ def test_empty_slices_are_left_out_and_others_judge_their_targets(results: Resul
 
 def test_a_tail_slice_judges_by_tail_targets_alone() -> None:
     """One user wanted the most popular item, which the list holds, and one of the tail, which it does not."""
-    truth = Truth(np.array([0, 25]), np.array([0, 2]))
+    truth = RelevantItems(np.array([0, 25]), np.array([0, 2]))
     slices = make_slices(truth, np.array([1]), COUNTS)
     found = evaluate([Evaluated("a", 0, {}, POPULAR[:1])], truth, slices, COUNTS, "a").rows(
         "e", date(2024, 1, 1), "d", "s"

@@ -4,14 +4,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persona_pipeline.evaluate.metrics import Truth
+from persona_pipeline.evaluate.metrics import RelevantItems
 from persona_pipeline.evaluate.slices import make_slices
 
 COUNTS = st.lists(st.integers(0, 9), min_size=1, max_size=40).map(np.array)
 
 
-def one_each(items: list[int]) -> Truth:
-    return Truth(np.array(items), np.arange(len(items) + 1))
+def one_each(items: list[int]) -> RelevantItems:
+    return RelevantItems(np.array(items), np.arange(len(items) + 1))
 
 
 def test_by_hand() -> None:
@@ -38,7 +38,7 @@ def test_equals_are_parted_by_index_in_tail_80_alone() -> None:
 
 
 def test_a_user_counts_by_tail_targets_alone() -> None:
-    truth = Truth(np.array([0, 4, 4, 1]), np.array([0, 2, 3, 4]))
+    truth = RelevantItems(np.array([0, 4, 4, 1]), np.array([0, 2, 3, 4]))
     slices = make_slices(truth, np.array([2, 1, 1]), np.array([0, 1, 2, 3, 50]))
     assert slices["tail_80"].users.tolist() == [True, False, True]
     assert slices["tail_80"].targets.tolist() == [True, False, False, True]

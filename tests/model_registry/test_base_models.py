@@ -11,8 +11,8 @@ from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.embeddings.model_names import BASES, tuned_model
-from persona_pipeline.model_registry.base_models import embedder_of_night, embedder_of_standing
-from persona_pipeline.model_registry.decision import Standing
+from persona_pipeline.model_registry.base_models import embedder_of_incumbent, embedder_of_run
+from persona_pipeline.model_registry.decision import Incumbent
 from persona_pipeline.model_registry.overrides import Override
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.warehouse import Warehouse
@@ -33,22 +33,22 @@ def tuned(warehouse: Warehouse, config: TextEmbeddingsConfig) -> str:
     return tuned_model(Embedder(config, warehouse).base_model, folder)
 
 
-def standing(base_model: str, chosen: bool = False) -> Standing:
+def standing(base_model: str, chosen: bool = False) -> Incumbent:
     row: Row = {"encoder_id": "enc1", "base_model": base_model}
     given = Override(
         override="pin", encoder_id="enc1", after=FIRST, given_at=datetime(2024, 6, 2, tzinfo=UTC), by="ana", reason=None
     )
-    return Standing(row, given if chosen else None, FIRST)
+    return Incumbent(row, given if chosen else None, FIRST)
 
 
-def base_of(warehouse: Warehouse, stands: Standing) -> str:
-    return embedder_of_standing(warehouse, stands, CONFIG).base_model
+def base_of(warehouse: Warehouse, stands: Incumbent) -> str:
+    return embedder_of_incumbent(warehouse, stands, CONFIG).base_model
 
 
 def test_without_an_encoder_it_is_the_one_configured(warehouse: Warehouse) -> None:
     configured = Embedder(CONFIG, warehouse).base_model
-    assert base_of(warehouse, Standing(None, None, None)) == configured
-    assert embedder_of_night(warehouse, (), FIRST, None, CONFIG).base_model == configured
+    assert base_of(warehouse, Incumbent(None, None, None)) == configured
+    assert embedder_of_run(warehouse, (), FIRST, None, CONFIG).base_model == configured
 
 
 def test_a_served_base_trained_from_the_one_configured_embeds(warehouse: Warehouse) -> None:
@@ -69,9 +69,9 @@ def test_the_night_goes_by_its_parent(warehouse: Warehouse) -> None:
     warehouse.replace("encoders", arrow("encoders", [{**shop()["encoders"][0], "base_model": mine}]))
     publish(warehouse, FIRST, "enc1")
     tomorrow = FIRST + timedelta(days=1)
-    found = embedder_of_night(warehouse, (), tomorrow, parent_of(warehouse, tomorrow), CONFIG)
+    found = embedder_of_run(warehouse, (), tomorrow, parent_of(warehouse, tomorrow), CONFIG)
     assert found.base_model == mine
-    assert embedder_of_night(warehouse, (), FIRST, parent_of(warehouse, FIRST), CONFIG).base_model != mine  # a rerun
+    assert embedder_of_run(warehouse, (), FIRST, parent_of(warehouse, FIRST), CONFIG).base_model != mine  # a rerun
 
 
 def test_a_base_that_is_gone_is_named_with_its_encoder(warehouse: Warehouse) -> None:

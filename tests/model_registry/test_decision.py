@@ -19,7 +19,7 @@ from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import liked_interactions
 from persona_pipeline.encoder.finetune.examples import place_of
 from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
-from persona_pipeline.model_registry.decision import Settled, settle
+from persona_pipeline.model_registry.decision import SelectedSettings, select_settings
 from persona_pipeline.model_registry.overrides import BEFORE, TABLE, give_override, keep_encoder, read_overrides
 from persona_pipeline.model_registry.registry import encoder_row, encoder_rows, settings_of
 from persona_pipeline.model_selection import challenger
@@ -247,7 +247,7 @@ def test_an_order_whose_base_is_gone_says_what_to_do(warehouse: Warehouse) -> No
         give_override(warehouse, "pin", served(warehouse), None, NOW)
 
 
-def _settled(warehouse: Warehouse, share: float, tuned: Callable[[TrainingData], TrainingData]) -> Settled:
+def _settled(warehouse: Warehouse, share: float, tuned: Callable[[TrainingData], TrainingData]) -> SelectedSettings:
     """What the gate says of settings that train the base, whose vectors are those of the other base, changed."""
     row = encoder_row(warehouse, served(warehouse))
     data, interactions = (
@@ -255,7 +255,7 @@ def _settled(warehouse: Warehouse, share: float, tuned: Callable[[TrainingData],
         liked_interactions(warehouse, 2.0),
     )
     config = EncodersConfig.model_validate({**RECENT, "method": "full", "finetune": {"validation_share": share}})
-    return settle(row, "why", data, lambda: interactions, row["base_model"], config, lambda: tuned(data))
+    return select_settings(row, "why", data, lambda: interactions, row["base_model"], config, lambda: tuned(data))
 
 
 def test_another_base_is_judged_by_users_it_was_not_shown(warehouse: Warehouse) -> None:

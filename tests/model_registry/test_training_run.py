@@ -12,8 +12,8 @@ from persona_pipeline.config import PipelineConfig, TextEmbeddingsConfig
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.embed_texts import embed_everything
 from persona_pipeline.model_registry import training_run
-from persona_pipeline.model_registry.decision import standing
-from persona_pipeline.model_registry.training_run import Trained, train
+from persona_pipeline.model_registry.decision import incumbent_of
+from persona_pipeline.model_registry.training_run import TrainedEncoder, train_encoder
 from persona_pipeline.model_selection.search_stages import HALF_LIVES
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.warehouse import Warehouse
@@ -33,7 +33,7 @@ class _Noise(Embedder):
     _model = _Model()  # type: ignore[assignment]
 
 
-def _trained(warehouse: Warehouse, margin: float) -> tuple[str, Trained]:
+def _trained(warehouse: Warehouse, margin: float) -> tuple[str, TrainedEncoder]:
     """The base that stands, and what comes of settings that would have another."""
     finetune = {"validation_share": 0.5}
     config = PipelineConfig.model_validate(
@@ -41,8 +41,8 @@ def _trained(warehouse: Warehouse, margin: float) -> tuple[str, Trained]:
     )
     embedder = Embedder(config.text_embeddings, warehouse)
     tomorrow = FIRST + timedelta(days=1)
-    stands = standing(warehouse, (), tomorrow, parent_of(warehouse, tomorrow))
-    return embedder.base_model, train(warehouse, config, stands, embedder, "why", "enc2", {"reviews": 0})
+    stands = incumbent_of(warehouse, (), tomorrow, parent_of(warehouse, tomorrow))
+    return embedder.base_model, train_encoder(warehouse, config, stands, embedder, "why", "enc2", {"reviews": 0})
 
 
 @pytest.fixture
@@ -85,13 +85,13 @@ def test_a_night_chooses_what_the_configuration_leaves_to_it(warehouse: Warehous
     config = PipelineConfig.model_validate({"encoders": {**ENDLESS, "tuning_minutes": 1, "tuned": ["half_life"]}})
     embedder = Embedder(config.text_embeddings, warehouse)
     tomorrow = FIRST + timedelta(days=1)
-    stands = standing(warehouse, (), tomorrow, parent_of(warehouse, tomorrow))
-    found = train(warehouse, config, stands, embedder, "why", "enc2", {"reviews": 0})
+    stands = incumbent_of(warehouse, (), tomorrow, parent_of(warehouse, tomorrow))
+    found = train_encoder(warehouse, config, stands, embedder, "why", "enc2", {"reviews": 0})
     assert found.settled.config.half_life in HALF_LIVES["rank"]
     assert found.encoder.config.half_life == found.settled.config.half_life
     assert found.settled.reasons[0] == "why"
     assert found.settled.reasons[1].startswith("tuned: ")
     assert any("half_life 1000 to" in reason for reason in found.settled.reasons)
     assert found.metrics["tuning_ndcg"] > found.metrics["tuning_ndcg_start"]
-    again = train(warehouse, config, stands, embedder, "why", "enc2", {"reviews": 0})
+    again = train_encoder(warehouse, config, stands, embedder, "why", "enc2", {"reviews": 0})
     assert again.settled == found.settled

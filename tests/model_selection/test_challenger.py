@@ -13,10 +13,10 @@ from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.cf_prior import liked_interactions
 from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
-from persona_pipeline.encoder.training_examples import Catalogue
+from persona_pipeline.encoder.training_examples import ItemSlots
 from persona_pipeline.model_selection import challenger, score_fusion
 from persona_pipeline.model_selection.challenger import compare_settings
-from persona_pipeline.model_selection.next_item import Histories, head_scores
+from persona_pipeline.model_selection.next_item import LikedHistories, head_scores
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -83,12 +83,12 @@ def test_with_nobody_to_ask_nothing_passes() -> None:
 
 def test_a_persona_that_rests_on_the_held_out_review_is_hidden_from_its_user_alone() -> None:
     """Both like what `near` says; of it, the first may only see `far`."""
-    catalogue = Catalogue.build(
+    catalogue = ItemSlots.build(
         np.array(["tuner-near", "tuner-far", "strap-far"]),
         np.array(["tuner", "tuner", "strap"]),
         np.array([[1, 0], [0, 1], [0, 1]], np.float32),
     )
-    histories = Histories(np.array(["capo"] * 2), np.zeros(2), np.arange(2), np.arange(2), np.ones(2, int))
+    histories = LikedHistories(np.array(["capo"] * 2), np.zeros(2), np.arange(2), np.arange(2), np.ones(2, int))
     profiles = np.array([[1, 0], [1, 0]], np.float32)
     config = EncodersConfig(aggregation="max", temperature=1.0)
     assert catalogue.persona_ids.tolist() == ["strap-far", "tuner-far", "tuner-near"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from persona_pipeline.model_selection.gate import judge
+from persona_pipeline.model_selection.gate import gate_verdict
 
 USERS = 1_000
 RNG = np.random.default_rng(0)
@@ -14,7 +14,7 @@ FIRST = {count: np.arange(USERS) < count for count in (199, 200, 300)}
 
 
 def test_better_is_promoted() -> None:
-    verdict = judge(SERVED, SERVED + 0.02 + NOISE, {"cold": FIRST[300]}, margin=0)
+    verdict = gate_verdict(SERVED, SERVED + 0.02 + NOISE, {"cold": FIRST[300]}, margin=0)
     assert verdict.promoted
     assert verdict.difference == pytest.approx(0.02)
     assert 0.01 < verdict.low < 0.02 < verdict.high < 0.03
@@ -26,21 +26,21 @@ def test_better_is_promoted() -> None:
 
 
 def test_the_same_is_promoted_within_a_margin_and_refused_without() -> None:
-    assert judge(SERVED, SERVED, {}, margin=0.001).promoted
-    assert not judge(SERVED, SERVED, {}, margin=0).promoted
+    assert gate_verdict(SERVED, SERVED, {}, margin=0.001).promoted
+    assert not gate_verdict(SERVED, SERVED, {}, margin=0).promoted
 
 
 @pytest.mark.parametrize(("margin", "promoted"), [(0.02, True), (0.01, False)])
 def test_the_margin_is_held_against_the_lower_end(margin: float, promoted: bool) -> None:
     """The difference, -.01, is within both margins; its interval, about -.013 to -.007, in one of them."""
-    verdict = judge(SERVED, SERVED - 0.01 + NOISE, {}, margin)
+    verdict = gate_verdict(SERVED, SERVED - 0.01 + NOISE, {}, margin)
     assert verdict.promoted is promoted
     assert f"{'above' if promoted else 'not above'} -{margin:.4f}" in verdict.reasons[0]
 
 
 def test_a_slice_that_pays_refuses_what_is_better_overall() -> None:
     candidate = SERVED + 0.1 + NOISE - 0.2 * FIRST[200]
-    verdict = judge(SERVED, candidate, {"cold": FIRST[200], "warm": ~FIRST[200]}, margin=0)
+    verdict = gate_verdict(SERVED, candidate, {"cold": FIRST[200], "warm": ~FIRST[200]}, margin=0)
     assert verdict.low > 0
     assert not verdict.promoted
     assert [(part.name, part.worse) for part in verdict.slices] == [("cold", True), ("warm", False)]
@@ -49,7 +49,7 @@ def test_a_slice_that_pays_refuses_what_is_better_overall() -> None:
 
 def test_a_slice_too_small_is_not_judged() -> None:
     candidate = SERVED + 0.1 + NOISE - 0.2 * FIRST[199]
-    verdict = judge(SERVED, candidate, {"cold": FIRST[199]}, margin=0)
+    verdict = gate_verdict(SERVED, candidate, {"cold": FIRST[199]}, margin=0)
     assert verdict.promoted
     assert verdict.slices == ()
     assert verdict.reasons[1] == "no slice of 200 users or more is significantly worse (none is that large)"
@@ -57,7 +57,7 @@ def test_a_slice_too_small_is_not_judged() -> None:
 
 def test_everybody_is_judged_by_the_margin() -> None:
     worse = SERVED - 0.001
-    assert judge(SERVED, worse, {"all": np.ones(USERS, dtype=bool)}, margin=0.01).promoted
+    assert gate_verdict(SERVED, worse, {"all": np.ones(USERS, dtype=bool)}, margin=0.01).promoted
 
 
 def test_many_slices_are_corrected_for() -> None:
@@ -68,11 +68,11 @@ def test_many_slices_are_corrected_for() -> None:
     for part in [*one.values(), *others.values()]:
         spread[part] -= spread[part].mean()
     spread[FIRST[200]] -= 2.2 * spread[FIRST[200]].std() / np.sqrt(200)
-    assert not judge(SERVED, SERVED + spread, one, margin=1).promoted
-    assert judge(SERVED, SERVED + spread, one | others, margin=1).promoted
+    assert not gate_verdict(SERVED, SERVED + spread, one, margin=1).promoted
+    assert gate_verdict(SERVED, SERVED + spread, one | others, margin=1).promoted
 
 
 def test_nobody_speaks_for_it() -> None:
-    verdict = judge(np.empty(0), np.empty(0), {}, margin=1)
+    verdict = gate_verdict(np.empty(0), np.empty(0), {}, margin=1)
     assert not verdict.promoted
     assert verdict.reasons == ["no user to compare the encoders on"]

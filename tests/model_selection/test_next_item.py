@@ -9,15 +9,22 @@ from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.history_weights import popularity_scales
-from persona_pipeline.encoder.training_examples import Catalogue
-from persona_pipeline.evaluate.metrics import Truth, per_user, top_lists
-from persona_pipeline.model_selection.next_item import Histories, K, head_scores, ndcg, popularity_scores, prior_scores
-from persona_pipeline.score.topk.kernel import Shelf, exact_scores
+from persona_pipeline.encoder.training_examples import ItemSlots
+from persona_pipeline.evaluate.metrics import RelevantItems, per_user, top_lists
+from persona_pipeline.model_selection.next_item import (
+    K,
+    LikedHistories,
+    head_scores,
+    ndcg,
+    popularity_scores,
+    prior_scores,
+)
+from persona_pipeline.score.topk.kernel import ItemIndex, exact_scores
 
 DIMENSIONS = 8
 
 
-def histories() -> Histories:
+def histories() -> LikedHistories:
     """Ana met capo, tuner and strap, Ben the capo; Cy is somebody else."""
     interactions = pa.table(
         {
@@ -26,7 +33,7 @@ def histories() -> Histories:
             "day": [9.0, 30.0, 7.0, 28.0, 10.0],
         }
     )
-    return Histories.of(interactions, np.array(["ana", "ben"]))
+    return LikedHistories.of(interactions, np.array(["ana", "ben"]))
 
 
 def test_histories_are_in_the_order_of_the_users_and_newest_first() -> None:
@@ -46,7 +53,7 @@ def test_only_the_newest_of_a_history() -> None:
 
 
 def test_nobody_has_no_history() -> None:
-    found = Histories.of(pa.table({"user_id": ["ana"], "item_id": ["capo"], "day": [1.0]}), np.array(["cy"]))
+    found = LikedHistories.of(pa.table({"user_id": ["ana"], "item_id": ["capo"], "day": [1.0]}), np.array(["cy"]))
     assert found.recency(EncodersConfig()).tolist() == []
     assert found.lengths.tolist() == [0]
 
@@ -68,7 +75,7 @@ def test_scores_are_those_of_the_kernel(aggregation: str) -> None:
         prior_weight=3.0,
     )
     prior = Prior(np.array(["capo", "tuner"]), csr_array(np.array([[0, 0.5], [1.0, 0]])))
-    catalogue = Catalogue.build(np.arange(len(items)).astype(str), items, personas)
+    catalogue = ItemSlots.build(np.arange(len(items)).astype(str), items, personas)
     counts = np.log1p([3, 0, 1, 9])
     found = head_scores(Head.of(maps[0], maps[1], config.temperature), catalogue, profiles, met, config)
     found += config.popularity_weight * popularity_scores(counts, met, config)
@@ -77,7 +84,7 @@ def test_scores_are_those_of_the_kernel(aggregation: str) -> None:
     users = np.zeros((2, DIMENSIONS))
     np.add.at(users, met.owners, (profiles @ maps[0].T)[met.members] * met.recency(config)[:, None])
     encoded = personas @ maps[1].T
-    shelf = Shelf.build(
+    shelf = ItemIndex.build(
         items,
         encoded / np.linalg.norm(encoded, axis=1, keepdims=True),
         dict(zip(catalogue.item_ids, config.temperature * config.popularity_weight * counts, strict=True)),
@@ -103,7 +110,7 @@ def test_a_place_is_counted_as_lists_are_made() -> None:
     scores[rng.random(scores.shape) < 0.3] = -np.inf
     answers = rng.integers(0, 30, 200)
     lists = top_lists(scores, (np.empty(0, np.int64), np.empty(0, np.int64)), K)
-    listed = per_user(lists, Truth(answers, np.arange(201)), (K,))[f"ndcg@{K}"]
+    listed = per_user(lists, RelevantItems(answers, np.arange(201)), (K,))[f"ndcg@{K}"]
     np.testing.assert_array_equal(ndcg(scores, answers), listed)
     assert 0 < np.count_nonzero(listed) < 200
 

@@ -12,8 +12,8 @@ from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.item_embeddings import ItemFields
 from persona_pipeline.encoder.retrain_policy import TrainingData
 from persona_pipeline.model_selection import search, search_stages
-from persona_pipeline.model_selection.search import choose
-from persona_pipeline.model_selection.search_result import Chosen
+from persona_pipeline.model_selection.search import search_settings
+from persona_pipeline.model_selection.search_result import ChosenSettings
 
 World = tuple[TrainingData, Interactions]
 MIXTURE = ("popularity_weight", "prior", "prior_weight")
@@ -56,7 +56,7 @@ def text_world() -> World:
 
 
 def test_what_can_only_be_reached_by_co_occurrence_gets_a_prior() -> None:
-    found = choose(*co_occurrence_world(), mixture())
+    found = search_settings(*co_occurrence_world(), mixture())
     assert found.config.prior != "none"
     assert found.config.prior_weight > 0
     assert found.reached > 0.9 > found.start
@@ -65,14 +65,14 @@ def test_what_can_only_be_reached_by_co_occurrence_gets_a_prior() -> None:
 
 
 def test_what_can_only_be_reached_by_its_text_does_without() -> None:
-    found = choose(*text_world(), mixture(popularity_weight=0.0))
+    found = search_settings(*text_world(), mixture(popularity_weight=0.0))
     assert (found.config.prior, found.config.prior_weight) == ("none", 0.0)
 
 
 def test_too_few_users_leave_everything_as_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "MIN_USERS", 41)
     config = mixture()
-    found = choose(*co_occurrence_world(), config)
+    found = search_settings(*co_occurrence_world(), config)
     assert found.config is config
     assert found.reasons() == ["too few users to tune settings on: they are as configured"]
     assert found.metrics() == {}
@@ -80,13 +80,13 @@ def test_too_few_users_leave_everything_as_configured(monkeypatch: pytest.Monkey
 
 def test_the_same_night_chooses_the_same() -> None:
     config = EncodersConfig.model_validate({**QUICK, "tuned": (*MIXTURE, "half_life")})
-    assert choose(*text_world(), config) == choose(*text_world(), config)
+    assert search_settings(*text_world(), config) == search_settings(*text_world(), config)
 
 
 def test_what_is_set_is_left_alone() -> None:
     config = EncodersConfig.model_validate({**QUICK, "half_life": 7.0, "prior": "ease", "prior_weight": 0.0})
     config = config.model_copy(update={"popularity_weight": 1.5, "tuned": ("prior_weight",)})
-    found = choose(*co_occurrence_world(), config)
+    found = search_settings(*co_occurrence_world(), config)
     assert (found.config.half_life, found.config.prior, found.config.popularity_weight) == (7.0, "ease", 1.5)
     assert found.config.prior_weight > 0
     assert [set(trial.settings) for trial in found.trials] == [{"prior_weight"}]
@@ -94,7 +94,7 @@ def test_what_is_set_is_left_alone() -> None:
 
 def test_what_does_harm_is_dropped() -> None:
     """Served once, and wrong today: popularity drowns what the texts say."""
-    found = choose(*text_world(), mixture(popularity_weight=1.5))
+    found = search_settings(*text_world(), mixture(popularity_weight=1.5))
     assert found.config.popularity_weight < 1
     assert found.reached > found.start
 
@@ -106,13 +106,13 @@ def test_what_is_chosen_is_held_against_the_start(monkeypatch: pytest.MonkeyPatc
     whole = search._Search._staged
 
     def worse(
-        self: search._Search, stage: search_stages.Stage, stands: EncodersConfig, values: np.ndarray, kinds: Any
+        self: search._Search, stage: search_stages.SearchStage, stands: EncodersConfig, values: np.ndarray, kinds: Any
     ) -> Any:
         whole(self, stage, stands, values, kinds)
         return stands.model_copy(update={"prior_weight": 0.0}), values
 
     monkeypatch.setattr(search._Search, "_staged", worse)
-    found = choose(*worlds, config)
+    found = search_settings(*worlds, config)
     assert found.config is config
     assert found.reached == found.start
     assert not any(trial.taken for trial in found.trials)
@@ -128,7 +128,7 @@ def test_ease_is_left_out_where_the_shop_is_too_large_for_it(monkeypatch: pytest
 
     monkeypatch.setattr(search, "ease_seconds", seconds)
     data, interactions = co_occurrence_world()
-    found = choose(data, interactions, mixture())
+    found = search_settings(data, interactions, mixture())
     assert found.config.prior == "prox_knn"
     assert asked == [len(interactions.item_ids)]
 
@@ -142,14 +142,14 @@ def test_content_gets_a_weight_where_it_tells_what_reviews_do_not() -> None:
     fields = ItemFields(item_ids, {**parts, "categories": none, "description": none})
     config = EncodersConfig.model_validate({**QUICK, "title_weight": 0.0, "tuned": ("title_weight", "creator_weight")})
     blank = replace(data, fields=fields, persona_texts=said)
-    found = choose(blank, interactions, config)
+    found = search_settings(blank, interactions, config)
     assert found.config.title_weight > 0
     assert {name for trial in found.trials for name in trial.settings} == {"title_weight"}
 
 
 def test_what_there_is_no_time_for_is_left_out_and_said() -> None:
     config = EncodersConfig.model_validate({**QUICK, "tuning_minutes": 0.001, "tuned": (*MIXTURE, "half_life")})
-    found = choose(*co_occurrence_world(), config)
+    found = search_settings(*co_occurrence_world(), config)
     assert found.left_out == len(search_stages.HALF_LIVES["rank"]) - 1
     assert "no time for 4 more (encoders.tuning_minutes)" in found.reasons()[0]
     assert found.config.half_life == config.half_life
@@ -157,11 +157,11 @@ def test_what_there_is_no_time_for_is_left_out_and_said() -> None:
 
 def test_a_stage_offers_what_is_open_and_differs() -> None:
     stands = EncodersConfig(half_life=2.0)
-    lessons = search_stages.Stage(search_stages.LESSONS)
+    lessons = search_stages.SearchStage(search_stages.LESSONS)
     assert lessons.tried(stands)[0] == {"training_histories": "earlier", "steps": 200}
     assert {"steps": 200} in lessons.tried(stands)
-    assert search_stages.Stage([{"half_life": 1.0}]).tried(stands) == []
-    assert search_stages.Stage([{"age_half_life_days": stands.age_half_life_days}]).tried(stands) == []
+    assert search_stages.SearchStage([{"half_life": 1.0}]).tried(stands) == []
+    assert search_stages.SearchStage([{"age_half_life_days": stands.age_half_life_days}]).tried(stands) == []
     # What is set by hand is left alone, and what goes with it is still tried.
     fixed = stands.model_copy(update={"tuned": ("training_histories",), "steps": 300})
     assert lessons.tried(fixed) == [{"training_histories": "earlier"}]
@@ -194,16 +194,16 @@ def test_gains_within_noise_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> No
     profiles = {item: vector / np.linalg.norm(vector) for item, vector in zip(items, vectors, strict=True)}
     met = {f"u{n:02}": rng.permutation(items)[:4].tolist() for n in range(60)}
     config = EncodersConfig.model_validate(QUICK).model_copy(update={"half_life": 2.0, "tuned": ("half_life",)})
-    found = choose(*training_world(met, profiles), config)
+    found = search_settings(*training_world(met, profiles), config)
     assert found.config.half_life == config.half_life
     monkeypatch.setattr(search, "CAUTION", 0.0)  # without any something moves
     monkeypatch.setattr(search, "MOVED", 1)
-    assert choose(*training_world(met, profiles), config).config.half_life != config.half_life
+    assert search_settings(*training_world(met, profiles), config).config.half_life != config.half_life
 
 
 def test_told_in_full() -> None:
-    found = choose(*co_occurrence_world(), mixture())
-    assert isinstance(found, Chosen)
+    found = search_settings(*co_occurrence_world(), mixture())
+    assert isinstance(found, ChosenSettings)
     metrics = found.metrics()
     assert metrics["tuning_users"] == 40
     assert metrics["tuning_ndcg"] == found.reached

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from persona_pipeline.config import load_config
 from persona_pipeline.core.errors import BusyError, PipelineError
-from persona_pipeline.orchestrate.local import Night, Summary
+from persona_pipeline.orchestrate.local import LocalRun, Summary
 from persona_pipeline.runs.attempt import attempt
 from persona_pipeline.runs.context import context_of
 from persona_pipeline.runs.log import run_rows
@@ -28,7 +28,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Jobs run, in order; `c` breaks off once."""
     found: list[str] = []
 
-    def run_job(self: Night, job: str, run_id: str, console: Console, held: dict[str, str]) -> Summary:
+    def run_job(self: LocalRun, job: str, run_id: str, console: Console, held: dict[str, str]) -> Summary:
         def work() -> dict[str, Any]:
             found.append(job)
             if job == "c" and found.count("c") == 1:
@@ -37,14 +37,14 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return attempt(context_of(self.warehouse, run_id, job), job, "", work)
 
-    monkeypatch.setattr(Night, "run_job", run_job)
+    monkeypatch.setattr(LocalRun, "run_job", run_job)
     return found
 
 
-def night(root: Path, seed: int = 0) -> Night:
+def night(root: Path, seed: int = 0) -> LocalRun:
     (root / "reviews.jsonl").write_text('{"user_id": "u", "item_id": "i", "rating": 5, "text": "t", "timestamp": 1}\n')
     config = load_config("local", {"encoders": {"seed": seed}})
-    return Night(root / "wh", date(2024, 6, 30), config, "jsonl", root / "reviews.jsonl")
+    return LocalRun(root / "wh", date(2024, 6, 30), config, "jsonl", root / "reviews.jsonl")
 
 
 def outcomes(root: Path) -> list[str]:

@@ -10,10 +10,10 @@ from publishing import CONFIG, FAILED, FAR, PASSED, TONIGHT, first_score, propos
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import BusyError, PipelineError, ReleaseError
-from persona_pipeline.publish.publication import conclude, judged
+from persona_pipeline.publish.publication import audited_versions, publish_or_refuse
 from persona_pipeline.publish.releases import parent_of, published, served
 from persona_pipeline.publish.rollback import accept, roll_back
-from persona_pipeline.publish.staging import PUBLISHED, candidates
+from persona_pipeline.publish.staging import PUBLISHED, staged_tables
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -23,7 +23,7 @@ def test_a_passed_night_is_published(warehouse: Warehouse) -> None:
     assert row["release_id"].startswith("2024-06-30-")
     assert row["metrics"] == [{"name": name, "value": value} for name, value in sorted(PASSED.measures.items())]
     for table in PUBLISHED:
-        assert warehouse.read(table).equals(candidates(warehouse).read(table))
+        assert warehouse.read(table).equals(staged_tables(warehouse).read(table))
     versions = {entry["table"]: entry["version"] for entry in row["table_versions"]}
     assert versions == {table: warehouse.version(table) for table in shop() if load_contract(table).role != "cache"}
     load_contract("releases").conform(warehouse.read("releases"))
@@ -153,7 +153,10 @@ def test_a_cache_that_grows_while_a_night_is_judged_does_not_stop_it(warehouse: 
         publisher(warehouse)()
 
     assert (
-        conclude(warehouse, AS_OF, CONFIG, None, "enc1", PASSED, meanwhile, judged(warehouse))["verdict"] == "published"
+        publish_or_refuse(warehouse, AS_OF, CONFIG, None, "enc1", PASSED, meanwhile, audited_versions(warehouse))[
+            "verdict"
+        ]
+        == "published"
     )
 
 
@@ -163,7 +166,7 @@ def test_what_was_published_is_held_against_what_was_audited(warehouse: Warehous
         put(warehouse, "user_item_topk", [{**r, "score": 9.0} for r in shop()["user_item_topk"]])
 
     with pytest.raises(PipelineError, match="user_item_topk was published with 8 rows that are not the 8 audited ones"):
-        conclude(warehouse, AS_OF, CONFIG, None, "enc1", PASSED, lossy, judged(warehouse))
+        publish_or_refuse(warehouse, AS_OF, CONFIG, None, "enc1", PASSED, lossy, audited_versions(warehouse))
     assert served(warehouse) is None
 
 
@@ -176,7 +179,16 @@ def test_a_crash_before_the_row_leaves_readers_with_the_release_before(warehouse
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        conclude(warehouse, TONIGHT, CONFIG, parent_of(warehouse, TONIGHT), "enc1", PASSED, killed, judged(warehouse))
+        publish_or_refuse(
+            warehouse,
+            TONIGHT,
+            CONFIG,
+            parent_of(warehouse, TONIGHT),
+            "enc1",
+            PASSED,
+            killed,
+            audited_versions(warehouse),
+        )
     assert warehouse.read("user_item_topk", where="user_id = 'ana' AND rank = 1")["score"][0].as_py() == 0.65
     assert first_score(warehouse) == pytest.approx(0.6)
     run(warehouse, TONIGHT)
@@ -191,12 +203,19 @@ def test_what_was_written_while_it_was_judged_is_not_released(warehouse: Warehou
 
     def overtaken() -> None:
         publisher(warehouse)()
-        put(candidates(warehouse) if table in PUBLISHED else warehouse, table, shop()[table])
+        put(staged_tables(warehouse) if table in PUBLISHED else warehouse, table, shop()[table])
 
     named = f"candidate {table}" if table in PUBLISHED else table
     with pytest.raises(BusyError, match=f"another process wrote {named} while the night of {TONIGHT} was judged"):
-        conclude(
-            warehouse, TONIGHT, CONFIG, parent_of(warehouse, TONIGHT), "enc1", PASSED, overtaken, judged(warehouse)
+        publish_or_refuse(
+            warehouse,
+            TONIGHT,
+            CONFIG,
+            parent_of(warehouse, TONIGHT),
+            "enc1",
+            PASSED,
+            overtaken,
+            audited_versions(warehouse),
         )
     assert len(verdicts(warehouse)) == 1
     assert first_score(warehouse) == pytest.approx(0.6)
@@ -204,8 +223,10 @@ def test_what_was_written_while_it_was_judged_is_not_released(warehouse: Warehou
 
 def test_a_publication_that_another_overtook_is_not_released(warehouse: Warehouse) -> None:
     """Where a file system has no locks: both judged the first night, one wrote its row first."""
-    seen = judged(warehouse)
+    seen = audited_versions(warehouse)
     run(warehouse, config=load_config("local", {"report": {"users": 3}}))
     with pytest.raises(BusyError, match="table releases: another process committed to it in the meantime"):
-        conclude(warehouse, AS_OF, CONFIG, None, "enc1", PASSED, publisher(warehouse), replace(seen, releases=-1))
+        publish_or_refuse(
+            warehouse, AS_OF, CONFIG, None, "enc1", PASSED, publisher(warehouse), replace(seen, releases=-1)
+        )
     assert list(verdicts(warehouse).values()) == ["published"]

@@ -7,9 +7,9 @@ import pytest
 from helpers import AS_OF, Row, put, shop
 from publishing import TONIGHT, run
 
-from persona_pipeline.publish.release_diff import CAUSES, CHANGES, Churn, churn
+from persona_pipeline.publish.release_diff import CAUSES, CHANGES, ReleaseDiff, release_diff
 from persona_pipeline.publish.releases import Release, release_of
-from persona_pipeline.publish.staging import candidates
+from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.warehouse import Warehouse
 
 Tables = dict[str, list[Row]]
@@ -20,10 +20,10 @@ def before(warehouse: Warehouse) -> Release:
     return release_of(run(warehouse, AS_OF))
 
 
-def compare(warehouse: Warehouse, before: Release, encoder_id: str = "enc1", **changed: list[Row]) -> Churn:
+def compare(warehouse: Warehouse, before: Release, encoder_id: str = "enc1", **changed: list[Row]) -> ReleaseDiff:
     for table, rows in changed.items():
-        put(candidates(warehouse) if table == "user_item_topk" else warehouse, table, rows)
-    found = churn(warehouse, before, _with_encoder(release_of(run(warehouse, TONIGHT)), encoder_id))
+        put(staged_tables(warehouse) if table == "user_item_topk" else warehouse, table, rows)
+    found = release_diff(warehouse, before, _with_encoder(release_of(run(warehouse, TONIGHT)), encoder_id))
     assert set(found.rows) == set(CAUSES)
     assert all(set(counts) == set(CHANGES) for counts in found.rows.values())
     return found
@@ -33,7 +33,7 @@ def _with_encoder(release: Release, encoder_id: str) -> Release:
     return Release(release.release_id, release.as_of, encoder_id, release.versions)
 
 
-def said(found: Churn) -> dict[str, dict[str, int]]:
+def said(found: ReleaseDiff) -> dict[str, dict[str, int]]:
     """What is not nothing; `lists` among the changes."""
     told = {
         cause: {**{k: n for k, n in found.rows[cause].items() if n}, "lists": found.lists[cause]} for cause in CAUSES

@@ -94,11 +94,11 @@ def test_before_a_release_everything_is_kept(warehouse: Warehouse) -> None:
 
 def test_tables_that_spark_wrote(spark: "SparkSession", warehouse: Warehouse) -> None:
     """Spark's MERGE, partitions and checkpoints; the log of a version is there long after Delta would have deleted it."""
-    from persona_pipeline.publish.staging import candidates
+    from persona_pipeline.publish.staging import staged_tables
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     def publish() -> None:
-        rows = SparkWarehouse(spark, candidates(warehouse)).read("user_item_topk")
+        rows = SparkWarehouse(spark, staged_tables(warehouse)).read("user_item_topk")
         SparkWarehouse(spark, warehouse).replace("user_item_topk", rows)
 
     ids, lists = [], []

@@ -130,7 +130,7 @@ def test_what_cannot_be_served_is_refused_and_nothing_changes(warehouse: Warehou
 
 
 def test_no_rollback_during_a_publication(warehouse: Warehouse, nights: list[str]) -> None:
-    with Warehouse(warehouse.root, {"job": "releases"}).claim(PUBLICATION):
+    with Warehouse(warehouse.root, {"job": "releases"}).lock(PUBLICATION):
         with pytest.raises(BusyError, match=r"another process .*releases"):
             roll_back(warehouse, nights[0], "ana", None)
         with pytest.raises(BusyError):

@@ -9,7 +9,7 @@ import pytest
 from report.shop import AS_OF, HOSTILE, SPAN, put, recommendation
 
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.publish.staging import candidates
+from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -66,7 +66,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
          "config_digest": "c", "pair_count": 9, "data_versions": [], "metrics": [{"name": "last_loss", "value": 1.5}],
          "settings": "{}", "verdict": "first", "reasons": [], "ndcg_difference": None, "ndcg_low": None, "ndcg_high": None}
     ])  # fmt: skip
-    beside = candidates(found)
+    beside = staged_tables(found)
     put(beside, "user_item_topk", [recommendation(f"u{n}", 1) for n in range(5)])
     default = {**recommendation("", 1, "Best card"), "recommendation_source": "default"}
     put(beside, "default_topk", [{name: default[name] for name in load_contract("default_topk").names}])

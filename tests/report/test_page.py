@@ -8,9 +8,9 @@ import pytest
 from report.shop import AS_OF, HOSTILE, SUMMARIES, put, recommendation, release
 
 from persona_pipeline.config import PipelineConfig
-from persona_pipeline.publish.staging import candidates
+from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.report import render_report, write_report
-from persona_pipeline.report.tables import NightTables
+from persona_pipeline.report.tables import RunTables
 from persona_pipeline.warehouse import Warehouse
 
 CONFIG = PipelineConfig()
@@ -43,7 +43,7 @@ class Outline(HTMLParser):
 def published(warehouse: Warehouse) -> Warehouse:
     """The same night, its candidates published."""
     for table in ("user_item_topk", "default_topk"):
-        put(warehouse, table, candidates(warehouse).read(table).to_pylist())
+        put(warehouse, table, staged_tables(warehouse).read(table).to_pylist())
     put(warehouse, "releases", [release("published", [], warehouse.versions())])
     return warehouse
 
@@ -125,7 +125,7 @@ def test_a_page_shows_its_own_night_after_later_ones(published: Warehouse) -> No
     put(published, "user_item_topk", [recommendation("u1", 1, "Later card")])
     later = {**release("published", [], published.versions(), "2024-07-01-cccc"), "as_of": AS_OF + timedelta(days=1)}
     put(published, "releases", [row, later])
-    assert NightTables(published, later).read("user_item_topk")["item_title"].to_pylist() == ["Later card"]
+    assert RunTables(published, later).read("user_item_topk")["item_title"].to_pylist() == ["Later card"]
     assert page(published, row) == before
 
 

@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 from report.shop import SCORE, SUMMARIES, put, recommendation, release
 
-from persona_pipeline.publish.staging import candidates
+from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.report import sampled_users, verdict
-from persona_pipeline.report.flow import STAGES, count_rows, flow, tonights
+from persona_pipeline.report.flow import STAGES, count_rows, flow, run_counts
 from persona_pipeline.report.refusals import refused_input
-from persona_pipeline.report.tables import NightTables
+from persona_pipeline.report.tables import RunTables
 from persona_pipeline.report.users import users
 from persona_pipeline.report.verdict import reasons
 from persona_pipeline.warehouse import Warehouse
@@ -17,7 +17,7 @@ from persona_pipeline.warehouse import Warehouse
 
 def test_flow_tells_reused_from_redone_and_names_what_did_not_run(warehouse: Warehouse) -> None:
     row = release("refused", ["x"], {})
-    tables = NightTables(warehouse, row)
+    tables = RunTables(warehouse, row)
     lines = {line.stage: line for line in flow(SUMMARIES, count_rows(tables), row)}
     assert list(lines) == [stage.name for stage in STAGES]
     aspects = lines["review_aspects"]
@@ -30,12 +30,15 @@ def test_flow_tells_reused_from_redone_and_names_what_did_not_run(warehouse: War
 def test_the_summary_of_another_attempt_and_the_reports_own_are_left_out() -> None:
     summaries = {"reviews": {}, "report": {}, "releases": {"release_id": "another"}}
     row = release("refused", ["x"], {})
-    assert list(tonights(summaries, row)) == ["reviews"]
-    assert list(tonights({**summaries, "releases": {"release_id": row["release_id"]}}, row)) == ["reviews", "releases"]
+    assert list(run_counts(summaries, row)) == ["reviews"]
+    assert list(run_counts({**summaries, "releases": {"release_id": row["release_id"]}}, row)) == [
+        "reviews",
+        "releases",
+    ]
 
 
 def test_three_examples_of_each_refusal(warehouse: Warehouse) -> None:
-    (refusal,) = refused_input(NightTables(warehouse, release("refused", [], {})))
+    (refusal,) = refused_input(RunTables(warehouse, release("refused", [], {})))
     assert (refusal.subject, refusal.reason, refusal.count, refusal.fault) == ("reviews", "not_json", 5, True)
     assert [place for place, _ in refusal.examples] == ["f, line 1", "f, line 2", "f, line 3"]
 
@@ -49,8 +52,8 @@ def test_users_with_most_and_fewest_interactions_are_among_the_chosen(warehouse:
 
 
 def test_a_user_carries_history_and_scores(warehouse: Warehouse) -> None:
-    put(candidates(warehouse), "user_item_topk", [recommendation("u1", rank) for rank in range(1, 8)])
-    (user,) = users(NightTables(warehouse, release("refused", [], {})), ["u1"], 4.0)
+    put(staged_tables(warehouse), "user_item_topk", [recommendation("u1", rank) for rank in range(1, 8)])
+    (user,) = users(RunTables(warehouse, release("refused", [], {})), ["u1"], 4.0)
     assert [past["liked"] for past in user["history"]] == [False, True]
     assert [pick["rank"] for pick in user["recommendations"]] == [1, 2, 3, 4, 5]
     assert sum(part.share for part in user["recommendations"][0]["segments"]) == pytest.approx(SCORE)

@@ -31,7 +31,7 @@ from persona_pipeline.core.errors import (
     ReleaseError,
     TransientError,
 )
-from persona_pipeline.publish.staging import candidates
+from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.runs import opening
 from persona_pipeline.runs.attempt import attempt
 from persona_pipeline.runs.completeness import require_complete
@@ -308,7 +308,7 @@ def test_a_run_whose_parent_was_withdrawn_in_between_is_run_again(warehouse: War
 
 def test_candidates_that_another_process_wrote_stop_the_run(warehouse: Warehouse) -> None:
     run_id = record(warehouse, AS_OF, load_config("local"))
-    put(candidates(warehouse), "user_item_topk", shop()["user_item_topk"][:4])
+    put(staged_tables(warehouse), "user_item_topk", shop()["user_item_topk"][:4])
     with pytest.raises(ReleaseError, match="the candidate of user_item_topk is at version 1, but its task left 0"):
         require_complete(context_of(warehouse.root, run_id, "releases"))
 

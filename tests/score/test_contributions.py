@@ -12,12 +12,12 @@ from scipy.sparse import csr_array
 
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.score import contributions
-from persona_pipeline.score.contributions import Ranking, rank_users
-from persona_pipeline.score.item_index import Ranked, Shelf
+from persona_pipeline.score.contributions import RankingInputs, rank_users
+from persona_pipeline.score.item_index import ItemIndex, TopItems
 from persona_pipeline.score.topk.kernel import top_items
 
 
-def people(ranking: Ranking) -> pa.Table:
+def people(ranking: RankingInputs) -> pa.Table:
     rows = [
         make_user(ranking, "ana", "strap", "tuner", "strings"),
         make_user(ranking, "ben", "picks"),
@@ -27,7 +27,7 @@ def people(ranking: Ranking) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=USERS)
 
 
-def prior_by_hand(ranking: Ranking, interactions: list[Row], item: str) -> float:
+def prior_by_hand(ranking: RankingInputs, interactions: list[Row], item: str) -> float:
     """Weighted mean of similarities to the item; an item the prior does not know has none."""
     known = {(a, b): SIMILARITIES.toarray()[n, m] for n, a in enumerate(PRIOR_ITEMS) for m, b in enumerate(PRIOR_ITEMS)}
     total = sum(i["weight"] for i in interactions)
@@ -151,7 +151,7 @@ def test_ranks_run_from_one_and_leave_out_what_was_reviewed() -> None:
 def test_ties_go_by_item_id() -> None:
     ranking = make_ranking(k=6)
     same = np.tile(toward("any", dimensions=D), (len(ITEMS), 1))
-    shelf = Shelf.build(np.array(ITEMS), same, dict.fromkeys(ITEMS, 0.0), 0.1, "softmax")
+    shelf = ItemIndex.build(np.array(ITEMS), same, dict.fromkeys(ITEMS, 0.0), 0.1, "softmax")
     tied = replace(ranking, shelf=shelf, persona_ids=np.array(ITEMS), prior=csr_array(ranking.prior.shape))
     rows = rank_users(tied, people(ranking).slice(1, 1)).to_pylist()
     assert [row["item_id"] for row in rows] == [item for item in ITEMS if item != "picks"]
@@ -161,7 +161,7 @@ def test_ties_go_by_item_id() -> None:
 def test_the_device_of_the_configuration_reaches_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[str] = []
 
-    def noting(*arguments: Any, **options: Any) -> Ranked:
+    def noting(*arguments: Any, **options: Any) -> TopItems:
         used.append(options.pop("device"))
         return top_items(*arguments, **options)
 

@@ -7,15 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from helpers import BASE_MODEL, put_all, shop
-from publishing import TONIGHT, run
+from publishing import run
 from scipy.sparse import csr_array
 
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.publish.releases import Release, served
-from persona_pipeline.runs.context import RunContext
-from persona_pipeline.score.contributions import Ranking
+from persona_pipeline.score.contributions import RankingInputs
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ NIGHTS = {
 
 @pytest.mark.parametrize("night", NIGHTS)
 def test_ranking_what_changed_is_ranking_everybody(spark: "SparkSession", night: str) -> None:
-    from persona_pipeline.score.incremental import LastNight, changed_items, ranked_changes
+    from persona_pipeline.score.incremental import ParentRanking, changed_items, ranked_changes
     from persona_pipeline.score.recommend import ranked_users
 
     before, tonight = world(), NIGHTS[night]
@@ -135,13 +134,13 @@ def test_ranking_what_changed_is_ranking_everybody(spark: "SparkSession", night:
     users, histories, profiles = frames(spark, tonight)
     users_then, histories_then, _ = frames(spark, before)
     last = ranked_users(
-        users_then, histories_then, profiles, Ranking.of(ENCODER, then, K, 2**20, candidates_weight=0.2)
+        users_then, histories_then, profiles, RankingInputs.of(ENCODER, then, K, 2**20, candidates_weight=0.2)
     ).persist()
     some = told.filter(pa.compute.is_in(told["item_id"], pa.array(changed, pa.string())))
-    ranking = Ranking.of(ENCODER, told, K, 2**20, candidates_weight=0.2)
-    some_ranking = Ranking.of(ENCODER, some, K, 2**20, candidates_weight=0.2) if some.num_rows else None
+    ranking = RankingInputs.of(ENCODER, told, K, 2**20, candidates_weight=0.2)
+    some_ranking = RankingInputs.of(ENCODER, some, K, 2**20, candidates_weight=0.2) if some.num_rows else None
     found, figures = ranked_changes(
-        users, histories, profiles, ranking, LastNight(last, users_then, histories_then, changed), some_ranking
+        users, histories, profiles, ranking, ParentRanking(last, users_then, histories_then, changed), some_ranking
     )
     whole = ranked_users(users, histories, profiles, ranking)
     order = ["user_id", "rank"]
@@ -199,7 +198,7 @@ def test_changed_items_are_those_with_other_personas() -> None:
 
 
 def test_when_everybody_is_ranked_and_why(spark: "SparkSession", tmp_path: Path) -> None:
-    from jobs.user_item_topk import _last_night
+    from persona_pipeline.score.incremental import reusable_ranking
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     warehouse = Warehouse(tmp_path)
@@ -209,15 +208,13 @@ def test_when_everybody_is_ranked_and_why(spark: "SparkSession", tmp_path: Path)
 
     def why(parent: Release | None, told: pa.Table = told, encoder: str = "enc1", **settings: Any) -> str:
         config = load_config("local", {"user_item_topk": settings})
-        found, reason = _last_night(
-            RunContext(TONIGHT, config, warehouse, parent), encoder, told, SparkWarehouse(spark, warehouse)
-        )
+        found, reason = reusable_ranking(SparkWarehouse(spark, warehouse), parent, config, encoder, told)
         assert (found is None) == bool(reason)
         return reason
 
     parent = served(warehouse)
-    assert why(None) == "there is no night before"
-    assert why(parent, encoder="enc2") == "the night before had another encoder"
+    assert why(None) == "there is no run before"
+    assert why(parent, encoder="enc2") == "the run before had another encoder"
     assert why(parent) == ""
     assert why(parent, block_bytes=2**24, shelf_bytes=2**24, max_changed_share=1.0) == ""
     assert why(parent, k=3) == "the settings of user_item_topk changed"

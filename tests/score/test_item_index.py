@@ -6,24 +6,24 @@ import torch
 from scipy.sparse import csr_array
 
 from persona_pipeline.encoder.head import aggregate
-from persona_pipeline.score.item_index import Shelf, exact_scores
+from persona_pipeline.score.item_index import ItemIndex, exact_scores
 
 TEMPERATURE = 0.1
 
 
-def make_shelf(aggregation: str) -> tuple[Shelf, np.ndarray]:
+def make_shelf(aggregation: str) -> tuple[ItemIndex, np.ndarray]:
     """Forty items of one to four personas, and four users."""
     rng = np.random.default_rng(5)
     item_of = np.repeat([f"B{n:02d}" for n in range(40)], rng.integers(1, 5, 40))
     vectors = rng.standard_normal((len(item_of) + 4, 24))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     popularity = {item: 0.01 * n for n, item in enumerate(np.unique(item_of).tolist())}
-    return Shelf.build(item_of, vectors[4:].astype(np.float32), popularity, TEMPERATURE, aggregation), vectors[:4]
+    return ItemIndex.build(item_of, vectors[4:].astype(np.float32), popularity, TEMPERATURE, aggregation), vectors[:4]
 
 
 def test_shelf_pads_ragged_personas() -> None:
     vectors = np.eye(4, dtype=np.float32)
-    shelf = Shelf.build(
+    shelf = ItemIndex.build(
         np.array(["capo", "strap", "strap", "tuner"]), vectors, {"capo": 0.1, "strap": 0.2, "tuner": 0.3}, 0.1, "max"
     )
     assert shelf.item_ids.tolist() == ["capo", "strap", "tuner"]

@@ -102,17 +102,17 @@ def test_ranking_by_blocks_gives_the_same_rows(spark: "SparkSession", shelf_byte
 
     ranking = make_ranking(k=3)
     liked = {"ana": ["strap", "tuner"], "ben": ["picks"], "cleo": ITEMS, "dan": ["capo", "slide"]}
-    people = [make_user(ranking, user, *items) for user, items in liked.items()]
-    profiles = [(i["review_id"], i["vector"]) for row in people for i in row["interactions"]]
+    ranking_users = [make_user(ranking, user, *items) for user, items in liked.items()]
+    profiles = [(i["review_id"], i["vector"]) for row in ranking_users for i in row["interactions"]]
     users = [
         (row["user_id"], [(i["review_id"], i["item_id"], i["weight"], i["review_id"]) for i in row["interactions"]])
-        for row in people
+        for row in ranking_users
     ]
     interaction = "struct<review_id:string,item_id:string,weight:double,profile_hash:string>"
     inputs = (
         spark.createDataFrame(users, f"user_id string, interactions array<{interaction}>"),
         spark.createDataFrame(
-            [(row["user_id"], row["reviewed_item_ids"]) for row in people],
+            [(row["user_id"], row["reviewed_item_ids"]) for row in ranking_users],
             "user_id string, reviewed_item_ids array<string>",
         ),
         spark.createDataFrame(profiles, "text_hash string, vector array<float>"),
@@ -154,7 +154,7 @@ def test_a_row_as_before_keeps_its_date(spark: "SparkSession") -> None:
 
 
 def test_candidates_are_those_of_the_night_or_of_the_release(spark: "SparkSession", tmp_path: Path) -> None:
-    from persona_pipeline.score.recommend import people
+    from persona_pipeline.score.recommend import ranking_users
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     warehouse = Warehouse(tmp_path)
@@ -165,15 +165,15 @@ def test_candidates_are_those_of_the_night_or_of_the_release(spark: "SparkSessio
     tables = SparkWarehouse(spark, warehouse)
 
     def lists(config: UserItemTopkConfig, then: dict[str, int] | None = None) -> dict[str, list[str] | None]:
-        rows = people(tables, "enc1", config, then)[1].collect()
+        rows = ranking_users(tables, "enc1", config, then)[1].collect()
         return {row["user_id"]: row["candidate_item_ids"] for row in rows if row["candidate_item_ids"] is not None}
 
     only = UserItemTopkConfig(candidates="only")
     assert lists(only) == {"ben": ["tuner"]}
     assert lists(only, versions) == {"ana": ["capo", "picks"]}
     assert lists(only, {table: 0 for table in versions if table != "candidates"}) == {}
-    assert "candidate_item_ids" not in people(tables, "enc1", UserItemTopkConfig())[1].columns
-    fused = people(tables, "enc1", UserItemTopkConfig(candidates="fuse"), versions)[1].select(
+    assert "candidate_item_ids" not in ranking_users(tables, "enc1", UserItemTopkConfig())[1].columns
+    fused = ranking_users(tables, "enc1", UserItemTopkConfig(candidates="fuse"), versions)[1].select(
         "user_id", "candidate_ranks"
     )
     told = {user: places for user, places in fused.collect() if places}

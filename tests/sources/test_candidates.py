@@ -14,25 +14,25 @@ from pyspark.sql import SparkSession
 from persona_pipeline.config import CandidatesConfig
 from persona_pipeline.core.errors import ConfigError, SourceError
 from persona_pipeline.sources.candidate_files import check_candidates
-from persona_pipeline.sources.candidates import Parsed, parse_candidates, read_candidates, require_usable
+from persona_pipeline.sources.candidates import ParsedCandidates, parse_candidates, read_candidates, require_usable
 from persona_pipeline.spark import session as spark_module
 from persona_pipeline.warehouse import Warehouse
 
 Row = tuple[Any, ...]
 
 
-def parse(spark: SparkSession, path: Path) -> Parsed:
+def parse(spark: SparkSession, path: Path) -> ParsedCandidates:
     files = check_candidates(path)
     users = spark.createDataFrame([("ana",), ("ben",)], "user_id string")
     items = spark.createDataFrame([(item,) for item in ("capo", "picks", "strap", "tuner", "7")], "item_id string")
     return parse_candidates(read_candidates(spark, files), files, users, items)
 
 
-def rows(parsed: Parsed) -> list[Row]:
+def rows(parsed: ParsedCandidates) -> list[Row]:
     return sorted((r["user_id"], r["rank"], r["item_id"], r["score"]) for r in parsed.rows.collect())
 
 
-def refused(parsed: Parsed) -> dict[int, Row]:
+def refused(parsed: ParsedCandidates) -> dict[int, Row]:
     return {r["source_line"]: (r["source_file"], r["reason"], r["detail"]) for r in parsed.rejected.collect()}
 
 
@@ -110,7 +110,7 @@ def test_parquet_rows_are_numbered(spark: SparkSession, tmp_path: Path) -> None:
 )  # fmt: skip
 def test_too_much_is_refused(reasons: dict[str, int], unknown: int, said: str | None) -> None:
     nothing: Any = None
-    parsed = Parsed(nothing, nothing, 100, reasons, 20, 3, unknown)
+    parsed = ParsedCandidates(nothing, nothing, 100, reasons, 20, 3, unknown)
     if said is None:
         require_usable(parsed, CandidatesConfig())
     else:

@@ -8,7 +8,7 @@ from timestamp_cases import TIMESTAMPS
 
 from persona_pipeline.core.errors import ConfigError, SourceError
 from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.sources.files import check_files, input_files, night_after_newest, parse_timestamp
+from persona_pipeline.sources.files import check_files, day_after_newest, input_files, parse_timestamp
 
 LINE = {"user_id": "u1", "item_id": "i1", "rating": 5, "text": "Bright tone.", "timestamp": 1_718_000_000}
 
@@ -78,12 +78,12 @@ def test_night_after_newest_skips_unreadable_lines(tmp_path: Path) -> None:
     file = write(
         tmp_path / "r.jsonl", {**LINE, "timestamp": "2024-02-28T23:59:59Z"}, "{broken", {**LINE, "timestamp": "soon"}
     )
-    assert night_after_newest(file, adapter("jsonl")) == date(2024, 2, 29)
+    assert day_after_newest(file, adapter("jsonl")) == date(2024, 2, 29)
 
 
 def test_night_after_newest_without_any_date(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="set AS_OF"):
-        night_after_newest(write(tmp_path / "r.jsonl", {**LINE, "timestamp": None}), adapter("jsonl"))
+        day_after_newest(write(tmp_path / "r.jsonl", {**LINE, "timestamp": None}), adapter("jsonl"))
 
 
 @pytest.mark.parametrize(("value", "moment"), TIMESTAMPS)

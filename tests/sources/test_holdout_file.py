@@ -7,20 +7,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.sources.holdout_file import check_withheld, write_withheld
+from persona_pipeline.sources.holdout_file import check_holdout, write_holdout
 
 
 def test_the_same_ids_make_the_same_file(tmp_path: Path) -> None:
     for name, ids in (("a", ["r1", "r2"]), ("b", ["r2", "r1"])):
-        write_withheld(tmp_path / name, pa.chunked_array([pa.array(ids)]))
+        write_holdout(tmp_path / name, pa.chunked_array([pa.array(ids)]))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert pq.read_table(check_withheld(tmp_path / "b"))["review_id"].to_pylist() == ["r1", "r2"]
+    assert pq.read_table(check_holdout(tmp_path / "b"))["review_id"].to_pylist() == ["r1", "r2"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"reviews\.withheld: .*gone\.parquet: no such file"):
-        check_withheld(tmp_path / "gone.parquet")
+        check_holdout(tmp_path / "gone.parquet")
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,10 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_told(tmp_path: Path, columns: dict[str, list[object]], said: str) -> None:
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
     with pytest.raises(PipelineError, match=f"needs a column review_id of strings; {said}"):
-        check_withheld(tmp_path / "t.parquet")
+        check_holdout(tmp_path / "t.parquet")
 
 
 def test_a_file_that_is_no_parquet_is_told(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_text("r1\n")
     with pytest.raises(PipelineError, match="is not a Parquet file"):
-        check_withheld(tmp_path / "t.parquet")
+        check_holdout(tmp_path / "t.parquet")

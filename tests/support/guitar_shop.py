@@ -8,8 +8,8 @@ from scipy.sparse import csr_array
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import Prior
-from persona_pipeline.score.contributions import Ranking
-from persona_pipeline.score.item_index import Shelf
+from persona_pipeline.score.contributions import RankingInputs
+from persona_pipeline.score.item_index import ItemIndex
 
 D = 16
 ITEMS = sorted(["capo", "picks", "slide", "strap", "strings", "tuner"])
@@ -36,7 +36,7 @@ SIMILARITIES = csr_array(
 )  # fmt: skip
 
 
-def make_ranking(aggregation: str = "softmax", k: int = 4, prior_weight: float = 1.5) -> Ranking:
+def make_ranking(aggregation: str = "softmax", k: int = 4, prior_weight: float = 1.5) -> RankingInputs:
     config = EncodersConfig.model_validate({"aggregation": aggregation, "prior_weight": prior_weight})
     rng = np.random.default_rng(3)
     maps = [np.eye(D) + 0.3 * rng.standard_normal((D, D)) for _ in range(2)]
@@ -46,11 +46,13 @@ def make_ranking(aggregation: str = "softmax", k: int = 4, prior_weight: float =
     encoder = Encoder("enc1", BASE_MODEL, "2", interaction_map, persona_map, counts, prior, config, "digest")
     popularity = dict(zip(ITEMS, encoder.popularity_shares(ITEMS).tolist(), strict=True))
     items = np.array([persona.split("-")[0] for persona in PERSONAS])
-    shelf = Shelf.build(items, encoder.encode_personas(toward(*PERSONAS, dimensions=D)), popularity, 0.1, aggregation)
-    return Ranking(shelf, np.array(PERSONAS), encoder, encoder.prior_onto(shelf.item_ids), k, 2**30)
+    shelf = ItemIndex.build(
+        items, encoder.encode_personas(toward(*PERSONAS, dimensions=D)), popularity, 0.1, aggregation
+    )
+    return RankingInputs(shelf, np.array(PERSONAS), encoder, encoder.prior_onto(shelf.item_ids), k, 2**30)
 
 
-def make_user(ranking: Ranking, user: str, *liked: str) -> Row:
+def make_user(ranking: RankingInputs, user: str, *liked: str) -> Row:
     """A user with the weights `user_vectors` would hold."""
     reviews = [f"{user}-{item}" for item in liked]
     vectors = toward(*reviews, dimensions=D)

@@ -10,7 +10,7 @@ from deltalake import write_deltalake
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.contracts import load_contract, table_names
-from persona_pipeline.publish.staging import PUBLISHED, candidates
+from persona_pipeline.publish.staging import PUBLISHED, staged_tables
 from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]
@@ -67,7 +67,7 @@ def state(warehouse: Warehouse) -> dict[str, int]:
 def put_all(warehouse: Warehouse, tables: Mapping[str, Sequence[Row]]) -> None:
     """Write tables, those that readers open as candidates."""
     for table, rows in tables.items():
-        put(candidates(warehouse) if table in PUBLISHED else warehouse, table, rows)
+        put(staged_tables(warehouse) if table in PUBLISHED else warehouse, table, rows)
 
 
 def one_hot(place: int, dimensions: int = 8) -> list[float]:

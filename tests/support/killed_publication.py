@@ -16,7 +16,7 @@ from publishing import TONIGHT, run
 
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.publish.releases import Release, served
-from persona_pipeline.publish.staging import PUBLISHED, candidates
+from persona_pipeline.publish.staging import PUBLISHED, staged_tables
 from persona_pipeline.runs.completeness import TASKS
 from persona_pipeline.runs.log import add_event, run_rows
 from persona_pipeline.runs.opening import Input, open_run
@@ -43,7 +43,7 @@ def record(warehouse: Warehouse, as_of: date, config: PipelineConfig) -> str:
     """A run on record as if its tasks up to `releases` had made the tables as they are."""
     run_id = open_run(warehouse.root, as_of, config, Input())
     for task in TASKS:
-        left = {f"_candidates/{task}": candidates(warehouse).version(task)} if task in PUBLISHED else {}
+        left = {f"_candidates/{task}": staged_tables(warehouse).version(task)} if task in PUBLISHED else {}
         writes = [
             {"table": table, "version": version, "inserted": 0, "updated": 0, "deleted": 0}
             for table, version in left.items()
@@ -94,7 +94,7 @@ def wanted(warehouse: Path) -> tuple[str, str]:
     here = Warehouse(warehouse)
     release = served(here)
     assert release is not None
-    waiting = candidates(here)
+    waiting = staged_tables(here)
     return digest(here, release), digest(waiting, Release("waiting", TONIGHT, "enc1", waiting.versions()))
 
 

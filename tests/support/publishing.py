@@ -7,9 +7,9 @@ from helpers import AS_OF, Row, put, shop
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.publish.audit import Audit
-from persona_pipeline.publish.publication import conclude, judged
+from persona_pipeline.publish.publication import audited_versions, publish_or_refuse
 from persona_pipeline.publish.releases import parent_of, read_released
-from persona_pipeline.publish.staging import PUBLISHED, candidates
+from persona_pipeline.publish.staging import PUBLISHED, staged_tables
 from persona_pipeline.warehouse import Warehouse
 
 CONFIG = PipelineConfig()
@@ -26,7 +26,7 @@ def publisher(warehouse: Warehouse) -> Callable[[], None]:
 
     def publish() -> None:
         for table in PUBLISHED:
-            rows = candidates(warehouse).read(table)
+            rows = staged_tables(warehouse).read(table)
             if not warehouse.read(table).equals(rows):
                 put(warehouse, table, rows.to_pylist())
 
@@ -35,14 +35,16 @@ def publisher(warehouse: Warehouse) -> Callable[[], None]:
 
 def run(warehouse: Warehouse, as_of: date = AS_OF, audit: Audit = PASSED, config: PipelineConfig = CONFIG) -> Row:
     parent = parent_of(warehouse, as_of)
-    return conclude(warehouse, as_of, config, parent, "enc1", audit, publisher(warehouse), judged(warehouse))
+    return publish_or_refuse(
+        warehouse, as_of, config, parent, "enc1", audit, publisher(warehouse), audited_versions(warehouse)
+    )
 
 
 def propose(warehouse: Warehouse, score: float) -> None:
     """Another candidate, told by its first score."""
     rows = shop()["user_item_topk"]
     rows[0]["score"] = score
-    put(candidates(warehouse), "user_item_topk", rows)
+    put(staged_tables(warehouse), "user_item_topk", rows)
 
 
 def first_score(warehouse: Warehouse) -> float:

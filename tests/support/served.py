@@ -14,7 +14,7 @@ from persona_pipeline.config import PipelineConfig
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.item_embeddings import profile_model
-from persona_pipeline.score.contributions import Ranking, rank_users
+from persona_pipeline.score.contributions import RankingInputs, rank_users
 from persona_pipeline.score.explanations import explanation, of_ones_own, quoted
 from persona_pipeline.warehouse import Warehouse
 
@@ -149,7 +149,7 @@ def _user(made: Encoder, user: str, liked: list[str], profiles: dict[str, np.nda
 
 
 def _lists(made: Encoder, found: dict[str, list[Row]], profiles: dict[str, np.ndarray]) -> list[Row]:
-    ranking = Ranking.of(made, arrow("persona_vectors", found["persona_vectors"]), 3, 2**20)
+    ranking = RankingInputs.of(made, arrow("persona_vectors", found["persona_vectors"]), 3, 2**20)
     reviewed_by = {row["user_id"]: row["reviewed_item_ids"] for row in found["user_histories"]}
     users = []
     for row in found["user_vectors"]:

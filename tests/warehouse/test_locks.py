@@ -16,7 +16,7 @@ from persona_pipeline.warehouse import Warehouse, _files
 HOLDER = """
 import sys, time
 from persona_pipeline.warehouse import Warehouse
-with Warehouse(sys.argv[1], {"job": "other"}).claim("item_summaries"):
+with Warehouse(sys.argv[1], {"job": "other"}).lock("item_summaries"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -44,7 +44,7 @@ def test_a_table_is_written_by_one_process_and_a_dead_one_holds_nothing(tmp_path
         with pytest.raises(BusyError):
             warehouse.restore("item_summaries", 0)
         assert warehouse.read("item_summaries")["item_id"].to_pylist() == ["capo"]
-        with warehouse.claim("item_reviews"):  # another table is free
+        with warehouse.lock("item_reviews"):  # another table is free
             pass
     finally:
         holder.send_signal(signal.SIGKILL)

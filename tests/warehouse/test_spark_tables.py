@@ -101,7 +101,7 @@ def test_a_commit_between_comparison_and_merge_is_noticed(
         patched.setattr(spark_tables, "_differences", overtaken)
         with pytest.raises(BusyError, match="table user_histories: another process committed to it while"):
             tables.replace("user_histories", histories({"a": 5, "b": 2}))
-    with Warehouse(tmp_path, {"job": "other"}).claim("user_histories"), pytest.raises(BusyError, match="other"):
+    with Warehouse(tmp_path, {"job": "other"}).lock("user_histories"), pytest.raises(BusyError, match="other"):
         tables.replace("user_histories", histories({"a": 5}))
     again = tables.replace("user_histories", histories({"a": 5, "b": 2}))
     assert again.deleted == 1  # theirs

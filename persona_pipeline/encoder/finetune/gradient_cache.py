@@ -29,7 +29,7 @@ def processes() -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ProcessTexts:
     """What one process encodes of a batch's t texts.
 
     Attributes:
@@ -62,7 +62,7 @@ class Share:
         return rows[self.order[self.rank :: self.world].to(rows.device)]
 
 
-def share_of(base: Base, texts: Sequence[str], lengths: np.ndarray, budget: int) -> Share:
+def texts_of_process(base: Base, texts: Sequence[str], lengths: np.ndarray, budget: int) -> ProcessTexts:
     """The texts this process encodes, tokenised; `lengths` in tokens, (t,). Raises PipelineError if there are too few."""
     rank, world = processes()
     if len(texts) < world:
@@ -72,7 +72,7 @@ def share_of(base: Base, texts: Sequence[str], lengths: np.ndarray, budget: int)
     order = np.argsort(-lengths, kind="stable")
     mine = order[rank::world]
     ranges = within_budget(lengths[mine].tolist(), budget)
-    return Share(
+    return ProcessTexts(
         torch.from_numpy(order),
         [base.features([texts[i] for i in mine[start:end]]) for start, end in ranges],
         [end - start for start, end in ranges],
@@ -82,7 +82,7 @@ def share_of(base: Base, texts: Sequence[str], lengths: np.ndarray, budget: int)
 
 
 @torch.no_grad()
-def encode(base: Base, share: Share) -> Tensor:
+def encode(base: Base, share: ProcessTexts) -> Tensor:
     """Vectors of all the batch's texts, (t, d), without a graph and without dropout."""
     dropout = base.model.training
     base.model.eval()
@@ -91,7 +91,9 @@ def encode(base: Base, share: Share) -> Tensor:
     return found
 
 
-def cached_backward(base: Base, temperature: nn.Module, share: Share, loss_of: Callable[[Tensor], Tensor]) -> float:
+def cached_backward(
+    base: Base, temperature: nn.Module, share: ProcessTexts, loss_of: Callable[[Tensor], Tensor]
+) -> float:
     """The loss; adds its gradients to the parameters of `base` and `temperature`, on every process those of the whole batch.
 
     Args:

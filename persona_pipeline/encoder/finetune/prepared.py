@@ -25,7 +25,7 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import Embedder, with_vectors
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots, place_of
-from persona_pipeline.encoder.history_weights import lessons_of, weighted_histories
+from persona_pipeline.encoder.history_weights import examples_of, weighted_histories
 from persona_pipeline.encoder.item_embeddings import profiles, with_profiles
 from persona_pipeline.encoder.retrain_policy import TRAINED_ON, with_profiled_histories
 from persona_pipeline.encoder.text_inputs import content_texts, evidence_texts, liked_interaction_texts, persona_texts
@@ -79,7 +79,7 @@ def _tables(
     content = content_texts(warehouse)
     said = evidence_texts(warehouse)
     liked = with_profiles(liked_interaction_texts(warehouse, min_liked_rating), items)
-    pairs = lessons_of(with_profiled_histories(warehouse.read("training_pairs"), liked), encoders)
+    pairs = examples_of(with_profiled_histories(warehouse.read("training_pairs"), liked), encoders)
     if pairs.num_rows == 0:
         raise PipelineError("training_pairs is empty: there is nothing to train on")
     pairs = pairs.sort_by([("user_id", "ascending"), ("item_id", "ascending")])

@@ -19,13 +19,13 @@ from persona_pipeline.encoder.finetune.batches import Batch, make_batch, rows_of
 from persona_pipeline.encoder.finetune.checkpoints import State, load_checkpoint, save_checkpoint
 from persona_pipeline.encoder.finetune.examples import Examples, split
 from persona_pipeline.encoder.finetune.gradient_cache import (
-    Share,
+    ProcessTexts,
     cached_backward,
     encode,
     processes,
     random_state,
     restore_random_state,
-    share_of,
+    texts_of_process,
 )
 from persona_pipeline.encoder.finetune.objective import Temperature, batch_loss
 
@@ -88,7 +88,7 @@ class Finetune:
         if self.best:
             self._load_weights(self.best)
 
-    def _prepared(self) -> Iterator[tuple[Share, Batch]]:
+    def _prepared(self) -> Iterator[tuple[ProcessTexts, Batch]]:
         """The remaining steps' batches, each tokenised while the one before it is trained on."""
         with ThreadPoolExecutor(1) as ahead:
             steps = range(self.step, self.config.steps)
@@ -99,23 +99,23 @@ class Finetune:
                 following = ahead.submit(self.prepare, step + 1) if step + 1 < self.config.steps else None
                 yield ready
 
-    def prepare(self, step: int) -> tuple[Share, Batch]:
+    def prepare(self, step: int) -> tuple[ProcessTexts, Batch]:
         """What a step is trained on, on the CPU: this process's texts, and the whole batch."""
         rows = rows_of_step(self.rows, step, self.config.batch_size, self.config.seed)
         return self._share(rows, np.random.default_rng([self.config.seed, step, 1]))
 
-    def _share(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[Share, Batch]:
+    def _share(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[ProcessTexts, Batch]:
         config = self.config
         texts, batch = make_batch(self.examples, rows, config.near_duplicate, config.evidence_per_item, rng)
         found = [self.examples.texts[text] for text in texts]
-        return share_of(self.base, found, self.lengths[texts], config.micro_batch_tokens), batch
+        return texts_of_process(self.base, found, self.lengths[texts], config.micro_batch_tokens), batch
 
-    def backward(self, share: Share, batch: Batch) -> float:
+    def backward(self, share: ProcessTexts, batch: Batch) -> float:
         """The batch's loss; adds its gradients to the parameters."""
         there = batch.to(self.base.device)
         return cached_backward(self.base, self.temperature, share, partial(self._loss, batch=there))
 
-    def _train_on(self, share: Share, batch: Batch) -> None:
+    def _train_on(self, share: ProcessTexts, batch: Batch) -> None:
         loss = self.backward(share, batch)
         if not math.isfinite(loss):
             raise PipelineError(f"the loss of step {self.step} is {loss}; lower learning_rate")

@@ -16,7 +16,7 @@ R = TypeVar("R", PersonaToJudge, ExplanationToJudge)
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class TrueShare:
     """How many of how many, with Wilson's 95% interval; of none it is 0 to 1."""
 
     yes: int
@@ -36,10 +36,10 @@ class Share:
         return f"{self.yes}/{self.of} = {self.yes / self.of:.0%} [{low:.0%}, {high:.0%}]" if self.of else "-"
 
 
-def share(verdicts: Iterable[bool | None]) -> Share:
+def share(verdicts: Iterable[bool | None]) -> TrueShare:
     """Of those that were given."""
     given = [verdict for verdict in verdicts if verdict is not None]
-    return Share(sum(given), len(given))
+    return TrueShare(sum(given), len(given))
 
 
 def known_truth(records: Sequence[Record]) -> dict[str, bool]:
@@ -51,7 +51,7 @@ def known_truth(records: Sequence[Record]) -> dict[str, bool]:
     }
 
 
-def truth_of(personas: Iterable[Mapping[str, Any]], known: Mapping[str, bool]) -> Share:
+def truth_of(personas: Iterable[Mapping[str, Any]], known: Mapping[str, bool]) -> TrueShare:
     """Of rows of `item_personas` that say what was judged."""
     return share(known.get(said(row)) for row in personas)
 

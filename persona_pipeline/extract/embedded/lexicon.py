@@ -95,7 +95,7 @@ class Lexicon(_Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedLexicon:
     """The lexicon and what follows from it.
 
     Attributes:
@@ -129,7 +129,7 @@ class Loaded:
 
 
 @cache
-def load_lexicon() -> Loaded:
+def load_lexicon() -> LoadedLexicon:
     """The packaged one."""
     raw = files("persona_pipeline.extract.embedded").joinpath("lexicon.yaml").read_bytes()
     plain: dict[str, Any] = yaml.safe_load(raw)
@@ -139,7 +139,7 @@ def load_lexicon() -> Loaded:
     senses = [rf"{verb}(?:s|es)?" for verb in lexicon.senses]
     # What something is used for is found by grammar too.
     opinion = "|".join(sorted([*adjectives, *verbs, *senses, *lexicon.well, *lexicon.badly, "us(?:e|ed|ing)"]))
-    return Loaded(
+    return LoadedLexicon(
         lexicon,
         hashlib.sha256(raw).hexdigest()[:12],
         re.compile(rf"\b(?:{opinion})\b", re.IGNORECASE),

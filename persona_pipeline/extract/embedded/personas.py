@@ -25,7 +25,7 @@ _THIS = re.compile(r"\b(?:this|these)\s+((?:[a-z]+\s+)?[a-z]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class QuotedRemark:
     """A remark and the review it is from."""
 
     remark: AspectQuote
@@ -38,7 +38,7 @@ class Group:
 
     topic: str
     stance: Stance
-    said: tuple[Said, ...]
+    said: tuple[QuotedRemark, ...]
 
     @property
     def people(self) -> int:
@@ -64,12 +64,12 @@ def groups_of(item: ItemEvidence, shop: Shop, most: int) -> list[Group]:
     return [*liking, *disliking][:most]
 
 
-def _groups(item: ItemEvidence, shop: Shop) -> dict[tuple[str, Stance], list[Said]]:
+def _groups(item: ItemEvidence, shop: Shop) -> dict[tuple[str, Stance], list[QuotedRemark]]:
     """What is said by topic and stance, without people who also say the opposite."""
     reviews = {review.review_id: review for review in item.reviews}
     own = _goods_of(item) | shop.goods
     stances: dict[tuple[str, str], set[Stance | None]] = defaultdict(set)
-    groups: dict[tuple[str, Stance], list[Said]] = defaultdict(list)
+    groups: dict[tuple[str, Stance], list[QuotedRemark]] = defaultdict(list)
     for aspects in item.aspects:
         review = reviews.get(aspects.review_id)
         for remark in aspects.evidence if review else ():
@@ -78,7 +78,7 @@ def _groups(item: ItemEvidence, shop: Shop) -> dict[tuple[str, Stance], list[Sai
             if topic:
                 stances[review.user_id, topic].add(remark.stance)
                 if remark.stance in ("likes", "dislikes"):
-                    groups[topic, remark.stance].append(Said(remark, review))
+                    groups[topic, remark.stance].append(QuotedRemark(remark, review))
     agreeing = {
         key: [said for said in group if stances[said.review.user_id, key[0]] == {key[1]}]
         for key, group in groups.items()
@@ -119,31 +119,31 @@ def _goods_of(item: ItemEvidence) -> frozenset[str]:
     return frozenset(goods - set(load_lexicon().lexicon.senses.values()))
 
 
-def agree(said: Sequence[Said]) -> bool:
+def agree(said: Sequence[QuotedRemark]) -> bool:
     """Whether two people say it, in words that differ."""
     return _people(said) >= SUPPORTERS and len({same_words(one.remark.quote) for one in said}) >= SUPPORTERS
 
 
-def _people(said: Iterable[Said]) -> int:
+def _people(said: Iterable[QuotedRemark]) -> int:
     return len({one.review.user_id for one in said})
 
 
-def _alike(one: Sequence[Said], other: Sequence[Said]) -> bool:
+def _alike(one: Sequence[QuotedRemark], other: Sequence[QuotedRemark]) -> bool:
     """Whether much the same sentences are behind two groups."""
     left, right = ({(said.review.review_id, said.remark.start) for said in group} for group in (one, other))
     return len(left & right) > _ALIKE * min(len(left), len(right))
 
 
-def quotes_of(group: Group) -> list[Said]:
+def quotes_of(group: Group) -> list[QuotedRemark]:
     """One a person, no wording twice, those that keep to the thing and read best."""
     sale = load_lexicon().lexicon.sale
 
-    def place(one: Said) -> tuple[bool, float, str, str]:
+    def place(one: QuotedRemark) -> tuple[bool, float, str, str]:
         quote = one.remark.quote
         return not sale.isdisjoint(tokens(quote)), unreadability(quote), quote, one.review.review_id
 
     best = sorted(group.said, key=place)
-    chosen: list[Said] = []
+    chosen: list[QuotedRemark] = []
     heard: set[str] = set()
     for one in best:
         words = same_words(one.remark.quote)
@@ -155,7 +155,7 @@ def quotes_of(group: Group) -> list[Said]:
     return chosen[:_QUOTES]
 
 
-def persona_of(item_id: str, group: Group, quotes: Sequence[Said], shop: Shop) -> Persona:
+def persona_of(item_id: str, group: Group, quotes: Sequence[QuotedRemark], shop: Shop) -> Persona:
     """Worded with nothing but the topic and words of these quotes of the group."""
     topic, stance, said = group.topic, group.stance, group.said
     name, description, rationale = _words(topic, stance, [one.remark for one in quotes], shop)

@@ -17,7 +17,7 @@ LIKED = 4.0  # stars from which somebody liked an item, as a judge is told; what
 _CHARACTERS = 300  # of a review, whole sentences, and at least one
 
 
-class Told(TypedDict):
+class LikedInteraction(TypedDict):
     """An interaction as it is shown: what the item is called, as far as known, and the user's stars and words."""
 
     title: str | None
@@ -25,7 +25,7 @@ class Told(TypedDict):
     said: str
 
 
-class Choosable(TypedDict):
+class PersonaOption(TypedDict):
     """A persona of the item."""
 
     persona_id: str
@@ -35,15 +35,15 @@ class Choosable(TypedDict):
     stance: Stance
 
 
-class Pair(TypedDict):
+class LabellingPair(TypedDict):
     """A user and an item they liked; `history` newest first, `personas` in their order, `review_ids` of all that is shown."""
 
     user_id: str
     item_id: str
     review_id: str
-    target: Told
-    history: list[Told]
-    personas: list[Choosable]
+    target: LikedInteraction
+    history: list[LikedInteraction]
+    personas: list[PersonaOption]
     review_ids: list[str]
 
 
@@ -84,20 +84,22 @@ _PAIRS = """
 """.replace("ITEM_TITLE", title_sql("items.title"))
 
 
-def pairs_to_judge(warehouse: Warehouse, most: int) -> list[Pair]:
+def pairs_to_judge(warehouse: Warehouse, most: int) -> list[LabellingPair]:
     """At most `most` pairs, drawn by a hash of user and item: the same ones every night, as far as they are still there."""
     tables = ["user_histories", "item_personas", "items", "item_summaries", "reviews"]
     settings = {"liked": LIKED, "most": most, "history": HISTORY}
     return [_pair(row) for row in warehouse.query(_PAIRS, tables, settings).to_pylist()]
 
 
-def _pair(row: dict[str, Any]) -> Pair:
+def _pair(row: dict[str, Any]) -> LabellingPair:
     met = row.pop("met")
     target, *history = [_told(one) for one in met]
-    return cast(Pair, {**row, "target": target, "history": history, "review_ids": [one["review_id"] for one in met]})
+    return cast(
+        LabellingPair, {**row, "target": target, "history": history, "review_ids": [one["review_id"] for one in met]}
+    )
 
 
-def _told(met: dict[str, Any]) -> Told:
+def _told(met: dict[str, Any]) -> LikedInteraction:
     """Of a review as much as fits, sentence by sentence, none that commands."""
     review = ReviewText(met["review_id"], "", "", met["rating"], met["text"], met["headline"])
     said = headline(review)

@@ -10,12 +10,12 @@ from functools import partial
 from pydantic import BaseModel
 
 from persona_pipeline.config import LlmConfig
-from persona_pipeline.extract.labels.pairs import Pair, Told
-from persona_pipeline.extract.llm.client import Asker, Question
+from persona_pipeline.extract.labels.pairs import LabellingPair, LikedInteraction
+from persona_pipeline.extract.llm.client import LlmClient, PromptRequest
 from persona_pipeline.extract.llm.outcomes import Outcome
 from persona_pipeline.extract.llm.prompts import Prompts
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.llm.response_models import ChoiceReply, output_schema
+from persona_pipeline.extract.llm.response_models import ChoiceResponse, output_schema
 
 _NUMBERED = re.compile(
     # "personas 1 and 3", "persona #2", "number 2", "**Selection:** 2."
@@ -26,20 +26,20 @@ _NUMBERED = re.compile(
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
 
 
-class Judge:
+class PersonaJudge:
     """Asks which persona somebody was."""
 
-    def __init__(self, config: LlmConfig, asker: Asker) -> None:
+    def __init__(self, config: LlmConfig, asker: LlmClient) -> None:
         self._config, self._asker = config, asker
         self._prompts = Prompts(config.prompt_pack, config.prompts)
         self._system = self._prompts.render("choice_system")
 
-    def choose(self, pairs: Sequence[Pair]) -> list[tuple[Pair, Outcome]]:
+    def choose(self, pairs: Sequence[LabellingPair]) -> list[tuple[LabellingPair, Outcome]]:
         """Each pair with its outcome, in order; one whose user has not said a word is not asked about."""
         asked = [pair for pair in pairs if any(one["said"] for one in (pair["target"], *pair["history"]))]
         return list(zip(asked, self._asker.ask([self.question(pair) for pair in asked]), strict=True))
 
-    def question(self, pair: Pair) -> Question:
+    def question(self, pair: LabellingPair) -> PromptRequest:
         """About one pair, with as much of its history as fits, newest first, but never none of it."""
         question = self._about(pair, pair["history"])
         for count in range(len(pair["history"]) - 1, 0, -1):
@@ -48,7 +48,7 @@ class Judge:
             question = self._about(pair, pair["history"][:count])
         return question
 
-    def _about(self, pair: Pair, history: Sequence[Told]) -> Question:
+    def _about(self, pair: LabellingPair, history: Sequence[LikedInteraction]) -> PromptRequest:
         llm, personas = self._config, pair["personas"]
         bounds = {"personas": len(personas)}
         request = Request(
@@ -62,9 +62,9 @@ class Judge:
             reviews=tuple(pair["review_ids"][: 1 + len(history)]),
         )
         names = {number: persona["name"] for number, persona in enumerate(personas, 1)}
-        return Question(request, ChoiceReply, bounds, partial(_contradicts_itself, names, len(personas)))
+        return PromptRequest(request, ChoiceResponse, bounds, partial(_contradicts_itself, names, len(personas)))
 
-    def _fits(self, question: Question) -> bool:
+    def _fits(self, question: PromptRequest) -> bool:
         backend, request = self._asker.backend, question.request
         return backend.count_tokens([request])[0] + request.sampling.max_tokens <= backend.context_tokens
 
@@ -89,7 +89,7 @@ def contradiction(reasoning: str, chosen: int, names: dict[int, str], count: int
 
 
 def _contradicts_itself(names: dict[int, str], count: int, reply: BaseModel) -> str:
-    assert isinstance(reply, ChoiceReply)
+    assert isinstance(reply, ChoiceResponse)
     return contradiction(reply.reasoning, reply.persona, names, count)
 
 

@@ -9,7 +9,7 @@ from persona_pipeline.extract.types import ItemEvidence, ReviewText
 
 
 @dataclass(frozen=True, slots=True)
-class Cited:
+class CitableSentence:
     """A sentence a persona may cite."""
 
     review: ReviewText
@@ -31,21 +31,21 @@ def headline(review: ReviewText) -> str:
     return review.title if review.title and not what_is_unsafe(review.title) else ""
 
 
-def all_sentences(item: ItemEvidence) -> list[Cited]:
+def all_sentences(item: ItemEvidence) -> list[CitableSentence]:
     """Every citable sentence of the item's reviews."""
-    return [Cited(review, sentence) for review in item.reviews for sentence in citable(review)]
+    return [CitableSentence(review, sentence) for review in item.reviews for sentence in citable(review)]
 
 
-def cited_by_aspects(item: ItemEvidence) -> list[Cited]:
+def cited_by_aspects(item: ItemEvidence) -> list[CitableSentence]:
     """The sentences the item's aspects rest on, review by review in order of the text."""
     spans = {found.review_id: {(q.start, q.end): q.quote for q in found.evidence} for found in item.aspects}
     return [
-        Cited(review, Sentence(start, end, quote))
+        CitableSentence(review, Sentence(start, end, quote))
         for review in item.reviews
         for (start, end), quote in sorted(spans.get(review.review_id, {}).items())
     ]
 
 
-def review_ids(cited: Sequence[Cited]) -> tuple[str, ...]:
+def review_ids(cited: Sequence[CitableSentence]) -> tuple[str, ...]:
     """Of the reviews the sentences are from, in order."""
     return tuple(dict.fromkeys(one.review.review_id for one in cited))

@@ -17,9 +17,9 @@ from pydantic import BaseModel
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.core.errors import PipelineError, TransientError
 from persona_pipeline.extract.llm.engines.engine import Answer, Backend, Engine, EngineDiedError
-from persona_pipeline.extract.llm.outcomes import ANSWERED, Outcome, OutcomeName, judge
+from persona_pipeline.extract.llm.outcomes import ANSWERED, Outcome, OutcomeName, outcome_of
 from persona_pipeline.extract.llm.requests import Request
-from persona_pipeline.extract.llm.response_cache import Ledger
+from persona_pipeline.extract.llm.response_cache import ResponseCache
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ Check = Callable[[BaseModel], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PromptRequest:
     """A request, the model its reply must fit, and what the reply's validators need to know."""
 
     request: Request
@@ -64,15 +64,15 @@ def feeding_order(request: Request) -> tuple[str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    question: Question
+    question: PromptRequest
     request: Request
     number: int
 
 
-class Asker:
+class LlmClient:
     """Asks one backend on one ledger; an engine is only started when something is not on record, and never without `engine`."""
 
-    def __init__(self, backend: Backend, ledger: Ledger, config: LlmConfig, *, engine: bool = True) -> None:
+    def __init__(self, backend: Backend, ledger: ResponseCache, config: LlmConfig, *, engine: bool = True) -> None:
         self.backend, self.ledger = backend, ledger
         self._may_start = engine
         self._config = config
@@ -80,7 +80,7 @@ class Asker:
         self._answered: set[str] = set()  # since this began; older answers are found before anything is fed
         self.usage = Usage()
 
-    def ask(self, questions: Sequence[Question]) -> list[Outcome]:
+    def ask(self, questions: Sequence[PromptRequest]) -> list[Outcome]:
         """One outcome per question, in order. Raises PipelineError when the engine keeps dying or an answer is missing."""
         outcomes: dict[int, Outcome] = {}
         self.ledger.refresh()
@@ -138,7 +138,7 @@ class Asker:
             waiting.extendleft(self._settle(again, outcomes))
             progress.log(len(waiting) + len(flying))
 
-    def open_requests(self, questions: Sequence[Question]) -> list[Request]:
+    def open_requests(self, questions: Sequence[PromptRequest]) -> list[Request]:
         """What `ask` would need an engine for, as far up the ladder as the record goes.
 
         One request per question without an answer; subjects that ask the same have the same key.
@@ -244,7 +244,7 @@ class Asker:
         """Settle the outcome, or return the next attempt."""
         i, attempt = one
         question = attempt.question
-        name, detail, value = judge(answer, question.reply, question.request.schema, dict(question.context))
+        name, detail, value = outcome_of(answer, question.reply, question.request.schema, dict(question.context))
         if value is not None and question.check and (fault := question.check(value)):
             name, detail, value = "label_conflict", fault, None
         if record and name in ANSWERED:

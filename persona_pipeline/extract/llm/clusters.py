@@ -11,14 +11,22 @@ from dataclasses import dataclass, replace
 
 from persona_pipeline.extract.embedded.aspects import aspects_of
 from persona_pipeline.extract.embedded.lexicon import load_lexicon
-from persona_pipeline.extract.embedded.personas import SUPPORTERS, Group, Said, agree, groups_of, persona_of, quotes_of
+from persona_pipeline.extract.embedded.personas import (
+    SUPPORTERS,
+    Group,
+    QuotedRemark,
+    agree,
+    groups_of,
+    persona_of,
+    quotes_of,
+)
 from persona_pipeline.extract.embedded.remarks import read_remarks
 from persona_pipeline.extract.embedded.shop import Shop, shop_of_item
 from persona_pipeline.extract.embedded.words import is_content, tokens, word_set
 from persona_pipeline.extract.llm.grounding import what_is_unsafe
 from persona_pipeline.extract.llm.persona_verdicts import Verdict
 from persona_pipeline.extract.llm.requests import Request
-from persona_pipeline.extract.llm.response_models import PointReply
+from persona_pipeline.extract.llm.response_models import ClusterResponse
 from persona_pipeline.extract.types import ItemEvidence, Persona, Stance
 
 _STEM = 6  # letters by which two words are one
@@ -32,17 +40,17 @@ _SPOKEN = re.compile(r"\b(?:i|my|me|we|our|us|you|your)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class Cluster:
     """What people say of one topic of an item, and the sentences a request shows of it."""
 
     item: ItemEvidence
     shop: Shop
     group: Group
-    shown: tuple[Said, ...]
+    shown: tuple[QuotedRemark, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Pointed:
+class ClusterOutcome:
     """What became of a point: a persona, or none with a verdict and why."""
 
     persona: Persona | None
@@ -50,7 +58,7 @@ class Pointed:
     detail: str = ""
 
 
-def points_of(items: Sequence[ItemEvidence], most: Sequence[int]) -> Iterator[list[Point]]:
+def clusters_of(items: Sequence[ItemEvidence], most: Sequence[int]) -> Iterator[list[Cluster]]:
     """Of each item, at most so many; those who like it first, each by support. All reviews are parsed in one go."""
     remarks = read_remarks([review for item in items for review in item.reviews])
     for item, count in zip(items, most, strict=True):
@@ -58,24 +66,24 @@ def points_of(items: Sequence[ItemEvidence], most: Sequence[int]) -> Iterator[li
         aspects = [aspects_of(review.review_id, said) for review, said in zip(item.reviews, read, strict=True)]
         shop = shop_of_item(remark for said in read for remark in said)
         known = replace(item, aspects=tuple(aspects))
-        yield [Point(known, shop, group, tuple(quotes_of(group))) for group in groups_of(known, shop, count)]
+        yield [Cluster(known, shop, group, tuple(quotes_of(group))) for group in groups_of(known, shop, count)]
 
 
-def pointed(point: Point, reply: PointReply, request: Request) -> Pointed:
+def cluster_outcome(point: Cluster, reply: ClusterResponse, request: Request) -> ClusterOutcome:
     """The persona that a reply makes of a point."""
     kept = [point.shown[number - 1] for number in reply.sentences]
     if not agree(kept):
-        return Pointed(None, "silent")
+        return ClusterOutcome(None, "silent")
     people = {review.user_id for review in point.item.reviews}
     if found := what_is_unsafe(reply.description, people):
-        return Pointed(None, "unsafe", f"{point.group.topic}: holds {found}")
+        return ClusterOutcome(None, "unsafe", f"{point.group.topic}: holds {found}")
     persona = persona_of(point.item.item.item_id, point.group, kept, point.shop)
     if is_said(reply.description, kept, point.group.stance):
         persona = replace(persona, description=reply.description)
-    return Pointed(replace(persona, source="llm", request_key=request.key), "kept")
+    return ClusterOutcome(replace(persona, source="llm", request_key=request.key), "kept")
 
 
-def is_said(description: str, quotes: Sequence[Said], stance: Stance) -> bool:
+def is_said(description: str, quotes: Sequence[QuotedRemark], stance: Stance) -> bool:
     """Whether it is a sentence of people whose every telling word stands in sentences of two of them, and denies nothing."""
     loaded = load_lexicon()
     if not re.match(r"They [a-z].*[.!]$", description) or _SPOKEN.search(description):

@@ -9,19 +9,19 @@ from typing import Any, Literal
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.embedded.extractor import READING
 from persona_pipeline.extract.llm.citable import citable
-from persona_pipeline.extract.llm.client import Asker, Question
+from persona_pipeline.extract.llm.client import LlmClient, PromptRequest
 from persona_pipeline.extract.llm.persona_verdicts import Verdict
-from persona_pipeline.extract.llm.request_builder import PROMPTS, Asked, Questions
+from persona_pipeline.extract.llm.request_builder import PROMPTS, PersonaRequest, RequestBuilder
 from persona_pipeline.extract.llm.response_models import schema_digest
 from persona_pipeline.extract.llm.response_rows import (
-    Answered,
+    PersonaAnswer,
     aspect_texts,
     aspects_of,
     personas_of,
     summary_of,
     summary_texts,
 )
-from persona_pipeline.extract.memoised import remembering
+from persona_pipeline.extract.memoised import memoised
 from persona_pipeline.extract.types import (
     Embed,
     ItemEvidence,
@@ -56,11 +56,11 @@ class LlmExtractor:
 
     source: Literal["llm", "embedded"] = "llm"
 
-    def __init__(self, config: ExtractionConfig, asker: Asker, embed: Embed) -> None:
+    def __init__(self, config: ExtractionConfig, asker: LlmClient, embed: Embed) -> None:
         self._config, self._llm = config, config.llm
         self.reads: tuple[ReviewsOf, ...] = ("item_reviews",) if config.llm.method == "per_review" else ()
         self.asker, self._embed = asker, embed
-        self._questions = Questions(config, asker.backend)
+        self._questions = RequestBuilder(config, asker.backend)
         self.verdicts: Counter[Verdict] = Counter()
 
     def version(self, stage: Stage) -> str:
@@ -90,7 +90,7 @@ class LlmExtractor:
         asked = [i for i, found in enumerate(sentences) if found]
         questions = [self._questions.about_review(reviews[i], sentences[i]) for i in asked]
         outcomes = dict(zip(asked, self.asker.ask(questions), strict=True))
-        embed = remembering(self._embed, (t for i, o in outcomes.items() for t in aspect_texts(o, sentences[i])))
+        embed = memoised(self._embed, (t for i, o in outcomes.items() for t in aspect_texts(o, sentences[i])))
         for i, review in enumerate(reviews):
             if i not in outcomes:
                 yield ReviewAspects(review.review_id), []
@@ -102,7 +102,7 @@ class LlmExtractor:
         questions = [self._questions.about_item(item) for item in items]
         asked = [i for i, question in enumerate(questions) if question is not None]
         outcomes = dict(zip(asked, self.asker.ask([q for q in questions if q is not None]), strict=True))
-        embed = remembering(
+        embed = memoised(
             self._embed, (text for i, outcome in outcomes.items() for text in summary_texts(items[i], outcome))
         )
         for i, item in enumerate(items):
@@ -115,8 +115,10 @@ class LlmExtractor:
         """One result per item, in order. No persona and a refusal: the item keeps those it has."""
         questions = self._about_personas(items)
         outcomes = iter(self.asker.ask([asked.question for of_item in questions for asked in of_item]))
-        answers = [[Answered(asked.cited, next(outcomes), asked.point) for asked in of_item] for of_item in questions]
-        embed = remembering(self._embed, (t for of_item in answers for answered in of_item for t in answered.texts()))
+        answers = [
+            [PersonaAnswer(asked.cited, next(outcomes), asked.point) for asked in of_item] for of_item in questions
+        ]
+        embed = memoised(self._embed, (t for of_item in answers for answered in of_item for t in answered.texts()))
         for item, answered in zip(items, answers, strict=True):
             if not answered:
                 yield [], []
@@ -137,18 +139,18 @@ class LlmExtractor:
         """The same for `personas`."""
         self.asker.ask(self.questions_about_items("item_personas", items))
 
-    def questions_about_reviews(self, reviews: Sequence[ReviewText]) -> list[Question]:
+    def questions_about_reviews(self, reviews: Sequence[ReviewText]) -> list[PromptRequest]:
         """One per review with a usable sentence, in order."""
         told = ((review, citable(review)) for review in reviews)
         return [self._questions.about_review(review, sentences) for review, sentences in told if sentences]
 
-    def questions_about_items(self, stage: Stage, items: Sequence[ItemEvidence]) -> list[Question]:
+    def questions_about_items(self, stage: Stage, items: Sequence[ItemEvidence]) -> list[PromptRequest]:
         """In order of the items: one for each that something is known of, or one for each of its clusters."""
         if stage == "item_summaries":
             return [question for item in items if (question := self._questions.about_item(item))]
         return [asked.question for of_item in self._about_personas(items) for asked in of_item]
 
-    def _about_personas(self, items: Sequence[ItemEvidence]) -> list[list[Asked]]:
+    def _about_personas(self, items: Sequence[ItemEvidence]) -> list[list[PersonaRequest]]:
         """By item; none where no sentence is usable."""
         if self._llm.method == "per_review":
             return [self._questions.about_personas(item) for item in items]

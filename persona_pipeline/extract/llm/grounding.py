@@ -13,7 +13,7 @@ import numpy as np
 
 from persona_pipeline.extract.embedded.words import is_content, tokens, word_set
 from persona_pipeline.extract.identity import label
-from persona_pipeline.extract.llm.response_models import PersonaReply
+from persona_pipeline.extract.llm.response_models import PersonaResponse
 from persona_pipeline.extract.types import Embed
 
 SUPPORT = 0.30  # cosine of a claim and a sentence from which the sentence supports it
@@ -56,7 +56,7 @@ def what_is_unsafe(text: str, people: AbstractSet[str] = frozenset()) -> str:
     return "a user id" if any(re.search(rf"(?<!\w){re.escape(person)}(?!\w)", text) for person in ids) else ""
 
 
-def claim(persona: PersonaReply) -> str:
+def claim(persona: PersonaResponse) -> str:
     """All a persona says, as what it cites must support."""
     return f"{label(persona.name, persona.description)} {persona.preference_rationale}"
 

@@ -28,7 +28,7 @@ class Outcome:
     attempts: int = 1
 
 
-def judge(
+def outcome_of(
     answer: Answer, reply: type[BaseModel], schema: Mapping[str, Any], context: dict[str, Any] | None = None
 ) -> tuple[OutcomeName, str, BaseModel | None]:
     """Outcome, detail and validated reply of a raw answer.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from persona_pipeline.extract.identity import label
-from persona_pipeline.extract.llm.citable import Cited
+from persona_pipeline.extract.llm.citable import CitableSentence
 from persona_pipeline.extract.llm.grounding import (
     claim,
     cosines,
@@ -19,7 +19,7 @@ from persona_pipeline.extract.llm.grounding import (
     what_is_unsafe,
 )
 from persona_pipeline.extract.llm.requests import Request
-from persona_pipeline.extract.llm.response_models import PersonaReply
+from persona_pipeline.extract.llm.response_models import PersonaResponse
 from persona_pipeline.extract.types import Embed
 
 Verdict = Literal["kept", "merged", "ungrounded", "unsafe", "silent"]
@@ -34,25 +34,27 @@ _SPEAKS = re.compile(r"(?:^|[.!?]\s+)(?:I(?:'|’|\s)|review \d)", re.IGNORECASE
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class AnsweredPersona:
     """A persona as answered, the sentences it cites, and the request it answers."""
 
-    persona: PersonaReply
-    cited: tuple[Cited, ...]
+    persona: PersonaResponse
+    cited: tuple[CitableSentence, ...]
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class PersonaWithVerdict:
     """A persona with its verdict; `cited` are the sentences that support it and no other persona, best first."""
 
-    claimed: Claimed
+    claimed: AnsweredPersona
     verdict: Verdict
     detail: str
-    cited: tuple[Cited, ...] = ()
+    cited: tuple[CitableSentence, ...] = ()
 
 
-def judge_personas(claimed: Sequence[Claimed], people: AbstractSet[str], embed: Embed) -> list[Judged]:
+def judge_personas(
+    claimed: Sequence[AnsweredPersona], people: AbstractSet[str], embed: Embed
+) -> list[PersonaWithVerdict]:
     """A verdict per persona of one item, in order.
 
     Args:
@@ -66,12 +68,12 @@ def judge_personas(claimed: Sequence[Claimed], people: AbstractSet[str], embed: 
     return judged
 
 
-def _judged(one: Claimed, people: AbstractSet[str], embed: Embed) -> Judged:
+def _judged(one: AnsweredPersona, people: AbstractSet[str], embed: Embed) -> PersonaWithVerdict:
     persona, prompt = one.persona, one.request.system
     said = (persona.description, persona.preference_rationale)
     text = claim(persona)
     if found := what_is_unsafe(_ITSELF.sub("they", text), people):
-        return Judged(one, "unsafe", f"{persona.name}: holds {found}")
+        return PersonaWithVerdict(one, "unsafe", f"{persona.name}: holds {found}")
     fault = ""
     if any(map(repeats_itself, said)):
         fault = "repeats itself"
@@ -83,11 +85,11 @@ def _judged(one: Claimed, people: AbstractSet[str], embed: Embed) -> Judged:
         fault = "copied from the prompt"
     kept = [] if fault else supporting(text, [cited.quote for cited in one.cited], embed)
     if not kept:
-        return Judged(one, "ungrounded", f"{persona.name}: {fault or 'nothing it cites supports it'}")
-    return Judged(one, "kept", "", tuple(one.cited[i] for i in kept))
+        return PersonaWithVerdict(one, "ungrounded", f"{persona.name}: {fault or 'nothing it cites supports it'}")
+    return PersonaWithVerdict(one, "kept", "", tuple(one.cited[i] for i in kept))
 
 
-def _merge(judged: list[Judged], embed: Embed) -> None:
+def _merge(judged: list[PersonaWithVerdict], embed: Embed) -> None:
     """Near-duplicates join the first of their kind and stance, which takes over what they cite, as far as it supports that one."""
     kept = [i for i, one in enumerate(judged) if one.verdict == "kept"]
     if len(kept) < 2:
@@ -107,13 +109,15 @@ def _merge(judged: list[Judged], embed: Embed) -> None:
                 others = [cited for cited in second.cited if cited not in left]
                 known = supporting(claim(personas[a]), [cited.quote for cited in others], embed)
                 judged[kept[a]] = replace(first, cited=first.cited + tuple(others[i] for i in known))
-                judged[kept[b]] = Judged(second.claimed, "merged", f"{personas[b].name}: is {personas[a].name}")
+                judged[kept[b]] = PersonaWithVerdict(
+                    second.claimed, "merged", f"{personas[b].name}: is {personas[a].name}"
+                )
                 break
 
 
-def _share_out(judged: list[Judged], embed: Embed) -> None:
+def _share_out(judged: list[PersonaWithVerdict], embed: Embed) -> None:
     """A sentence that several personas cite stays with the one it supports best; one left without any is ungrounded."""
-    nearest: dict[Cited, tuple[float, int]] = {}
+    nearest: dict[CitableSentence, tuple[float, int]] = {}
     cites = Counter(cited for one in judged for cited in one.cited)
     for i, one in enumerate(judged):
         shared = [cited for cited in one.cited if cites[cited] > 1]
@@ -128,5 +132,5 @@ def _share_out(judged: list[Judged], embed: Embed) -> None:
             judged[i] = (
                 replace(one, cited=own)
                 if own
-                else Judged(one.claimed, "ungrounded", f"{name}: what it cites speaks for other personas")
+                else PersonaWithVerdict(one.claimed, "ungrounded", f"{name}: what it cites speaks for other personas")
             )

@@ -19,7 +19,7 @@ from persona_pipeline.config import LlmConfig
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.evidence import item_evidence, review_text
-from persona_pipeline.extract.llm.client import Question
+from persona_pipeline.extract.llm.client import PromptRequest
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.pending import items_to_profile, items_to_summarise, reviews_to_read
 from persona_pipeline.extract.types import Stage
@@ -46,7 +46,7 @@ class StagePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class NightPlan:
+class ExtractionPlan:
     """Plans of the stages, the tokens that each item's new requests come to, about the item or its reviews, and their keys."""
 
     stages: tuple[StagePlan, ...]
@@ -61,9 +61,9 @@ class NightPlan:
         return StagePlan("all", why={}, **sums)
 
 
-def plan_night(
+def plan_requests(
     warehouse: Warehouse, extractor: LlmExtractor, personas: pa.Table, summaries: pa.Table, refresh_share: float
-) -> NightPlan:
+) -> ExtractionPlan:
     """Plan from tables as they are; `personas` and `summaries` are those of the parent release."""
     planner = Planner(extractor)
     part = planner.add_reviews(warehouse)
@@ -72,7 +72,7 @@ def plan_night(
     return planner.plan()
 
 
-def require_affordable(plan: NightPlan, ceiling: int) -> None:
+def require_affordable(plan: ExtractionPlan, ceiling: int) -> None:
     """Raises PipelineError where the night may need more tokens than `ceiling`; 0 is none."""
     total = plan.total
     if ceiling and total.most_tokens > ceiling:
@@ -83,7 +83,7 @@ def require_affordable(plan: NightPlan, ceiling: int) -> None:
         )
 
 
-def show_plan(plan: NightPlan, config: LlmConfig, console: Console) -> None:
+def show_plan(plan: ExtractionPlan, config: LlmConfig, console: Console) -> None:
     """Print it, with an engine's minutes at the configured rate and their cost."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("stage", no_wrap=True)
@@ -123,9 +123,9 @@ class Planner:
         self._keys: set[str] = set()
         self._pending: set[str] = set()
 
-    def plan(self) -> NightPlan:
+    def plan(self) -> ExtractionPlan:
         """All that was added."""
-        return NightPlan(tuple(self._stages), self._tokens_of_item, self._keys)
+        return ExtractionPlan(tuple(self._stages), self._tokens_of_item, self._keys)
 
     def add_reviews(self, part: Warehouse) -> Warehouse:
         """Plan `review_aspects`."""
@@ -166,7 +166,7 @@ class Planner:
         stage: Stage,
         known: pa.ChunkedArray,
         why: pa.ChunkedArray,
-        questions: Sequence[Question],
+        questions: Sequence[PromptRequest],
         item_of: Mapping[str, str] | None = None,
     ) -> set[str]:
         """Add a stage; returns the subjects that are still to be asked about."""

@@ -5,17 +5,17 @@ from typing import NamedTuple
 
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.extract.embedded.personas import persona_of
-from persona_pipeline.extract.llm.citable import Cited, all_sentences, cited_by_aspects, headline, review_ids
-from persona_pipeline.extract.llm.client import Question
-from persona_pipeline.extract.llm.clusters import Point, points_of
+from persona_pipeline.extract.llm.citable import CitableSentence, all_sentences, cited_by_aspects, headline, review_ids
+from persona_pipeline.extract.llm.client import PromptRequest
+from persona_pipeline.extract.llm.clusters import Cluster, clusters_of
 from persona_pipeline.extract.llm.engines.engine import Backend
 from persona_pipeline.extract.llm.prompts import Prompts
 from persona_pipeline.extract.llm.requests import Request, Sampling
 from persona_pipeline.extract.llm.response_models import (
-    AspectsReply,
-    PersonasReply,
-    PointReply,
-    SummaryReply,
+    AspectsResponse,
+    ClusterResponse,
+    PersonasResponse,
+    SummaryResponse,
     output_schema,
 )
 from persona_pipeline.extract.sentences import Sentence, split_sentences
@@ -32,15 +32,15 @@ PROMPTS: dict[str, tuple[Stage, str]] = {
 _DESCRIPTION_CHARACTERS = 1_500
 
 
-class Asked(NamedTuple):
+class PersonaRequest(NamedTuple):
     """A question about an item's personas, and what its sentence numbers stand for."""
 
-    question: Question
-    cited: Sequence[Cited] = ()
-    point: Point | None = None
+    question: PromptRequest
+    cited: Sequence[CitableSentence] = ()
+    point: Cluster | None = None
 
 
-class Questions:
+class RequestBuilder:
     """Writes them for one configuration and one model."""
 
     def __init__(self, config: ExtractionConfig, backend: Backend) -> None:
@@ -62,16 +62,16 @@ class Questions:
             reviews=reviews,
         )
 
-    def about_review(self, review: ReviewText, sentences: Sequence[Sentence]) -> Question:
+    def about_review(self, review: ReviewText, sentences: Sequence[Sentence]) -> PromptRequest:
         """For a review's aspects; `sentences` are its citable ones."""
         quotes = [sentence.quote for sentence in sentences]
         rating, title = f"{review.rating:g}", headline(review)
         user = self.prompts.render("aspects_user", rating=rating, title=title, sentences=quotes)
         bounds = {"sentences": len(sentences)}
         request = self._request("aspects", review.review_id, user, bounds, (review.review_id,))
-        return Question(request, AspectsReply, bounds)
+        return PromptRequest(request, AspectsResponse, bounds)
 
-    def about_item(self, item: ItemEvidence) -> Question | None:
+    def about_item(self, item: ItemEvidence) -> PromptRequest | None:
         """For an item's summary; none without metadata: what reviewers say of it is no account of what it is."""
         told = item.item
         if not (told.title or told.description):
@@ -83,14 +83,14 @@ class Questions:
             categories=list(told.categories),
             description=(told.description or "")[:_DESCRIPTION_CHARACTERS],
         )
-        return Question(self._request("summary", told.item_id, user, {}, ()), SummaryReply)
+        return PromptRequest(self._request("summary", told.item_id, user, {}, ()), SummaryResponse)
 
-    def about_points(self, items: Sequence[ItemEvidence]) -> list[list[Asked]]:
+    def about_points(self, items: Sequence[ItemEvidence]) -> list[list[PersonaRequest]]:
         """By item, one for each point that several reviewers make, best supported first."""
         most = [self._most_personas(len(item.reviews)) for item in items]
-        return [[self._about_point(point) for point in points] for points in points_of(items, most)]
+        return [[self._about_point(point) for point in points] for points in clusters_of(items, most)]
 
-    def _about_point(self, point: Point) -> Asked:
+    def _about_point(self, point: Cluster) -> PersonaRequest:
         # Without headlines: a small model writes of them, and no quote bears it out.
         sentences = [(one.remark.quote, f"{one.review.rating:g}") for one in point.shown]
         about, said = _called(point.item), persona_of("", point.group, point.shown, point.shop).preference_rationale
@@ -98,9 +98,9 @@ class Questions:
         bounds = {"sentences": len(point.shown)}
         reviews = tuple(dict.fromkeys(one.review.review_id for one in point.shown))
         request = self._request("cluster", point.item.item.item_id, user, bounds, reviews)
-        return Asked(Question(request, PointReply, bounds), point=point)
+        return PersonaRequest(PromptRequest(request, ClusterResponse, bounds), point=point)
 
-    def about_personas(self, item: ItemEvidence) -> list[Asked]:
+    def about_personas(self, item: ItemEvidence) -> list[PersonaRequest]:
         """One for all of an item's personas; none without a usable sentence.
 
         With as many reviews as the context holds, in the order of the aggregation.
@@ -112,15 +112,15 @@ class Questions:
         low, high = 1, len(reviews)
         question = self._personas_about(item, cited)
         if self._fits(question):
-            return [Asked(question, cited)]
+            return [PersonaRequest(question, cited)]
         while low < high:  # the most reviews that fit
             middle = (low + high + 1) // 2
             part = _of_first(cited, reviews, middle)
             low, high = (middle, high) if self._fits(self._personas_about(item, part)) else (low, middle - 1)
         part = _of_first(cited, reviews, low)
-        return [Asked(self._personas_about(item, part), part)]
+        return [PersonaRequest(self._personas_about(item, part), part)]
 
-    def _personas_about(self, item: ItemEvidence, cited: Sequence[Cited]) -> Question:
+    def _personas_about(self, item: ItemEvidence, cited: Sequence[CitableSentence]) -> PromptRequest:
         aspects = {found.review_id: found for found in item.aspects}
         numbered: dict[str, list[tuple[int, str]]] = {}
         told = {}
@@ -147,12 +147,12 @@ class Questions:
         bounds = {"sentences": len(cited), "least": min(most, self._config.min_personas), "most": most}
         shown = review_ids(cited)
         request = self._request("personas", item.item.item_id, user, bounds, shown, least=bounds["least"], most=most)
-        return Question(request, PersonasReply, bounds)
+        return PromptRequest(request, PersonasResponse, bounds)
 
     def _most_personas(self, reviews: int) -> int:
         return max(1, min(self._config.max_personas, reviews // self._config.reviews_per_persona))
 
-    def _fits(self, question: Question) -> bool:
+    def _fits(self, question: PromptRequest) -> bool:
         backend, request = self._backend, question.request
         return backend.count_tokens([request])[0] + request.sampling.max_tokens <= backend.context_tokens
 
@@ -163,7 +163,7 @@ def given(item: ItemText) -> list[str]:
     return [text for text in (item.title, item.creator, ", ".join(item.categories), *pitch) if text]
 
 
-def _of_first(cited: Sequence[Cited], reviews: Sequence[str], count: int) -> list[Cited]:
+def _of_first(cited: Sequence[CitableSentence], reviews: Sequence[str], count: int) -> list[CitableSentence]:
     kept = set(reviews[:count])
     return [one for one in cited if one.review.review_id in kept]
 

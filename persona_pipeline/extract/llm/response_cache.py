@@ -28,7 +28,7 @@ BATCH = 32  # answers a file holds, and so the most a crash can cost
 SECONDS = 20.0  # after which a smaller batch is written too
 
 
-class Ledger:
+class ResponseCache:
     """What has been answered."""
 
     def __init__(self, warehouse: Warehouse, as_of: date) -> None:

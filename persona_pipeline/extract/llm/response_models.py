@@ -36,7 +36,7 @@ class _Cites(_Reply):
         return list(dict.fromkeys(numbers))
 
 
-class AspectReply(_Cites):
+class AspectResponse(_Cites):
     """The sentences that show an aspect, and the aspect."""
 
     sentences: list[int] = Field(min_length=1, max_length=3)
@@ -44,19 +44,19 @@ class AspectReply(_Cites):
     text: Annotated[str, StringConstraints(min_length=3, max_length=120, strip_whitespace=True)]
 
 
-class AspectsReply(_Reply):
+class AspectsResponse(_Reply):
     """Aspects of one review: those it has, and at least one, so that nothing is no way out."""
 
-    aspects: list[AspectReply] = Field(min_length=1, max_length=4)
+    aspects: list[AspectResponse] = Field(min_length=1, max_length=4)
 
 
-class SummaryReply(_Reply):
+class SummaryResponse(_Reply):
     """What an item is."""
 
     summary: Annotated[str, StringConstraints(min_length=10, max_length=500, strip_whitespace=True)]
 
 
-class PersonaReply(_Cites):
+class PersonaResponse(_Cites):
     """The sentences that show one persona, and the persona."""
 
     sentences: list[int] = Field(min_length=1, max_length=12)
@@ -73,27 +73,27 @@ class PersonaReply(_Cites):
         return name
 
 
-class PointReply(_Cites):
+class ClusterResponse(_Cites):
     """Which sentences make the point they are shown for, none at all perhaps, and what they say."""
 
     sentences: list[int] = Field(max_length=10)
     description: Annotated[str, StringConstraints(min_length=5, max_length=160, strip_whitespace=True)]
 
 
-class PersonasReply(_Reply):
+class PersonasResponse(_Reply):
     """Personas of one item; `least` and `most` of the validation context bound their number."""
 
-    personas: list[PersonaReply]
+    personas: list[PersonaResponse]
 
     @model_validator(mode="after")
-    def _as_many_as_asked(self, info: ValidationInfo) -> "PersonasReply":
+    def _as_many_as_asked(self, info: ValidationInfo) -> "PersonasResponse":
         bounds = info.context or {}
         if not bounds["least"] <= len(self.personas) <= bounds["most"]:
             raise ValueError(f"{len(self.personas)} personas, asked for {bounds['least']} to {bounds['most']}")
         return self
 
 
-class ChoiceReply(_Reply):
+class ChoiceResponse(_Reply):
     """The persona a user was; `personas` of the validation context says how many there are."""
 
     reasoning: Annotated[str, StringConstraints(min_length=10, max_length=800, strip_whitespace=True)]
@@ -108,7 +108,7 @@ class ChoiceReply(_Reply):
         return number
 
 
-class RankingReply(_Reply):
+class RankingResponse(_Reply):
     """Candidates by number, best first. No server can be held to name each once: the reader of it orders what it leaves out."""
 
     ranking: list[int] = Field(min_length=1)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from persona_pipeline.extract.identity import label
-from persona_pipeline.extract.llm.citable import Cited
-from persona_pipeline.extract.llm.clusters import Point, Pointed, pointed
+from persona_pipeline.extract.llm.citable import CitableSentence
+from persona_pipeline.extract.llm.clusters import Cluster, ClusterOutcome, cluster_outcome
 from persona_pipeline.extract.llm.grounding import (
     claim,
     is_copied,
@@ -18,14 +18,14 @@ from persona_pipeline.extract.llm.grounding import (
     what_is_unsafe,
 )
 from persona_pipeline.extract.llm.outcomes import Outcome
-from persona_pipeline.extract.llm.persona_verdicts import Claimed, Judged, Verdict, judge_personas
+from persona_pipeline.extract.llm.persona_verdicts import AnsweredPersona, PersonaWithVerdict, Verdict, judge_personas
 from persona_pipeline.extract.llm.request_builder import given
 from persona_pipeline.extract.llm.response_models import (
-    AspectsReply,
-    PersonaReply,
-    PersonasReply,
-    PointReply,
-    SummaryReply,
+    AspectsResponse,
+    ClusterResponse,
+    PersonaResponse,
+    PersonasResponse,
+    SummaryResponse,
 )
 from persona_pipeline.extract.llm.stance import complains, stance_of
 from persona_pipeline.extract.sentences import Sentence
@@ -51,7 +51,7 @@ def aspects_of(
     """A review's aspects, or None without an answer. `embed` knows `aspect_texts`."""
     if outcome.value is None:
         return None, [Refusal(review.review_id, outcome.name, outcome.detail)]
-    assert isinstance(outcome.value, AspectsReply)
+    assert isinstance(outcome.value, AspectsResponse)
     texts: dict[AspectName, str] = {}
     evidence: list[AspectQuote] = []
     refused: dict[str, list[str]] = {}
@@ -80,7 +80,7 @@ def summary_of(item: ItemEvidence, outcome: Outcome, embed: Embed) -> tuple[Item
     item_id = item.item.item_id
     if outcome.value is None:
         return None, [Refusal(item_id, outcome.name, outcome.detail)]
-    assert isinstance(outcome.value, SummaryReply)
+    assert isinstance(outcome.value, SummaryResponse)
     text = outcome.value.summary
     if found := what_is_unsafe(text, _people(item)):
         return None, [Refusal(item_id, "unsafe", f"the summary holds {found}")]
@@ -92,18 +92,18 @@ def summary_of(item: ItemEvidence, outcome: Outcome, embed: Embed) -> tuple[Item
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class PersonaAnswer:
     """What became of one question about an item's personas; `cited` is what its sentence numbers stand for."""
 
-    cited: Sequence[Cited]
+    cited: Sequence[CitableSentence]
     outcome: Outcome
-    point: Point | None = None
+    point: Cluster | None = None
 
     @property
-    def personas(self) -> Sequence[PersonaReply]:
+    def personas(self) -> Sequence[PersonaResponse]:
         """As answered; none without an answer, or to a question about a point."""
         reply = self.outcome.value
-        return reply.personas if isinstance(reply, PersonasReply) else []
+        return reply.personas if isinstance(reply, PersonasResponse) else []
 
     def texts(self) -> Iterator[str]:
         """What `personas_of` will embed."""
@@ -114,7 +114,7 @@ class Answered:
 
 
 def personas_of(
-    item: ItemEvidence, answered: Sequence[Answered], embed: Embed
+    item: ItemEvidence, answered: Sequence[PersonaAnswer], embed: Embed
 ) -> tuple[list[Persona], list[Refusal], Counter[Verdict]]:
     """An item's personas, those who dislike it last, best supported first. `embed` knows the answers' `texts`.
 
@@ -123,21 +123,21 @@ def personas_of(
     """
     item_id = item.item.item_id
     claimed = [
-        Claimed(persona, tuple(one.cited[number - 1] for number in persona.sentences), one.outcome.request)
+        AnsweredPersona(persona, tuple(one.cited[number - 1] for number in persona.sentences), one.outcome.request)
         for one in answered
         for persona in one.personas
     ]
     judged = judge_personas(claimed, _people(item), embed)
     points = [
-        pointed(one.point, one.outcome.value, one.outcome.request)
+        cluster_outcome(one.point, one.outcome.value, one.outcome.request)
         for one in answered
-        if one.point and isinstance(one.outcome.value, PointReply)
+        if one.point and isinstance(one.outcome.value, ClusterResponse)
     ]
     refused: dict[str, list[str]] = {}
     for one in answered:
         if one.outcome.value is None:
             refused.setdefault(one.outcome.name, []).append(one.outcome.detail)
-    all_found: list[Judged | Pointed] = [*judged, *points]
+    all_found: list[PersonaWithVerdict | ClusterOutcome] = [*judged, *points]
     for found in all_found:
         if found.verdict in ("ungrounded", "unsafe"):
             refused.setdefault(found.verdict, []).append(found.detail)
@@ -152,19 +152,19 @@ def personas_of(
 
 def aspect_texts(outcome: Outcome, sentences: Sequence[Sentence]) -> Iterator[str]:
     """What `aspects_of` will embed."""
-    for aspect in outcome.value.aspects if isinstance(outcome.value, AspectsReply) else ():
+    for aspect in outcome.value.aspects if isinstance(outcome.value, AspectsResponse) else ():
         yield aspect.text
         yield from (sentences[number - 1].quote for number in aspect.sentences)
 
 
 def summary_texts(item: ItemEvidence, outcome: Outcome) -> Iterator[str]:
     """What `summary_of` will embed."""
-    if isinstance(outcome.value, SummaryReply):
+    if isinstance(outcome.value, SummaryResponse):
         yield outcome.value.summary
         yield from given(item.item)
 
 
-def _persona(item_id: str, judged: Judged) -> Persona:
+def _persona(item_id: str, judged: PersonaWithVerdict) -> Persona:
     spans, said = judged.cited, judged.claimed.persona
     ratings = {span.review.review_id: span.review.rating for span in spans}
     stance = stance_of(said.stance, list(ratings.values()), [span.quote for span in spans])

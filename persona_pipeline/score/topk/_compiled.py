@@ -38,7 +38,7 @@ def _compiled(function: Function, **options: object) -> Function:
     return compiled
 
 
-class Items(NamedTuple):
+class ItemBlock(NamedTuple):
     """A shelf.
 
     Attributes:
@@ -54,7 +54,7 @@ class Items(NamedTuple):
     temperature: float
 
 
-class People(NamedTuple):
+class UserTile(NamedTuple):
     """Users of a tile.
 
     Attributes:
@@ -106,7 +106,7 @@ class Reservoir(NamedTuple):
     Attributes:
         open: (users, capacity) records: score of the first pass, and bits of the slots whose persona may be the item's best.
         opened: (users,) how many of a row.
-        found: (users, capacity + k) records of what was scored in float64, in any order, and of k beyond; see `Ranked`.
+        found: (users, capacity + k) records of what was scored in float64, in any order, and of k beyond; see `TopItems`.
         counted: (users,) how many of a row.
         bars: (users,) float32, least score of the first pass that may still be among the best.
     """
@@ -201,8 +201,8 @@ def _collect_loop(
     personas: np.ndarray,
     first_item: int,
     block_start: int,
-    shelf: Items,
-    people: People,
+    shelf: ItemBlock,
+    people: UserTile,
     columns: Columns,
     reservoir: Reservoir,
 ) -> None:
@@ -287,7 +287,7 @@ def _bar_loop(score: float, error: float, before: float) -> float:
 _bar = _compiled(_bar_loop)
 
 
-def _expect_loop(people: People, rank: int, expected: np.ndarray, reservoir: Reservoir) -> None:
+def _expect_loop(people: UserTile, rank: int, expected: np.ndarray, reservoir: Reservoir) -> None:
     """Set bars as if the k-th score will be no lower than that of the `rank`-th guess so far; keep it in `expected` (users,).
 
     Whoever asks has to see in the end whether it came so. A guess is rarely off by a quarter of what it may be.
@@ -318,7 +318,7 @@ expect = _compiled(_expect_loop)
 
 
 def _settle_loop(
-    shelf: Items, people: People, k: int, start: int, stop: int, everything: bool, reservoir: Reservoir
+    shelf: ItemBlock, people: UserTile, k: int, start: int, stop: int, everything: bool, reservoir: Reservoir
 ) -> int:
     """Score what looks best of what is open, at most k items of each user, or everything, and drop what cannot be among the k.
 
@@ -436,7 +436,7 @@ def _seed_loop(
     best: np.ndarray,
     others: np.ndarray,
     scores: np.ndarray,
-    people: People,
+    people: UserTile,
     reservoir: Reservoir,
 ) -> None:
     """Begin with what other blocks found, (users, k) each; -1 is no item."""
@@ -454,8 +454,8 @@ seed = _compiled(_seed_loop)
 
 
 def _give_loop(
-    shelf: Items,
-    people: People,
+    shelf: ItemBlock,
+    people: UserTile,
     reservoir: Reservoir,
     items: np.ndarray,
     personas: np.ndarray,
@@ -464,7 +464,7 @@ def _give_loop(
     prior: np.ndarray,
     scores: np.ndarray,
 ) -> None:
-    """Write what was found into `Ranked`'s (users, k), best first, ties by item."""
+    """Write what was found into `TopItems`'s (users, k), best first, ties by item."""
     for user in range(len(items)):
         found = reservoir.found[user, : reservoir.counted[user]]
         by_item = np.argsort(found["item"])

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from persona_pipeline.score.item_index import Ranked
+from persona_pipeline.score.item_index import TopItems
 from persona_pipeline.score.topk._compiled import (
     Columns,
-    Items,
-    People,
+    ItemBlock,
     Reservoir,
+    UserTile,
     collect,
     combine,
     expect,
@@ -28,7 +28,7 @@ from persona_pipeline.score.topk._compiled import (
 from persona_pipeline.score.topk._first_pass import LARGEST_EXPONENT, error_bound
 from persona_pipeline.score.topk._plan import CHUNK_ITEMS, Plan, capacity, width
 from persona_pipeline.score.topk._products import Personas, Precision, Products, best_precision, longest
-from persona_pipeline.score.topk._request import Request, nothing_found, part_of, put, spans
+from persona_pipeline.score.topk._request import TopKRequest, nothing_found, part_of, put, spans
 
 _EVERY = 3  # times as many items are seen before bars are raised again
 # How far below a user's best k among the items seen so far bars are set, in deviations of their number and in items: one
@@ -49,13 +49,13 @@ class Block:
     chunks: list[tuple[int, int]]
 
     @classmethod
-    def of(cls, items: Items, start: int, stop: int, plan: Plan, precision: Precision) -> "Block":
+    def of(cls, items: ItemBlock, start: int, stop: int, plan: Plan, precision: Precision) -> "Block":
         """Of a shelf."""
         personas = Personas.of(items.vectors[items.ends[start] : items.ends[stop]], precision, plan.rows)
         return cls(start, stop, personas, list(plan.chunks(items.ends, start, stop)))
 
 
-def sweep(request: Request, found: Ranked, block_bytes: int, precision: Precision | None) -> None:
+def topk_cpu(request: TopKRequest, found: TopItems, block_bytes: int, precision: Precision | None) -> None:
     """Put the top items of the request's users into `found`, which is empty.
 
     Left to itself (`precision` None), a block whose int8 products leave too much open goes on in float32.
@@ -64,7 +64,7 @@ def sweep(request: Request, found: Ranked, block_bytes: int, precision: Precisio
     ends = np.concatenate([[0], np.cumsum(shelf.filled.sum(1))]).astype(np.int64)
     softmax = shelf.aggregation == "softmax"
     temperature = float(shelf.temperature) if softmax else 0.0
-    items = Items(_read_only(shelf.vectors), ends, _read_only(shelf.popularity), temperature)
+    items = ItemBlock(_read_only(shelf.vectors), ends, _read_only(shelf.popularity), temperature)
     fastest = precision or best_precision()
     plan = Plan.of(request, ends, block_bytes, torch.get_num_threads(), fastest)
     limited = any(only is not None for only in request.candidates)
@@ -121,7 +121,9 @@ def _in_threads(rank: Callable[[list[tuple[int, int]]], None], shares: list[list
         torch.set_num_threads(threads)  # MKL's number is the process's
 
 
-def _tile(request: Request, items: Items, block: Block, found: Ranked, expecting: bool) -> tuple[np.ndarray, int]:
+def _tile(
+    request: TopKRequest, items: ItemBlock, block: Block, found: TopItems, expecting: bool
+) -> tuple[np.ndarray, int]:
     """Put the block's best into what was `found`.
 
     Returns (n,) users for whom, expecting too much, it may have missed some, and how many personas were scored by themselves.
@@ -176,7 +178,7 @@ def _tile(request: Request, items: Items, block: Block, found: Ranked, expecting
     return np.flatnonzero(found.scores[:, -1] < expected), scored
 
 
-def _people(request: Request, block: Block, products: Products, steep: float) -> People:
+def _people(request: TopKRequest, block: Block, products: Products, steep: float) -> UserTile:
     shelf, norm = request.shelf, max(block.personas.norm, block.personas.rounded_norm)
 
     largest_prior = request.largest_prior()
@@ -189,7 +191,7 @@ def _people(request: Request, block: Block, products: Products, steep: float) ->
     # Beyond what exponentials hold the pass takes the maximum, which is above the soft one by no more than this.
     errors = bound(coarse) + products.errors(request.users) + steep * np.log(shelf.slots.shape[1])
     prior = request.prior.sorted_indices()
-    return People(
+    return UserTile(
         request.users,
         request.users.astype(np.float32),
         request.scales,
@@ -201,7 +203,7 @@ def _people(request: Request, block: Block, products: Products, steep: float) ->
     )
 
 
-def _columns(request: Request, block: Block) -> Columns:
+def _columns(request: TopKRequest, block: Block) -> Columns:
     """What the tile's users bring along, by item of the block."""
     start, stop = block.start, block.stop
     prior = request.prior[:, start:stop].tocsc()

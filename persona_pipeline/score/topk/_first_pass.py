@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from persona_pipeline.score.item_index import Shelf
+from persona_pipeline.score.item_index import ItemIndex
 
 CHUNK = 512  # items whose personas are multiplied at once: 2,560 rows of five each keep a matrix product busy
 LARGEST_EXPONENT = 80.0  # e**80 and e**-80 are normal float32 numbers
@@ -38,11 +38,11 @@ class Block:
     """Consecutive items of a shelf, n of them from `start`.
 
     Attributes:
-        items: (n,) index into `Shelf.item_ids` of each row of scores.
+        items: (n,) index into `ItemIndex.item_ids` of each row of scores.
         place: (n,) row of scores of each item in the shelf's order.
         chunks: what is multiplied at once.
         vectors: (personas, d) float32, on a CPU the shelf's own memory.
-        first_row: row of the first of them in `Shelf.vectors`.
+        first_row: row of the first of them in `ItemIndex.vectors`.
         rows: (n, slots) row in `vectors`, 0 where there is none.
         filled: (n, slots) whether there is one.
         popularity: (n,) float32.
@@ -61,7 +61,7 @@ class Block:
     norm: float
 
     @classmethod
-    def of(cls, shelf: Shelf, start: int, stop: int, device: str) -> "Block":
+    def of(cls, shelf: ItemIndex, start: int, stop: int, device: str) -> "Block":
         """Items `start` to `stop` of the shelf."""
         counts = shelf.filled[start:stop].sum(1)
         order = np.lexsort((-counts, np.arange(stop - start) // CHUNK))
@@ -181,7 +181,7 @@ class FirstPass:
 
 
 def error_bound(
-    shelf: Shelf, users: np.ndarray, scales: np.ndarray, largest_prior: np.ndarray, norm: float, bfloat16: bool
+    shelf: ItemIndex, users: np.ndarray, scales: np.ndarray, largest_prior: np.ndarray, norm: float, bfloat16: bool
 ) -> np.ndarray:
     """How far a score of the first pass may be from the true one, for each user.
 

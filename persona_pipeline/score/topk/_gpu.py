@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from persona_pipeline.score.item_index import Ranked, Shelf
+from persona_pipeline.score.item_index import ItemIndex, TopItems
 from persona_pipeline.score.topk._compiled import TIED
 from persona_pipeline.score.topk._first_pass import CHUNK, Block, FirstPass, error_bound, tensor
-from persona_pipeline.score.topk._request import Request, part_of, spans
+from persona_pipeline.score.topk._request import TopKRequest, part_of, spans
 from persona_pipeline.score.topk._rescoring import Pairs, dots, merge
 
 _MOST_USERS = 256  # of a tile: more are multiplied no faster
@@ -18,7 +18,7 @@ _PAIR_BYTES = 64  # of an item and a user, while they are put in order
 _GROUPS = 8  # times k: of so many groups of items, the k-th best of their best is close to the k-th best item
 
 
-def scan(request: Request, found: Ranked, block_bytes: int, device: str, bfloat16: bool) -> None:
+def topk_gpu(request: TopKRequest, found: TopItems, block_bytes: int, device: str, bfloat16: bool) -> None:
     """Put the top items of the request's users into `found`, which is empty, by a first pass over every item."""
     shelf = request.shelf
     tile, blocks = _plan(request, block_bytes)
@@ -37,7 +37,7 @@ def scan(request: Request, found: Ranked, block_bytes: int, device: str, bfloat1
                 _tile(here, block, first_pass, part_of(found, low, high), block_bytes, bfloat16)
 
 
-def rank_lists(request: Request, found: Ranked, block_bytes: int) -> None:
+def rank_lists(request: TopKRequest, found: TopItems, block_bytes: int) -> None:
     """Put the top items of the request's users, all with candidates, into `found`, which is empty, by scoring those alone."""
     shelf = request.shelf
     listed = []
@@ -60,11 +60,11 @@ def rank_lists(request: Request, found: Ranked, block_bytes: int) -> None:
         )
 
 
-def _temperature(shelf: Shelf) -> float | None:
+def _temperature(shelf: ItemIndex) -> float | None:
     return shelf.temperature if shelf.aggregation == "softmax" else None
 
 
-def _plan(request: Request, block_bytes: int) -> tuple[int, list[tuple[int, int]]]:
+def _plan(request: TopKRequest, block_bytes: int) -> tuple[int, list[tuple[int, int]]]:
     """Users of a tile, and the blocks of items: five eighths of the memory are for scores."""
     shelf, d = request.shelf, request.users.shape[1]
     groups = min(_GROUPS * request.k, len(shelf.item_ids))
@@ -81,7 +81,7 @@ def _plan(request: Request, block_bytes: int) -> tuple[int, list[tuple[int, int]
 
 
 def _tile(
-    request: Request, block: Block, first_pass: FirstPass, found: Ranked, block_bytes: int, bfloat16: bool
+    request: TopKRequest, block: Block, first_pass: FirstPass, found: TopItems, block_bytes: int, bfloat16: bool
 ) -> None:
     shelf, users = request.shelf, torch.from_numpy(request.users).to(block.vectors.device)
     scores = first_pass.scores(users, torch.from_numpy(request.scales).to(users.device))
@@ -121,7 +121,7 @@ def _tile(
         )
 
 
-def _pairs(chosen: Tensor, request: Request, block_bytes: int) -> Iterator[tuple[int, int, Tensor, Tensor]]:
+def _pairs(chosen: Tensor, request: TopKRequest, block_bytes: int) -> Iterator[tuple[int, int, Tensor, Tensor]]:
     """Rows and users of what is chosen, (items, users) bool, by user: from user `low` to `high`, counted from `low`."""
     if int(chosen.count_nonzero()) <= block_bytes // 8 // _PAIR_BYTES:
         pairs = chosen.nonzero()
@@ -137,7 +137,7 @@ def _pairs(chosen: Tensor, request: Request, block_bytes: int) -> Iterator[tuple
         yield low, high, rows, owners
 
 
-def _left_out(request: Request, block: Block) -> np.ndarray:
+def _left_out(request: TopKRequest, block: Block) -> np.ndarray:
     """(n,) places in the scores, items by users, of what a user has seen or is not among the candidates."""
     tile, (start, n) = len(request.users), (block.start, len(block.items))
     owners = np.repeat(np.arange(tile), [len(seen) for seen in request.seen])
@@ -162,7 +162,7 @@ def _kth_at_least(scores: Tensor, k: int) -> Tensor:
     return best.T.contiguous().topk(k, dim=1, sorted=True).values[:, -1].double()
 
 
-def _groups(counts: np.ndarray, request: Request, block_bytes: int) -> Iterator[tuple[int, int]]:
+def _groups(counts: np.ndarray, request: TopKRequest, block_bytes: int) -> Iterator[tuple[int, int]]:
     """Users so many that tables as wide as the largest of their counts fit in an eighth of the memory, or one."""
     slots = request.shelf.slots.shape[1]
     cells = max(1, block_bytes // 8 // (32 * slots + 256))
@@ -175,8 +175,8 @@ def _groups(counts: np.ndarray, request: Request, block_bytes: int) -> Iterator[
 
 
 def _rescore(
-    request: Request,
-    found: Ranked,
+    request: TopKRequest,
+    found: TopItems,
     pairs: tuple[np.ndarray, np.ndarray, np.ndarray],
     vectors: Tensor,
     rows: Tensor,

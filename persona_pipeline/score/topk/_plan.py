@@ -12,7 +12,7 @@ import numpy as np
 
 from persona_pipeline.score.topk._compiled import Reservoir
 from persona_pipeline.score.topk._products import Precision
-from persona_pipeline.score.topk._request import Request, spans
+from persona_pipeline.score.topk._request import TopKRequest, spans
 
 CHUNK_ITEMS = 256
 MOST_USERS = 512  # of a tile: more are multiplied no faster
@@ -57,7 +57,7 @@ class Plan:
     brought_bytes: int
 
     @classmethod
-    def of(cls, request: Request, ends: np.ndarray, block_bytes: int, threads: int, precision: Precision) -> "Plan":
+    def of(cls, request: TopKRequest, ends: np.ndarray, block_bytes: int, threads: int, precision: Precision) -> "Plan":
         """A quarter of the memory for a block's personas, five eighths for tiles, an eighth for what users bring along.
 
         `ends` (items + 1,) is where each item's personas start; `threads` as many as there may be.

@@ -6,14 +6,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.sparse import csr_array
 
-from persona_pipeline.score.item_index import Ranked, Shelf
+from persona_pipeline.score.item_index import ItemIndex, TopItems
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class TopKRequest:
     """What `top_items` was asked, for all or some of its users, with nothing left None but candidates."""
 
-    shelf: Shelf
+    shelf: ItemIndex
     users: np.ndarray
     seen: list[np.ndarray]
     k: int
@@ -22,9 +22,9 @@ class Request:
     candidates: list[np.ndarray | None]
     offered: np.ndarray
 
-    def of(self, chosen: np.ndarray) -> "Request":
+    def of(self, chosen: np.ndarray) -> "TopKRequest":
         """For some of the users, by their indices."""
-        return Request(
+        return TopKRequest(
             self.shelf,
             self.users[chosen],
             [self.seen[n] for n in chosen],
@@ -43,22 +43,22 @@ class Request:
         return largest
 
 
-def nothing_found(users: int, k: int) -> Ranked:
+def nothing_found(users: int, k: int) -> TopItems:
     """Empty places."""
     size = (users, k)
-    return Ranked(
+    return TopItems(
         np.full(size, -1), np.zeros(size, int), np.zeros(size), np.zeros(size), np.zeros(size), np.full(size, -np.inf)
     )
 
 
-def part_of(found: Ranked, low: int, high: int) -> Ranked:
+def part_of(found: TopItems, low: int, high: int) -> TopItems:
     """Users `low` to `high`, the same memory."""
-    return Ranked(*(getattr(found, field.name)[low:high] for field in fields(Ranked)))
+    return TopItems(*(getattr(found, field.name)[low:high] for field in fields(TopItems)))
 
 
-def put(found: Ranked, chosen: np.ndarray, part: Ranked) -> None:
+def put(found: TopItems, chosen: np.ndarray, part: TopItems) -> None:
     """Write what was found for the chosen users alone among everybody's."""
-    for field in fields(Ranked):
+    for field in fields(TopItems):
         getattr(found, field.name)[chosen] = getattr(part, field.name)
 
 

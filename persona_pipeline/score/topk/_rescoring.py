@@ -7,7 +7,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from persona_pipeline.score.item_index import Ranked, Shelf
+from persona_pipeline.score.item_index import ItemIndex, TopItems
 from persona_pipeline.score.topk._compiled import DIGITS, LEVEL
 
 _COPIED_BYTES = 2 * 2**20  # most vectors copied at once: four users' of a hundred stay in cache
@@ -47,7 +47,7 @@ class Pairs:
 
     Attributes:
         users: (n,) ascending row in the tile.
-        items: (n,) index into `Shelf.item_ids`.
+        items: (n,) index into `ItemIndex.item_ids`.
         similarities: (n, slots).
     """
 
@@ -56,7 +56,7 @@ class Pairs:
     similarities: np.ndarray
 
 
-def merge(shelf: Shelf, found: Ranked, pairs: Pairs, prior: csr_array, scales: np.ndarray) -> None:
+def merge(shelf: ItemIndex, found: TopItems, pairs: Pairs, prior: csr_array, scales: np.ndarray) -> None:
     """Put the best of `found`, (users, k) each, and of pairs it does not hold into `found`.
 
     `prior` (users, items) and `scales` (users,) are those of the same users.
@@ -75,7 +75,7 @@ def merge(shelf: Shelf, found: Ranked, pairs: Pairs, prior: csr_array, scales: n
         added = prior[pairs.users[:, None], pairs.items[:, None]].toarray()[:, 0]
     liked = shelf.popularity[pairs.items] * scales[pairs.users]
     scores = np.round(best + others + liked + added, DIGITS)
-    new = Ranked(pairs.items, shelf.slots[pairs.items, winner], best, others, added, scores)
+    new = TopItems(pairs.items, shelf.slots[pairs.items, winner], best, others, added, scores)
 
     counts = np.bincount(pairs.users, minlength=len(found.items))
     column = np.arange(len(pairs.users)) - (np.cumsum(counts) - counts)[pairs.users]
@@ -92,5 +92,5 @@ def merge(shelf: Shelf, found: Ranked, pairs: Pairs, prior: csr_array, scales: n
     order = np.lexsort((items, -ranked), axis=1)[:, :k]
     found.items[:] = np.take_along_axis(items, order, 1)
     found.scores[:] = np.take_along_axis(ranked, order, 1)
-    for name in (field.name for field in fields(Ranked) if field.name not in ("items", "scores")):
+    for name in (field.name for field in fields(TopItems) if field.name not in ("items", "scores")):
         getattr(found, name)[:] = np.take_along_axis(beside(name, 0), order, 1)

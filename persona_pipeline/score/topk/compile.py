@@ -6,13 +6,13 @@ Without it the first task that ranks takes some 20 seconds longer.
 import numpy as np
 from scipy.sparse import csr_array
 
-from persona_pipeline.score.topk.kernel import Shelf, top_items
+from persona_pipeline.score.topk.kernel import ItemIndex, top_items
 
 
 def main() -> None:
     """Rank a little as a task would."""
     items = np.array(["A", "B", "B"])
-    shelf = Shelf.build(items, np.eye(3, dtype=np.float32), {"A": 0.1, "B": 0.0}, 0.1, "softmax")
+    shelf = ItemIndex.build(items, np.eye(3, dtype=np.float32), {"A": 0.1, "B": 0.0}, 0.1, "softmax")
     prior = csr_array(([0.5], ([0], [1])), shape=(2, 2))
     top_items(shelf, np.eye(3)[:2], [np.array([0]), np.array([], int)], 1, 2**20, prior)
 

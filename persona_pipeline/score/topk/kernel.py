@@ -11,12 +11,12 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from persona_pipeline.embeddings.model import has_bfloat16
-from persona_pipeline.score.item_index import Ranked, Shelf, exact_scores
+from persona_pipeline.score.item_index import ItemIndex, TopItems, exact_scores
 
 if TYPE_CHECKING:
     from persona_pipeline.score.topk._products import Precision
 
-__all__ = ["Ranked", "Shelf", "exact_scores", "top_items"]
+__all__ = ["ItemIndex", "TopItems", "exact_scores", "top_items"]
 
 # A list this many times shorter than the shelf is scored persona by persona; a longer one as the shelf less the others:
 # a dot product by itself takes about this many times what it takes within a matrix product.
@@ -24,7 +24,7 @@ _SHORT = 50
 
 
 def top_items(
-    shelf: Shelf,
+    shelf: ItemIndex,
     users: np.ndarray,
     seen: list[np.ndarray],
     k: int,
@@ -35,7 +35,7 @@ def top_items(
     offered: np.ndarray | None = None,
     device: str = "cpu",
     precision: "Precision | None" = None,
-) -> Ranked:
+) -> TopItems:
     """Exact top-k.
 
     Args:
@@ -54,12 +54,12 @@ def top_items(
         precision: of the first pass; None is the fastest that is native. A GPU knows bfloat16 and float32.
     """
     # Imported where it computes: the driver only builds the shelf, and torch takes seconds.
-    from persona_pipeline.score.topk._cpu import sweep
-    from persona_pipeline.score.topk._gpu import rank_lists, scan
-    from persona_pipeline.score.topk._request import Request, nothing_found, put
+    from persona_pipeline.score.topk._cpu import topk_cpu
+    from persona_pipeline.score.topk._gpu import rank_lists, topk_gpu
+    from persona_pipeline.score.topk._request import TopKRequest, nothing_found, put
 
     lists: list[np.ndarray | None] = [None] * len(users) if candidates is None else candidates
-    request = Request(
+    request = TopKRequest(
         shelf,
         users,
         seen,
@@ -78,9 +78,9 @@ def top_items(
         if listed:
             rank_lists(request.of(chosen), part, block_bytes)
         elif device == "cpu":
-            sweep(request.of(chosen), part, block_bytes, precision)
+            topk_cpu(request.of(chosen), part, block_bytes, precision)
         else:
             bfloat16 = has_bfloat16(device) if precision is None else precision == "bfloat16"
-            scan(request.of(chosen), part, block_bytes, device, bfloat16)
+            topk_gpu(request.of(chosen), part, block_bytes, device, bfloat16)
         put(found, chosen, part)
     return found

@@ -11,7 +11,7 @@ from torch import Tensor
 from persona_pipeline.encoder.finetune.base import Base
 from persona_pipeline.encoder.finetune.batches import Batch, make_batch
 from persona_pipeline.encoder.finetune.examples import Examples
-from persona_pipeline.encoder.finetune.gradient_cache import cached_backward, share_of
+from persona_pipeline.encoder.finetune.gradient_cache import cached_backward, texts_of_process
 from persona_pipeline.encoder.finetune.objective import Temperature, batch_loss
 
 Found = tuple[float, dict[str, Tensor]]
@@ -45,7 +45,7 @@ def cached(base: Base, examples: Examples, aggregation: str, budget: int) -> tup
     found = [examples.texts[text] for text in texts]
     temperature = Temperature(0.1, 0.02, 0.5).double()
     base.zero_grad()
-    share = share_of(base, found, base.token_counts(found), budget)
+    share = texts_of_process(base, found, base.token_counts(found), budget)
     loss = cached_backward(
         base, temperature, share, lambda embeddings: batch_loss(embeddings, batch, temperature(), 0.5, aggregation)
     )
@@ -92,7 +92,7 @@ def test_dropout_is_the_same_in_both_passes(tiny_base: Path) -> None:
     texts, batch = made(examples)
     found = [examples.texts[text] for text in texts]
     temperature = Temperature(0.1, 0.02, 0.5).double()
-    share = share_of(base, found, base.token_counts(found), 60)
+    share = texts_of_process(base, found, base.token_counts(found), 60)
     torch.manual_seed(5)
     embeddings = share.gathered(torch.cat([base(features) for features in share.micro_batches]))
     batch_loss(embeddings, batch, temperature(), 0.5, "softmax").backward()  # type: ignore[no-untyped-call]

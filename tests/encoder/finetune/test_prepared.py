@@ -22,7 +22,7 @@ from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.item_embeddings import persona_inputs
 from persona_pipeline.encoder.retrain_policy import training_data
 from persona_pipeline.encoder.text_inputs import content_texts, persona_texts
-from persona_pipeline.encoder.training_examples import Catalogue, Lessons
+from persona_pipeline.encoder.training_examples import ItemSlots, TrainingExamples
 from persona_pipeline.warehouse import Warehouse
 
 CONFIG = load_config("local", {"training_pairs": {"min_liked_rating": 4.0}, "encoders": {"half_life": 5.0}})
@@ -76,9 +76,9 @@ def test_with_all_evidence_users_and_personas_are_those_the_head_is_given(tmp_pa
     data = training_data(found, BASE_MODEL, 4.0, REVIEWS_ALONE)
     inputs = persona_inputs(data.persona_profiles, data.persona_texts, config.encoders.persona_weight)
     ids, items = (np.array(data.personas[name].to_pylist()) for name in ("persona_id", "item_id"))
-    catalogue = Catalogue.build(ids, items, inputs)
+    catalogue = ItemSlots.build(ids, items, inputs)
     pairs = data.pairs.sort_by([("user_id", "ascending"), ("item_id", "ascending")])
-    lessons = Lessons.build(pairs, catalogue, data.interactions, data.interaction_profiles, config.encoders)
+    lessons = TrainingExamples.build(pairs, catalogue, data.interactions, data.interaction_profiles, config.encoders)
     head = Head(inputs.shape[1], 0.1)
 
     prepare(found, tmp_path / "data", BASE_MODEL, config)

@@ -13,7 +13,7 @@ from persona_pipeline.commands.app import app
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.evaluate.human.records import PersonaToJudge, read_sample, write_sample
 from persona_pipeline.evaluate.human.sampling import sample_explanations, sample_personas
-from persona_pipeline.evaluate.human.truth import Share, known_truth, share, show_truth, truth_of
+from persona_pipeline.evaluate.human.truth import TrueShare, known_truth, share, show_truth, truth_of
 from persona_pipeline.publish.releases import read_released
 from persona_pipeline.warehouse import Warehouse
 
@@ -51,7 +51,7 @@ def test_verdicts_come_back_and_hold_wherever_the_same_is_said(warehouse: Wareho
     known = known_truth(records)
     rows = read_released(warehouse, "item_personas").to_pylist()
     judged = {line["persona_id"] for line in lines[:2]}
-    assert truth_of([row for row in rows if row["persona_id"] in judged], known) == Share(1, 2)
+    assert truth_of([row for row in rows if row["persona_id"] in judged], known) == TrueShare(1, 2)
     row = next(row for row in rows if row["persona_id"] in judged)
     assert truth_of([{**row, "persona_id": "another"}], known).of == 1
     assert truth_of([{**row, "name": "Another"}], known).of == 0
@@ -74,11 +74,11 @@ def test_the_report_says_shares_and_intervals_by_what_made_them(warehouse: Wareh
 
 
 def test_wilson_by_hand() -> None:
-    low, high = Share(57, 60).interval()
+    low, high = TrueShare(57, 60).interval()
     assert (round(low, 4), round(high, 4)) == (0.8630, 0.9829)
-    assert Share(0, 0).interval() == (0.0, 1.0)
-    assert str(Share(0, 0)) == "-"
-    assert share([True, None, False, True]) == Share(2, 3)
+    assert TrueShare(0, 0).interval() == (0.0, 1.0)
+    assert str(TrueShare(0, 0)) == "-"
+    assert share([True, None, False, True]) == TrueShare(2, 3)
 
 
 def test_what_is_wrong_is_named_by_file_line_and_field(warehouse: Warehouse, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from fixture_engine import FixtureBackend
 
 from persona_pipeline.config import LlmConfig
-from persona_pipeline.extract.llm.client import Asker
-from persona_pipeline.extract.llm.response_cache import Ledger
+from persona_pipeline.extract.llm.client import LlmClient
+from persona_pipeline.extract.llm.response_cache import ResponseCache
 from persona_pipeline.warehouse import Warehouse
 
 AS_OF = date(2024, 1, 1)
@@ -22,8 +22,8 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 
 @pytest.fixture
-def asker(warehouse: Warehouse) -> Callable[..., Asker]:
-    def make(backend: FixtureBackend, **settings: Any) -> Asker:
-        return Asker(backend, Ledger(warehouse, AS_OF), LlmConfig(**settings))
+def asker(warehouse: Warehouse) -> Callable[..., LlmClient]:
+    def make(backend: FixtureBackend, **settings: Any) -> LlmClient:
+        return LlmClient(backend, ResponseCache(warehouse, AS_OF), LlmConfig(**settings))
 
     return make

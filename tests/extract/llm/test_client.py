@@ -9,19 +9,19 @@ from fixture_engine import FixtureBackend
 from pydantic import BaseModel
 
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.extract.llm.client import Asker, Question
+from persona_pipeline.extract.llm.client import LlmClient, PromptRequest
 from persona_pipeline.extract.llm.engines.engine import Answer
 from persona_pipeline.extract.llm.requests import Request, Sampling
 from persona_pipeline.warehouse import Warehouse
 
-MakeAsker = Callable[..., Asker]
+MakeAsker = Callable[..., LlmClient]
 
 
 class Number(BaseModel):
     number: int
 
 
-def question(subject: str, user: str | None = None, max_tokens: int = 20) -> Question:
+def question(subject: str, user: str | None = None, max_tokens: int = 20) -> PromptRequest:
     request = Request(
         "item_personas",
         subject,
@@ -31,7 +31,7 @@ def question(subject: str, user: str | None = None, max_tokens: int = 20) -> Que
         FixtureBackend.model,
         Sampling(max_tokens, 0.0, 0),
     )
-    return Question(request, Number)
+    return PromptRequest(request, Number)
 
 
 def number(request: Request) -> str:
@@ -186,7 +186,7 @@ def test_requests_of_one_grammar_lie_together(asker: MakeAsker) -> None:
     backend = FixtureBackend(number)
     schemas = [{"n": n % 3} for n in range(12)]
     asker(backend).ask(
-        [Question(replace(question(str(n)).request, schema=schema), Number) for n, schema in enumerate(schemas)]
+        [PromptRequest(replace(question(str(n)).request, schema=schema), Number) for n, schema in enumerate(schemas)]
     )
     order = [r.schema["n"] for r in backend.asked]
     assert order == sorted(order)

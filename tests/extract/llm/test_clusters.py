@@ -2,9 +2,9 @@
 
 import pytest
 
-from persona_pipeline.extract.llm.clusters import Point, Pointed, pointed, points_of
+from persona_pipeline.extract.llm.clusters import Cluster, ClusterOutcome, cluster_outcome, clusters_of
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.llm.response_models import PointReply
+from persona_pipeline.extract.llm.response_models import ClusterResponse
 from persona_pipeline.extract.types import ItemEvidence, ItemText, ReviewText
 
 REQUEST = Request("item_personas", "i1", "system", "user", {}, "model", Sampling(100, 0.0, 0), ())
@@ -16,25 +16,25 @@ def item(*said: str, stars: float = 5.0, title: str | None = None, item_id: str 
     return ItemEvidence(ItemText(item_id, title), "", reviews)
 
 
-def only(*said: str, stars: float = 5.0) -> Point:
-    ((point,),) = points_of([item(*said, stars=stars)], [7])
+def only(*said: str, stars: float = 5.0) -> Cluster:
+    ((point,),) = clusters_of([item(*said, stars=stars)], [7])
     return point
 
 
-def answered(point: Point, sentences: list[int], description: str = "They like it.") -> Pointed:
+def answered(point: Cluster, sentences: list[int], description: str = "They like it.") -> ClusterOutcome:
     told = {"sentences": sentences, "description": description}
-    reply = PointReply.model_validate(told, context={"sentences": len(point.shown)})
-    return pointed(point, reply, REQUEST)
+    reply = ClusterResponse.model_validate(told, context={"sentences": len(point.shown)})
+    return cluster_outcome(point, reply, REQUEST)
 
 
 def test_points_are_topics_that_two_reviewers_speak_of_alike() -> None:
     first = item(*PRAISED, "The clasp is flimsy.", item_id="a")
     second = item("The clasp is flimsy.", "Flimsy clasp.", stars=2, item_id="b")
-    praised, blamed, silent = points_of([first, second, item("Great.", item_id="c")], [7, 7, 7])
+    praised, blamed, silent = clusters_of([first, second, item("Great.", item_id="c")], [7, 7, 7])
     assert [(p.group.topic, p.group.stance, p.group.people) for p in praised] == [("tone", "likes", 3)]
     assert [(p.group.topic, p.group.stance) for p in blamed] == [("clasp", "dislikes")]
     assert silent == []
-    ((one,),) = points_of([item(*PRAISED, "Lovely zip.", "The zip is great.")], [1])
+    ((one,),) = clusters_of([item(*PRAISED, "Lovely zip.", "The zip is great.")], [1])
     assert one.group.topic == "tone"
 
 
@@ -46,7 +46,7 @@ def test_a_thing_is_called_as_most_of_them_call_it() -> None:
 
 def test_the_item_itself_and_general_words_are_no_topic() -> None:
     assert list(
-        points_of([item("This strap is great.", "A great strap."), item("Great time.", "A great time.")], [7, 7])
+        clusters_of([item("This strap is great.", "A great strap."), item("Great time.", "A great time.")], [7, 7])
     ) == [
         [],
         [],
@@ -55,7 +55,7 @@ def test_the_item_itself_and_general_words_are_no_topic() -> None:
 
 def test_what_is_unsafe_is_shown_to_nobody() -> None:
     said = ("The tone is great, see www.tone.com for it.", "Great tone, mail me@tone.org.", "Lovely tone.")
-    assert list(points_of([item(*said)], [7])) == [[]]
+    assert list(clusters_of([item(*said)], [7])) == [[]]
 
 
 def test_a_persona_is_of_the_sentences_the_model_leaves() -> None:
@@ -71,7 +71,7 @@ def test_a_persona_is_of_the_sentences_the_model_leaves() -> None:
 
 @pytest.mark.parametrize("sentences", [[], [2]])
 def test_fewer_than_two_sentences_make_no_point(sentences: list[int]) -> None:
-    assert answered(only(*PRAISED), sentences) == Pointed(None, "silent")
+    assert answered(only(*PRAISED), sentences) == ClusterOutcome(None, "silent")
 
 
 def test_an_address_is_unsafe() -> None:

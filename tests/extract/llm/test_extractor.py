@@ -8,13 +8,13 @@ import pytest
 from fixture_engine import FixtureBackend, embed, honest, numbered
 
 from persona_pipeline.config import ExtractionConfig, LlmConfig
-from persona_pipeline.extract.llm.client import Asker
+from persona_pipeline.extract.llm.client import LlmClient
 from persona_pipeline.extract.llm.engines.engine import Answer
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.extract.types import ItemEvidence, ItemText, ReviewText, Stage
 
-MakeAsker = Callable[..., Asker]
+MakeAsker = Callable[..., LlmClient]
 
 TEXT = "The tone is bright. I play on stage every week! Shipping was fine."
 

@@ -3,7 +3,7 @@
 import pytest
 from fixture_engine import embed
 
-from persona_pipeline.extract.llm.citable import Cited
+from persona_pipeline.extract.llm.citable import CitableSentence
 from persona_pipeline.extract.llm.grounding import (
     is_copied,
     names_nobody,
@@ -11,10 +11,10 @@ from persona_pipeline.extract.llm.grounding import (
     supporting,
     what_is_unsafe,
 )
-from persona_pipeline.extract.llm.persona_verdicts import Claimed, Judged, judge_personas
+from persona_pipeline.extract.llm.persona_verdicts import AnsweredPersona, PersonaWithVerdict, judge_personas
 from persona_pipeline.extract.llm.prompts import Prompts
 from persona_pipeline.extract.llm.requests import Request, Sampling
-from persona_pipeline.extract.llm.response_models import PersonaReply
+from persona_pipeline.extract.llm.response_models import PersonaResponse
 from persona_pipeline.extract.sentences import Sentence
 from persona_pipeline.extract.types import ReviewText
 
@@ -29,7 +29,7 @@ PROMPT = Prompts("shopping").render("personas_system", least=2, most=5)
 
 def persona(
     name: str, description: str, sentences: list[int], rationale: str = "It suits them well enough."
-) -> PersonaReply:
+) -> PersonaResponse:
     said = {
         "sentences": sentences,
         "stance": "likes",
@@ -37,7 +37,7 @@ def persona(
         "preference_rationale": rationale,
         "name": name,
     }
-    return PersonaReply.model_validate(said, context={"sentences": len(SENTENCES)})
+    return PersonaResponse.model_validate(said, context={"sentences": len(SENTENCES)})
 
 
 STAGE = persona("Stage players", "They want a bright tone on stage.", [1, 2, 4])
@@ -45,22 +45,22 @@ GIFT = persona("Gift givers", "They give strings to a daughter as a birthday gif
 
 
 CITED = [
-    Cited(ReviewText(f"r{n}", f"u{n}", "i1", 5.0, text), Sentence(0, len(text), text))
+    CitableSentence(ReviewText(f"r{n}", f"u{n}", "i1", 5.0, text), Sentence(0, len(text), text))
     for n, text in enumerate(SENTENCES, 1)
 ]
 
 
-def judged(*personas: PersonaReply) -> list[Judged]:
+def judged(*personas: PersonaResponse) -> list[PersonaWithVerdict]:
     request = Request("item_personas", "i1", PROMPT, "", {}, "m@1", Sampling(10, 0.0, 0))
-    claimed = [Claimed(p, tuple(CITED[n - 1] for n in p.sentences), request) for p in personas]
+    claimed = [AnsweredPersona(p, tuple(CITED[n - 1] for n in p.sentences), request) for p in personas]
     return judge_personas(claimed, {"A1USER"}, embed)
 
 
-def verdicts(*personas: PersonaReply) -> list[str]:
+def verdicts(*personas: PersonaResponse) -> list[str]:
     return [one.verdict for one in judged(*personas)]
 
 
-def numbers(one: Judged) -> set[int]:
+def numbers(one: PersonaWithVerdict) -> set[int]:
     return {1 + CITED.index(cited) for cited in one.cited}
 
 

@@ -23,7 +23,7 @@ from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.engines.openai import OpenAIBackend
 from persona_pipeline.extract.llm.engines.vllm import SMALL_MODEL
 from persona_pipeline.extract.llm.extractor import LlmExtractor
-from persona_pipeline.extract.llm.response_cache import Ledger
+from persona_pipeline.extract.llm.response_cache import ResponseCache
 from persona_pipeline.extract.types import ReviewText
 from persona_pipeline.warehouse import Warehouse
 
@@ -180,7 +180,7 @@ def test_a_server_killed_in_the_middle_leaves_only_the_rest_to_ask(
         list(extractor.aspects(reviews))
     assert time.monotonic() - started < 60
     extractor.close()
-    kept = set(Ledger(warehouse, AS_OF).lookup(keys))
+    kept = set(ResponseCache(warehouse, AS_OF).lookup(keys))
     assert kept == set(recorded)
     assert 4 <= len(kept) < len(keys)
 

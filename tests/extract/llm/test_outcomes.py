@@ -5,8 +5,8 @@ import json
 import pytest
 
 from persona_pipeline.extract.llm.engines.engine import Answer, FinishReason
-from persona_pipeline.extract.llm.outcomes import judge
-from persona_pipeline.extract.llm.response_models import AspectsReply, PersonasReply, output_schema
+from persona_pipeline.extract.llm.outcomes import outcome_of
+from persona_pipeline.extract.llm.response_models import AspectsResponse, PersonasResponse, output_schema
 
 ASPECT = {"sentences": [1], "aspect": "purchase_purpose", "text": "as a gift"}
 GOOD = {"aspects": [ASPECT]}
@@ -25,7 +25,7 @@ def with_(**values: object) -> str:
 
 def outcome(text: str, finish: FinishReason = "stop") -> str:
     schema = output_schema("review_aspects", {"sentences": 2})
-    return judge(Answer("k", text, finish, 1, 1, "boom"), AspectsReply, schema, {"sentences": 2})[0]
+    return outcome_of(Answer("k", text, finish, 1, 1, "boom"), AspectsResponse, schema, {"sentences": 2})[0]
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,17 @@ def test_an_error_is_no_answer() -> None:
 
 def test_a_sentence_cited_twice_counts_once() -> None:
     schema = output_schema("review_aspects", {"sentences": 2})
-    _, _, value = judge(Answer("k", with_(sentences=[2, 2, 1]), "stop", 1, 1), AspectsReply, schema, {"sentences": 2})
-    assert isinstance(value, AspectsReply)
+    _, _, value = outcome_of(
+        Answer("k", with_(sentences=[2, 2, 1]), "stop", 1, 1), AspectsResponse, schema, {"sentences": 2}
+    )
+    assert isinstance(value, AspectsResponse)
     assert value.aspects[0].sentences == [2, 1]
 
 
 def personas(*said: dict[str, object]) -> tuple[str, str]:
     bounds = {"sentences": 1, "least": 1, "most": 3}
     answer = Answer("k", json.dumps({"personas": said}), "stop", 1, 1)
-    return judge(answer, PersonasReply, output_schema("item_personas", bounds), bounds)[:2]
+    return outcome_of(answer, PersonasResponse, output_schema("item_personas", bounds), bounds)[:2]
 
 
 @pytest.mark.parametrize(("count", "expected"), [(0, "schema"), (1, "ok"), (3, "ok"), (4, "schema")])

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from persona_pipeline.core.errors import ConfigError
-from persona_pipeline.extract.embedded.personas import Said
+from persona_pipeline.extract.embedded.personas import QuotedRemark
 from persona_pipeline.extract.llm.clusters import is_said
 from persona_pipeline.extract.llm.prompts import Prompts, fenced
-from persona_pipeline.extract.llm.response_models import AspectsReply, PointReply
+from persona_pipeline.extract.llm.response_models import AspectsResponse, ClusterResponse
 from persona_pipeline.extract.types import AspectQuote, ReviewText, Stance
 
 PACKAGED = Path(str(resources.files("persona_pipeline.extract"))) / "prompts"
@@ -190,7 +190,7 @@ def test_worked_examples_are_replies_of_the_right_shape(pack: str, template: str
     text = Prompts(pack).render(template)
     examples = re.findall(r"((?:^\[\d\] .*\n)+)(\{.*\})$", text, re.MULTILINE)
     assert len(examples) == (4 if template == "cluster_system" else 1)
-    model = PointReply if template == "cluster_system" else AspectsReply
+    model = ClusterResponse if template == "cluster_system" else AspectsResponse
     for sentences, reply in examples:
         model.model_validate_json(reply, context={"sentences": sentences.count("\n")})
 
@@ -203,8 +203,8 @@ def test_worked_examples_are_believed_themselves() -> None:
     for sentences, answer in examples:
         told = re.findall(r"^\[\d\] (.*) \((\d) stars?\)$", sentences, re.MULTILINE)
         reviews = [ReviewText(f"r{n}", f"u{n}", "i", float(stars), said) for n, (said, stars) in enumerate(told)]
-        quotes = [Said(AspectQuote("quality_criteria", 0, len(one.text), one.text), one) for one in reviews]
-        reply = PointReply.model_validate_json(answer, context={"sentences": len(quotes)})
+        quotes = [QuotedRemark(AspectQuote("quality_criteria", 0, len(one.text), one.text), one) for one in reviews]
+        reply = ClusterResponse.model_validate_json(answer, context={"sentences": len(quotes)})
         stance: Stance = "dislikes" if reviews[0].rating < 3 else "likes"
         believed.append(is_said(reply.description, [quotes[n - 1] for n in reply.sentences], stance))
     assert believed == [True, True, True, False]  # the last makes no point

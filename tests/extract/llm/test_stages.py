@@ -20,10 +20,10 @@ from persona_pipeline.embeddings import cache
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.extractor import LlmExtractor
-from persona_pipeline.extract.llm.plan import NightPlan, plan_night
+from persona_pipeline.extract.llm.plan import ExtractionPlan, plan_requests
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.extract.types import Stage
-from persona_pipeline.publish.releases import Release, inherited
+from persona_pipeline.publish.releases import Release, read_parent
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.warehouse import Warehouse
 
@@ -67,14 +67,16 @@ def released(warehouse: Warehouse) -> Release:
     return Release("r1", AS_OF, "enc1", warehouse.versions())
 
 
-def plan(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, parent: Release | None = None, **llm: Any) -> NightPlan:
+def plan(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, parent: Release | None = None, **llm: Any
+) -> ExtractionPlan:
     monkeypatch.setattr(extractors, "_backend", lambda _: FixtureBackend(echo))
     config = night(warehouse, **llm).config
     embedder = Embedder(config.text_embeddings, warehouse)
     extractor = extractors.make_extractor(config.extraction, embedder, warehouse, AS_OF)
     assert isinstance(extractor, LlmExtractor)
-    personas, summaries = (inherited(warehouse, table, parent) for table in ("item_personas", "item_summaries"))
-    return plan_night(warehouse, extractor, personas, summaries, 0)
+    personas, summaries = (read_parent(warehouse, table, parent) for table in ("item_personas", "item_summaries"))
+    return plan_requests(warehouse, extractor, personas, summaries, 0)
 
 
 def change_one_review(warehouse: Warehouse) -> None:

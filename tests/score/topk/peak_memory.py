@@ -10,7 +10,7 @@ import torch
 from scipy.sparse import csr_array, random_array
 
 from persona_pipeline.score.topk._products import Precision
-from persona_pipeline.score.topk.kernel import Shelf, top_items
+from persona_pipeline.score.topk.kernel import ItemIndex, top_items
 
 
 def main(
@@ -25,7 +25,7 @@ def main(
         vectors[:] = vectors[0]
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     names = np.char.mod("B%07d", np.arange(items))
-    shelf = Shelf.build(
+    shelf = ItemIndex.build(
         np.repeat(names, counts),
         vectors[users:].astype(np.float32),
         dict.fromkeys(names.tolist(), 0.0),

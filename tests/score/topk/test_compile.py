@@ -8,9 +8,9 @@ from pathlib import Path
 RANK = """
 import numpy as np, pickle
 from scipy.sparse import csr_array
-from persona_pipeline.score.topk.kernel import Shelf, top_items
+from persona_pipeline.score.topk.kernel import ItemIndex, top_items
 for aggregation in ("softmax", "max"):
-    shelf = Shelf.build(np.array(["A", "B"]), np.eye(2, dtype=np.float32), {"A": 0.0, "B": 0.0}, 0.1, aggregation)
+    shelf = ItemIndex.build(np.array(["A", "B"]), np.eye(2, dtype=np.float32), {"A": 0.0, "B": 0.0}, 0.1, aggregation)
     shelf.vectors.flags.writeable = aggregation == "max"  # broadcast arrays are not
     for candidates in (None, [np.array([0, 1])] * 2):
         for precision in ("int8", "float32"):

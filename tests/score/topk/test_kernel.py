@@ -21,8 +21,8 @@ from persona_pipeline.config.models import LEAST_BLOCK_BYTES
 from persona_pipeline.score.topk import _cpu, _first_pass, _gpu, _plan, _products, kernel
 from persona_pipeline.score.topk._first_pass import Block, FirstPass, error_bound
 from persona_pipeline.score.topk._products import Personas, Precision, Products, multiplies_int8
-from persona_pipeline.score.topk._request import Request, nothing_found
-from persona_pipeline.score.topk.kernel import Ranked, Shelf, exact_scores, top_items
+from persona_pipeline.score.topk._request import TopKRequest, nothing_found
+from persona_pipeline.score.topk.kernel import ItemIndex, TopItems, exact_scores, top_items
 
 NO_BOUND = 2**40
 TEMPERATURE = 0.1
@@ -32,7 +32,7 @@ TEMPERATURE = 0.1
 class Case:
     """Users against a shelf."""
 
-    shelf: Shelf
+    shelf: ItemIndex
     users: np.ndarray
     seen: list[np.ndarray]
     k: int
@@ -67,7 +67,7 @@ def make_case(kind: str, seed: int, users: int, items: int, k: int, aggregation:
         popularity = np.zeros(items)
     item_of = np.repeat([f"B{n:05d}" for n in range(items)], counts)
     shares = {f"B{n:05d}": float(popularity[n]) for n in range(items)}
-    shelf = Shelf.build(item_of, _unit(personas).astype(np.float32), shares, TEMPERATURE, aggregation)
+    shelf = ItemIndex.build(item_of, _unit(personas).astype(np.float32), shares, TEMPERATURE, aggregation)
     seen = [rng.choice(items, rng.integers(0, items + 1), replace=False) for _ in range(users)]
     prior = prior_scale * rng.random((users, items)) * (rng.random((users, items)) < 0.4)
     return Case(shelf, _unit(people), seen, k, csr_array(prior))
@@ -112,17 +112,19 @@ CASES = st.builds(
 PRECISIONS: list[Precision] = ["int8", "bfloat16", "float32"]
 
 
-def top(case: Case, block_bytes: int = NO_BOUND, precision: Precision | None = None) -> Ranked:
+def top(case: Case, block_bytes: int = NO_BOUND, precision: Precision | None = None) -> TopItems:
     return top_items(case.shelf, case.users, case.seen, case.k, block_bytes, case.prior, precision=precision)
 
 
-def top_as_on_a_gpu(case: Case, block_bytes: int = NO_BOUND, bfloat16: bool = False) -> Ranked:
+def top_as_on_a_gpu(case: Case, block_bytes: int = NO_BOUND, bfloat16: bool = False) -> TopItems:
     """By the operations a GPU is given, here on the CPU."""
     users, items = len(case.users), len(case.shelf.item_ids)
     found = nothing_found(users, case.k)
     everything = np.ones(items, bool)
-    request = Request(case.shelf, case.users, case.seen, case.k, case.prior, np.ones(users), [None] * users, everything)
-    _gpu.scan(request, found, block_bytes, "cpu", bfloat16)
+    request = TopKRequest(
+        case.shelf, case.users, case.seen, case.k, case.prior, np.ones(users), [None] * users, everything
+    )
+    _gpu.topk_gpu(request, found, block_bytes, "cpu", bfloat16)
     return found
 
 
@@ -187,7 +189,7 @@ def test_threads_give_identical_results_and_leave_their_number() -> None:
         assert torch.get_num_threads() == 3
 
 
-def assert_same(found: Ranked, expected: Ranked) -> None:
+def assert_same(found: TopItems, expected: TopItems) -> None:
     np.testing.assert_array_equal(found.items, expected.items)
     present = expected.items >= 0
     for name in ("personas", "scores", "prior"):
@@ -238,7 +240,7 @@ def test_no_item_is_lost_where_rounding_lengthens_vectors_beyond_what_exponentia
     user *= 7.99 / np.linalg.norm(user)  # over the temperature of .1 just below 80
     personas = np.repeat(-user[None] / np.linalg.norm(user), 8, axis=0).astype(np.float32)
     names = np.array([f"B{n}" for n in range(8)])
-    shelf = Shelf.build(names, personas, dict.fromkeys(names.tolist(), 0.0), TEMPERATURE, "softmax")
+    shelf = ItemIndex.build(names, personas, dict.fromkeys(names.tolist(), 0.0), TEMPERATURE, "softmax")
     found = [
         top_items(shelf, user[None], [np.empty(0, int)], 10, NO_BOUND, csr_array((1, 8)), precision=precision)
         for precision in PRECISIONS
@@ -295,13 +297,13 @@ def test_what_was_expected_of_a_sample_and_did_not_come_is_looked_for_again(
     personas = np.repeat(np.eye(4, dtype=np.float32)[[0, 1]], [40, 960], axis=0)
     personas = _unit(personas + 0.01 * rng.standard_normal(personas.shape)).astype(np.float32)
     names = np.array([f"B{n:05d}" for n in range(1000)])
-    shelf = Shelf.build(names, personas, dict.fromkeys(names.tolist(), 0.0), TEMPERATURE, aggregation)
+    shelf = ItemIndex.build(names, personas, dict.fromkeys(names.tolist(), 0.0), TEMPERATURE, aggregation)
     people = _unit(np.array([[1.0, -1, 0, 0], [0, 1, 0, 0], [1, 0.2, 0, 0]]))
     case = Case(shelf, people, [np.empty(0, int)] * 3, 50, csr_array((3, 1000)))
     calls = []
     tile = _cpu._tile
 
-    def spy(request: Request, *given: Any, **named: Any) -> Any:
+    def spy(request: TopKRequest, *given: Any, **named: Any) -> Any:
         calls.append(len(request.users))
         return tile(request, *given, **named)
 
@@ -483,7 +485,7 @@ def test_everything_seen_leaves_no_item() -> None:
 def test_ties_go_to_the_earlier_item() -> None:
     same = np.tile(np.eye(4, dtype=np.float32)[0], (100, 1))
     items = np.array([f"B{n:05d}" for n in range(100)])
-    shelf = Shelf.build(items, same, dict.fromkeys(items.tolist(), 0.0), TEMPERATURE, "softmax")
+    shelf = ItemIndex.build(items, same, dict.fromkeys(items.tolist(), 0.0), TEMPERATURE, "softmax")
     found = top_items(shelf, np.eye(4)[:1], [np.array([1, 3])], 5, NO_BOUND, csr_array((1, 100)))
     assert found.items.tolist() == [[0, 2, 4, 5, 6]]
     assert found.scores.tolist() == [[1.0] * 5]
@@ -492,7 +494,7 @@ def test_ties_go_to_the_earlier_item() -> None:
 def test_the_prior_lifts_what_the_personas_leave_level() -> None:
     same = np.tile(np.eye(4, dtype=np.float32)[0], (100, 1))
     items = np.array([f"B{n:05d}" for n in range(100)])
-    shelf = Shelf.build(items, same, dict.fromkeys(items.tolist(), 0.0), TEMPERATURE, "softmax")
+    shelf = ItemIndex.build(items, same, dict.fromkeys(items.tolist(), 0.0), TEMPERATURE, "softmax")
     # The first user's prior knows three items, one of them seen; the second's none.
     prior = csr_array(([0.5, 0.25, 9.0], ([0, 0, 0], [99, 50, 7])), shape=(2, 100))
     found = top_items(shelf, np.eye(4)[[0, 0]], [np.array([7]), np.array([], int)], 3, NO_BOUND, prior)
