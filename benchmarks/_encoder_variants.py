@@ -39,7 +39,7 @@ def variants(reviews: dict[str, np.ndarray]) -> dict[str, Variant]:
         "interactions on either side": settings(training_histories="both"),
         "temperature not learned": settings(temperature_learning_rate=0.0),
         **{f"title weight {w:g}": settings(title_weight=w) for w in (0.0, 1.0, 2.0, 4.0)},
-        "lessons do not age": settings(age_half_life_days=0.0),
+        "examples do not age": settings(age_half_life_days=0.0),
         "mean persona vector": mean_persona,
         "one vector per item (weight 0)": settings(persona_weight=0.0),
         **{f"persona weight {w:g}": settings(persona_weight=w) for w in (0.25, 0.5, 1.0)},

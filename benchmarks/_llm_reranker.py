@@ -49,14 +49,14 @@ class Reranked:
 class Reranker:
     """Asks for an order of each slate."""
 
-    def __init__(self, config: LlmConfig, asker: LlmClient) -> None:
-        self._config, self._asker = config, asker
+    def __init__(self, config: LlmConfig, client: LlmClient) -> None:
+        self._config, self._client = config, client
         self._prompts = Prompts(config.prompt_pack, config.prompts)
         self._system = self._prompts.render("rerank_system")
 
     def rerank(self, slates: Sequence[Slate]) -> list[Reranked]:
         """Each slate's order. Raises PipelineError when the engine keeps dying or leaves too many without an answer."""
-        outcomes = self._asker.ask([self.question(slate) for slate in slates])
+        outcomes = self._client.ask([self.question(slate) for slate in slates])
         return [
             Reranked(_order(o.value.ranking if isinstance(o.value, RankingResponse) else [], len(slate.candidates)), o)
             for slate, o in zip(slates, outcomes, strict=True)
@@ -81,13 +81,13 @@ class Reranker:
             system=self._system,
             user=user,
             schema=output_schema(STAGE, bounds),
-            model=self._asker.backend.model,
+            model=self._client.backend.model,
             sampling=Sampling(tokens, self._config.temperature, self._config.seed),
         )
         return PromptRequest(request, RankingResponse, bounds)
 
     def _fits(self, question: PromptRequest) -> bool:
-        backend, request = self._asker.backend, question.request
+        backend, request = self._client.backend, question.request
         return backend.count_tokens([request])[0] + request.sampling.max_tokens <= backend.context_tokens
 
 

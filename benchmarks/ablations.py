@@ -45,8 +45,8 @@ def main(root: Path, seeds: int, only: Sequence[str], console: Console) -> dict[
             began = time.perf_counter()
             runs += _runs(finished, name, variant, seeds)
             console.print(f"[dim]{name}: {time.perf_counter() - began:.0f} s[/]")
-    problem = finished.problem
-    results = evaluate(runs, problem.truth, problem.slices(), problem.test.counts(), DEFAULT, cutoffs=(10,))
+    dataset = finished.dataset
+    results = evaluate(runs, dataset.truth, dataset.slices(), dataset.test.counts(), DEFAULT, cutoffs=(10,))
     _show(results, console)
     return {
         "root": root.name,
@@ -72,7 +72,7 @@ def _runs(finished: CompletedBacktest, name: str, variant: Variant, seeds: int) 
             priors[f"with {prior}, weight {weight:g}"] = fused, fitted[1]
     for seed in range(seeds):
         encoder, known = _trained(finished.test, variant, config.model_copy(update={"seed": config.seed + seed}))
-        scores = Scores.of(encoder, known, finished.problem.users, variant.newest)
+        scores = Scores.of(encoder, known, finished.dataset.users, variant.newest)
         weighed = {name: (tuned, encoder.prior), **priors}
         for told_as, (settings, fitted_prior) in weighed.items():
             yield Evaluated(told_as, seed, settings.model_dump(mode="json"), scores.lists(settings, fitted_prior))

@@ -116,16 +116,16 @@ def _ours(config: PipelineConfig, backend: Running, reviews: list[ReviewText]) -
         embedder(["loads the model"])
         started = time.perf_counter()
         with _clocks() as parts:
-            asker = Staying(backend, ResponseCache(warehouse, AS_OF), config.extraction.llm)
-            mine = LlmExtractor(config.extraction, asker, embedder)
+            client = Staying(backend, ResponseCache(warehouse, AS_OF), config.extraction.llm)
+            mine = LlmExtractor(config.extraction, client, embedder)
             refused = [(refusal, "") for _, refusals in mine.aspects(reviews) for refusal in refusals]
             mine.close()
             quarantine.write_refusals(warehouse, "review_aspects", [review.review_id for review in reviews], refused)
         seconds = time.perf_counter() - started
     return {
         "minilm_start_s": started - loading,
-        "outcomes": asker.usage.outcomes,
-        "tokens_per_s": asker.usage.completion_tokens / seconds,
+        "outcomes": client.usage.outcomes,
+        "tokens_per_s": client.usage.completion_tokens / seconds,
         "parts": {**parts, "rest": seconds - sum(parts.values())},
     }
 
@@ -152,8 +152,8 @@ def _bare(backend: Running, requests: list[Request]) -> dict[str, Any]:
 def _requests(config: PipelineConfig, backend: Running, reviews: list[ReviewText]) -> list[Request]:
     with tempfile.TemporaryDirectory() as scratch:
         warehouse = Warehouse(scratch)
-        asker = LlmClient(backend, ResponseCache(warehouse, AS_OF), config.extraction.llm)
-        mine = LlmExtractor(config.extraction, asker, Embedder(config.text_embeddings, warehouse))
+        client = LlmClient(backend, ResponseCache(warehouse, AS_OF), config.extraction.llm)
+        mine = LlmExtractor(config.extraction, client, Embedder(config.text_embeddings, warehouse))
         # In the order ours are fed: which requests come last decides how empty the engine runs at the end.
         return sorted((question.request for question in mine.questions_about_reviews(reviews)), key=feeding_order)
 

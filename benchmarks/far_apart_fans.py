@@ -3,7 +3,7 @@
 Every item has `kinds` kinds of fans, far apart: each kind is a random direction, and there are more kinds than dimensions, so
 that a mean of several is near others. A person is of one kind and meets items that have it. What they write is their kind's
 direction and noise, an item's profile the mean of what was written, and it has one persona a kind. Each person's newest item is
-foretold with heads trained alike: on all personas (soft maximum, and maximum), on their mean, and on the profile alone. With one
+predicted with heads trained alike: on all personas (soft maximum, and maximum), on their mean, and on the profile alone. With one
 kind an item the three are the same thing: the control. NDCG@10, and the difference to the profile alone, paired by person, with
 its 95% interval.
 """

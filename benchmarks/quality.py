@@ -8,7 +8,7 @@ over seeds with their standard deviation. Differences are paired by user, to the
 validation and to the one that did best on the test itself, which nobody could have chosen beforehand.
 
 The operating point is ours with another weight of popularity: the one with the most tail recall on validation among those
-that foretell as well there as the best collaborative baseline.
+that predict as well there as the best collaborative baseline.
 """
 
 import argparse
@@ -122,8 +122,8 @@ def one(data: Data, root: Path, settings: Settings, console: Console) -> dict[st
     for seed, (encoder, made) in enumerate(scores):
         lists = made.lists(_weighed(encoder.config, weight), encoder.prior)
         runs.append(Evaluated(OPERATING_POINT, seed, {"popularity_weight": weight}, lists))
-    problem = finished.problem
-    results = evaluate(runs, problem.truth, problem.slices(), problem.test.counts(), first, cutoffs=(10, 20))
+    dataset = finished.dataset
+    results = evaluate(runs, dataset.truth, dataset.slices(), dataset.test.counts(), first, cutoffs=(10, 20))
     best = max(validated, key=lambda name: mean(results, "all", name, "ndcg@10"))
     _show(results, (first, best), console)
     return {
@@ -164,15 +164,17 @@ def _seconds(logs: Iterable[Path]) -> float | None:
     return sum(found) if found else None
 
 
-def _in_process(finished: CompletedBacktest, nights: Sequence[Evaluated]) -> tuple[float, list[tuple[Encoder, Scores]]]:
+def _in_process(
+    finished: CompletedBacktest, split_runs: Sequence[Evaluated]
+) -> tuple[float, list[tuple[Encoder, Scores]]]:
     """Share of lists that are the night's own, and what each seed's encoder, trained here, makes of the judged users.
 
     Raises AssertionError where too many differ: then nothing else computed in this process can be trusted.
     """
     trained, same = [], []
-    for run in nights:
+    for run in split_runs:
         encoder = finished.test.encoder(EncodersConfig.model_validate(run.settings))
-        scores = Scores.of(encoder, finished.test, finished.problem.users)
+        scores = Scores.of(encoder, finished.test, finished.dataset.users)
         lists = scores.lists(encoder.config, encoder.prior)
         same.append((lists == run.ranked).all(axis=1).mean())
         trained.append((encoder, scores))
@@ -185,7 +187,7 @@ def _tail_weight(finished: CompletedBacktest, enough: float) -> float:
     """The weight of popularity with the most tail recall on validation, of those that reach an NDCG@10 there."""
     encoder = finished.tuning.encoder(finished.config)
     scores = Scores.of(encoder, finished.tuning, finished.asked)
-    known = finished.problem.tuning
+    known = finished.dataset.tuning
     met = np.bincount(known.users, minlength=len(known.user_ids))[finished.asked]
     tail = make_slices(finished.answers, met, known.counts())[TAIL]
     answers = finished.answers.only(tail.targets).of(tail.users)

@@ -49,7 +49,7 @@ def microseconds_of_ours(users: int, items: int) -> np.ndarray:
     """For each user, (users,): from stored vectors to an order of the candidates."""
     rng = np.random.default_rng(0)
     ids = np.array([f"i{n:07d}" for n in range(items)])
-    shelf = ItemIndex.build(
+    item_index = ItemIndex.build(
         np.repeat(ids, PERSONAS),
         _unit(rng.standard_normal((items * PERSONAS, DIMENSIONS), dtype=np.float32)),
         dict(zip(ids.tolist(), rng.random(items).tolist(), strict=True)),
@@ -61,7 +61,7 @@ def microseconds_of_ours(users: int, items: int) -> np.ndarray:
     seconds = np.empty(users)
     for n in range(users):
         started = time.perf_counter()
-        np.argsort(-exact_scores(shelf, vectors[n : n + 1], candidates[n : n + 1]).scores)
+        np.argsort(-exact_scores(item_index, vectors[n : n + 1], candidates[n : n + 1]).scores)
         seconds[n] = time.perf_counter() - started
     return seconds * 1e6
 
@@ -71,19 +71,19 @@ def of_llm(users: int) -> dict[str, Any]:
     config = load_config("local", {"extraction": {"extractor": "vllm", "llm": {"attempts": 1}}}).extraction.llm
     slates, backend = shoppers(users + 1), Running(config)
     with tempfile.TemporaryDirectory() as scratch:
-        asker = LlmClient(backend, ResponseCache(Warehouse(scratch), date(2024, 1, 1)), config)
-        reranker = Reranker(config, asker)
+        client = LlmClient(backend, ResponseCache(Warehouse(scratch), date(2024, 1, 1)), config)
+        reranker = Reranker(config, client)
         reranker.rerank(slates[:1])  # compiles the grammar
-        prompt, reply = asker.usage.prompt_tokens, asker.usage.completion_tokens
+        prompt, reply = client.usage.prompt_tokens, client.usage.completion_tokens
         started = time.perf_counter()
         found = reranker.rerank(slates[1:])
         seconds = time.perf_counter() - started
-        asker.close()
+        client.close()
     return {
         "microseconds_llm": round(1e6 * seconds / users),
         "llm": config.model,
-        "prompt_tokens": round((asker.usage.prompt_tokens - prompt) / users),
-        "reply_tokens": round((asker.usage.completion_tokens - reply) / users),
+        "prompt_tokens": round((client.usage.prompt_tokens - prompt) / users),
+        "reply_tokens": round((client.usage.completion_tokens - reply) / users),
         "outcomes": Counter(one.outcome.name for one in found),
         "left_as_given": sum(bool((np.diff(one.order) == 1).all()) for one in found),
     }

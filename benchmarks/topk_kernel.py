@@ -86,10 +86,12 @@ def product(users: torch.Tensor, personas: torch.Tensor) -> None:
         torch.cuda.synchronize()
 
 
-def identical(shelf: ItemIndex, users: np.ndarray, ours: Any, theirs: np.ndarray | None, checked: int, k: int) -> bool:
+def identical(
+    item_index: ItemIndex, users: np.ndarray, ours: Any, theirs: np.ndarray | None, checked: int, k: int
+) -> bool:
     """Whether ours are the brute force's items and scores for the first users, and all scores faiss's up to its rounding."""
-    similarities = users[:checked] @ shelf.vectors.T.astype(np.float64)
-    scores = np.round(similarities.reshape(len(similarities), len(shelf.item_ids), -1).max(-1), 9)
+    similarities = users[:checked] @ item_index.vectors.T.astype(np.float64)
+    scores = np.round(similarities.reshape(len(similarities), len(item_index.item_ids), -1).max(-1), 9)
     expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     same = bool((ours.items[:checked] == expected).all())
     near = np.abs(ours.scores[:checked] - np.take_along_axis(scores, expected, 1)).max() < 1e-6
@@ -100,7 +102,7 @@ def compare(kind: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Medians of wall seconds of each side, and of the ratios within a round."""
     users, personas = vectors_of_kind(kind, arguments.users, arguments.items, arguments.personas, arguments.dimensions)
     names = np.repeat([f"B{n:07d}" for n in range(arguments.items)], arguments.personas)
-    shelf = ItemIndex.build(
+    item_index = ItemIndex.build(
         names, personas, dict.fromkeys(names.tolist(), 0.0), arguments.temperature, arguments.aggregation
     )
     nobody, nothing = [np.empty(0, int)] * len(users), csr_array((len(users), arguments.items))
@@ -108,7 +110,7 @@ def compare(kind: str, arguments: argparse.Namespace) -> dict[str, Any]:
     on_device = [torch.from_numpy(a).to(arguments.device) for a in (single, personas)]
     sides: dict[str, Callable[[], Any]] = {
         "ours": lambda: top_items(
-            shelf, users, nobody, arguments.k, arguments.block_bytes, nothing, device=arguments.device
+            item_index, users, nobody, arguments.k, arguments.block_bytes, nothing, device=arguments.device
         ),
         "gemm": lambda: product(*on_device),
     }
@@ -132,7 +134,7 @@ def compare(kind: str, arguments: argparse.Namespace) -> dict[str, Any]:
     same = None
     if arguments.aggregation == "max":
         theirs = results["faiss"][1] if "faiss" in results else None
-        same = identical(shelf, users, results["ours"], theirs, arguments.checked, arguments.k)
+        same = identical(item_index, users, results["ours"], theirs, arguments.checked, arguments.k)
     medians = {name: round(statistics.median(values), 3) for name, values in seconds.items()}
     cpu = {name: round(statistics.median(values), 3) for name, values in busy.items()}
     ratios = {name: round(_ratio(seconds[name], seconds["ours"]), 3) for name in sides}

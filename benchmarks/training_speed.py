@@ -70,10 +70,10 @@ def main(texts: list[str], pairs: int, steps: int, batch_size: int) -> dict[str,
     print(f"{len(texts)} texts embedded once: {embedding:.1f} s", file=sys.stderr, flush=True)
 
     one_step = config.model_copy(update={"steps": 1})
-    lessons = lessons_of(vectors[histories], targets, catalogue, config.half_life)
-    train_head(lessons, catalogue, one_step)  # the first optimiser of a process loads modules
+    examples = lessons_of(vectors[histories], targets, catalogue, config.half_life)
+    train_head(examples, catalogue, one_step)  # the first optimiser of a process loads modules
     started = time.perf_counter()
-    train_head(lessons, catalogue, config)
+    train_head(examples, catalogue, config)
     training = time.perf_counter() - started
     print(f"{steps} steps of ours: {training:.2f} s", file=sys.stderr, flush=True)
 

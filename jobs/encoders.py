@@ -21,16 +21,16 @@ ARTEFACTS = Path("_artefacts") / "encoders"
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Obey overrides; else decide, train and register."""
-    stands = incumbent_of(context.warehouse, context.overrides, context.as_of, context.parent)
-    embedder = embedder_of_incumbent(context.warehouse, stands, context.config.text_embeddings)
-    if stands.override:
-        written = [result.as_dict() for result in mark_manual(context.warehouse, stands)]
-        override = stands.override
+    incumbent = incumbent_of(context.warehouse, context.overrides, context.as_of, context.parent)
+    embedder = embedder_of_incumbent(context.warehouse, incumbent, context.config.text_embeddings)
+    if incumbent.override:
+        written = [result.as_dict() for result in mark_manual(context.warehouse, incumbent)]
+        override = incumbent.override
         obeyed = {"encoder_id": override.encoder_id, "reason": override.told(), "written": written}
         return {"trained": False, override.override: True, **obeyed}
     configured = Embedder(context.config.text_embeddings, context.warehouse)
-    reason = retrain_policy.reason_to_train(stands.served, context.as_of, configured.base_model, context.config)
-    served_id = stands.served.encoder_id if stands.served else None
+    reason = retrain_policy.reason_to_train(incumbent.served, context.as_of, configured.base_model, context.config)
+    served_id = incumbent.served.encoder_id if incumbent.served else None
     if reason is None:
         return {"trained": False, "encoder_id": served_id}
     versions = {table: context.warehouse.version(table) or 0 for table in retrain_policy.TRAINED_ON}
@@ -38,7 +38,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     if context.warehouse.read("encoders", ["encoder_id"], where=f"encoder_id = '{encoder_id}'").num_rows:
         stood = "already trained by an earlier attempt at this night"
         return {"trained": False, "encoder_id": encoder_id, "reason": stood}
-    trained = train_encoder(context.warehouse, context.config, stands, embedder, reason, encoder_id, versions)
+    trained = train_encoder(context.warehouse, context.config, incumbent, embedder, reason, encoder_id, versions)
     encoder, settled, metrics = trained.encoder, trained.settled, trained.metrics
     artefact = ARTEFACTS / encoder_id
     encoder.save(context.warehouse.root / artefact)

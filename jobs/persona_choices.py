@@ -29,9 +29,9 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
         pairs = pairs_to_judge(warehouse, config.llm.judged_pairs)
         # Its bound is judged_pairs; the ceiling of tokens is for what a night cannot do without.
         llm = config.llm.model_copy(update={"token_ceiling": 0})
-        asker = make_client(config.model_copy(update={"llm": llm}), warehouse, context.as_of)
-        judged = PersonaJudge(config.llm, asker).choose(pairs)
-        asker.close()
+        client = make_client(config.model_copy(update={"llm": llm}), warehouse, context.as_of)
+        judged = PersonaJudge(config.llm, client).choose(pairs)
+        client.close()
         for pair, outcome in judged:
             key = outcome.request.key
             if isinstance(outcome.value, ChoiceResponse):
@@ -41,7 +41,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
             else:
                 refused.append((Refusal(pair["review_id"], outcome.name, outcome.detail), key))
         fresh = sum(outcome.name in ANSWERED and not outcome.cached for _, outcome in judged)
-        summary = {"pairs": len(judged), "extracted": fresh, "llm": asdict(asker.usage)}
+        summary = {"pairs": len(judged), "extracted": fresh, "llm": asdict(client.usage)}
     written = [
         write_refusals(warehouse, "persona_choices", None, refused),
         warehouse.replace(

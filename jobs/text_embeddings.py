@@ -12,10 +12,10 @@ from persona_pipeline.runs.context import RunContext
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Render every text the encoder will read tonight and embed the new ones, by the base of the encoder that stands."""
-    stands = incumbent_of(context.warehouse, context.overrides, context.as_of, context.parent)
-    embedder = embedder_of_incumbent(context.warehouse, stands, context.config.text_embeddings)
+    incumbent = incumbent_of(context.warehouse, context.overrides, context.as_of, context.parent)
+    embedder = embedder_of_incumbent(context.warehouse, incumbent, context.config.text_embeddings)
     liked = context.config.training_pairs.min_liked_rating
-    return embed_everything(context.warehouse, embedder, liked, settings_of_incumbent(stands))
+    return embed_everything(context.warehouse, embedder, liked, settings_of_incumbent(incumbent))
 
 
 if __name__ == "__main__":

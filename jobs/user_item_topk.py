@@ -61,7 +61,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
             rows, tables.read("user_item_topk", context.parent.versions["user_item_topk"]), ["user_id", "rank"]
         )
     result = SparkWarehouse(spark, staged_tables(context.warehouse)).replace("user_item_topk", rows)
-    sizes = {"items": len(ranking.shelf.item_ids), "personas": personas.num_rows}
+    sizes = {"items": len(ranking.item_index.item_ids), "personas": personas.num_rows}
     return {**sizes, **figures, "candidate": result.as_dict()}
 
 

@@ -158,7 +158,7 @@ def test_other_settings_cover_the_whole_configuration() -> None:
 
 
 def test_settings_that_decide_no_row() -> None:
-    found = PipelineConfig.undecisive()
+    found = PipelineConfig.operational()
     assert {"spark", "releases", "report"} <= found
     assert {name for name in found if name.startswith(("text_embeddings.", "user_item_topk.", "encoders."))} == {
         "text_embeddings.batch_tokens", "text_embeddings.commit_texts",
@@ -181,7 +181,7 @@ def test_a_setting_either_decides_rows_or_is_named_as_one_that_does_not() -> Non
                 found.add(f"{prefix}{name}")
         return found
 
-    config, others = PipelineConfig(), PipelineConfig.undecisive()
+    config, others = PipelineConfig(), PipelineConfig.operational()
     every, decisive = (names(PipelineConfig, values) for values in (config.model_dump(), config.decisive()))
     assert decisive | others == every
     assert not decisive & others

@@ -32,7 +32,7 @@ class CompletedBacktest:
         warehouses: tables of the tuning and of the test night.
     """
 
-    problem: EvaluationDataset
+    dataset: EvaluationDataset
     tuning: KnownData
     test: KnownData
     validation: pa.Table
@@ -63,14 +63,14 @@ def read_completed(root: Path) -> CompletedBacktest:
     everything, tuning, test = (Warehouse(root / name) for name in ("all", "tuning", "test"))
     config = _configuration(test)
     validation = later_interactions(test, tuning)
-    problem = make_dataset(everything, tuning, test, validation, later_interactions(everything, test))
-    rows, items = problem.validation
+    dataset = make_dataset(everything, tuning, test, validation, later_interactions(everything, test))
+    rows, items = dataset.validation
     order = np.argsort(rows, kind="stable")
     asked, sizes = np.unique(rows, return_counts=True)
     return CompletedBacktest(
-        problem,
-        KnownData.of(tuning, config, problem.tuning),
-        KnownData.of(test, config, problem.test),
+        dataset,
+        KnownData.of(tuning, config, dataset.tuning),
+        KnownData.of(test, config, dataset.test),
         validation,
         asked,
         RelevantItems(items[order], np.concatenate([[0], np.cumsum(sizes)])),

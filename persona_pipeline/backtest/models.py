@@ -28,24 +28,26 @@ PREPARED = ORDER[: ORDER.index("encoders")]
 SCORED = ORDER[ORDER.index("encoders") : ORDER.index("releases")]
 
 
-def personas(nights: SplitRuns, test: SplitRun, problem: EvaluationDataset, truth: pa.Table, seed: int) -> Evaluated:
+def personas(
+    split_runs: SplitRuns, test: SplitRun, dataset: EvaluationDataset, truth: pa.Table, seed: int
+) -> Evaluated:
     """What the test night recommends, with what its configuration leaves open chosen by that night itself.
 
     A later seed trains again under the settings that the first chose.
 
     Raises LeakError where the night knows what was withheld from it.
     """
-    first = load_config(nights.request.config).encoders.seed
+    first = load_config(split_runs.request.config).encoders.seed
     settings: dict[str, Any] = {"seed": first + seed}
     if seed:
         settings = chosen_settings(test.warehouse, first).model_dump(mode="json") | settings | {"tuned": []}
-    night = nights.configured(test, settings)
-    kept = nights.root / "_lists" / f"{MODEL}-{seed}-{night.made_from()}.parquet"
+    night = split_runs.configured(test, settings)
+    kept = split_runs.root / "_lists" / f"{MODEL}-{seed}-{night.made_from()}.parquet"
     run = load(kept)
     if run is None:
-        nights.run(night, SCORED)
+        split_runs.run(night, SCORED)
         require_nothing_leaked(test, truth)
-        found = recommended(test.warehouse, problem.user_ids, problem.item_ids, LENGTH)
+        found = recommended(test.warehouse, dataset.user_ids, dataset.item_ids, LENGTH)
         config = chosen_settings(test.warehouse, first + seed)
         run = Evaluated(MODEL, seed, config.model_dump(mode="json"), found)
         save(kept, run)
@@ -61,26 +63,30 @@ def chosen_settings(warehouse: Warehouse, seed: int) -> EncodersConfig:
     raise PipelineError(f"{warehouse.root} has no encoder of seed {seed}")
 
 
-def baselines(nights: SplitRuns, parts: tuple[SplitRun, SplitRun], problem: EvaluationDataset) -> Iterator[Evaluated]:
+def baselines(
+    split_runs: SplitRuns, parts: tuple[SplitRun, SplitRun], dataset: EvaluationDataset
+) -> Iterator[Evaluated]:
     """Every family, tuned and fitted on what the nights know; those that draw at random once for each seed."""
     # Not from the nights' configuration: baselines read interactions and nothing else.
     known = [reviews_digest(part.warehouse) for part in parts]
-    made_from = fingerprint(nights.inputs, *known, baselines_code(), str(LENGTH))
+    made_from = fingerprint(split_runs.inputs, *known, baselines_code(), str(LENGTH))
     for family in COLLABORATIVE:
         drawn = any("seed" in type(config).model_fields for config in family.configs)
-        for seed in range(nights.request.seeds if drawn else 1):
-            kept = nights.root / "_lists" / f"{family.name}-{seed}-{made_from}.parquet"
+        for seed in range(split_runs.request.seeds if drawn else 1):
+            kept = split_runs.root / "_lists" / f"{family.name}-{seed}-{made_from}.parquet"
             run = load(kept)
             if run is None:
                 started = time.monotonic()
-                with nights.console.status(f"{family.name} ..."):
+                with split_runs.console.status(f"{family.name} ..."):
                     found = tune_and_rank(
-                        family, problem.tuning, problem.validation, problem.test, problem.users, LENGTH, seed
+                        family, dataset.tuning, dataset.validation, dataset.test, dataset.users, LENGTH, seed
                     )
                 run = Evaluated(family.name, seed, {**found.settings, VALIDATION: found.validation_ndcg}, found.lists)
                 save(kept, run)
                 told = f"{family.name:<16} {time.monotonic() - started:>6.1f} s"
-                nights.console.print(f"  [green]✓[/] {told}  [dim]validation NDCG@10 {found.validation_ndcg:.4f}[/]")
+                split_runs.console.print(
+                    f"  [green]✓[/] {told}  [dim]validation NDCG@10 {found.validation_ndcg:.4f}[/]"
+                )
             yield run
 
 
@@ -94,7 +100,7 @@ def reference_of(runs: Sequence[Evaluated]) -> str:
 def require_nothing_leaked(part: SplitRun, pairs: pa.Table) -> None:
     """Raise LeakError where a night knows what was withheld from it.
 
-    `pairs` (user_id, item_id) are what is to be foretold: where an older review may be known, only they must not be.
+    `pairs` (user_id, item_id) are what is to be predicted: where an older review may be known, only they must not be.
     """
     require_nothing_withheld(part.warehouse, part.withheld, pairs if part.repeats else None)
 

@@ -35,11 +35,11 @@ def run_backtest(request: BacktestRequest, console: Console) -> Summary:
         LeakError: a night knows something that was withheld from it.
         PipelineError: a job failed, or there is nothing to evaluate.
     """
-    nights, test, problem, runs, settings = _judged(request, console)
-    results = evaluate(runs, problem.truth, problem.slices(), problem.test.counts(), reference_of(runs))
+    split_runs, test, dataset, runs, settings = _judged(request, console)
+    results = evaluate(runs, dataset.truth, dataset.slices(), dataset.test.counts(), reference_of(runs))
     console.print()
     show(results, console)
-    return _write(nights, test, problem, results, settings)
+    return _write(split_runs, test, dataset, results, settings)
 
 
 def judged(request: BacktestRequest, console: Console) -> list[Evaluated]:
@@ -51,9 +51,9 @@ def _judged(
     request: BacktestRequest, console: Console
 ) -> tuple[SplitRuns, SplitRun, EvaluationDataset, list[Evaluated], dict[str, Any]]:
     """The nights, the one to test, who is asked for what, every model's lists, and the encoder's settings."""
-    nights = SplitRuns(request, console)
-    everything = nights.everything()
-    tuning, test = nights.parts(everything)
+    split_runs = SplitRuns(request, console)
+    everything = split_runs.everything()
+    tuning, test = split_runs.parts(everything)
     validation = later_interactions(test.warehouse, tuning.warehouse)
     truth = later_interactions(everything, test.warehouse)
     for rows, asked in ((validation, "to tune on"), (truth, "to test on")):
@@ -64,48 +64,48 @@ def _judged(
             )
     for name, part in (("tuning", tuning), ("test", test)):
         console.print(f"[bold]{name}[/]: personas and pairs")
-        nights.run(part.night, PREPARED)
+        split_runs.run(part.night, PREPARED)
     require_nothing_leaked(tuning, pa.concat_tables([validation, truth]))
-    problem = make_dataset(everything, tuning.warehouse, test.warehouse, validation, truth)
-    console.print(f"[bold]models[/]: lists for {counted(len(problem.user_ids), 'user')}")
-    runs = [personas(nights, test, problem, truth, seed) for seed in range(request.seeds)]
+    dataset = make_dataset(everything, tuning.warehouse, test.warehouse, validation, truth)
+    console.print(f"[bold]models[/]: lists for {counted(len(dataset.user_ids), 'user')}")
+    runs = [personas(split_runs, test, dataset, truth, seed) for seed in range(request.seeds)]
     if request.baselines:
-        runs += baselines(nights, (tuning, test), problem)
+        runs += baselines(split_runs, (tuning, test), dataset)
         from persona_pipeline.backtest.text_baselines import (
             TextBaselines,  # torch and its seconds only where it is used
         )
 
-        runs += TextBaselines(nights, (tuning, test), problem, EncodersConfig.model_validate(runs[0].settings))
-    return nights, test, problem, runs, dict(runs[0].settings)
+        runs += TextBaselines(split_runs, (tuning, test), dataset, EncodersConfig.model_validate(runs[0].settings))
+    return split_runs, test, dataset, runs, dict(runs[0].settings)
 
 
 def _write(
-    nights: SplitRuns, test: SplitRun, problem: EvaluationDataset, results: Results, settings: dict[str, Any]
+    split_runs: SplitRuns, test: SplitRun, dataset: EvaluationDataset, results: Results, settings: dict[str, Any]
 ) -> Summary:
     """Rows of `evaluation_metrics` beside those of other evaluations, and values by user; returns the job's summary."""
-    request = nights.request
+    request = split_runs.request
     asked = {"split": request.split, "seeds": request.seeds, "baselines": request.baselines, "settings": settings}
     config = load_config(
         request.config, {"extraction": {"extractor": request.extractor}} if request.extractor else None
     )
-    evaluation_id = fingerprint(nights.inputs, config.digest(), json.dumps(asked, sort_keys=True))
-    warehouse = Warehouse(nights.root, {"job": TABLE, "as_of": nights.as_of.isoformat()})
+    evaluation_id = fingerprint(split_runs.inputs, config.digest(), json.dumps(asked, sort_keys=True))
+    warehouse = Warehouse(split_runs.root, {"job": TABLE, "as_of": split_runs.as_of.isoformat()})
     others = warehouse.read(TABLE, where=f"evaluation_id <> '{evaluation_id}'")
     rows = results.rows(evaluation_id, test.night.as_of, request.reviews.name, request.split)
     written = warehouse.replace(TABLE, pa.concat_tables([others.cast(rows.schema), rows]))
-    by_user = nights.root / "_evaluations" / f"{evaluation_id}.parquet"
+    by_user = split_runs.root / "_evaluations" / f"{evaluation_id}.parquet"
     by_user.parent.mkdir(exist_ok=True)
     partial = by_user.with_name(f".{by_user.name}")
-    pq.write_table(results.per_user(problem.user_ids.tolist()), partial)
+    pq.write_table(results.per_user(dataset.user_ids.tolist()), partial)
     partial.replace(by_user)
-    nights.console.print(f"table   {warehouse.path(TABLE)} ({evaluation_id})", soft_wrap=True)
-    nights.console.print(f"by user {by_user}", soft_wrap=True)
+    split_runs.console.print(f"table   {warehouse.path(TABLE)} ({evaluation_id})", soft_wrap=True)
+    split_runs.console.print(f"by user {by_user}", soft_wrap=True)
     return {
         "evaluation_id": evaluation_id,
-        "users": len(problem.user_ids),
+        "users": len(dataset.user_ids),
         "models": sorted({run.model for run in results.runs}),
         "reference": results.reference,
         "settings": settings,
-        "by_user": str(by_user.relative_to(nights.root)),
+        "by_user": str(by_user.relative_to(split_runs.root)),
         "written": [written.as_dict()],
     }

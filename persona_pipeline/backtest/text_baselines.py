@@ -38,9 +38,13 @@ class TextBaselines:
     """Rivals in one backtest; the nights' data is read when a list is missing."""
 
     def __init__(
-        self, nights: SplitRuns, parts: tuple[SplitRun, SplitRun], problem: EvaluationDataset, settings: EncodersConfig
+        self,
+        split_runs: SplitRuns,
+        parts: tuple[SplitRun, SplitRun],
+        dataset: EvaluationDataset,
+        settings: EncodersConfig,
     ) -> None:
-        self._nights, self._parts, self._problem = nights, parts, problem
+        self._split_runs, self._parts, self._problem = split_runs, parts, dataset
         mixture = {"tuned": tuple(name for name in _MIXTURE if name in settings.tuned)}
         self._config = settings.model_copy(update=mixture)
         self._settings: dict[str, EncodersConfig] = {}
@@ -52,14 +56,14 @@ class TextBaselines:
         for name, vectors in ZERO_SHOT.items():
             yield self._kept(name, 0, partial(self._zero_shot, name, vectors))
         for name, change in SINGLE_VECTORS.items():
-            for seed in range(self._nights.request.seeds):
+            for seed in range(self._split_runs.request.seeds):
                 yield self._kept(name, seed, partial(self._trained, name, change, seed))
 
     @cached_property
     def _known(self) -> tuple[KnownData, KnownData]:
         """Of the tuning and of the test night."""
         tuning, test = self._parts
-        config = load_config(self._nights.request.config)
+        config = load_config(self._split_runs.request.config)
         mine = KnownData.of(tuning.warehouse, config, self._problem.tuning)
         return mine, KnownData.of(test.warehouse, config, self._problem.test)
 
@@ -69,25 +73,25 @@ class TextBaselines:
         tuning, test = self._known
         if trained_from(test.base_model) == test.base_model:
             return tuning, test
-        config = load_config(self._nights.request.config)
+        config = load_config(self._split_runs.request.config)
         return tuning, KnownData.of(self._parts[1].warehouse, config, self._problem.test, tuned=False)
 
     def _zero_shot(self, name: str, vectors: Callable[[TrainingData, np.ndarray], np.ndarray]) -> Evaluated:
-        problem, (tuning, test) = self._problem, self._untrained
+        dataset, (tuning, test) = self._problem, self._untrained
 
         def of(interactions: Interactions) -> np.ndarray:
-            known = test if interactions is problem.test else tuning
+            known = test if interactions is dataset.test else tuning
             return vectors(known.data, interactions.item_ids)
 
         found = tune_and_rank(
-            content(name, of), problem.tuning, problem.validation, problem.test, problem.users, LENGTH
+            content(name, of), dataset.tuning, dataset.validation, dataset.test, dataset.users, LENGTH
         )
         return Evaluated(name, 0, {**found.settings, VALIDATION: found.validation_ndcg}, found.lists)
 
     @cached_property
     def _blind(self) -> KnownData:
         """Of the test night, to choose settings by."""
-        config = load_config(self._nights.request.config)
+        config = load_config(self._split_runs.request.config)
         return KnownData.of(self._parts[1].warehouse, config, self._problem.test, blind=True)
 
     def _tuned(self, name: str, change: Change) -> EncodersConfig:
@@ -106,10 +110,10 @@ class TextBaselines:
         return Evaluated(name, seed, config.model_dump(mode="json"), lists)
 
     def _kept(self, name: str, seed: int, make: Callable[[], Evaluated]) -> Evaluated:
-        path = self._nights.root / "_lists" / f"{name.replace(' ', '_')}-{seed}-{self._made_from}.parquet"
+        path = self._split_runs.root / "_lists" / f"{name.replace(' ', '_')}-{seed}-{self._made_from}.parquet"
         run = load(path)
         if run is None:
-            console = self._nights.console
+            console = self._split_runs.console
             with console.status(f"{name} ..."):
                 run = make()
             save(path, run)

@@ -170,7 +170,7 @@ def ndcg(lists: np.ndarray, truth: RelevantItems) -> float:
 def least_popularity(
     scores: Scores, prior: Prior | None, truth: RelevantItems, config: EncodersConfig, weights: Sequence[float]
 ) -> EncodersConfig:
-    """The settings with the smallest of these weights of popularity that foretells the truth to within 1% of the best."""
+    """The settings with the smallest of these weights of popularity that predicts the truth to within 1% of the best."""
     tried = [config.model_copy(update={"popularity_weight": weight}) for weight in sorted(weights)]
     found = [ndcg(scores.lists(settings, prior), truth) for settings in tried]
     return next(settings for settings, value in zip(tried, found, strict=True) if value >= AS_GOOD * max(found))

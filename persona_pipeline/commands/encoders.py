@@ -30,7 +30,7 @@ def compare(
     warehouse: WarehouseOption = Path("warehouse"),
     config: Annotated[str, typer.Option(help="Profile or YAML file: gate_margin, min_liked_rating.")] = "local",
 ) -> None:
-    """Refit the settings of two encoders without each user's newest liked interaction, and judge how they foretell it."""
+    """Refit the settings of two encoders without each user's newest liked interaction, and judge how they predict it."""
     from persona_pipeline.commands.encoders_console import show_comparison
 
     show_comparison(warehouse, served, candidate, config, console)

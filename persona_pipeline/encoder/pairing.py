@@ -2,7 +2,7 @@
 
 The persona whose evidence quotes the user's review, else the one an LLM chose (`persona_choices`), else the one whose text
 is nearest to the interaction's. A persona that rests on this one review would give the answer away and is masked; a pair
-left without any persona is no lesson.
+left without any persona is no example.
 """
 
 from collections.abc import Callable

@@ -119,7 +119,7 @@ def training_data(
     """Gather it, with profiles under the weights of `config`.
 
     `blind` leaves out of the profiles what each user wrote of the newest item they liked, and personas that rest on it alone:
-    data to foretell that by.
+    data to predict that by.
 
     Raises PipelineError where the cache lacks a text (the text_embeddings task has not run).
     """

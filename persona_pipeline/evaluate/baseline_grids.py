@@ -57,7 +57,7 @@ def content(name: str, vectors: Callable[[Interactions], np.ndarray]) -> Family[
     Args:
         name: what the vectors are of, as `item text`.
         vectors: (items, d) in the order of the `item_ids` it is given; made for tuning and for the test apart, so that
-            texts can leave out what is to be foretold.
+            texts can leave out what is to be predicted.
     """
     return Family(
         name,

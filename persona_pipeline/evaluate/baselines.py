@@ -74,8 +74,8 @@ def tune_and_rank(
     Args:
         family: what to fit, and with which settings.
         tuning: interactions to fit on while settings are compared.
-        validation: rows of `tuning.user_ids` and places in `tuning.item_ids`, the interactions to foretell, (n,) each.
-        test: interactions known at test time; those to foretell are not among them.
+        validation: rows of `tuning.user_ids` and places in `tuning.item_ids`, the interactions to predict, (n,) each.
+        test: interactions known at test time; those to predict are not among them.
         users: rows of `test.user_ids` to rank for.
         k: length of a list. Items a user met already are left out.
         seed: of models that draw at random.

@@ -1,4 +1,4 @@
-"""The nights of a backtest as arrays: who is to be foretold what, from which interactions, for every model alike."""
+"""The nights of a backtest as arrays: who is to be predicted what, from which interactions, for every model alike."""
 
 from dataclasses import dataclass
 
@@ -58,7 +58,7 @@ def make_dataset(
     Args:
         everything: the warehouse nothing is withheld from; its `items` are the catalogue.
         tuning, test: the nights; every user of `validation` and of `truth` has reviews there.
-        validation, truth: user_id and item_id of the interactions to foretell.
+        validation, truth: user_id and item_id of the interactions to predict.
     """
     catalogue = _texts(everything.query("SELECT item_id FROM items", ["items"])["item_id"])
     known = [_interactions(night, catalogue) for night in (tuning, test)]

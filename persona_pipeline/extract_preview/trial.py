@@ -69,7 +69,7 @@ def run_trial(
     usage: dict[Stage, Usage] = {}
 
     def counted(stage: Stage) -> None:
-        usage[stage] = extractor.asker.usage = Usage()
+        usage[stage] = extractor.client.usage = Usage()
 
     part = _untouched(warehouse, subjects)
     counted("review_aspects")

@@ -29,27 +29,27 @@ def embedder_of_run(
     return embedder_of_incumbent(warehouse, incumbent_of(warehouse, overrides, as_of, parent), config)
 
 
-def embedder_of_incumbent(warehouse: Warehouse, stands: Incumbent, config: TextEmbeddingsConfig) -> Embedder:
+def embedder_of_incumbent(warehouse: Warehouse, incumbent: Incumbent, config: TextEmbeddingsConfig) -> Embedder:
     """That of the encoder a person chose, or served and trained from the base configured; else the one configured.
 
     Raises PipelineError where that encoder's base is gone.
     """
     configured = Embedder(config, warehouse)
-    if stands.row is None or stands.row["base_model"] == configured.base_model:
+    if incumbent.row is None or incumbent.row["base_model"] == configured.base_model:
         return configured
-    if not stands.override and trained_from(stands.row["base_model"]) != configured.base_model:
+    if not incumbent.override and trained_from(incumbent.row["base_model"]) != configured.base_model:
         return configured
     try:
-        return embedder_of(stands.row["base_model"], config, warehouse)
+        return embedder_of(incumbent.row["base_model"], config, warehouse)
     except PipelineError as error:
-        raise PipelineError(f"encoder {stands.row['encoder_id']}, from which the night starts: {error}") from error
+        raise PipelineError(f"encoder {incumbent.row['encoder_id']}, from which the night starts: {error}") from error
 
 
-def settings_of_incumbent(stands: Incumbent) -> EncodersConfig | None:
+def settings_of_incumbent(incumbent: Incumbent) -> EncodersConfig | None:
     """The settings of the encoder a night starts from; None where there is none, or this program does not know them."""
-    if stands.row is None or stands.row["text_version"] != TEXT_VERSION:
+    if incumbent.row is None or incumbent.row["text_version"] != TEXT_VERSION:
         return None
     try:
-        return settings_of(stands.row)
+        return settings_of(incumbent.row)
     except PipelineError:
         return None

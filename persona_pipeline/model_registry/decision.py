@@ -79,11 +79,11 @@ def _obeyed(warehouse: Warehouse, override: Override) -> Row:
         raise PipelineError(f"{error} (it was {override.told()}; {instead})") from error
 
 
-def mark_manual(warehouse: Warehouse, stands: Incumbent) -> list[WriteResult]:
+def mark_manual(warehouse: Warehouse, incumbent: Incumbent) -> list[WriteResult]:
     """Put a promotion by hand on record in `encoders`; a pin only keeps, and changes nothing there."""
-    if stands.row is None or stands.override is None or stands.override.override != "promote":
+    if incumbent.row is None or incumbent.override is None or incumbent.override.override != "promote":
         return []
-    row = {**stands.row, "verdict": "manual", "reasons": [stands.override.told()]}
+    row = {**incumbent.row, "verdict": "manual", "reasons": [incumbent.override.told()]}
     return [warehouse.upsert("encoders", pa.Table.from_pylist([row], schema=load_contract("encoders").arrow_schema()))]
 
 
@@ -158,5 +158,5 @@ def select_settings(
         verdict = compare_settings(data, interactions(), served, config, config.gate_margin).verdict
     if verdict.promoted:
         return SelectedSettings(config, "promoted", [told, *verdict.reasons], verdict)
-    kept = {name: getattr(served, name) for name in EncodersConfig.model_fields.keys() - EncodersConfig.undecisive()}
+    kept = {name: getattr(served, name) for name in EncodersConfig.model_fields.keys() - EncodersConfig.operational()}
     return SelectedSettings(config.model_copy(update=kept), "kept_settings", [told, *verdict.reasons], verdict)

@@ -39,7 +39,7 @@ class TrainedEncoder:
 def train_encoder(
     warehouse: Warehouse,
     config: PipelineConfig,
-    stands: Incumbent,
+    incumbent: Incumbent,
     embedder: Embedder,
     reason: str,
     encoder_id: str,
@@ -58,8 +58,8 @@ def train_encoder(
     Raises PipelineError where there are too few pairs or a fine-tune fails, TransientError where that was killed.
     """
     liked = config.training_pairs.min_liked_rating
-    starts = _where_the_search_starts(stands, embedder.base_model, config.encoders)
-    # What is foretold must not be told by the very review of it, neither to choose settings nor to compare them.
+    starts = _where_the_search_starts(incumbent, embedder.base_model, config.encoders)
+    # What is predicted must not be told by the very review of it, neither to choose settings nor to compare them.
     blind = training_data(warehouse, embedder.base_model, liked, starts, blind=True)
     # All of them are read only where somebody asks: Spark reads the table itself.
     interactions = cache(partial(liked_interactions, warehouse, liked))
@@ -81,7 +81,7 @@ def train_encoder(
     def tuned() -> TrainingData:
         return training_data(warehouse, as_configured().base_model, liked, config.encoders, blind=True)
 
-    settled = select_settings(stands.row, reason, blind, interactions, embedder.base_model, config.encoders, tuned)
+    settled = select_settings(incumbent.row, reason, blind, interactions, embedder.base_model, config.encoders, tuned)
     base = embedder if settled.verdict == "kept_settings" else as_configured()
     ensure_profiles(warehouse, base, settled.config)
     taught = training_data(warehouse, base.base_model, liked, settled.config)
@@ -97,9 +97,9 @@ def train_encoder(
     return TrainedEncoder(encoder, settled, metrics, taught.pairs.num_rows)
 
 
-def _where_the_search_starts(stands: Incumbent, base_model: str, config: EncodersConfig) -> EncodersConfig:
+def _where_the_search_starts(incumbent: Incumbent, base_model: str, config: EncodersConfig) -> EncodersConfig:
     """The configuration; what it leaves to the night is as served, where that encoder could be refitted."""
-    row = stands.row
+    row = incumbent.row
     if not _tunes(config) or row is None or (row["base_model"], row["text_version"]) != (base_model, TEXT_VERSION):
         return config
     try:
@@ -110,7 +110,7 @@ def _where_the_search_starts(stands: Incumbent, base_model: str, config: Encoder
 
 
 def _tunes(config: EncodersConfig) -> bool:
-    """Whether there is something to choose. A base that is itself trained has seen what would be foretold."""
+    """Whether there is something to choose. A base that is itself trained has seen what would be predicted."""
     return bool(config.tuned) and config.tuning_minutes > 0 and config.method == "head"
 
 

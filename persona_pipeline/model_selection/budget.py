@@ -13,9 +13,9 @@ EASE_SHARE = 0.1
 """Share of the budget that fitting EASE may take; where it takes more, it is not tried."""
 
 
-def fit_seconds(config: EncodersConfig, lessons: int, items: int, slots: int, dimensions: int) -> float:
+def fit_seconds(config: EncodersConfig, examples: int, items: int, slots: int, dimensions: int) -> float:
     """Of one head on so many pairs, of a catalogue with at most `slots` personas an item, and two as a rule."""
-    pairs = min(config.batch_size, lessons)
+    pairs = min(config.batch_size, examples)
     shown = min(pairs, items)
     products = 6 * dimensions * ((pairs + shown * min(slots, 2)) * dimensions + pairs * shown * slots)
     return config.steps * (_STEP + products / FLOPS)

@@ -50,7 +50,7 @@ def compare_settings(
     tuned: Callable[[], TrainingData] | None = None,
     unseen: float = 1.0,
 ) -> EncoderComparison:
-    """Refit both without each user's newest liked interaction, have both foretell it, and judge the difference by user.
+    """Refit both without each user's newest liked interaction, have both predict it, and judge the difference by user.
 
     Both sides see the same personas, which are those of the night and were made from the held-out reviews too: a
     comparison of settings is fair by that, but its figures are higher than a backtest's. Personas that rest on the held-out
@@ -74,7 +74,7 @@ def compare_settings(
     theirs = hold_out(tuned(), interactions) if tuned else parts
     values = []
     for side, config, held_out in (("served", served, parts), ("candidate", candidate, theirs)):
-        values.append(_foretold(held_out, asked, config))
+        values.append(_predicted(held_out, asked, config))
         logger.info("%s settings refitted: NDCG@10 %.4f of %s", side, values[-1].mean(), counted(asked.users, "user"))
     counts = np.array([parts.data.liked_counts.get(item, 0) for item in item_ids.tolist()])
     slices = {name: part.users for name, part in make_slices(asked.truth, asked.histories.lengths, counts).items()}
@@ -82,7 +82,7 @@ def compare_settings(
     return EncoderComparison(asked.users, float(values[0].mean()), float(values[1].mean()), verdict)
 
 
-def _foretold(parts: HeldOut, asked: HeldOutInteractions, config: EncodersConfig) -> np.ndarray:
+def _predicted(parts: HeldOut, asked: HeldOutInteractions, config: EncodersConfig) -> np.ndarray:
     """(users,) NDCG@10 of one configuration, refitted."""
     data = parts.data.weighed(config)
     head, catalogue, _ = fit_head(data, config)

@@ -1,4 +1,4 @@
-"""A head, popularity and a collaborative prior foretell interactions they do not know: the score of serving, all users at once.
+"""A head, popularity and a collaborative prior predict interactions they do not know: the score of serving, all users at once.
 
 What the choice of settings (`tuning`), their comparison (`promotion`) and variants (`backtest`) measure with. All scores are
 in units of the temperature, in which the weights of popularity and prior are given.
@@ -88,7 +88,7 @@ class HeldOutInteractions:
     Attributes:
         user_ids: (users,) sorted.
         histories: what they are known by.
-        truth: items to foretell, places in the catalogue.
+        truth: items to predict, places in the catalogue.
         seen: (rows, columns) items met before.
     """
 

@@ -1,4 +1,4 @@
-"""Settings of the encoder to those that foretell best what each user liked last, one setting after the other.
+"""Settings of the encoder to those that predict best what each user liked last, one setting after the other.
 
 Each user's newest liked interaction is taken out of pairs, histories, popularity and prior (`held_out`), and what the user
 wrote of it out of the item's profile (`training_data(blind=True)`). A head is trained for every trial and judged together with

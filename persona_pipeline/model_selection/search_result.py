@@ -38,7 +38,7 @@ class ChosenSettings:
 
     Attributes:
         config: to train with.
-        users: whose last liked interaction was foretold; 0 where there were too few to choose by.
+        users: whose last liked interaction was predicted; 0 where there were too few to choose by.
         start, reached: mean NDCG@10 of the settings the search began with, and of those chosen; one head each.
         trials: in the order they were made.
         left_out: settings there was no time for.

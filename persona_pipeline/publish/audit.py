@@ -34,7 +34,7 @@ class Audit:
 
     measures: dict[str, float]
     failures: list[str]
-    departures: list[str] = field(default_factory=list)
+    drift_violations: list[str] = field(default_factory=list)
 
 
 def audit(warehouse: Warehouse, parameters: Mapping[str, Any], parent: Release | None = None) -> Audit:
@@ -46,12 +46,12 @@ def audit(warehouse: Warehouse, parameters: Mapping[str, Any], parent: Release |
     failed = _validate(measured, parameters)
     return Audit(
         {f"{t}.{name}": value for t, row in measured.items() for name, value in row.items()},
-        [failure for failure in failed if not is_departure(failure)],
-        [failure for failure in failed if is_departure(failure)],
+        [failure for failure in failed if not is_drift_violation(failure)],
+        [failure for failure in failed if is_drift_violation(failure)],
     )
 
 
-def is_departure(failure: str) -> bool:
+def is_drift_violation(failure: str) -> bool:
     """Whether a failure only says how far the night is from its parent release."""
     return failure.split(" is ")[0] in _AGAINST_PARENT
 

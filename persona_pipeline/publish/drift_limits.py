@@ -56,7 +56,7 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: 
     """Settings that decide rows and differ."""
     found: list[Changed] = []
     for name in sorted(before.keys() | now.keys()):
-        if f"{prefix}{name}" in PipelineConfig.undecisive():
+        if f"{prefix}{name}" in PipelineConfig.operational():
             continue
         old, new = before.get(name), now.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):

@@ -82,7 +82,7 @@ def publish_or_refuse(
             f"since. Mend the cause and run the night again, or `persona-pipeline releases rollback {release_id}`"
         )
     accepted = before is not None and before["verdict"] in ("accepted", "published")
-    refused = bool(audit.failures or (audit.departures and not accepted))
+    refused = bool(audit.failures or (audit.drift_violations and not accepted))
     standing = before is not None and before["verdict"] == "published"
     table_versions = seen.logs | seen.tables
     if standing or not refused:
@@ -99,7 +99,9 @@ def publish_or_refuse(
         "parent_release_id": parent.release_id if parent else None,
         "verdict": "refused" if refused else "published",
         # An acceptance stays on record beside what was accepted.
-        "reasons": before["reasons"] if before and accepted and not refused else [*audit.failures, *audit.departures],
+        "reasons": before["reasons"]
+        if before and accepted and not refused
+        else [*audit.failures, *audit.drift_violations],
         "encoder_id": encoder_id,
         "config_digest": config.digest(),
         "config": config.model_dump_json(exclude={"spark"}),

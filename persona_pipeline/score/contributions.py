@@ -31,10 +31,10 @@ _BATCH_BYTES = 32 * 2**20  # of vectors that are multiplied at once
 class RankingInputs:
     """What every task needs; broadcast once.
 
-    `prior` (prior items, items) is `Encoder.prior_onto` the shelf; `candidates_weight` is of another recommender's lists.
+    `prior` (prior items, items) is `Encoder.prior_onto` the item index; `candidates_weight` is of another recommender's lists.
     """
 
-    shelf: ItemIndex
+    item_index: ItemIndex
     persona_ids: np.ndarray
     encoder: Encoder
     prior: csr_array
@@ -63,9 +63,11 @@ class RankingInputs:
         names = np.unique(items).tolist()
         popularity = dict(zip(names, encoder.popularity_shares(names).tolist(), strict=True))
         fusion = encoder.config
-        shelf = ItemIndex.build(items, vectors_of(rows["vector"]), popularity, fusion.temperature, fusion.aggregation)
-        prior = encoder.prior_onto(shelf.item_ids)
-        return cls(shelf, persona_ids, encoder, prior, k, block_bytes, shelf_bytes, candidates_weight, device)
+        item_index = ItemIndex.build(
+            items, vectors_of(rows["vector"]), popularity, fusion.temperature, fusion.aggregation
+        )
+        prior = encoder.prior_onto(item_index.item_ids)
+        return cls(item_index, persona_ids, encoder, prior, k, block_bytes, shelf_bytes, candidates_weight, device)
 
     def lifts(self, lists: pa.ListArray) -> csr_array:
         """(users, items) what another recommender's lists of structs item_id and rank, null for none, add to scores.
@@ -74,7 +76,7 @@ class RankingInputs:
         Buettcher, SIGIR 2009), which needs no scale of scores.
         """
         told = lists.flatten()
-        places = pc.index_in(told.field("item_id"), pa.array(self.shelf.item_ids, pa.string()))
+        places = pc.index_in(told.field("item_id"), pa.array(self.item_index.item_ids, pa.string()))
         known = places.is_valid().to_numpy(zero_copy_only=False)
         lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
         owners = np.repeat(np.arange(len(lists)), lengths)[known]
@@ -84,15 +86,15 @@ class RankingInputs:
             / (_FUSION + told.field("rank").to_numpy(zero_copy_only=False)[known])
         )
         at = places.drop_null().to_numpy(zero_copy_only=False)
-        return csr_array((shares, (owners, at)), shape=(len(lists), len(self.shelf.item_ids)))
+        return csr_array((shares, (owners, at)), shape=(len(lists), len(self.item_index.item_ids)))
 
     def blocks(self) -> Iterator["RankingInputs"]:
         """The same against a part of the items each, of at most `shelf_bytes` of vectors."""
-        for start, stop in self.shelf.spans(self.shelf_bytes):
-            first = int(self.shelf.slots[start, 0])
-            shelf = self.shelf.part(start, stop)
-            ids = self.persona_ids[first : first + len(shelf.vectors)]
-            yield replace(self, shelf=shelf, persona_ids=ids, prior=csr_array(self.prior[:, start:stop]))
+        for start, stop in self.item_index.spans(self.shelf_bytes):
+            first = int(self.item_index.slots[start, 0])
+            item_index = self.item_index.part(start, stop)
+            ids = self.persona_ids[first : first + len(item_index.vectors)]
+            yield replace(self, item_index=item_index, persona_ids=ids, prior=csr_array(self.prior[:, start:stop]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +161,9 @@ def rank_users(ranking: RankingInputs, users: pa.Table) -> pa.Table:
     histories = UserSums.build(ranking, told, counts, vectors_of(told.field("vector")))
     if "candidate_ranks" in users.column_names:
         histories = histories.lifted(ranking.lifts(users["candidate_ranks"].combine_chunks()))
-    seen = _places(ranking.shelf, users["reviewed_item_ids"])
+    seen = _places(ranking.item_index, users["reviewed_item_ids"])
     ranked = top_items(
-        ranking.shelf,
+        ranking.item_index,
         histories.vectors,
         seen,
         ranking.k,
@@ -189,7 +191,7 @@ def explain(ranking: RankingInputs, history: UserSums, items: np.ndarray) -> pa.
 def score_items(ranking: RankingInputs, history: UserSums, items: np.ndarray) -> np.ndarray:
     """One user's scores of given items, (n,), in the order given: those of `rank_users`, to a billionth."""
     ranked = _given(ranking, history, items)
-    winning = ranking.shelf.vectors[ranked.personas[0]].astype(np.float64)
+    winning = ranking.item_index.vectors[ranked.personas[0]].astype(np.float64)
     whole = _whole(ranking, history, ranked, np.zeros(len(items), np.int64), np.arange(len(items)))
     shares = np.vstack([history.parts @ winning.T, *whole.values()])
     scores: np.ndarray = np.round(np.round(shares, _DIGITS).sum(0), _DIGITS)
@@ -198,21 +200,21 @@ def score_items(ranking: RankingInputs, history: UserSums, items: np.ndarray) ->
 
 def _given(ranking: RankingInputs, history: UserSums, items: np.ndarray) -> TopItems:
     prior = history.prior if history.prior.nnz else None  # looking up nothing takes longer than all the rest
-    return exact_scores(ranking.shelf, history.vectors, items[None], prior, history.scales)
+    return exact_scores(ranking.item_index, history.vectors, items[None], prior, history.scales)
 
 
 def _only(ranking: RankingInputs, users: pa.Table) -> list[np.ndarray | None] | None:
     if "candidate_item_ids" not in users.column_names:
         return None
     given = users["candidate_item_ids"].is_valid().to_pylist()
-    places = _places(ranking.shelf, users["candidate_item_ids"])
+    places = _places(ranking.item_index, users["candidate_item_ids"])
     return [place if some else None for place, some in zip(places, given, strict=True)]
 
 
-def _places(shelf: ItemIndex, item_ids: pa.ChunkedArray) -> list[np.ndarray]:
-    """Each user's items on the shelf; none where the list is null."""
+def _places(item_index: ItemIndex, item_ids: pa.ChunkedArray) -> list[np.ndarray]:
+    """Each user's items on the item index; none where the list is null."""
     lists = item_ids.combine_chunks()
-    index = pc.index_in(lists.flatten(), pa.array(shelf.item_ids, pa.string()))
+    index = pc.index_in(lists.flatten(), pa.array(item_index.item_ids, pa.string()))
     ends = np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False))[:-1]
     found = pc.fill_null(index, -1).to_numpy(zero_copy_only=False)
     return [part[part >= 0] for part in np.split(found, ends)]
@@ -242,7 +244,7 @@ def _shares(
             some = alike[low : low + step]
             rows = where[some][:, None] + np.arange(places)  # (users, places)
             parts = histories.parts[first[who[some]][:, None] + np.arange(interactions)]
-            winning = ranking.shelf.vectors[personas[rows]].astype(np.float64)
+            winning = ranking.item_index.vectors[personas[rows]].astype(np.float64)
             shares[starts[rows][..., None] + np.arange(interactions)] = winning @ parts.swapaxes(1, 2)
     return shares
 
@@ -254,7 +256,7 @@ def _whole(
     items, prior = ranked.items[user, place], ranked.prior[user, place]
     shares = {
         "other_personas": ranked.others[user, place],
-        "popularity": ranking.shelf.popularity[items] * histories.scales[user],
+        "popularity": ranking.item_index.popularity[items] * histories.scales[user],
         "prior": prior,
     }
     if histories.lifts is not None:
@@ -296,7 +298,7 @@ def _told(
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return pa.table(
         {
-            "item_id": pa.array(ranking.shelf.item_ids[items], pa.string()),
+            "item_id": pa.array(ranking.item_index.item_ids[items], pa.string()),
             "persona_id": pa.array(ranking.persona_ids[personas], pa.string()),
             "score": pa.array(
                 np.round(np.add.reduceat(values[kept], offsets[:-1]), _DIGITS) if len(user) else np.empty(0)

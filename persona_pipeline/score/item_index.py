@@ -82,7 +82,7 @@ class TopItems:
 
 
 def exact_scores(
-    shelf: ItemIndex,
+    item_index: ItemIndex,
     users: np.ndarray,
     items: np.ndarray,
     prior: csr_array | None = None,
@@ -92,16 +92,16 @@ def exact_scores(
 
     `prior` (users, all items) and `scales` as in `top_items`; None where there are none.
     """
-    rows = shelf.slots[items]  # (users, n, slots)
-    similarities = np.einsum("ud,unsd->uns", users, shelf.vectors[rows].astype(np.float64))
-    hidden = np.where(shelf.filled[items], similarities, -np.inf)
+    rows = item_index.slots[items]  # (users, n, slots)
+    similarities = np.einsum("ud,unsd->uns", users, item_index.vectors[rows].astype(np.float64))
+    hidden = np.where(item_index.filled[items], similarities, -np.inf)
     winner = hidden.argmax(-1)[..., None]
     best = np.take_along_axis(hidden, winner, -1)[..., 0]
     others = np.zeros_like(best)
-    if shelf.aggregation == "softmax":
-        spread = np.exp((hidden - best[..., None]) / shelf.temperature).sum(-1)
-        others = shelf.temperature * (np.log(spread) - np.log(shelf.filled[items].sum(-1)))
+    if item_index.aggregation == "softmax":
+        spread = np.exp((hidden - best[..., None]) / item_index.temperature).sum(-1)
+        others = item_index.temperature * (np.log(spread) - np.log(item_index.filled[items].sum(-1)))
     personas = np.take_along_axis(rows, winner, -1)[..., 0]
     added = np.zeros_like(best) if prior is None else prior[np.arange(len(items))[:, None], items].toarray()
-    liked = shelf.popularity[items] * (1.0 if scales is None else scales[:, None])
+    liked = item_index.popularity[items] * (1.0 if scales is None else scales[:, None])
     return TopItems(items, personas, best, others, added, best + others + liked + added)

@@ -1,7 +1,7 @@
-"""Vectors, personas and items to the rows of `user_item_topk` (Spark): users stream through tasks against a broadcast shelf.
+"""Vectors, personas and items to the rows of `user_item_topk` (Spark): users stream through tasks against a broadcast item index.
 
-Memory per task: a block of the shelf (4 bytes x personas x d, at most `shelf_bytes`), what the kernel may take and one batch
-of users. Driver: the shelf once, and once more in blocks where there are several.
+Memory per task: a block of the item index (4 bytes x personas x d, at most `shelf_bytes`), what the kernel may take and one batch
+of users. Driver: the item index once, and once more in blocks where there are several.
 """
 
 from collections.abc import Iterator, Mapping
@@ -51,7 +51,7 @@ def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ra
         .agg(F.array_sort(F.collect_list(F.struct("review_id", "item_id", "weight", "vector"))).alias("interactions"))
     )
     inputs = interactions.join(histories.select("user_id", *limit_columns(histories)), "user_id")
-    if len(ranking.shelf.spans(ranking.shelf_bytes)) < 2:
+    if len(ranking.item_index.spans(ranking.shelf_bytes)) < 2:
         return _ranked(inputs, ranking).drop("exact_score")
     inputs = inputs.persist(StorageLevel.DISK_ONLY)  # read once per block
     # One block at a time is copied and handed to Spark, which keeps broadcasts in files.
@@ -63,7 +63,7 @@ def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ra
 
 
 def _ranked(inputs: DataFrame, ranking: RankingInputs) -> DataFrame:
-    """Columns of RANKED_FIELDS and `exact_score` of users against a broadcast shelf."""
+    """Columns of RANKED_FIELDS and `exact_score` of users against a broadcast item index."""
     shared = inputs.sparkSession.sparkContext.broadcast(ranking)
 
     def rank(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -49,7 +49,7 @@ class Online:
         personas = table("persona_vectors").rows("encoder_id", [encoder_id])
         self._fused = fused_weight is not None
         self._ranking = RankingInputs.of(self.encoder, personas, 0, 0, candidates_weight=fused_weight or 0.0)
-        self._place = {item: place for place, item in enumerate(self._ranking.shelf.item_ids.tolist())}
+        self._place = {item: place for place, item in enumerate(self._ranking.item_index.item_ids.tolist())}
         self._table = table
         # What items were like when the encoder was trained, and what those it did not know are like tonight.
         self._profiles = self._read_profiles(
@@ -90,11 +90,11 @@ class Online:
 
     def nearest(self, user_id: str, item_id: str) -> Nearest:
         """Of a user with a usable history and an item that is known."""
-        history, shelf = self._history(user_id), self._ranking.shelf
+        history, item_index = self._history(user_id), self._ranking.item_index
         assert history is not None
         place = self._place[item_id]
-        rows = shelf.slots[place][shelf.filled[place]]
-        near = shelf.vectors[rows].astype(np.float64) @ history.vectors[0]
+        rows = item_index.slots[place][item_index.filled[place]]
+        near = item_index.vectors[rows].astype(np.float64) @ history.vectors[0]
         order = np.argsort(-near, kind="stable")
         names = [str(self._ranking.persona_ids[rows[n]]) for n in order[:2]]
         if len(names) == 1:

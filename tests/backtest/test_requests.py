@@ -73,16 +73,16 @@ def test_every_night_shares_texts_and_answers_and_lists_reach_as_far_as_they_are
 ) -> None:
     (tmp_path / "mine.yaml").write_text("user_item_topk: {k: 5, exclude_reviewed: false}\nencoders: {steps: 7}\n")
     asked = request(tmp_path, config=str(tmp_path / "mine.yaml"), extractor="vllm", cache=tmp_path / "shop")
-    nights = SplitRuns(asked, CONSOLE)
+    split_runs = SplitRuns(asked, CONSOLE)
     made: list[LocalRun] = []
     monkeypatch.setattr(SplitRuns, "run", lambda _, night, __: made.append(night))
-    nights.everything()
+    split_runs.everything()
     config = made[0].config
     assert config.extraction.llm.ledger == str(tmp_path / "shop")
-    assert (nights.root / "all" / "text_embeddings").resolve() == tmp_path / "shop" / "text_embeddings"
+    assert (split_runs.root / "all" / "text_embeddings").resolve() == tmp_path / "shop" / "text_embeddings"
     assert (config.user_item_topk.k, config.user_item_topk.exclude_reviewed) == (20, True)
     assert (config.encoders.steps, config.extraction.extractor) == (7, "vllm")
-    nights.everything()  # once more over the link that is there
+    split_runs.everything()  # once more over the link that is there
     assert made[0] == made[1]
 
 

@@ -73,16 +73,16 @@ def request(home: Path, **other: Any) -> BacktestRequest:
 
 
 def test_nothing_withheld_is_in_any_table(home: Path) -> None:
-    nights = {name: Warehouse(home / "backtest" / name) for name in ("all", "tuning", "test")}
-    split = leave_last_out(nights["all"])
+    split_runs = {name: Warehouse(home / "backtest" / name) for name in ("all", "tuning", "test")}
+    split = leave_last_out(split_runs["all"])
     assert split.test.num_rows > 40
     assert 0 < split.validation.num_rows <= split.test.num_rows
-    require_nothing_withheld(nights["test"], split.test)
-    require_nothing_withheld(nights["tuning"], split.tuning())
+    require_nothing_withheld(split_runs["test"], split.test)
+    require_nothing_withheld(split_runs["tuning"], split.tuning())
     # The check can fail: the test night may know what is validated on, and does.
     with pytest.raises(LeakError, match="table item_personas"):
-        require_nothing_withheld(nights["test"], split.validation)
-    counts = {name: night.read("reviews").num_rows for name, night in nights.items()}
+        require_nothing_withheld(split_runs["test"], split.validation)
+    counts = {name: night.read("reviews").num_rows for name, night in split_runs.items()}
     assert counts["all"] - counts["test"] == split.test.num_rows
     assert counts["test"] - counts["tuning"] == split.validation.num_rows
 
@@ -116,10 +116,10 @@ def test_a_second_run_redoes_nothing_and_says_the_same(home: Path, ran: list[str
 def test_lists_made_in_this_process_are_the_nights(home: Path) -> None:
     """The formula is the same; what may differ is a tie, or the rounding of a head trained on other threads."""
     found = read_completed(home / "backtest")
-    ids = found.problem.user_ids, found.problem.item_ids
+    ids = found.dataset.user_ids, found.dataset.item_ids
     night = recommended(Warehouse(home / "backtest" / "test"), *ids, LENGTH)
     encoder = found.test.encoder(found.config)
-    scores = Scores.of(encoder, found.test, found.problem.users)
+    scores = Scores.of(encoder, found.test, found.dataset.users)
     assert (scores.lists(encoder.config, encoder.prior) == night).all(axis=1).mean() > 0.98
     other = encoder.config.model_copy(update={"popularity_weight": encoder.config.popularity_weight + 0.5})
     assert (scores.lists(other, encoder.prior) == night).all(axis=1).mean() < 0.9

@@ -33,8 +33,8 @@ def root(tmp_path: Path) -> Path:
 
 def reranker(root: Path, reply: Reply, **settings: Any) -> tuple[Reranker, FixtureBackend]:
     backend, config = FixtureBackend(reply), LlmConfig(**settings)
-    asker = LlmClient(backend, ResponseCache(Warehouse(root), date(2024, 1, 1)), config)
-    return Reranker(config, asker), backend
+    client = LlmClient(backend, ResponseCache(Warehouse(root), date(2024, 1, 1)), config)
+    return Reranker(config, client), backend
 
 
 def test_candidates_come_in_the_order_of_the_reply(root: Path) -> None:
@@ -77,7 +77,7 @@ def test_the_same_slate_is_asked_about_once(root: Path) -> None:
     for again in (False, True):
         rerank, backend = reranker(root, stage_first)
         (found,) = rerank.rerank([slate])
-        rerank._asker.close()
+        rerank._client.close()
         assert (found.outcome.cached, len(backend.asked)) == (again, 0 if again else 1)
 
 

@@ -27,7 +27,7 @@ def catalogue() -> ItemSlots:
     return ItemSlots.build(ids, items, embeddings.astype(np.float32))
 
 
-def lessons() -> TrainingExamples:
+def examples() -> TrainingExamples:
     rng = np.random.default_rng(2)
     tribe = np.arange(USERS) % 2
     profiles = np.eye(D)[tribe] + 0.05 * rng.standard_normal((USERS, D))
@@ -47,9 +47,9 @@ def share_of_right_items(head: Head) -> float:
     """How often one of the tribe's items ranks first for a new user."""
     tribe = torch.arange(40) % 2
     users = head.users(torch.eye(D)[tribe])
-    shelf = catalogue()
-    similarities = torch.einsum("ud,isd->uis", users, head.personas(shelf.embeddings)[shelf.slots])
-    first = aggregate(similarities, shelf.filled, CONFIG.temperature, CONFIG.aggregation).argmax(1)
+    item_index = catalogue()
+    similarities = torch.einsum("ud,isd->uis", users, head.personas(item_index.embeddings)[item_index.slots])
+    first = aggregate(similarities, item_index.filled, CONFIG.temperature, CONFIG.aggregation).argmax(1)
     return float((first % 2 == tribe).double().mean())
 
 
@@ -64,7 +64,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def trained() -> tuple[Head, dict[str, float]]:
-    return train_head(lessons(), catalogue(), CONFIG)
+    return train_head(examples(), catalogue(), CONFIG)
 
 
 def test_training_finds_the_rotation(trained: tuple[Head, dict[str, float]]) -> None:
@@ -77,20 +77,22 @@ def test_training_finds_the_rotation(trained: tuple[Head, dict[str, float]]) -> 
 
 
 def test_training_is_deterministic(trained: tuple[Head, dict[str, float]]) -> None:
-    again, metrics = train_head(lessons(), catalogue(), CONFIG)
+    again, metrics = train_head(examples(), catalogue(), CONFIG)
     assert metrics == trained[1]
     for ours, theirs in zip(again.parameters(), trained[0].parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
 def test_the_seed_decides_the_batches(trained: tuple[Head, dict[str, float]]) -> None:
-    other, _ = train_head(lessons(), catalogue(), CONFIG.model_copy(update={"seed": 1}))
+    other, _ = train_head(examples(), catalogue(), CONFIG.model_copy(update={"seed": 1}))
     assert not torch.equal(other.persona_map, trained[0].persona_map)
 
 
 def test_heads_are_averaged(trained: tuple[Head, dict[str, float]]) -> None:
     """Each head is what its seed alone would give; their mean is none of them."""
-    alone = [train_head(lessons(), catalogue(), CONFIG.model_copy(update={"heads": 1, "seed": n}))[0] for n in range(3)]
+    alone = [
+        train_head(examples(), catalogue(), CONFIG.model_copy(update={"heads": 1, "seed": n}))[0] for n in range(3)
+    ]
     assert CONFIG.heads == 3
     for name, parameter in trained[0].named_parameters():
         singles = torch.stack([dict(head.named_parameters())[name] for head in alone])
@@ -100,7 +102,7 @@ def test_heads_are_averaged(trained: tuple[Head, dict[str, float]]) -> None:
 
 def test_what_has_faded_teaches_nothing() -> None:
     """The second half of the pairs is of no weight: as if it said the opposite, or nothing at all."""
-    taught = lessons()
+    taught = examples()
     weights = (torch.arange(USERS) < USERS // 2).float()
     config = CONFIG.model_copy(update={"heads": 1, "batch_size": USERS // 2, "steps": 5})
     maps = []
@@ -116,14 +118,14 @@ def test_what_has_faded_teaches_nothing() -> None:
 
 
 def test_no_steps_leave_the_identity() -> None:
-    head, metrics = train_head(lessons(), catalogue(), CONFIG.model_copy(update={"steps": 0}))
+    head, metrics = train_head(examples(), catalogue(), CONFIG.model_copy(update={"steps": 0}))
     assert torch.equal(head.interaction_map, torch.eye(D))
     assert set(metrics) == {"label_agreement", "temperature"}
 
 
 def test_label_agreement_counts_the_nearest_visible_persona() -> None:
     axes = np.eye(2, dtype=np.float32)
-    shelf = ItemSlots.build(np.array(["strap-a", "strap-b"]), np.array(["strap", "strap"]), axes)
+    item_index = ItemSlots.build(np.array(["strap-a", "strap-b"]), np.array(["strap", "strap"]), axes)
     taught = TrainingExamples(
         torch.from_numpy(axes[[0, 0, 1, 0]]),
         torch.zeros(4, dtype=torch.long),
@@ -132,12 +134,12 @@ def test_label_agreement_counts_the_nearest_visible_persona() -> None:
         torch.arange(4),
         torch.ones(4),
     )
-    _, metrics = train_head(taught, shelf, CONFIG.model_copy(update={"steps": 0}))
+    _, metrics = train_head(taught, item_index, CONFIG.model_copy(update={"steps": 0}))
     assert metrics["label_agreement"] == 0.75  # the second pair is nearer to the other persona
 
 
 def test_the_temperature_is_learned_unless_told_otherwise(trained: tuple[Head, dict[str, float]]) -> None:
     head, metrics = trained
     assert metrics["temperature"] == head.temperature != pytest.approx(CONFIG.temperature, abs=1e-3)
-    stays, _ = train_head(lessons(), catalogue(), CONFIG.model_copy(update={"temperature_learning_rate": 0.0}))
+    stays, _ = train_head(examples(), catalogue(), CONFIG.model_copy(update={"temperature_learning_rate": 0.0}))
     assert stays.temperature == pytest.approx(CONFIG.temperature)

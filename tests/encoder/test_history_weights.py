@@ -1,4 +1,4 @@
-"""Weights of a history: next to what is foretold counts most, and the newest where that comes last."""
+"""Weights of a history: next to what is predicted counts most, and the newest where that comes last."""
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from persona_pipeline.encoder.history_weights import examples_of, history_weight
 @pytest.mark.parametrize(
     ("count", "place", "distances"),
     [
-        (4, 0, [0, 1, 2, 3]),  # foretold is the newest: how it is when serving
+        (4, 0, [0, 1, 2, 3]),  # predicted is the newest: how it is when serving
         (4, 4, [3, 2, 1, 0]),  # the oldest
         (4, 1, [0, 0, 1, 2]),  # neighbours on either side are as near
         (4, 2, [1, 0, 0, 1]),
@@ -66,7 +66,7 @@ def weights_of(count: int, place: int, half_life: float) -> np.ndarray:
 
 
 def test_lessons_look_back_only_where_they_are_told_to() -> None:
-    """Ana's newest, middle and oldest: the oldest has nothing before it and is no lesson."""
+    """Ana's newest, middle and oldest: the oldest has nothing before it and is no example."""
     pairs = pa.table(
         {
             "review_id": ["new", "mid", "old"],

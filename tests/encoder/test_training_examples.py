@@ -35,7 +35,7 @@ def pair(
     }  # fmt: skip
 
 
-def lessons(age_half_life_days: float = 0) -> TrainingExamples:
+def examples(age_half_life_days: float = 0) -> TrainingExamples:
     pairs = [
         pair("cleo", "tuner", "tuner-c", ["r-new", "r-mid", "r-old"], ["tuner-a"]),
         pair("ana", "strap", "strap-a", ["r-old"], [], days_ago=100),
@@ -69,7 +69,7 @@ def test_half_lives_in_days_count_from_the_target() -> None:
 def test_profiles_are_weighted_sums_of_the_history() -> None:
     # Half life 1, so weights 4/7, 2/7, 1/7, then 1, then 2/3, 1/3.
     expected = torch.tensor([[20 / 7, 24 / 7], [4, 0], [4 / 3, 8 / 3]])
-    assert torch.allclose(lessons().profiles, expected)
+    assert torch.allclose(examples().profiles, expected)
 
 
 @pytest.mark.parametrize(
@@ -93,21 +93,21 @@ def test_histories_of_like_length_and_unlike_places_do_not_mix() -> None:
 
 
 def test_pairs_fade_with_age() -> None:
-    assert torch.allclose(lessons(50).weights, torch.tensor([1, 0.25, 0.5]))
-    assert lessons(0).weights.tolist() == [1, 1, 1]
+    assert torch.allclose(examples(50).weights, torch.tensor([1, 0.25, 0.5]))
+    assert examples(0).weights.tolist() == [1, 1, 1]
 
 
 def test_targets_and_labels_point_into_the_catalogue() -> None:
-    found = lessons()
+    found = examples()
     assert found.targets.tolist() == [1, 0, 0]
     assert found.labels.tolist() == [3, 0, 0]
     assert len(found) == 3
 
 
 def test_masked_personas_are_hidden_from_their_pair_alone() -> None:
-    assert lessons().visible.tolist() == [[False, True, True], [True, False, False], [True, False, False]]
+    assert examples().visible.tolist() == [[False, True, True], [True, False, False], [True, False, False]]
 
 
 def test_a_user_has_one_number() -> None:
-    users = lessons().users.tolist()
+    users = examples().users.tolist()
     assert users[0] == users[2] != users[1]

@@ -60,7 +60,7 @@ def signed(world: Interactions, config: Sign) -> Model:
     return ItemItemModel(config.sign * fit_prox_knn(world, ProxKnnConfig()).similarities)
 
 
-def test_the_settings_that_foretell_validation_win() -> None:
+def test_the_settings_that_predict_validation_win() -> None:
     family = Family("signed", signed, [Sign(sign=-1), Sign(sign=0), Sign(sign=1)])
     found = tune(family, *last_out(checkerboard()))
     assert found.config == Sign(sign=1)

@@ -22,15 +22,15 @@ def test_users_items_and_answers_are_places_in_sorted_names(tmp_path: Path) -> N
     everything = night(tmp_path / "all")
     split = leave_last_out(everything)
     tuning, test = night(tmp_path / "tuning", split.tuning()), night(tmp_path / "test", split.test)
-    problem = make_dataset(everything, tuning, test, split.validation, split.test)
-    assert problem.item_ids.tolist() == ["capo", "picks", "strap", "strings", "tuner"]
-    assert problem.user_ids.tolist() == ["ana", "ben", "cleo", "dan"]
-    assert problem.users.tolist() == [0, 1, 2, 3]
-    assert problem.truth.items.tolist() == [3, 0, 0, 3]  # strings, capo, capo, strings
-    rows, items = problem.validation
-    assert [(problem.tuning.user_ids[u], problem.item_ids[i]) for u, i in zip(rows, items, strict=True)] == [
+    dataset = make_dataset(everything, tuning, test, split.validation, split.test)
+    assert dataset.item_ids.tolist() == ["capo", "picks", "strap", "strings", "tuner"]
+    assert dataset.user_ids.tolist() == ["ana", "ben", "cleo", "dan"]
+    assert dataset.users.tolist() == [0, 1, 2, 3]
+    assert dataset.truth.items.tolist() == [3, 0, 0, 3]  # strings, capo, capo, strings
+    rows, items = dataset.validation
+    assert [(dataset.tuning.user_ids[u], dataset.item_ids[i]) for u, i in zip(rows, items, strict=True)] == [
         ("ana", "tuner"), ("ben", "picks"),
     ]  # fmt: skip
-    assert (len(problem.tuning), len(problem.test)) == (4, 6)
-    assert problem.tuning.item_ids.tolist() == problem.item_ids.tolist()  # though nobody met the strings there
-    assert sorted(problem.slices()["all"].users.tolist()) == [True] * 4
+    assert (len(dataset.tuning), len(dataset.test)) == (4, 6)
+    assert dataset.tuning.item_ids.tolist() == dataset.item_ids.tolist()  # though nobody met the strings there
+    assert sorted(dataset.slices()["all"].users.tolist()) == [True] * 4

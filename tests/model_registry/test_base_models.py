@@ -41,8 +41,8 @@ def standing(base_model: str, chosen: bool = False) -> Incumbent:
     return Incumbent(row, given if chosen else None, FIRST)
 
 
-def base_of(warehouse: Warehouse, stands: Incumbent) -> str:
-    return embedder_of_incumbent(warehouse, stands, CONFIG).base_model
+def base_of(warehouse: Warehouse, incumbent: Incumbent) -> str:
+    return embedder_of_incumbent(warehouse, incumbent, CONFIG).base_model
 
 
 def test_without_an_encoder_it_is_the_one_configured(warehouse: Warehouse) -> None:

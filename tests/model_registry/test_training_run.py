@@ -41,8 +41,8 @@ def _trained(warehouse: Warehouse, margin: float) -> tuple[str, TrainedEncoder]:
     )
     embedder = Embedder(config.text_embeddings, warehouse)
     tomorrow = FIRST + timedelta(days=1)
-    stands = incumbent_of(warehouse, (), tomorrow, parent_of(warehouse, tomorrow))
-    return embedder.base_model, train_encoder(warehouse, config, stands, embedder, "why", "enc2", {"reviews": 0})
+    incumbent = incumbent_of(warehouse, (), tomorrow, parent_of(warehouse, tomorrow))
+    return embedder.base_model, train_encoder(warehouse, config, incumbent, embedder, "why", "enc2", {"reviews": 0})
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def noise(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("noise")
 def test_a_base_the_gate_refuses_is_left_for_the_one_that_stands(warehouse: Warehouse) -> None:
-    stands, found = _trained(warehouse, 0.005)
+    incumbent, found = _trained(warehouse, 0.005)
     assert (found.settled.verdict, found.settled.config.method) == ("kept_settings", "head")
-    assert found.encoder.base_model == stands
+    assert found.encoder.base_model == incumbent
     assert found.settled.judged is not None
     assert found.settled.judged.high < 0
 
@@ -80,18 +80,18 @@ def test_on_a_first_night_it_is_the_one_configured(warehouse: Warehouse) -> None
 
 
 def test_a_night_chooses_what_the_configuration_leaves_to_it(warehouse: Warehouse) -> None:
-    """An endless half-life stands; only a short one foretells what these customers like next."""
+    """An endless half-life stands; only a short one predicts what these customers like next."""
     shutil.rmtree(warehouse.path("releases"))
     config = PipelineConfig.model_validate({"encoders": {**ENDLESS, "tuning_minutes": 1, "tuned": ["half_life"]}})
     embedder = Embedder(config.text_embeddings, warehouse)
     tomorrow = FIRST + timedelta(days=1)
-    stands = incumbent_of(warehouse, (), tomorrow, parent_of(warehouse, tomorrow))
-    found = train_encoder(warehouse, config, stands, embedder, "why", "enc2", {"reviews": 0})
+    incumbent = incumbent_of(warehouse, (), tomorrow, parent_of(warehouse, tomorrow))
+    found = train_encoder(warehouse, config, incumbent, embedder, "why", "enc2", {"reviews": 0})
     assert found.settled.config.half_life in HALF_LIVES["rank"]
     assert found.encoder.config.half_life == found.settled.config.half_life
     assert found.settled.reasons[0] == "why"
     assert found.settled.reasons[1].startswith("tuned: ")
     assert any("half_life 1000 to" in reason for reason in found.settled.reasons)
     assert found.metrics["tuning_ndcg"] > found.metrics["tuning_ndcg_start"]
-    again = train_encoder(warehouse, config, stands, embedder, "why", "enc2", {"reviews": 0})
+    again = train_encoder(warehouse, config, incumbent, embedder, "why", "enc2", {"reviews": 0})
     assert again.settled == found.settled

@@ -84,7 +84,7 @@ def test_scores_are_those_of_the_kernel(aggregation: str) -> None:
     users = np.zeros((2, DIMENSIONS))
     np.add.at(users, met.owners, (profiles @ maps[0].T)[met.members] * met.recency(config)[:, None])
     encoded = personas @ maps[1].T
-    shelf = ItemIndex.build(
+    item_index = ItemIndex.build(
         items,
         encoded / np.linalg.norm(encoded, axis=1, keepdims=True),
         dict(zip(catalogue.item_ids, config.temperature * config.popularity_weight * counts, strict=True)),
@@ -92,9 +92,9 @@ def test_scores_are_those_of_the_kernel(aggregation: str) -> None:
         aggregation,
     )
     met_items = pa.array(met.item_ids[met.members])
-    shares = prior.histories(met.owners, met_items, met.recency(config), 2) @ prior.onto(shelf.item_ids)
+    shares = prior.histories(met.owners, met_items, met.recency(config), 2) @ prior.onto(item_index.item_ids)
     ranked = exact_scores(
-        shelf,
+        item_index,
         users / np.linalg.norm(users, axis=1, keepdims=True),
         np.tile(np.arange(4), (2, 1)),
         csr_array(shares * (config.temperature * config.prior_weight)),

@@ -157,14 +157,14 @@ def test_what_there_is_no_time_for_is_left_out_and_said() -> None:
 
 def test_a_stage_offers_what_is_open_and_differs() -> None:
     stands = EncodersConfig(half_life=2.0)
-    lessons = search_stages.SearchStage(search_stages.LESSONS)
-    assert lessons.tried(stands)[0] == {"training_histories": "earlier", "steps": 200}
-    assert {"steps": 200} in lessons.tried(stands)
+    examples = search_stages.SearchStage(search_stages.LESSONS)
+    assert examples.tried(stands)[0] == {"training_histories": "earlier", "steps": 200}
+    assert {"steps": 200} in examples.tried(stands)
     assert search_stages.SearchStage([{"half_life": 1.0}]).tried(stands) == []
     assert search_stages.SearchStage([{"age_half_life_days": stands.age_half_life_days}]).tried(stands) == []
     # What is set by hand is left alone, and what goes with it is still tried.
     fixed = stands.model_copy(update={"tuned": ("training_histories",), "steps": 300})
-    assert lessons.tried(fixed) == [{"training_histories": "earlier"}]
+    assert examples.tried(fixed) == [{"training_histories": "earlier"}]
 
 
 def test_a_search_can_come_back_to_the_defaults() -> None:

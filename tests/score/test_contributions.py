@@ -53,13 +53,16 @@ def test_scores_are_the_sum_of_their_contributions(aggregation: str) -> None:
         shares = [c["share"] for c in row["contributions"]]
         assert row["score"] == round(sum(shares), 9)
         item = ITEMS.index(row["item_id"])
-        similar = ranking.shelf.vectors[ranking.shelf.slots[item][ranking.shelf.filled[item]]] @ vectors[row["user_id"]]
+        similar = (
+            ranking.item_index.vectors[ranking.item_index.slots[item][ranking.item_index.filled[item]]]
+            @ vectors[row["user_id"]]
+        )
         expected = similar.max()
         if aggregation == "softmax":
             expected = 0.1 * (np.log(np.exp(similar / 0.1).sum()) - np.log(len(similar)))
         of_prior = prior_by_hand(ranking, histories[row["user_id"]], row["item_id"])
         short = 1 + ranking.encoder.config.popularity_support / len(histories[row["user_id"]])
-        exact = expected + short * ranking.shelf.popularity[item] + of_prior
+        exact = expected + short * ranking.item_index.popularity[item] + of_prior
         assert abs(row["score"] - exact) < 1e-8
         of_interactions = sum(c["share"] for c in row["contributions"] if c["kind"] == "interaction")
         assert abs(of_interactions - similar.max()) < 1e-8
@@ -151,8 +154,8 @@ def test_ranks_run_from_one_and_leave_out_what_was_reviewed() -> None:
 def test_ties_go_by_item_id() -> None:
     ranking = make_ranking(k=6)
     same = np.tile(toward("any", dimensions=D), (len(ITEMS), 1))
-    shelf = ItemIndex.build(np.array(ITEMS), same, dict.fromkeys(ITEMS, 0.0), 0.1, "softmax")
-    tied = replace(ranking, shelf=shelf, persona_ids=np.array(ITEMS), prior=csr_array(ranking.prior.shape))
+    item_index = ItemIndex.build(np.array(ITEMS), same, dict.fromkeys(ITEMS, 0.0), 0.1, "softmax")
+    tied = replace(ranking, item_index=item_index, persona_ids=np.array(ITEMS), prior=csr_array(ranking.prior.shape))
     rows = rank_users(tied, people(ranking).slice(1, 1)).to_pylist()
     assert [row["item_id"] for row in rows] == [item for item in ITEMS if item != "picks"]
     assert len({row["score"] for row in rows}) == 1

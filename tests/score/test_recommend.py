@@ -117,7 +117,7 @@ def test_ranking_by_blocks_gives_the_same_rows(spark: "SparkSession", shelf_byte
         ),
         spark.createDataFrame(profiles, "text_hash string, vector array<float>"),
     )
-    assert len(ranking.shelf.spans(shelf_bytes)) in (3, 4, len(ITEMS))
+    assert len(ranking.item_index.spans(shelf_bytes)) in (3, 4, len(ITEMS))
     blocks = replace(ranking, shelf_bytes=shelf_bytes)
     whole, blocked = (ranked_users(*inputs, r).orderBy("user_id", "rank").collect() for r in (ranking, blocks))
     assert blocked == whole

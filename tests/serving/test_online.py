@@ -21,12 +21,12 @@ def online(shop_served: Path) -> Online:
 
 def test_scores_are_the_kernels(online: Online) -> None:
     ranking = online._ranking
-    items = ranking.shelf.item_ids.tolist()
+    items = ranking.item_index.item_ids.tolist()
     for user in ("ana", "ben", "cleo", "dan"):
         history = online._history(user)
         assert history is not None
         exact = exact_scores(
-            ranking.shelf, history.vectors, np.arange(len(items))[None], history.prior, history.scales
+            ranking.item_index, history.vectors, np.arange(len(items))[None], history.prior, history.scales
         ).scores[0]
         # Rounding each share to nine digits moves a score by half a billionth for each.
         np.testing.assert_allclose(online.scores(user, items), exact, rtol=0, atol=0.5e-9 * (len(history.parts) + 4))
@@ -44,7 +44,7 @@ def test_margin_is_the_lead_over_the_second_best(online: Online) -> None:
     assert history is not None
     near = {
         str(persona): float(vector @ history.vectors[0])
-        for persona, vector in zip(ranking.persona_ids, ranking.shelf.vectors.astype(np.float64), strict=True)
+        for persona, vector in zip(ranking.persona_ids, ranking.item_index.vectors.astype(np.float64), strict=True)
         if persona in ("strap-1", "strap-2")
     }
     first, second = sorted(near, key=lambda persona: -near[persona])

@@ -1,6 +1,6 @@
 """A shop whose customers change their mind: each liked four items of one tribe, then three of the other.
 
-Only a history weighed by how recent it is foretells what comes next. Right answers are known: a short half-life is much
+Only a history weighed by how recent it is predicts what comes next. Right answers are known: a short half-life is much
 better than an endless one, with nothing to learn (`steps: 0`) and nothing else to score by.
 """
 

@@ -46,10 +46,10 @@ def make_ranking(aggregation: str = "softmax", k: int = 4, prior_weight: float =
     encoder = Encoder("enc1", BASE_MODEL, "2", interaction_map, persona_map, counts, prior, config, "digest")
     popularity = dict(zip(ITEMS, encoder.popularity_shares(ITEMS).tolist(), strict=True))
     items = np.array([persona.split("-")[0] for persona in PERSONAS])
-    shelf = ItemIndex.build(
+    item_index = ItemIndex.build(
         items, encoder.encode_personas(toward(*PERSONAS, dimensions=D)), popularity, 0.1, aggregation
     )
-    return RankingInputs(shelf, np.array(PERSONAS), encoder, encoder.prior_onto(shelf.item_ids), k, 2**30)
+    return RankingInputs(item_index, np.array(PERSONAS), encoder, encoder.prior_onto(item_index.item_ids), k, 2**30)
 
 
 def make_user(ranking: RankingInputs, user: str, *liked: str) -> Row:

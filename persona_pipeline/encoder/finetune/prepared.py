@@ -34,7 +34,7 @@ from persona_pipeline.warehouse import Warehouse
 
 _ABOUT = "about.json"
 SERVING = {"half_life", "recency", "training_histories", "persona_weight", "aggregation"}
-"""Settings of `encoders` that say what a user, a lesson, a persona and a score are."""
+"""Settings of `encoders` that say what a user, an example, a persona and a score are."""
 
 
 def prepare(warehouse: Warehouse, folder: Path, base_model: str, config: PipelineConfig) -> None:

@@ -29,15 +29,15 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
 class PersonaJudge:
     """Asks which persona somebody was."""
 
-    def __init__(self, config: LlmConfig, asker: LlmClient) -> None:
-        self._config, self._asker = config, asker
+    def __init__(self, config: LlmConfig, client: LlmClient) -> None:
+        self._config, self._client = config, client
         self._prompts = Prompts(config.prompt_pack, config.prompts)
         self._system = self._prompts.render("choice_system")
 
     def choose(self, pairs: Sequence[LabellingPair]) -> list[tuple[LabellingPair, Outcome]]:
         """Each pair with its outcome, in order; one whose user has not said a word is not asked about."""
         asked = [pair for pair in pairs if any(one["said"] for one in (pair["target"], *pair["history"]))]
-        return list(zip(asked, self._asker.ask([self.question(pair) for pair in asked]), strict=True))
+        return list(zip(asked, self._client.ask([self.question(pair) for pair in asked]), strict=True))
 
     def question(self, pair: LabellingPair) -> PromptRequest:
         """About one pair, with as much of its history as fits, newest first, but never none of it."""
@@ -57,7 +57,7 @@ class PersonaJudge:
             system=self._system,
             user=self._prompts.render("choice_user", history=history, target=pair["target"], personas=personas),
             schema=output_schema("persona_choices", bounds),
-            model=self._asker.backend.model,
+            model=self._client.backend.model,
             sampling=Sampling(llm.max_tokens.choice, llm.temperature, llm.seed),
             reviews=tuple(pair["review_ids"][: 1 + len(history)]),
         )
@@ -65,7 +65,7 @@ class PersonaJudge:
         return PromptRequest(request, ChoiceResponse, bounds, partial(_contradicts_itself, names, len(personas)))
 
     def _fits(self, question: PromptRequest) -> bool:
-        backend, request = self._asker.backend, question.request
+        backend, request = self._client.backend, question.request
         return backend.count_tokens([request])[0] + request.sampling.max_tokens <= backend.context_tokens
 
 

@@ -56,17 +56,17 @@ class LlmExtractor:
 
     source: Literal["llm", "embedded"] = "llm"
 
-    def __init__(self, config: ExtractionConfig, asker: LlmClient, embed: Embed) -> None:
+    def __init__(self, config: ExtractionConfig, client: LlmClient, embed: Embed) -> None:
         self._config, self._llm = config, config.llm
         self.reads: tuple[ReviewsOf, ...] = ("item_reviews",) if config.llm.method == "per_review" else ()
-        self.asker, self._embed = asker, embed
-        self._questions = RequestBuilder(config, asker.backend)
+        self.client, self._embed = client, embed
+        self._questions = RequestBuilder(config, client.backend)
         self.verdicts: Counter[Verdict] = Counter()
 
     def version(self, stage: Stage) -> str:
         """Changes whenever a request of this stage would: prompts, model, sampling, schema."""
         llm = self._llm
-        parts = [CODE_VERSION, self.asker.backend.model, llm.context_tokens]
+        parts = [CODE_VERSION, self.client.backend.model, llm.context_tokens]
         parts += [llm.temperature, llm.seed]  # further attempts only serve what has no answer, and that is asked anyway
         parts += [self._config.max_personas, self._config.min_personas, self._config.reviews_per_persona]
         if llm.method == "per_cluster" and stage == "item_personas":
@@ -78,18 +78,18 @@ class LlmExtractor:
 
     def usage(self) -> dict[str, Any]:
         """Requests, tokens, outcomes, and verdicts on the personas answered, so far."""
-        return {"llm": {**asdict(self.asker.usage), "verdicts": dict(self.verdicts)}}
+        return {"llm": {**asdict(self.client.usage), "verdicts": dict(self.verdicts)}}
 
     def close(self) -> None:
         """End the engine."""
-        self.asker.close()
+        self.client.close()
 
     def aspects(self, reviews: Sequence[ReviewText]) -> Iterator[tuple[ReviewAspects | None, list[Refusal]]]:
         """One result per review, in order."""
         sentences = [citable(review) for review in reviews]
         asked = [i for i, found in enumerate(sentences) if found]
         questions = [self._questions.about_review(reviews[i], sentences[i]) for i in asked]
-        outcomes = dict(zip(asked, self.asker.ask(questions), strict=True))
+        outcomes = dict(zip(asked, self.client.ask(questions), strict=True))
         embed = memoised(self._embed, (t for i, o in outcomes.items() for t in aspect_texts(o, sentences[i])))
         for i, review in enumerate(reviews):
             if i not in outcomes:
@@ -101,7 +101,7 @@ class LlmExtractor:
         """One result per item, in order."""
         questions = [self._questions.about_item(item) for item in items]
         asked = [i for i, question in enumerate(questions) if question is not None]
-        outcomes = dict(zip(asked, self.asker.ask([q for q in questions if q is not None]), strict=True))
+        outcomes = dict(zip(asked, self.client.ask([q for q in questions if q is not None]), strict=True))
         embed = memoised(
             self._embed, (text for i, outcome in outcomes.items() for text in summary_texts(items[i], outcome))
         )
@@ -114,7 +114,7 @@ class LlmExtractor:
     def personas(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[list[Persona], list[Refusal]]]:
         """One result per item, in order. No persona and a refusal: the item keeps those it has."""
         questions = self._about_personas(items)
-        outcomes = iter(self.asker.ask([asked.question for of_item in questions for asked in of_item]))
+        outcomes = iter(self.client.ask([asked.question for of_item in questions for asked in of_item]))
         answers = [
             [PersonaAnswer(asked.cited, next(outcomes), asked.point) for asked in of_item] for of_item in questions
         ]
@@ -133,11 +133,11 @@ class LlmExtractor:
         All in one go: an engine that is fed the one kind of question after the other runs empty in between.
         """
         questions = [*self.questions_about_reviews(reviews), *self.questions_about_items("item_summaries", items)]
-        self.asker.ask(questions)
+        self.client.ask(questions)
 
     def ask_ahead_personas(self, items: Sequence[ItemEvidence]) -> None:
         """The same for `personas`."""
-        self.asker.ask(self.questions_about_items("item_personas", items))
+        self.client.ask(self.questions_about_items("item_personas", items))
 
     def questions_about_reviews(self, reviews: Sequence[ReviewText]) -> list[PromptRequest]:
         """One per review with a usable sentence, in order."""

@@ -117,7 +117,7 @@ class Planner:
     """
 
     def __init__(self, extractor: LlmExtractor) -> None:
-        self._extractor, self._asker = extractor, extractor.asker
+        self._extractor, self._client = extractor, extractor.client
         self._stages: list[StagePlan] = []
         self._tokens_of_item: Counter[str] = Counter()
         self._keys: set[str] = set()
@@ -170,13 +170,13 @@ class Planner:
         item_of: Mapping[str, str] | None = None,
     ) -> set[str]:
         """Add a stage; returns the subjects that are still to be asked about."""
-        open_ = self._asker.open_requests(questions)
+        open_ = self._client.open_requests(questions)
         unknown = {request.key: request for request in open_}
         unknown |= {q.request.key: q.request for q in questions if q.request.subject in self._pending}
         self._keys |= unknown.keys()
         new = list(unknown.values())
-        said = self._asker.ledger.mean_reply_tokens(stage)
-        prompts = self._asker.backend.count_tokens(new)
+        said = self._client.ledger.mean_reply_tokens(stage)
+        prompts = self._client.backend.count_tokens(new)
         replies = [request.sampling.max_tokens if said is None else said for request in new]
         for request, prompt, reply in zip(new, prompts, replies, strict=True):
             self._tokens_of_item[(item_of or {}).get(request.subject, request.subject)] += round(prompt + reply)

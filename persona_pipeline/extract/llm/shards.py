@@ -85,13 +85,13 @@ def ask_shard(
     reviews = reviews_to_read(part, extractor.version("review_aspects"), extractor.reads)[1].to_pylist()
     untold = items_to_summarise(part, extractor.version("item_summaries"))[1].to_pylist()
     extractor.ask_ahead([review_text(row) for row in reviews], [item_evidence(row) for row in untold])
-    asked, extractor.asker.usage = (
-        extractor.asker.usage,
+    asked, extractor.client.usage = (
+        extractor.client.usage,
         Usage(),
     )  # what is taken over now was counted when it was asked
     part = part.holding(review_aspects=stages.review_aspects(part, extractor).rows)
     part = part.holding(item_summaries=stages.item_summaries(part, extractor, parent_summaries).rows)
-    extractor.asker.usage = asked
+    extractor.client.usage = asked
     version = extractor.version("item_personas")
     wanted = items_to_profile(part, version, parent_personas, config.refresh_share)[1].to_pylist()
     extractor.ask_ahead_personas([item_evidence(row) for row in wanted])

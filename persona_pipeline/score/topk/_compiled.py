@@ -39,7 +39,7 @@ def _compiled(function: Function, **options: object) -> Function:
 
 
 class ItemBlock(NamedTuple):
-    """A shelf.
+    """An item index.
 
     Attributes:
         vectors: (personas, d) float32, an item's one after the other.
@@ -101,7 +101,7 @@ _FOUND = np.dtype(
 
 
 class Reservoir(NamedTuple):
-    """What may be among the best of each user, by its index on the shelf, a row each.
+    """What may be among the best of each user, by its index on the item index, a row each.
 
     Attributes:
         open: (users, capacity) records: score of the first pass, and bits of the slots whose persona may be the item's best.
@@ -201,7 +201,7 @@ def _collect_loop(
     personas: np.ndarray,
     first_item: int,
     block_start: int,
-    shelf: ItemBlock,
+    item_index: ItemBlock,
     people: UserTile,
     columns: Columns,
     reservoir: Reservoir,
@@ -218,7 +218,7 @@ def _collect_loop(
         if not columns.offered[column]:
             continue
         row = scores[n]
-        liked = np.float32(shelf.popularity[item])
+        liked = np.float32(item_index.popularity[item])
         if liked != 0:
             for user in range(users):
                 row[user] += liked * np.float32(people.scales[user])
@@ -233,10 +233,10 @@ def _collect_loop(
         for user in range(users):
             if row[user] >= reservoir.bars[user]:
                 near = np.uint32(0xFFFFFFFF)
-                if shelf.temperature == 0:
+                if item_index.temperature == 0:
                     first, last = (
-                        shelf.ends[item] - shelf.ends[first_item],
-                        shelf.ends[item + 1] - shelf.ends[first_item],
+                        item_index.ends[item] - item_index.ends[first_item],
+                        item_index.ends[item + 1] - item_index.ends[first_item],
                     )
                     best = personas[first, user]
                     for slot in range(first + 1, last):
@@ -318,7 +318,7 @@ expect = _compiled(_expect_loop)
 
 
 def _settle_loop(
-    shelf: ItemBlock, people: UserTile, k: int, start: int, stop: int, everything: bool, reservoir: Reservoir
+    item_index: ItemBlock, people: UserTile, k: int, start: int, stop: int, everything: bool, reservoir: Reservoir
 ) -> int:
     """Score what looks best of what is open, at most k items of each user, or everything, and drop what cannot be among the k.
 
@@ -354,36 +354,36 @@ def _settle_loop(
                 entry.guess = -np.inf
     turn, scored = 0, 0
     for item in range(start, stop):
-        first, slots = shelf.ends[item], shelf.ends[item + 1] - shelf.ends[item]
+        first, slots = item_index.ends[item], item_index.ends[item + 1] - item_index.ends[item]
         while turn < waiting[item - start]:
             user, near = owners[turn], nears[turn]
-            shares = shelf.popularity[item] * people.scales[user]
+            shares = item_index.popularity[item] * people.scales[user]
             shares += _prior(people.prior_ends, people.prior_items, people.prior, user, item)
-            if shelf.temperature == 0:
+            if item_index.temperature == 0:
                 # Most of what is open falls to a float32 product, at half the time of a float64 one.
                 single = -np.inf
                 for slot in range(slots):
                     if near >> np.uint32(min(slot, _BITS - 1)) & np.uint32(1):
                         scored += 1
-                        single = max(single, _dot32(shelf.vectors, first + slot, people.single, user))
+                        single = max(single, _dot32(item_index.vectors, first + slot, people.single, user))
                 if single + shares + people.floats[user] < np.float64(reservoir.bars[user]) + people.errors[user]:
                     turn += 1
                     continue
-            scored += 0 if shelf.temperature == 0 else slots
+            scored += 0 if item_index.temperature == 0 else slots
             best, winner, spread = -np.inf, 0, 0.0
             for slot in range(slots):
                 if near >> np.uint32(min(slot, _BITS - 1)) & np.uint32(1):
-                    similar = _dot(shelf.vectors, first + slot, people.vectors, user)
+                    similar = _dot(item_index.vectors, first + slot, people.vectors, user)
                     if similar > best + LEVEL:
                         winner = slot
-                    if shelf.temperature > 0:
+                    if item_index.temperature > 0:
                         highest = max(best, similar)
-                        spread = spread * np.exp((best - highest) / shelf.temperature)
-                        spread += np.exp((similar - highest) / shelf.temperature)
+                        spread = spread * np.exp((best - highest) / item_index.temperature)
+                        spread += np.exp((similar - highest) / item_index.temperature)
                     best = max(best, similar)
             others = 0.0
-            if shelf.temperature > 0:
-                others = shelf.temperature * (np.log(spread) - np.log(slots))
+            if item_index.temperature > 0:
+                others = item_index.temperature * (np.log(spread) - np.log(slots))
             score = best + others + shares
             entry = reservoir.found[user, reservoir.counted[user]]
             entry.item, entry.slot, entry.best, entry.others = item, winner, best, others
@@ -454,7 +454,7 @@ seed = _compiled(_seed_loop)
 
 
 def _give_loop(
-    shelf: ItemBlock,
+    item_index: ItemBlock,
     people: UserTile,
     reservoir: Reservoir,
     items: np.ndarray,
@@ -472,7 +472,7 @@ def _give_loop(
         for place in range(len(found)):
             entry = found[by_item[by_score[place]]]
             items[user, place], best[user, place], others[user, place] = entry.item, entry.best, entry.others
-            personas[user, place] = shelf.ends[entry.item] + entry.slot
+            personas[user, place] = item_index.ends[entry.item] + entry.slot
             prior[user, place] = _prior(people.prior_ends, people.prior_items, people.prior, user, entry.item)
             scores[user, place] = entry.score
 

@@ -1,4 +1,4 @@
-"""Users against every item of a shelf on a CPU, a tile of users and a block of items at a time, within a bound on memory.
+"""Users against every item of an item index on a CPU, a tile of users and a block of items at a time, within a bound on memory.
 
 A first pass multiplies a chunk of personas with a tile of users; `_plan` says how many at once, and `_compiled` what is done
 with the scores, while they are in cache.
@@ -41,7 +41,7 @@ _TOO_OFTEN = 0.1  # share of users missed, from which on nothing is expected of 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Items `start` to `stop` with their personas; `chunks` are items, by start and stop, on the shelf."""
+    """Items `start` to `stop` with their personas; `chunks` are items, by start and stop, on the item index."""
 
     start: int
     stop: int
@@ -50,7 +50,7 @@ class Block:
 
     @classmethod
     def of(cls, items: ItemBlock, start: int, stop: int, plan: Plan, precision: Precision) -> "Block":
-        """Of a shelf."""
+        """Of an item index."""
         personas = Personas.of(items.vectors[items.ends[start] : items.ends[stop]], precision, plan.rows)
         return cls(start, stop, personas, list(plan.chunks(items.ends, start, stop)))
 
@@ -60,11 +60,11 @@ def topk_cpu(request: TopKRequest, found: TopItems, block_bytes: int, precision:
 
     Left to itself (`precision` None), a block whose int8 products leave too much open goes on in float32.
     """
-    shelf = request.shelf
-    ends = np.concatenate([[0], np.cumsum(shelf.filled.sum(1))]).astype(np.int64)
-    softmax = shelf.aggregation == "softmax"
-    temperature = float(shelf.temperature) if softmax else 0.0
-    items = ItemBlock(_read_only(shelf.vectors), ends, _read_only(shelf.popularity), temperature)
+    item_index = request.item_index
+    ends = np.concatenate([[0], np.cumsum(item_index.filled.sum(1))]).astype(np.int64)
+    softmax = item_index.aggregation == "softmax"
+    temperature = float(item_index.temperature) if softmax else 0.0
+    items = ItemBlock(_read_only(item_index.vectors), ends, _read_only(item_index.popularity), temperature)
     fastest = precision or best_precision()
     plan = Plan.of(request, ends, block_bytes, torch.get_num_threads(), fastest)
     limited = any(only is not None for only in request.candidates)
@@ -90,7 +90,7 @@ def topk_cpu(request: TopKRequest, found: TopItems, block_bytes: int, precision:
                     missed += (low + again).tolist()
                     expecting = expecting and len(again) < _TOO_OFTEN * (high - low)
                     personas = int(items.ends[block.stop] - items.ends[block.start])
-                    most = _TOO_MANY_OPEN * personas + request.k * shelf.slots.shape[1]
+                    most = _TOO_MANY_OPEN * personas + request.k * item_index.slots.shape[1]
                     if precision is None and block.personas.precision == "int8" and scored > most * (high - low):
                         passes.append(Block.of(items, block.start, block.stop, plan, "float32"))
                 for low, high in spans(brought[missed], plan.brought_bytes, plan.tile):
@@ -179,17 +179,17 @@ def _tile(
 
 
 def _people(request: TopKRequest, block: Block, products: Products, steep: float) -> UserTile:
-    shelf, norm = request.shelf, max(block.personas.norm, block.personas.rounded_norm)
+    item_index, norm = request.item_index, max(block.personas.norm, block.personas.rounded_norm)
 
     largest_prior = request.largest_prior()
 
     def bound(coarse: bool) -> np.ndarray:
-        return error_bound(shelf, request.users, request.scales, largest_prior, norm, coarse)
+        return error_bound(item_index, request.users, request.scales, largest_prior, norm, coarse)
 
     # torch may have been told to multiply float32 by way of TF32 or bfloat16.
     coarse = block.personas.precision == "bfloat16" or torch.get_float32_matmul_precision() != "highest"
     # Beyond what exponentials hold the pass takes the maximum, which is above the soft one by no more than this.
-    errors = bound(coarse) + products.errors(request.users) + steep * np.log(shelf.slots.shape[1])
+    errors = bound(coarse) + products.errors(request.users) + steep * np.log(item_index.slots.shape[1])
     prior = request.prior.sorted_indices()
     return UserTile(
         request.users,

@@ -35,13 +35,13 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Consecutive items of a shelf, n of them from `start`.
+    """Consecutive items of an item index, n of them from `start`.
 
     Attributes:
         items: (n,) index into `ItemIndex.item_ids` of each row of scores.
-        place: (n,) row of scores of each item in the shelf's order.
+        place: (n,) row of scores of each item in the item index's order.
         chunks: what is multiplied at once.
-        vectors: (personas, d) float32, on a CPU the shelf's own memory.
+        vectors: (personas, d) float32, on a CPU the item index's own memory.
         first_row: row of the first of them in `ItemIndex.vectors`.
         rows: (n, slots) row in `vectors`, 0 where there is none.
         filled: (n, slots) whether there is one.
@@ -61,14 +61,14 @@ class Block:
     norm: float
 
     @classmethod
-    def of(cls, shelf: ItemIndex, start: int, stop: int, device: str) -> "Block":
-        """Items `start` to `stop` of the shelf."""
-        counts = shelf.filled[start:stop].sum(1)
+    def of(cls, item_index: ItemIndex, start: int, stop: int, device: str) -> "Block":
+        """Items `start` to `stop` of the item index."""
+        counts = item_index.filled[start:stop].sum(1)
         order = np.lexsort((-counts, np.arange(stop - start) // CHUNK))
-        first_row = int(shelf.slots[start, 0])
-        vectors = tensor(shelf.vectors[first_row : first_row + int(counts.sum())]).to(device)
-        filled = shelf.filled[start:stop][order]
-        rows = np.where(filled, shelf.slots[start:stop][order] - first_row, 0)
+        first_row = int(item_index.slots[start, 0])
+        vectors = tensor(item_index.vectors[first_row : first_row + int(counts.sum())]).to(device)
+        filled = item_index.filled[start:stop][order]
+        rows = np.where(filled, item_index.slots[start:stop][order] - first_row, 0)
         ends = np.concatenate([[0], np.cumsum(counts)])
         chunks = []
         for first in range(0, stop - start, CHUNK):
@@ -85,7 +85,7 @@ class Block:
             first_row,
             torch.from_numpy(rows).to(device),
             torch.from_numpy(filled).to(device),
-            torch.from_numpy(shelf.popularity[order + start]).to(device, torch.float32),
+            torch.from_numpy(item_index.popularity[order + start]).to(device, torch.float32),
             max(float(vectors[chunk.personas].norm(dim=1).max()) for chunk in chunks),
         )
 
@@ -181,7 +181,7 @@ class FirstPass:
 
 
 def error_bound(
-    shelf: ItemIndex, users: np.ndarray, scales: np.ndarray, largest_prior: np.ndarray, norm: float, bfloat16: bool
+    item_index: ItemIndex, users: np.ndarray, scales: np.ndarray, largest_prior: np.ndarray, norm: float, bfloat16: bool
 ) -> np.ndarray:
     """How far a score of the first pass may be from the true one, for each user.
 
@@ -194,7 +194,7 @@ def error_bound(
     and added in float32.
 
     Args:
-        shelf: its popularity, temperature and number of slots.
+        item_index: its popularity, temperature and number of slots.
         users: (users, d) float64.
         scales: (users,) what popularity is times.
         largest_prior: (users,) largest absolute entry.
@@ -206,10 +206,10 @@ def error_bound(
     sums = (d + 2) * single / (1 - (d + 2) * single)
     relative = (1 + rounded) ** 3 * (1 + sums) - 1
     similarity = np.linalg.norm(users, axis=1) * norm
-    added = np.abs(scales) * float(np.abs(shelf.popularity).max(initial=0.0)) + largest_prior
+    added = np.abs(scales) * float(np.abs(item_index.popularity).max(initial=0.0)) + largest_prior
     found = relative * similarity + 8 * single * (similarity + added)
-    if shelf.aggregation == "softmax":
-        slots = shelf.slots.shape[1]
-        found += 8 * single * (similarity + shelf.temperature * (slots + 8 + np.log(slots)))
+    if item_index.aggregation == "softmax":
+        slots = item_index.slots.shape[1]
+        found += 8 * single * (similarity + item_index.temperature * (slots + 8 + np.log(slots)))
     bound: np.ndarray = found
     return bound

@@ -1,4 +1,4 @@
-"""Users against a shelf on a GPU, a tile of users and a block of items at a time, within a bound on memory; and short lists."""
+"""Rank users against an item index on a GPU, by tiles of users and blocks of items within a bound on memory; and short lists."""
 
 from collections.abc import Iterator
 
@@ -20,18 +20,18 @@ _GROUPS = 8  # times k: of so many groups of items, the k-th best of their best 
 
 def topk_gpu(request: TopKRequest, found: TopItems, block_bytes: int, device: str, bfloat16: bool) -> None:
     """Put the top items of the request's users into `found`, which is empty, by a first pass over every item."""
-    shelf = request.shelf
+    item_index = request.item_index
     tile, blocks = _plan(request, block_bytes)
     # What a user brings along beside scores, in bytes: entries of the prior, and items left out.
     left_out = [
-        len(seen) + (0 if only is None else len(shelf.item_ids))
+        len(seen) + (0 if only is None else len(item_index.item_ids))
         for seen, only in zip(request.seen, request.candidates, strict=True)
     ]
     brought = 64 * (np.diff(request.prior.indptr) + np.array(left_out))
     for start, stop in blocks:
         if request.offered[start:stop].any():
-            block = Block.of(shelf, start, stop, device)
-            first_pass = FirstPass(block, tile, _temperature(shelf), bfloat16)
+            block = Block.of(item_index, start, stop, device)
+            first_pass = FirstPass(block, tile, _temperature(item_index), bfloat16)
             for low, high in spans(brought, block_bytes // 8, tile):
                 here = request.of(np.arange(low, high))
                 _tile(here, block, first_pass, part_of(found, low, high), block_bytes, bfloat16)
@@ -39,7 +39,7 @@ def topk_gpu(request: TopKRequest, found: TopItems, block_bytes: int, device: st
 
 def rank_lists(request: TopKRequest, found: TopItems, block_bytes: int) -> None:
     """Put the top items of the request's users, all with candidates, into `found`, which is empty, by scoring those alone."""
-    shelf = request.shelf
+    item_index = request.item_index
     listed = []
     for only, seen in zip(request.candidates, request.seen, strict=True):
         left = np.setdiff1d([] if only is None else only, seen).astype(int)
@@ -48,31 +48,33 @@ def rank_lists(request: TopKRequest, found: TopItems, block_bytes: int) -> None:
     for low, high in _groups(np.array([len(items) for items in listed]), request, block_bytes):
         owners = np.repeat(np.arange(high - low), [len(items) for items in listed[low:high]])
         items = np.concatenate(listed[low:high])
-        near = shelf.filled[items]
+        near = item_index.filled[items]
         _rescore(
             request.of(np.arange(low, high)),
             part_of(found, low, high),
             (owners, items, near),
-            tensor(shelf.vectors),
-            torch.from_numpy(shelf.slots[items][near]),
+            tensor(item_index.vectors),
+            torch.from_numpy(item_index.slots[items][near]),
             users[low:high],
             block_bytes,
         )
 
 
-def _temperature(shelf: ItemIndex) -> float | None:
-    return shelf.temperature if shelf.aggregation == "softmax" else None
+def _temperature(item_index: ItemIndex) -> float | None:
+    return item_index.temperature if item_index.aggregation == "softmax" else None
 
 
 def _plan(request: TopKRequest, block_bytes: int) -> tuple[int, list[tuple[int, int]]]:
     """Users of a tile, and the blocks of items: five eighths of the memory are for scores."""
-    shelf, d = request.shelf, request.users.shape[1]
-    groups = min(_GROUPS * request.k, len(shelf.item_ids))
-    chunk = min(CHUNK, len(shelf.item_ids)) * (1 if _temperature(shelf) is None else shelf.slots.shape[1] + 1)
+    item_index, d = request.item_index, request.users.shape[1]
+    groups = min(_GROUPS * request.k, len(item_index.item_ids))
+    chunk = min(CHUNK, len(item_index.item_ids)) * (
+        1 if _temperature(item_index) is None else item_index.slots.shape[1] + 1
+    )
     # Bytes of a user whatever the block: copies, the best of groups, and what a chunk's scores go through.
     each = 32 * d + 8 * groups + 4 * chunk
     # Bytes of an item and user: its score, whether it stays, and for the maximum its personas' scores.
-    costs = 5 + 4 * shelf.filled.sum(1) * (_temperature(shelf) is None)
+    costs = 5 + 4 * item_index.filled.sum(1) * (_temperature(item_index) is None)
     budget = block_bytes // 8 * 5
     tile = min(_MOST_USERS, len(request.users), budget // (each + int(costs.max(initial=0))))
     if tile > _ALIGNED:
@@ -83,7 +85,7 @@ def _plan(request: TopKRequest, block_bytes: int) -> tuple[int, list[tuple[int, 
 def _tile(
     request: TopKRequest, block: Block, first_pass: FirstPass, found: TopItems, block_bytes: int, bfloat16: bool
 ) -> None:
-    shelf, users = request.shelf, torch.from_numpy(request.users).to(block.vectors.device)
+    item_index, users = request.item_index, torch.from_numpy(request.users).to(block.vectors.device)
     scores = first_pass.scores(users, torch.from_numpy(request.scales).to(users.device))
     tile = len(users)
     prior = request.prior[:, block.start : block.start + len(block.items)].tocoo()
@@ -97,7 +99,7 @@ def _tile(
 
     # torch may have been told to multiply float32 by way of TF32 or bfloat16.
     coarse = bfloat16 or torch.get_float32_matmul_precision() != "highest"
-    errors = error_bound(shelf, request.users, request.scales, request.largest_prior(), block.norm, coarse)
+    errors = error_bound(item_index, request.users, request.scales, request.largest_prior(), block.norm, coarse)
     error = torch.from_numpy(errors).to(users.device)
     least = torch.maximum(
         _kth_at_least(scores, request.k) - 2 * error,
@@ -146,7 +148,7 @@ def _left_out(request: TopKRequest, block: Block) -> np.ndarray:
     places = [block.place[items[here]] * tile + owners[here]]
     for user, only in enumerate(request.candidates):
         if only is not None:
-            others = np.ones(len(request.shelf.item_ids), bool)
+            others = np.ones(len(request.item_index.item_ids), bool)
             others[only] = False
             places.append(block.place[others[start : start + n]] * tile + user)
     return np.concatenate(places)
@@ -164,7 +166,7 @@ def _kth_at_least(scores: Tensor, k: int) -> Tensor:
 
 def _groups(counts: np.ndarray, request: TopKRequest, block_bytes: int) -> Iterator[tuple[int, int]]:
     """Users so many that tables as wide as the largest of their counts fit in an eighth of the memory, or one."""
-    slots = request.shelf.slots.shape[1]
+    slots = request.item_index.slots.shape[1]
     cells = max(1, block_bytes // 8 // (32 * slots + 256))
     start = 0
     while start < len(counts):
@@ -188,4 +190,4 @@ def _rescore(
     pair, slot = near.nonzero()
     similarities = np.full(near.shape, -np.inf)
     similarities[pair, slot] = dots(vectors, rows, users, owners[pair], block_bytes // 16).cpu().numpy()
-    merge(request.shelf, found, Pairs(owners, items, similarities), request.prior, request.scales)
+    merge(request.item_index, found, Pairs(owners, items, similarities), request.prior, request.scales)

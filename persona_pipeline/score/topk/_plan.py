@@ -2,7 +2,7 @@
 
 oneDNN keeps what it makes for every shape of product it was given until the process ends: 20 KB on a CPU with AVX2 alone,
 up to 0.37 MB with VNNI, AVX-512 or AMX. Shapes are therefore few, whatever users, items and blocks there are: a product has
-a multiple of 64 personas, the same number for a whole shelf, and one of eleven numbers of users; what is missing is filled up.
+a multiple of 64 personas, the same number for a whole item index, and one of eleven numbers of users; what is missing is filled up.
 """
 
 from collections.abc import Iterator

@@ -77,12 +77,12 @@ class _Int8Product:
 
 @dataclass(frozen=True, slots=True)
 class Personas:
-    """Consecutive personas of a shelf as they are multiplied.
+    """Consecutive personas of an item index as they are multiplied.
 
     Attributes:
         precision: of their products.
         rows: (personas, d) uint8 about `_ZERO`, zeros behind where they are fewer than are multiplied at once; or float32,
-            the shelf's own memory.
+            the item index's own memory.
         at_once: how many are multiplied.
         step: what a whole number stands for.
         residual: largest length of what rounding to whole numbers left out; 0 for float32.

@@ -13,7 +13,7 @@ from persona_pipeline.score.item_index import ItemIndex, TopItems
 class TopKRequest:
     """What `top_items` was asked, for all or some of its users, with nothing left None but candidates."""
 
-    shelf: ItemIndex
+    item_index: ItemIndex
     users: np.ndarray
     seen: list[np.ndarray]
     k: int
@@ -25,7 +25,7 @@ class TopKRequest:
     def of(self, chosen: np.ndarray) -> "TopKRequest":
         """For some of the users, by their indices."""
         return TopKRequest(
-            self.shelf,
+            self.item_index,
             self.users[chosen],
             [self.seen[n] for n in chosen],
             self.k,

@@ -56,7 +56,7 @@ class Pairs:
     similarities: np.ndarray
 
 
-def merge(shelf: ItemIndex, found: TopItems, pairs: Pairs, prior: csr_array, scales: np.ndarray) -> None:
+def merge(item_index: ItemIndex, found: TopItems, pairs: Pairs, prior: csr_array, scales: np.ndarray) -> None:
     """Put the best of `found`, (users, k) each, and of pairs it does not hold into `found`.
 
     `prior` (users, items) and `scales` (users,) are those of the same users.
@@ -67,15 +67,15 @@ def merge(shelf: ItemIndex, found: TopItems, pairs: Pairs, prior: csr_array, sca
     winner = (pairs.similarities >= best[:, None] - LEVEL).argmax(1)
     best = np.take_along_axis(pairs.similarities, winner[:, None], 1)[:, 0]
     others = np.zeros_like(best)
-    if shelf.aggregation == "softmax":
-        spread = np.exp((pairs.similarities - best[:, None]) / shelf.temperature).sum(1)
-        others = shelf.temperature * (np.log(spread) - np.log(shelf.filled[pairs.items].sum(1)))
+    if item_index.aggregation == "softmax":
+        spread = np.exp((pairs.similarities - best[:, None]) / item_index.temperature).sum(1)
+        others = item_index.temperature * (np.log(spread) - np.log(item_index.filled[pairs.items].sum(1)))
     added = np.zeros_like(best)
     if prior.nnz:
         added = prior[pairs.users[:, None], pairs.items[:, None]].toarray()[:, 0]
-    liked = shelf.popularity[pairs.items] * scales[pairs.users]
+    liked = item_index.popularity[pairs.items] * scales[pairs.users]
     scores = np.round(best + others + liked + added, DIGITS)
-    new = TopItems(pairs.items, shelf.slots[pairs.items, winner], best, others, added, scores)
+    new = TopItems(pairs.items, item_index.slots[pairs.items, winner], best, others, added, scores)
 
     counts = np.bincount(pairs.users, minlength=len(found.items))
     column = np.arange(len(pairs.users)) - (np.cumsum(counts) - counts)[pairs.users]

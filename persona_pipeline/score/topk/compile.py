@@ -12,9 +12,9 @@ from persona_pipeline.score.topk.kernel import ItemIndex, top_items
 def main() -> None:
     """Rank a little as a task would."""
     items = np.array(["A", "B", "B"])
-    shelf = ItemIndex.build(items, np.eye(3, dtype=np.float32), {"A": 0.1, "B": 0.0}, 0.1, "softmax")
+    item_index = ItemIndex.build(items, np.eye(3, dtype=np.float32), {"A": 0.1, "B": 0.0}, 0.1, "softmax")
     prior = csr_array(([0.5], ([0], [1])), shape=(2, 2))
-    top_items(shelf, np.eye(3)[:2], [np.array([0]), np.array([], int)], 1, 2**20, prior)
+    top_items(item_index, np.eye(3)[:2], [np.array([0]), np.array([], int)], 1, 2**20, prior)
 
 
 if __name__ == "__main__":

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ItemIndex", "TopItems", "exact_scores", "top_items"]
 
-# A list this many times shorter than the shelf is scored persona by persona; a longer one as the shelf less the others:
+# A list this many times shorter than the item index is scored persona by persona; a longer one as the item index less the others:
 # a dot product by itself takes about this many times what it takes within a matrix product.
 _SHORT = 50
 
 
 def top_items(
-    shelf: ItemIndex,
+    item_index: ItemIndex,
     users: np.ndarray,
     seen: list[np.ndarray],
     k: int,
@@ -39,37 +39,37 @@ def top_items(
     """Exact top-k.
 
     Args:
-        shelf: items and personas.
+        item_index: items and personas.
         users: (users, d) float64 vectors.
         seen: for each user the indices of items to leave out.
         k: places wanted.
         block_bytes: bound on what is allocated beside arguments and result, on a CPU whatever its instruction set; kept to
             from 16 MiB (`LEAST_BLOCK_BYTES` of the configuration) on. Less is taken as a wish.
         prior: (users, items) what the collaborative prior adds to each score; nothing where no entry is stored.
-        scales: (users,) what the shelf's popularity is times for each user; None for one.
+        scales: (users,) what the item index's popularity is times for each user; None for one.
         candidates: for each user the indices of the only items to rank, in any order; None, for all or for one user, is
             every item.
         offered: (items,) bool, items that may be recommended at all; None is every item.
         device: `cpu`, or `cuda` where the personas of a block are copied to.
         precision: of the first pass; None is the fastest that is native. A GPU knows bfloat16 and float32.
     """
-    # Imported where it computes: the driver only builds the shelf, and torch takes seconds.
+    # Imported where it computes: the driver only builds the item index, and torch takes seconds.
     from persona_pipeline.score.topk._cpu import topk_cpu
     from persona_pipeline.score.topk._gpu import rank_lists, topk_gpu
     from persona_pipeline.score.topk._request import TopKRequest, nothing_found, put
 
     lists: list[np.ndarray | None] = [None] * len(users) if candidates is None else candidates
     request = TopKRequest(
-        shelf,
+        item_index,
         users,
         seen,
         k,
         prior,
         np.ones(len(users)) if scales is None else scales,
         lists,
-        np.ones(len(shelf.item_ids), bool) if offered is None else offered,
+        np.ones(len(item_index.item_ids), bool) if offered is None else offered,
     )
-    short = np.array([only is not None and len(only) * _SHORT < len(shelf.item_ids) for only in lists], dtype=bool)
+    short = np.array([only is not None and len(only) * _SHORT < len(item_index.item_ids) for only in lists], dtype=bool)
     found = nothing_found(len(users), k)
     for chosen, listed in ((np.flatnonzero(~short), False), (np.flatnonzero(short), True)):
         if not len(chosen):

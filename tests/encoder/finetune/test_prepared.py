@@ -78,7 +78,7 @@ def test_with_all_evidence_users_and_personas_are_those_the_head_is_given(tmp_pa
     ids, items = (np.array(data.personas[name].to_pylist()) for name in ("persona_id", "item_id"))
     catalogue = ItemSlots.build(ids, items, inputs)
     pairs = data.pairs.sort_by([("user_id", "ascending"), ("item_id", "ascending")])
-    lessons = TrainingExamples.build(pairs, catalogue, data.interactions, data.interaction_profiles, config.encoders)
+    built = TrainingExamples.build(pairs, catalogue, data.interactions, data.interaction_profiles, config.encoders)
     head = Head(inputs.shape[1], 0.1)
 
     prepare(found, tmp_path / "data", BASE_MODEL, config)
@@ -92,11 +92,11 @@ def test_with_all_evidence_users_and_personas_are_those_the_head_is_given(tmp_pa
         texts, batch = make_batch(given, rows, 0.95, 100, np.random.default_rng(0))
         vectors = torch.from_numpy(toward(*(examples.texts[text] for text in texts)))
         users, personas = represented(vectors, batch, examples.persona_weight)
-        targets = np.unique(lessons.targets.numpy())
+        targets = np.unique(built.targets.numpy())
         theirs = head.personas(catalogue.embeddings[catalogue.slots[targets]])[catalogue.filled[targets]]
-        assert torch.allclose(users, head.users(lessons.profiles), atol=1e-6) is True
+        assert torch.allclose(users, head.users(built.profiles), atol=1e-6) is True
         assert torch.allclose(personas[batch.filled], theirs, atol=1e-6) is same
-        assert torch.equal(batch.visible, lessons.visible)
+        assert torch.equal(batch.visible, built.visible)
 
 
 def test_a_pair_whose_history_has_no_profile_is_left_out_as_for_the_head(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 
 @pytest.fixture
-def asker(warehouse: Warehouse) -> Callable[..., LlmClient]:
+def client(warehouse: Warehouse) -> Callable[..., LlmClient]:
     def make(backend: FixtureBackend, **settings: Any) -> LlmClient:
         return LlmClient(backend, ResponseCache(warehouse, AS_OF), LlmConfig(**settings))
 

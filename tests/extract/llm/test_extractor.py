@@ -28,18 +28,18 @@ def item(*texts: str, title: str | None = "Strings") -> ItemEvidence:
 
 
 @pytest.fixture
-def make(asker: MakeAsker) -> Callable[..., LlmExtractor]:
+def make(client: MakeAsker) -> Callable[..., LlmExtractor]:
     def build(reply: Callable[[Request], str] = honest, **llm: object) -> LlmExtractor:
         backend = FixtureBackend(reply)
         llm = {"method": "per_review", **llm}
         settings = ExtractionConfig(llm=LlmConfig.model_validate(llm))
-        return LlmExtractor(settings, asker(backend, **llm), embed)
+        return LlmExtractor(settings, client(backend, **llm), embed)
 
     return build
 
 
 def backend_of(extractor: LlmExtractor) -> FixtureBackend:
-    backend = extractor.asker.backend
+    backend = extractor.client.backend
     assert isinstance(backend, FixtureBackend)
     return backend
 
@@ -302,7 +302,7 @@ def test_every_persona_answered_has_one_verdict(make: Callable[..., LlmExtractor
         return json.dumps({"personas": [first, {**first}, lies, advert]})
 
     settings = ExtractionConfig(reviews_per_persona=1, llm=LlmConfig(method="per_review"))
-    extractor = LlmExtractor(settings, make(mixed).asker, embed)
+    extractor = LlmExtractor(settings, make(mixed).client, embed)
     ((personas, refusals),) = extractor.personas([item(*texts)])
     assert len(personas) == 1
     assert sorted(r.reason for r in refusals) == ["ungrounded", "unsafe"]

@@ -136,7 +136,7 @@ def test_every_request_is_accounted_for_and_asked_once(
         extractor = extractor_of(settings(200, attempts=2), warehouse)
         found = list(extractor.aspects(reviews))
         extractor.close()
-        usages.append(extractor.asker.usage)
+        usages.append(extractor.client.usage)
         reasons.append([[refusal.reason for refusal in refusals] for _, refusals in found])
         for review, (aspects, _) in zip(reviews, found, strict=True):
             assert all(review.text[q.start : q.end] == q.quote for q in (aspects.evidence if aspects else ()))
@@ -166,7 +166,7 @@ def test_a_server_killed_in_the_middle_leaves_only_the_rest_to_ask(
     extractor = extractor_of(config, warehouse)
     keys = {question.request.key for question in extractor.questions_about_reviews(reviews)}
     recorded: list[str] = []
-    record = extractor.asker.ledger.record
+    record = extractor.client.ledger.record
 
     def kill_after_four(request, answer, outcome) -> None:  # type: ignore[no-untyped-def]
         record(request, answer, outcome)
@@ -174,7 +174,7 @@ def test_a_server_killed_in_the_middle_leaves_only_the_rest_to_ask(
         if len(recorded) == 4:
             server.kill()
 
-    monkeypatch.setattr(extractor.asker.ledger, "record", kill_after_four)
+    monkeypatch.setattr(extractor.client.ledger, "record", kill_after_four)
     started = time.monotonic()
     with pytest.raises(TransientError, match=r"of 16 requests got no answer .* Connection error.* are kept"):
         list(extractor.aspects(reviews))
@@ -190,4 +190,4 @@ def test_a_server_killed_in_the_middle_leaves_only_the_rest_to_ask(
     after = extractor_of(config, warehouse)
     assert len(list(after.aspects(reviews))) == len(reviews)
     assert {request.key for request in rest.asked} == keys - kept
-    assert sum(after.asker.usage.outcomes.values()) == len(reviews)
+    assert sum(after.client.usage.outcomes.values()) == len(reviews)

@@ -25,7 +25,7 @@ def main(
         vectors[:] = vectors[0]
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     names = np.char.mod("B%07d", np.arange(items))
-    shelf = ItemIndex.build(
+    item_index = ItemIndex.build(
         np.repeat(names, counts),
         vectors[users:].astype(np.float32),
         dict.fromkeys(names.tolist(), 0.0),
@@ -35,10 +35,12 @@ def main(
     people, seen = vectors[:users].copy(), [rng.integers(0, items, 50) for _ in range(users)]
     prior = csr_array(random_array((users, items), density=min(1.0, 300 / items), rng=rng, format="csr"))
     del vectors
-    top_items(shelf, people[:2], seen[:2], 20, block_bytes, prior[:2], precision=precision)  # loads what is loaded once
+    top_items(
+        item_index, people[:2], seen[:2], 20, block_bytes, prior[:2], precision=precision
+    )  # loads what is loaded once
     before = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    top_items(shelf, people, seen, 20, block_bytes, prior, precision=precision)
+    top_items(item_index, people, seen, 20, block_bytes, prior, precision=precision)
     return _status("VmHWM") - before
 
 

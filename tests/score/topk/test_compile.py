@@ -10,11 +10,11 @@ import numpy as np, pickle
 from scipy.sparse import csr_array
 from persona_pipeline.score.topk.kernel import ItemIndex, top_items
 for aggregation in ("softmax", "max"):
-    shelf = ItemIndex.build(np.array(["A", "B"]), np.eye(2, dtype=np.float32), {"A": 0.0, "B": 0.0}, 0.1, aggregation)
-    shelf.vectors.flags.writeable = aggregation == "max"  # broadcast arrays are not
+    item_index = ItemIndex.build(np.array(["A", "B"]), np.eye(2, dtype=np.float32), {"A": 0.0, "B": 0.0}, 0.1, aggregation)
+    item_index.vectors.flags.writeable = aggregation == "max"  # broadcast arrays are not
     for candidates in (None, [np.array([0, 1])] * 2):
         for precision in ("int8", "float32"):
-            top_items(shelf, np.eye(2), [np.array([], int)] * 2, 2, 2**20, csr_array((2, 2)), candidates=candidates,
+            top_items(item_index, np.eye(2), [np.array([], int)] * 2, 2, 2**20, csr_array((2, 2)), candidates=candidates,
                       precision=precision)
 """
 

@@ -30,9 +30,9 @@ TEMPERATURE = 0.1
 
 @dataclass(frozen=True)
 class Case:
-    """Users against a shelf."""
+    """Users against an item index."""
 
-    shelf: ItemIndex
+    item_index: ItemIndex
     users: np.ndarray
     seen: list[np.ndarray]
     k: int
@@ -67,10 +67,10 @@ def make_case(kind: str, seed: int, users: int, items: int, k: int, aggregation:
         popularity = np.zeros(items)
     item_of = np.repeat([f"B{n:05d}" for n in range(items)], counts)
     shares = {f"B{n:05d}": float(popularity[n]) for n in range(items)}
-    shelf = ItemIndex.build(item_of, _unit(personas).astype(np.float32), shares, TEMPERATURE, aggregation)
+    item_index = ItemIndex.build(item_of, _unit(personas).astype(np.float32), shares, TEMPERATURE, aggregation)
     seen = [rng.choice(items, rng.integers(0, items + 1), replace=False) for _ in range(users)]
     prior = prior_scale * rng.random((users, items)) * (rng.random((users, items)) < 0.4)
-    return Case(shelf, _unit(people), seen, k, csr_array(prior))
+    return Case(item_index, _unit(people), seen, k, csr_array(prior))
 
 
 def brute_force(case: Case) -> tuple[list[list[int]], list[list[float]]]:
@@ -78,15 +78,15 @@ def brute_force(case: Case) -> tuple[list[list[int]], list[list[float]]]:
     best_items, best_scores = [], []
     for user, seen, prior in zip(case.users, case.seen, case.prior.toarray(), strict=True):
         scored = []
-        for item in range(len(case.shelf.item_ids)):
-            rows = case.shelf.slots[item][case.shelf.filled[item]]
-            similar = [float(np.dot(user, case.shelf.vectors[row].astype(np.float64))) for row in rows]
+        for item in range(len(case.item_index.item_ids)):
+            rows = case.item_index.slots[item][case.item_index.filled[item]]
+            similar = [float(np.dot(user, case.item_index.vectors[row].astype(np.float64))) for row in rows]
             relevance = max(similar)
-            if case.shelf.aggregation == "softmax":
+            if case.item_index.aggregation == "softmax":
                 powers = np.exp((np.array(similar) - max(similar)) / TEMPERATURE)
                 relevance += TEMPERATURE * (np.log(powers.sum()) - np.log(len(rows)))
             if item not in seen:
-                scored.append((-round(relevance + case.shelf.popularity[item] + prior[item], 9), item))
+                scored.append((-round(relevance + case.item_index.popularity[item] + prior[item], 9), item))
         scored.sort()
         best_items.append([item for _, item in scored[: case.k]])
         best_scores.append([-score for score, _ in scored[: case.k]])
@@ -113,16 +113,16 @@ PRECISIONS: list[Precision] = ["int8", "bfloat16", "float32"]
 
 
 def top(case: Case, block_bytes: int = NO_BOUND, precision: Precision | None = None) -> TopItems:
-    return top_items(case.shelf, case.users, case.seen, case.k, block_bytes, case.prior, precision=precision)
+    return top_items(case.item_index, case.users, case.seen, case.k, block_bytes, case.prior, precision=precision)
 
 
 def top_as_on_a_gpu(case: Case, block_bytes: int = NO_BOUND, bfloat16: bool = False) -> TopItems:
     """By the operations a GPU is given, here on the CPU."""
-    users, items = len(case.users), len(case.shelf.item_ids)
+    users, items = len(case.users), len(case.item_index.item_ids)
     found = nothing_found(users, case.k)
     everything = np.ones(items, bool)
     request = TopKRequest(
-        case.shelf, case.users, case.seen, case.k, case.prior, np.ones(users), [None] * users, everything
+        case.item_index, case.users, case.seen, case.k, case.prior, np.ones(users), [None] * users, everything
     )
     _gpu.topk_gpu(request, found, block_bytes, "cpu", bfloat16)
     return found
@@ -161,7 +161,7 @@ def test_float32_alone_would_be_wrong() -> None:
     """Proof that the cases above are hard: the rough pass by itself orders clustered items wrongly."""
     case = make_case("clustered", 2, 3, 90, 10, "max")
     everything = replace(case, seen=[np.array([], int)] * 3)
-    block = Block.of(case.shelf, 0, 90, "cpu")
+    block = Block.of(case.item_index, 0, 90, "cpu")
     scores = FirstPass(block, 3, None, bfloat16=False).scores(torch.from_numpy(case.users), torch.ones(3))
     rough = block.items[scores.T.topk(10, dim=1).indices.numpy()]
     exact, _ = brute_force(everything)
@@ -240,9 +240,9 @@ def test_no_item_is_lost_where_rounding_lengthens_vectors_beyond_what_exponentia
     user *= 7.99 / np.linalg.norm(user)  # over the temperature of .1 just below 80
     personas = np.repeat(-user[None] / np.linalg.norm(user), 8, axis=0).astype(np.float32)
     names = np.array([f"B{n}" for n in range(8)])
-    shelf = ItemIndex.build(names, personas, dict.fromkeys(names.tolist(), 0.0), TEMPERATURE, "softmax")
+    item_index = ItemIndex.build(names, personas, dict.fromkeys(names.tolist(), 0.0), TEMPERATURE, "softmax")
     found = [
-        top_items(shelf, user[None], [np.empty(0, int)], 10, NO_BOUND, csr_array((1, 8)), precision=precision)
+        top_items(item_index, user[None], [np.empty(0, int)], 10, NO_BOUND, csr_array((1, 8)), precision=precision)
         for precision in PRECISIONS
     ]
     for one in found:
@@ -277,9 +277,9 @@ def test_whole_numbers_are_within_their_error_bound(kind: str) -> None:
     case = make_case(kind, 13, 40, 90, 10, "max")
     users = 3 * case.users  # the bound is not of unit vectors alone
     users[7] = 0
-    personas = Personas.of(case.shelf.vectors, "int8", 64)
+    personas = Personas.of(case.item_index.vectors, "int8", 64)
     products = Products(personas, users, 1.0, 48)
-    exact = case.shelf.vectors.astype(float) @ users.T
+    exact = case.item_index.vectors.astype(float) @ users.T
     chunks = [products(low, min(low + 64, len(exact))).numpy()[:, :40] for low in range(0, len(exact), 64)]
     error = np.abs(np.concatenate(chunks) - exact).max(axis=0)
     bound = products.errors(users) + 1e-6
@@ -297,9 +297,9 @@ def test_what_was_expected_of_a_sample_and_did_not_come_is_looked_for_again(
     personas = np.repeat(np.eye(4, dtype=np.float32)[[0, 1]], [40, 960], axis=0)
     personas = _unit(personas + 0.01 * rng.standard_normal(personas.shape)).astype(np.float32)
     names = np.array([f"B{n:05d}" for n in range(1000)])
-    shelf = ItemIndex.build(names, personas, dict.fromkeys(names.tolist(), 0.0), TEMPERATURE, aggregation)
+    item_index = ItemIndex.build(names, personas, dict.fromkeys(names.tolist(), 0.0), TEMPERATURE, aggregation)
     people = _unit(np.array([[1.0, -1, 0, 0], [0, 1, 0, 0], [1, 0.2, 0, 0]]))
-    case = Case(shelf, people, [np.empty(0, int)] * 3, 50, csr_array((3, 1000)))
+    case = Case(item_index, people, [np.empty(0, int)] * 3, 50, csr_array((3, 1000)))
     calls = []
     tile = _cpu._tile
 
@@ -336,14 +336,14 @@ def test_where_int8_leaves_too_much_open_float32_goes_on(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_first_pass_is_within_its_error_bound(temperature: float | None, bfloat16: bool) -> None:
     made = make_case("random", 10, 40, 90, 10, "max" if temperature is None else "softmax")
-    shelf = made.shelf if temperature is None else replace(made.shelf, temperature=temperature)
+    item_index = made.item_index if temperature is None else replace(made.item_index, temperature=temperature)
     # Long vectors, scales and popularity: the bound is not of unit vectors alone.
     users, scales = 3 * made.users, np.linspace(0.5, 40, 40)
-    block = Block.of(shelf, 0, 90, "cpu")
+    block = Block.of(item_index, 0, 90, "cpu")
     rough = FirstPass(block, 40, temperature, bfloat16).scores(torch.from_numpy(users), torch.from_numpy(scales))
-    exact = exact_scores(shelf, users, np.tile(block.items, (40, 1)), scales=scales).scores
+    exact = exact_scores(item_index, users, np.tile(block.items, (40, 1)), scales=scales).scores
     error = np.abs(rough.numpy().T.astype(float) - exact).max(axis=1)
-    bound = error_bound(shelf, users, scales, np.zeros(40), block.norm, bfloat16)
+    bound = error_bound(item_index, users, scales, np.zeros(40), block.norm, bfloat16)
     assert (error <= bound).all()
     assert (bound < 200 * error).all()  # and says something
 
@@ -378,11 +378,13 @@ def test_candidates_scored_alone_or_within_the_shelf_are_the_same(seed: int, kin
     rng = np.random.default_rng(seed)
     candidates = [None if n == 2 else rng.integers(0, 60, rng.integers(0, 60)) for n in range(4)]
     offered, scales = rng.random(60) < 0.7, rng.random(4) * 3
-    everything = exact_scores(case.shelf, case.users, np.tile(np.arange(60), (4, 1)), case.prior, scales)
+    everything = exact_scores(case.item_index, case.users, np.tile(np.arange(60), (4, 1)), case.prior, scales)
     for short in (0, 10**9):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(kernel, "_SHORT", short)
-            found = top_items(case.shelf, case.users, case.seen, 7, NO_BOUND, case.prior, scales, candidates, offered)
+            found = top_items(
+                case.item_index, case.users, case.seen, 7, NO_BOUND, case.prior, scales, candidates, offered
+            )
         for user, only in enumerate(candidates):
             left = set(range(60) if only is None else only.tolist()) & set(np.flatnonzero(offered).tolist())
             rank = sorted(
@@ -465,9 +467,9 @@ def test_products_have_few_shapes(block_bytes: int, monkeypatch: pytest.MonkeyPa
         return found
 
     monkeypatch.setattr(_products._Int8Product, "__call__", spy)
-    shelf = make_case("random", 0, 1, 900, 10, "max").shelf
+    item_index = make_case("random", 0, 1, 900, 10, "max").item_index
     for users in (1, 2, 17, 40, 100, 333):
-        case = replace(make_case("random", users, users, 900, 10, "max", prior_scale=0.3), shelf=shelf)
+        case = replace(make_case("random", users, users, 900, 10, "max", prior_scale=0.3), item_index=item_index)
         with threads(1):
             top(case, block_bytes, "int8")
     assert len({rows for rows, _ in shapes}) == 1
@@ -485,8 +487,8 @@ def test_everything_seen_leaves_no_item() -> None:
 def test_ties_go_to_the_earlier_item() -> None:
     same = np.tile(np.eye(4, dtype=np.float32)[0], (100, 1))
     items = np.array([f"B{n:05d}" for n in range(100)])
-    shelf = ItemIndex.build(items, same, dict.fromkeys(items.tolist(), 0.0), TEMPERATURE, "softmax")
-    found = top_items(shelf, np.eye(4)[:1], [np.array([1, 3])], 5, NO_BOUND, csr_array((1, 100)))
+    item_index = ItemIndex.build(items, same, dict.fromkeys(items.tolist(), 0.0), TEMPERATURE, "softmax")
+    found = top_items(item_index, np.eye(4)[:1], [np.array([1, 3])], 5, NO_BOUND, csr_array((1, 100)))
     assert found.items.tolist() == [[0, 2, 4, 5, 6]]
     assert found.scores.tolist() == [[1.0] * 5]
 
@@ -494,10 +496,10 @@ def test_ties_go_to_the_earlier_item() -> None:
 def test_the_prior_lifts_what_the_personas_leave_level() -> None:
     same = np.tile(np.eye(4, dtype=np.float32)[0], (100, 1))
     items = np.array([f"B{n:05d}" for n in range(100)])
-    shelf = ItemIndex.build(items, same, dict.fromkeys(items.tolist(), 0.0), TEMPERATURE, "softmax")
+    item_index = ItemIndex.build(items, same, dict.fromkeys(items.tolist(), 0.0), TEMPERATURE, "softmax")
     # The first user's prior knows three items, one of them seen; the second's none.
     prior = csr_array(([0.5, 0.25, 9.0], ([0, 0, 0], [99, 50, 7])), shape=(2, 100))
-    found = top_items(shelf, np.eye(4)[[0, 0]], [np.array([7]), np.array([], int)], 3, NO_BOUND, prior)
+    found = top_items(item_index, np.eye(4)[[0, 0]], [np.array([7]), np.array([], int)], 3, NO_BOUND, prior)
     assert found.items.tolist() == [[99, 50, 0], [0, 1, 2]]
     assert found.prior.tolist() == [[0.5, 0.25, 0], [0, 0, 0]]
     assert found.scores.tolist() == [[1.5, 1.25, 1], [1, 1, 1]]
@@ -508,7 +510,7 @@ def test_only_candidates_that_are_offered_and_unseen() -> None:
     offered = np.arange(40) % 3 > 0
     candidates = [np.array([5, 4, 3, 2, 2]), None, np.array([], int), np.arange(40)]
     found = top_items(
-        case.shelf, case.users, case.seen, 40, NO_BOUND, case.prior, candidates=candidates, offered=offered
+        case.item_index, case.users, case.seen, 40, NO_BOUND, case.prior, candidates=candidates, offered=offered
     )
     only = [set(range(40)) if c is None else set(c.tolist()) for c in candidates]
     unseen = [(only[user] & set(np.flatnonzero(offered).tolist())) - set(case.seen[user].tolist()) for user in range(4)]
@@ -525,7 +527,7 @@ def test_candidates_stay_with_their_user_whatever_the_blocks(block_bytes: int) -
     case = make_case("tied", 9, 3, 30, 4, "max")
     nothing_seen = replace(case, seen=[np.array([], int)] * 3)
     candidates = [np.array([7]), np.array([29, 11]), None]
-    found = top_items(case.shelf, case.users, nothing_seen.seen, 4, block_bytes, case.prior, candidates=candidates)
+    found = top_items(case.item_index, case.users, nothing_seen.seen, 4, block_bytes, case.prior, candidates=candidates)
     assert set(found.items[0].tolist()) == {7, -1}
     assert set(found.items[1].tolist()) == {11, 29, -1}
     assert found.items[2].tolist() == brute_force(nothing_seen)[0][2]
