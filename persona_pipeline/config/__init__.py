@@ -1,25 +1,18 @@
-"""Configuration: one frozen model per stage (`models`), read from a profile and an optional file over it (`files`).
+"""Read configuration: one frozen model per stage, in the file of its room, from a profile and a file over it (`files`).
 
 Unknown keys are refused with the nearest known key. `PipelineConfig.digest` identifies a configuration: it covers
 everything that decides what a night computes and leaves out `spark`, which only decides where.
 """
 
+from persona_pipeline.config.embeddings import TextEmbeddingsConfig
+from persona_pipeline.config.encoder import CONTENT_FIELDS, EncodersConfig, FinetuneConfig
+from persona_pipeline.config.extract import ExtractionConfig, LlmConfig
 from persona_pipeline.config.files import load_config, parse_as_of
-from persona_pipeline.config.models import (
-    CONTENT_FIELDS,
-    CandidatesConfig,
-    EncodersConfig,
-    ExtractionConfig,
-    FinetuneConfig,
-    LimitsConfig,
-    LlmConfig,
-    PipelineConfig,
-    ReleasesConfig,
-    ReviewsConfig,
-    SparkConfig,
-    TextEmbeddingsConfig,
-    UserItemTopkConfig,
-)
+from persona_pipeline.config.pipeline import PipelineConfig
+from persona_pipeline.config.publish import LimitsConfig, ReleasesConfig
+from persona_pipeline.config.score import UserItemTopkConfig
+from persona_pipeline.config.sources import CandidatesConfig, ReviewsConfig
+from persona_pipeline.config.spark import SparkConfig
 
 __all__ = [
     "CONTENT_FIELDS",

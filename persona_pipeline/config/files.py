@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from persona_pipeline.config.models import PipelineConfig
+from persona_pipeline.config.pipeline import PipelineConfig
 from persona_pipeline.core.errors import ConfigError
 
 _PROFILES = resources.files("persona_pipeline") / "profiles"

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from persona_pipeline.config.models import LEAST_BLOCK_BYTES
+from persona_pipeline.config.score import LEAST_BLOCK_BYTES
 from persona_pipeline.score.topk import _cpu, _first_pass, _gpu, _plan, _products, kernel
 from persona_pipeline.score.topk._first_pass import Block, FirstPass, error_bound
 from persona_pipeline.score.topk._products import Personas, Precision, Products, multiplies_int8

@@ -1,0 +1,17 @@
+"""Settings of what bounds evidence and histories."""
+
+from pydantic import Field
+
+from persona_pipeline.config.stage import StageConfig
+
+
+class ItemReviewsConfig(StageConfig):
+    """Choosing each item's evidence."""
+
+    max_reviews: int = Field(60, ge=1, description="evidence reviews kept per item")
+
+
+class UserHistoriesConfig(StageConfig):
+    """Recent interactions of each user."""
+
+    length: int = Field(20, ge=1, description="most recent interactions kept per user")

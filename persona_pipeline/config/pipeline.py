@@ -1,0 +1,38 @@
+"""Settings of a whole run, stage by stage."""
+
+import hashlib
+import json
+
+from persona_pipeline.config.aggregate import ItemReviewsConfig, UserHistoriesConfig
+from persona_pipeline.config.embeddings import TextEmbeddingsConfig
+from persona_pipeline.config.encoder import EncodersConfig, TrainingPairsConfig
+from persona_pipeline.config.extract import ExtractionConfig
+from persona_pipeline.config.publish import ReleasesConfig, ReportConfig
+from persona_pipeline.config.score import UserItemTopkConfig
+from persona_pipeline.config.sources import CandidatesConfig, ReviewsConfig
+from persona_pipeline.config.spark import SparkConfig
+from persona_pipeline.config.stage import StageConfig
+
+
+class PipelineConfig(StageConfig):
+    """Everything a night is configured by."""
+
+    OPERATIONAL = frozenset({"spark", "releases", "report"})
+
+    spark: SparkConfig = SparkConfig()
+    reviews: ReviewsConfig = ReviewsConfig()
+    candidates: CandidatesConfig = CandidatesConfig()
+    item_reviews: ItemReviewsConfig = ItemReviewsConfig()
+    user_histories: UserHistoriesConfig = UserHistoriesConfig()
+    extraction: ExtractionConfig = ExtractionConfig()
+    text_embeddings: TextEmbeddingsConfig = TextEmbeddingsConfig()
+    training_pairs: TrainingPairsConfig = TrainingPairsConfig()
+    encoders: EncodersConfig = EncodersConfig()
+    user_item_topk: UserItemTopkConfig = UserItemTopkConfig()
+    releases: ReleasesConfig = ReleasesConfig()
+    report: ReportConfig = ReportConfig()
+
+    def digest(self) -> str:
+        """16 hexadecimal digits that change with anything but where Spark runs."""
+        canonical = json.dumps(self.model_dump(mode="json", exclude={"spark"}), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]

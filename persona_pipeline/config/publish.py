@@ -1,0 +1,41 @@
+"""Settings of audit, releases and report."""
+
+from pydantic import Field
+
+from persona_pipeline.config.stage import StageConfig
+
+
+class LimitsConfig(StageConfig):
+    """How far a night may be from its parent release before the audit refuses it."""
+
+    replaced: float = Field(
+        0.5, ge=0, le=1, description="share of a user's list that is new, the mean over users of both nights"
+    )
+    score_shift: float = Field(
+        0.5,
+        ge=0,
+        description="furthest that the 10%, 50% or 90% quantile of scores moves, in units of the distance from 10% to 90% "
+        "in the parent release",
+    )
+    lost_users: float = Field(0.05, ge=0, le=1, description="share of the parent's users who have no list tonight")
+    fewer_items: float = Field(0.3, ge=0, le=1, description="share by which the number of recommended items falls")
+
+
+class ReleasesConfig(StageConfig):
+    """The audit's limits against the parent release, and how long releases are kept."""
+
+    limits: LimitsConfig = LimitsConfig()
+    limits_after_change: LimitsConfig = Field(
+        LimitsConfig(replaced=0.9, score_shift=5.0, lost_users=0.5, fewer_items=0.7),
+        description="in the place of limits on a night with another encoder, other settings or another extractor than its parent's",
+    )
+    keep: int = Field(14, ge=1, description="published nights whose tables, at the versions they name, stay readable")
+    grace_hours: int = Field(
+        24, ge=0, description="a younger file is never deleted: a commit in flight or a reader may need it"
+    )
+
+
+class ReportConfig(StageConfig):
+    """The night's page."""
+
+    users: int = Field(10, ge=1, description="users shown in the report")

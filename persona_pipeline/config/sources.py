@@ -1,0 +1,43 @@
+"""Settings of what reads input: reviews, items, candidates."""
+
+from pydantic import Field
+
+from persona_pipeline.config.stage import StageConfig
+
+
+class ReviewsConfig(StageConfig):
+    """Reading and cleaning reviews and items."""
+
+    OPERATIONAL = frozenset({"max_rejected_share"})
+
+    max_rejected_share: float = Field(
+        0.05, ge=0, le=1, description="the task fails when a larger share of input lines is refused"
+    )
+    max_characters: int = Field(8_000, ge=100, description="a longer review is cut here, at a word")
+    withheld: str = Field(
+        "",
+        description="Parquet file with a column review_id: reviews a backtest keeps from the night; empty: none",
+    )
+
+
+class CandidatesConfig(StageConfig):
+    """Lists of another recommender, to be reranked."""
+
+    OPERATIONAL = frozenset({"max_rejected_share", "max_unknown_share"})
+
+    file: str = Field(
+        "",
+        description="Parquet, JSON lines or CSV with user_id, item_id and score or rank, or a folder of one of them; empty: none",
+    )
+    max_rejected_share: float = Field(
+        0.05, ge=0, le=1, description="the task fails when a larger share of the rows is refused"
+    )
+    blind: bool = Field(
+        False, description="the lists were made without any interaction that a backtest withholds; it refuses others"
+    )
+    max_unknown_share: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="the task fails when a larger share of the rows names a user or an item the night lacks",
+    )
