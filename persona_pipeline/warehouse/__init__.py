@@ -4,7 +4,7 @@ A write states the whole content a table should have; it is compared with what i
 is no commit at all. So a rerun of a job leaves data, versions and files as they are.
 """
 
-from persona_pipeline.warehouse._files import Warehouse, WriteResult
 from persona_pipeline.warehouse._pins import Pins
+from persona_pipeline.warehouse.delta_rs import Warehouse, WriteResult
 
 __all__ = ["Pins", "Warehouse", "WriteResult"]

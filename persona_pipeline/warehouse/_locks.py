@@ -1,14 +1,15 @@
-"""One writer at a time: a lock file under `_claims/`, held while a table is written or a night is published.
+"""Lock a name in a warehouse: a file under `_claims/`, held while a table is written or a release is published.
 
 The kernel lets go of a lock when its process dies, so a killed writer never stands in the way of its rerun.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from persona_pipeline.core.errors import BusyError
 
@@ -16,17 +17,15 @@ LOCKS = "_claims"
 
 
 def holder(root: Path, name: str) -> str | None:
-    """Who holds `name` in a warehouse, in the words `claim` was given; None where nobody does."""
-    try:
-        lock = (root / LOCKS / f"{name}.lock").open("r", encoding="utf-8")
-    except FileNotFoundError:
+    """Who holds `name` in a warehouse, in the words `lock` was given; None where nobody does."""
+    path = _path(root, name)
+    if not path.is_file():
         return None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return lock.read() or "just started"
-    return None
+    try:
+        with FileLock(path, blocking=False):
+            return None
+    except Timeout:
+        return path.read_text(encoding="utf-8") or "just started"
 
 
 @contextmanager
@@ -36,18 +35,23 @@ def lock(root: Path, name: str, holder: Mapping[str, str], wait: bool = False) -
     Raises BusyError at once where another process holds it: to wait would be to overwrite what it just wrote. With `wait` it
     waits: for what looks again at what is there.
     """
-    folder = root / LOCKS
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            lock.seek(0)
-            raise BusyError(
-                f"{name} in {root} is held by another process ({lock.read() or 'just started'}); "
-                "this one wrote nothing. Run it again once the other has ended"
-            ) from None
-        lock.truncate(0)
-        lock.write(json.dumps({**holder, "pid": os.getpid()}))
-        lock.flush()
+    path = _path(root, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        acquired = FileLock(path).acquire(blocking=wait)
+    except Timeout:
+        told = path.read_text(encoding="utf-8") or "just started"
+        raise BusyError(
+            f"{name} in {root} is held by another process ({told}); "
+            "this one wrote nothing. Run it again once the other has ended"
+        ) from None
+    with acquired:
+        # In its place, and never a new file: a lock is on the file, not on its name.
+        with path.open("r+", encoding="utf-8") as note:
+            note.write(json.dumps({**holder, "pid": os.getpid()}))
+            note.truncate()
         yield
+
+
+def _path(root: Path, name: str) -> Path:
+    return root / LOCKS / f"{name}.lock"

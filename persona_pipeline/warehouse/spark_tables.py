@@ -16,7 +16,8 @@ from pyspark.sql import types as T
 
 from persona_pipeline.contracts import Contract, StructField, load_contract
 from persona_pipeline.core.errors import BusyError, ContractError
-from persona_pipeline.warehouse._files import TABLE_PROPERTIES, Warehouse, WriteResult
+from persona_pipeline.warehouse._delta import TABLE_PROPERTIES
+from persona_pipeline.warehouse.delta_rs import Warehouse, WriteResult
 
 _SCALARS: dict[str, T.DataType] = {
     "string": T.StringType(),
@@ -162,7 +163,9 @@ class SparkWarehouse:
             return
         where = " OR ".join(f"({value})" for value in values)
         ordered = _ordered(contract, self.read(contract.table).where(where))
-        same = ordered.write.format("delta").mode("overwrite").option("replaceWhere", where).option("dataChange", "false")
+        same = (
+            ordered.write.format("delta").mode("overwrite").option("replaceWhere", where).option("dataChange", "false")
+        )
         try:
             same.save(path)
         except DeltaConcurrentModificationException as error:

@@ -11,7 +11,8 @@ from deltalake import DeltaTable, write_deltalake
 from helpers import Row, arrow
 
 from persona_pipeline.core.errors import BusyError
-from persona_pipeline.warehouse import Warehouse, _files
+from persona_pipeline.warehouse import Warehouse, delta_rs
+from persona_pipeline.warehouse._differences import differences
 
 HOLDER = """
 import sys, time
@@ -23,7 +24,13 @@ with Warehouse(sys.argv[1], {"job": "other"}).lock("item_summaries"):
 
 
 def summary(item: str, text: str = "A capo.") -> Row:
-    return {"item_id": item, "summary": text, "summary_source": "metadata", "extraction_key": "k", "extractor_version": "v"}
+    return {
+        "item_id": item,
+        "summary": text,
+        "summary_source": "metadata",
+        "extraction_key": "k",
+        "extractor_version": "v",
+    }
 
 
 def rows(*found: Row) -> pa.Table:
@@ -71,14 +78,14 @@ def test_a_commit_nobody_knew_of_is_not_written_over(
     """Another writer that takes no claim, between our comparison and our commit."""
     warehouse = Warehouse(tmp_path)
     warehouse.replace("item_summaries", rows(summary("capo")))
-    compare = _files._differences
+    compare = differences
 
     def overtaken(*arguments: object, **options: bool) -> pa.Table:
         found = compare(*arguments, **options)  # type: ignore[arg-type]
         write_deltalake(warehouse.path("item_summaries"), rows(summary("theirs")), mode=theirs)  # type: ignore[call-overload]
         return found
 
-    monkeypatch.setattr(_files, "_differences", overtaken)
+    monkeypatch.setattr(delta_rs, "differences", overtaken)
     with pytest.raises(BusyError, match="table item_summaries: another process committed to it in the meantime"):
         warehouse.upsert("item_summaries", rows(ours))
     expected = ["capo", "theirs"] if theirs == "append" else ["theirs"]

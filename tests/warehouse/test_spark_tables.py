@@ -72,7 +72,13 @@ def test_three_engines_open_what_spark_and_delta_rs_write(
     tables.replace("user_histories", histories({"a": 1, "b": 3, "c": 5}))
     schema = load_contract("item_summaries").arrow_schema()
     for summary in ("old", "new"):  # two commits, the second a merge
-        row = {"item_id": "i", "summary": summary, "summary_source": "metadata", "extraction_key": "k", "extractor_version": "v1"}
+        row = {
+            "item_id": "i",
+            "summary": summary,
+            "summary_source": "metadata",
+            "extraction_key": "k",
+            "extractor_version": "v1",
+        }
         warehouse.replace("item_summaries", schema.empty_table().from_pylist([row], schema=schema))
     for table, expected in (("user_histories", 3), ("item_summaries", 1)):
         connection = duckdb.connect()
@@ -175,11 +181,13 @@ def lists(spark: "SparkSession") -> "Callable[..., DataFrame]":
             F.format_string("u%03d", (F.col("id") * 37) % users).alias("user_id"),
             (F.floor(F.col("id") / users) + 1).alias("rank"),
         )
-        told = ranked.withColumns({
-            **{name: value for name, value in filler.items() if name not in ranked.columns},
-            "score": F.when(F.col("user_id").isin(*changed), 0.9).otherwise(0.5),
-            "user_bucket": F.pmod(F.crc32(F.encode("user_id", "utf-8")), F.lit(2)),
-        })
+        told = ranked.withColumns(
+            {
+                **{name: value for name, value in filler.items() if name not in ranked.columns},
+                "score": F.when(F.col("user_id").isin(*changed), 0.9).otherwise(0.5),
+                "user_bucket": F.pmod(F.crc32(F.encode("user_id", "utf-8")), F.lit(2)),
+            }
+        )
         return told.select(*(F.col(field.name).cast(field.dataType) for field in shape.fields))
 
     return rows

@@ -5,7 +5,6 @@ at all. Beside it, hidden and until then: the prepared data, the settings, the c
 from, and a lock.
 """
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -13,6 +12,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from filelock import lock_descriptor
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.core.errors import PipelineError, TransientError
@@ -68,7 +69,7 @@ def _train(folder: Path, data: Path, config: PipelineConfig) -> None:
     command += ["--base", config.text_embeddings.base_model]
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         # The training holds it too: where this job is killed alone, the next attempt waits for what still runs.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock_descriptor(lock.fileno())
         if folder.is_dir():
             return
         code = subprocess.run(command, pass_fds=(lock.fileno(),), check=False).returncode

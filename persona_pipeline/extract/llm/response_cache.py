@@ -6,7 +6,6 @@ are known. Several processes may record at once, and commit one after the other.
 """
 
 import contextlib
-import fcntl
 import os
 import time
 import uuid
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.extract.llm.engines.engine import Answer
@@ -121,8 +121,7 @@ class ResponseCache:
         """Merge the files into the table; returns the number of answers that were new to it."""
         self.flush()
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # one takes the files at a time
+        with FileLock(self._folder / ".lock"):  # one takes the files at a time
             return self._merge()
 
     def _merge(self) -> int:

@@ -19,14 +19,13 @@ from deltalake import DeltaTable, write_deltalake
 from helpers import AS_OF, Row, arrow, put, reviews, shop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from rich.console import Console
 
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.warehouse.doctor import mend
 from persona_pipeline.core.errors import ContractError, PipelineError
 from persona_pipeline.embeddings.cache import with_vectors
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.doctor import mend
 
 
 @pytest.fixture
@@ -35,7 +34,13 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 
 def summary(item: str, text: str = "A capo for guitar players.") -> Row:
-    return {"item_id": item, "summary": text, "summary_source": "metadata", "extraction_key": "k", "extractor_version": "v1"}
+    return {
+        "item_id": item,
+        "summary": text,
+        "summary_source": "metadata",
+        "extraction_key": "k",
+        "extractor_version": "v1",
+    }
 
 
 def replace(warehouse: Warehouse, *rows: Row) -> tuple[int, int, int]:
@@ -225,7 +230,7 @@ def test_a_better_description_leaves_older_tables_writable(
     before = load_contract("item_summaries")
     column = before.columns[1].model_copy(update={"description": "Said better"})
     better = before.model_copy(update={"columns": (before.columns[0], column, *before.columns[2:])})
-    monkeypatch.setattr("persona_pipeline.warehouse._files.load_contract", lambda _: better)
+    monkeypatch.setattr("persona_pipeline.warehouse.delta_rs.load_contract", lambda _: better)
     warehouse.append("item_summaries", arrow("item_summaries", [summary("strap")]))
     assert replace(warehouse, summary("capo", "Another."), summary("tuner")) == (1, 1, 1)
 
@@ -375,7 +380,10 @@ def test_a_duplicate_in_a_cache_is_tolerated_and_mended(tmp_path: Path) -> None:
     assert warehouse.read("text_embeddings").num_rows == 1
     mend(tmp_path, console)
     assert isinstance(console.file, StringIO)
-    assert console.file.getvalue().splitlines()[:2] == ["llm_calls: sound", "text_embeddings: 1 row taken out that said the same again"]
+    assert console.file.getvalue().splitlines()[:2] == [
+        "llm_calls: sound",
+        "text_embeddings: 1 row taken out that said the same again",
+    ]
     assert console.file.getvalue().splitlines()[3] == "text_embeddings: sound"
 
 

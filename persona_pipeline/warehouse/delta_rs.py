@@ -1,0 +1,217 @@
+"""Write Delta tables by delta-rs: Arrow tables in, only what differs committed.
+
+Memory: a write holds the new rows and streams the stored ones.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from persona_pipeline.contracts import Contract, load_contract
+from persona_pipeline.core.errors import ContractError, PipelineError
+from persona_pipeline.warehouse._delta import TABLE_PROPERTIES, delta_field, overtaken, without_comments
+from persona_pipeline.warehouse._differences import differences, quoted
+from persona_pipeline.warehouse._locks import lock
+from persona_pipeline.warehouse._tables import Tables
+
+_ROWS_PER_GROUP = 512  # of a table stored in order: what is read for the sake of one row
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What a write changed. `version` is the table's Delta version afterwards."""
+
+    table: str
+    version: int
+    inserted: int
+    updated: int
+    deleted: int
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was committed."""
+        return bool(self.inserted or self.updated or self.deleted)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a job's JSON summary."""
+        return asdict(self)
+
+
+class Warehouse(Tables):
+    """One folder of Delta tables. `commit` is kept in the commit metadata of every write.
+
+    With `pins` the newest version of a table is the one that the run gives its task, and what it reads and writes is noted.
+    """
+
+    def unneeded_files(self, table: str, keep: Sequence[int], grace_hours: int) -> list[Path]:
+        """Files that neither the newest version nor one of `keep` needs, and that are not younger than `grace_hours`.
+
+        What a change data feed says since the oldest of `keep` stays too.
+        """
+        assert self.pins is None, "what an older version does not need may be needed"
+        found = self._open(table).vacuum(
+            retention_hours=grace_hours,
+            dry_run=True,
+            enforce_retention_duration=False,
+            full=True,
+            keep_versions=list(keep),
+        )
+        named = {self.root / table / name for name in found}
+        if keep:
+            since = (self.root / table / "_delta_log" / f"{min(keep):020}.json").stat().st_mtime
+            feed = self.root / table / "_change_data"
+            named -= {
+                path for path in named if path.is_relative_to(feed) and path.is_file() and path.stat().st_mtime > since
+            }
+        # The log knows nothing of the checksums that Hadoop keeps beside its files; they go with them.
+        data = [path for path in named if not path.name.startswith(".")]
+        # What was deleted before is still told.
+        return sorted(file for path in data for file in (path, path.with_name(f".{path.name}.crc")) if file.is_file())
+
+    def restore(self, table: str, version: int) -> bool:
+        """Make the newest version equal an earlier one, in one commit that copies no data; False where it is equal already.
+
+        Raises PipelineError for a version that is gone, BusyError where another process writes the table.
+        """
+        with self.lock(table):
+            wanted, target = self.files(table, version), self._open(table)
+            if wanted == self.files(table):
+                return False
+            if not all(path.is_file() for path in wanted):
+                raise PipelineError(f"table {table}: files of version {version} were deleted; it cannot be restored")
+            try:
+                target.restore(version, commit_properties=self._properties(exclusive=True))
+            except CommitFailedError as error:
+                raise overtaken(table) from error
+            return True
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Add rows whose keys the caller knows to be new; one commit, and no look at what is stored."""
+        contract = self._writable(table)
+        self._commit(contract, self._created(contract), contract.conform(rows), "append")
+
+    def add_new(self, table: str, rows: pa.Table) -> int:
+        """Add those rows whose key the table does not hold, one a key; how many they are.
+
+        For caches, which runs and backtests fill side by side, whose warehouses may reach the same table by different
+        paths: the lock, which is waited for, lies where the table really is. Appends never conflict in Delta by themselves.
+        """
+        contract = self._writable(table)
+        place = Path(self.path(table)).resolve()
+        with lock(place.parent, place.name, self.commit, wait=True):
+            key = ", ".join(quoted(contract.key))
+            sql = f"SELECT DISTINCT ON ({key}) * FROM found ANTI JOIN {table} USING ({key}) ORDER BY ALL"
+            new = self.query(sql, [table], found=rows)
+            if new.num_rows or not self.exists(table):
+                self.append(table, new)
+            return int(new.num_rows)
+
+    def drop_duplicates(self, table: str) -> int:
+        """Leave one row a key, for caches; how many went."""
+        contract = self._writable(table)
+        place = Path(self.path(table)).resolve()
+        with lock(place.parent, place.name, self.commit, wait=True):
+            rows = self.query(f"SELECT * FROM {table}", [table])
+            key = ", ".join(quoted(contract.key))
+            once = self.query(f"SELECT DISTINCT ON ({key}) * FROM rows ORDER BY ALL", [], rows=rows)
+            if once.num_rows < rows.num_rows:
+                self._commit(contract, self._open(table), contract.conform(once), "overwrite", exclusive=True)
+            return int(rows.num_rows - once.num_rows)
+
+    def replace(self, table: str, rows: pa.Table) -> WriteResult:
+        """Make the table hold exactly these rows, committing only what differs."""
+        return self._write(table, rows, delete_others=True)
+
+    def upsert(self, table: str, rows: pa.Table, base: int | None = None) -> WriteResult:
+        """Insert rows with a new key and update those that differ; other rows stay.
+
+        `base` is the version the rows were decided on: BusyError where the table has moved on since.
+        """
+        return self._write(table, rows, delete_others=False, base=base)
+
+    def wrote(self, result: WriteResult) -> None:
+        """Note a write for the record."""
+        if self.pins is not None:
+            self.pins.writes[result.table] = (result.version, result.inserted, result.updated, result.deleted)
+
+    def _write(self, table: str, rows: pa.Table, *, delete_others: bool, base: int | None = None) -> WriteResult:
+        contract = self._writable(table)
+        rows = contract.conform(rows)
+        with self.lock(table):
+            target = self._created(contract)
+            if base is not None and target.version() != base:
+                raise overtaken(table)
+            changes = differences(contract, rows, target.to_pyarrow_dataset(), delete_others=delete_others)
+            counted = {c["values"]: c["counts"] for c in changes["_op"].value_counts().to_pylist()}
+            counts = {op: counted.get(op, 0) for op in ("insert", "update", "delete")}
+            if counts["update"] or counts["delete"]:
+                # Not delta-rs' merge: the files it writes hold string views, on which Arrow cannot filter, so that neither
+                # DuckDB over an Arrow dataset nor `to_pyarrow_table(filters=...)` could read the table any more.
+                content = rows if delete_others else pa.concat_tables([self._others(contract, rows), rows])
+                self._commit(contract, target, content, "overwrite", exclusive=True)
+            elif counts["insert"]:
+                self._commit(contract, target, changes.drop_columns(["_op"]), "append", exclusive=True)
+            done = WriteResult(table, self._open(table).version(), counts["insert"], counts["update"], counts["delete"])
+            self.wrote(done)
+            return done
+
+    def _commit(
+        self,
+        contract: Contract,
+        target: DeltaTable,
+        rows: pa.Table,
+        mode: Literal["append", "overwrite"],
+        *,
+        exclusive: bool = False,
+    ) -> None:
+        # Without comments: delta-rs refuses rows whose comments are not the stored ones, so that a better description in a
+        # contract would make every older warehouse unwritable.
+        bare = rows.cast(pa.schema([without_comments(field) for field in rows.schema]))
+        if contract.sort_by:
+            bare = bare.sort_by([(name, "ascending") for name in contract.sort_by])
+        files = WriterProperties(compression="SNAPPY", max_row_group_size=_ROWS_PER_GROUP if contract.sort_by else None)
+        done = self._properties(exclusive)
+        try:
+            write_deltalake(target, bare, mode=mode, commit_properties=done, writer_properties=files)
+        except CommitFailedError as error:
+            raise overtaken(contract.table) from error
+
+    def _others(self, contract: Contract, rows: pa.Table) -> pa.Table:
+        """Stored rows with none of these keys."""
+        columns, using = (", ".join(quoted(names)) for names in (contract.names, contract.key))
+        sql = f"SELECT {columns} FROM {contract.table} ANTI JOIN wanted USING ({using})"
+        return self.query(sql, [contract.table], wanted=rows).cast(contract.arrow_schema())
+
+    def _writable(self, table: str) -> Contract:
+        assert table not in self._held, f"{table} is held in memory here: writing would replace the whole table by it"
+        contract = load_contract(table)
+        if contract.engine != "delta-rs":
+            raise ContractError(f"table {table}: schemas/{table}.yaml says it is written by {contract.engine}")
+        return contract
+
+    def _properties(self, exclusive: bool = False) -> CommitProperties:
+        # Delta's own field for this. Keys of our own may collide with its CommitInfo and make the log unreadable: `job` did.
+        told = {"userMetadata": json.dumps(self.commit)}
+        # What was compared with a version may only follow that version. Left to itself delta-rs tries again on top of an
+        # append it did not know of, and an overwrite then leaves the rows of both.
+        return CommitProperties(custom_metadata=told, max_commit_retries=0 if exclusive else None)
+
+    def _created(self, contract: Contract) -> DeltaTable:
+        if self.exists(contract.table):
+            return self._open(contract.table)
+        schema = Schema([delta_field(field) for field in contract.arrow_schema()])
+        return DeltaTable.create(
+            self.path(contract.table),
+            schema,
+            partition_by=list(contract.partition_by),
+            name=contract.table,
+            description=contract.description,
+            configuration=TABLE_PROPERTIES,
+            commit_properties=self._properties(),
+        )
