@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.text import Text
 
+from persona_pipeline.core.contribution_kinds import ContributionKind
 from persona_pipeline.core.terminal import counted, one_line, paragraph
 from persona_pipeline.serving.reader import Recommendations
 from persona_pipeline.serving.records import (
@@ -24,12 +25,6 @@ _RUNGS = {
     METADATA_PERSONA: "known by its own description alone",
     UNUSABLE_HISTORY: "no usable history to recommend from; what most people like",
     UNKNOWN_USER: "no history to recommend from; what most people like",
-}
-_KINDS = {
-    "popularity": "liked by many people",
-    "other_personas": "other kinds of buyers of this item",
-    "prior": "met by others who met the same items",
-    "candidates": "proposed by another recommender",
 }
 _BAR = 24
 
@@ -109,11 +104,11 @@ def _persona(found: Why, console: Console) -> None:
 def _shares(contributions: Sequence[Contribution], console: Console) -> None:
     largest = max((abs(share.share) for share in contributions), default=0.0) or 1.0
     for share in contributions:
-        if share.kind == "interaction":
+        if share.kind == ContributionKind.INTERACTION:
             about = Text.assemble("you reviewed ", one_line(share.item_title or share.item_id or "an item"))
             about.append(f"  {share.review_id}", "dim")
         else:
-            about = Text(_KINDS.get(share.kind, share.kind))
+            about = Text(ContributionKind.label_of(share.kind))
         length = round(_BAR * abs(share.share) / largest)
         bar = Text(f"{'█' * length:<{_BAR}}  ", "red" if share.share < 0 else "cyan")
         _print(console, Text.assemble(f"{share.share:>7.3f}  ", bar if console.is_terminal else "", about))

@@ -16,6 +16,7 @@ So causes add up. A user counts once, under the first cause in the list.
 
 from dataclasses import dataclass
 
+from persona_pipeline.core.contribution_kinds import ContributionKind
 from persona_pipeline.publish.releases import Release
 from persona_pipeline.warehouse import Warehouse
 
@@ -24,7 +25,9 @@ CAUSES = ("reviews", "personas", "encoder", "prior", "other")
 
 _COMPARED = ("user_item_topk", "user_histories", "user_vectors", "item_personas", "persona_vectors")
 
-_SQL = """
+_NOT_OF_PERSONAS = ", ".join(f"'{kind}'" for kind in ContributionKind if not kind.of_personas)
+
+_SQL = f"""
 WITH moved_histories AS (
     SELECT user_id FROM user_histories_before AS a FULL JOIN user_histories_after AS b USING (user_id)
     WHERE a.interactions IS DISTINCT FROM b.interactions OR a.reviewed_item_ids IS DISTINCT FROM b.reviewed_item_ids
@@ -53,10 +56,10 @@ WITH moved_histories AS (
             IS DISTINCT FROM (b.item_title, b.persona_id, b.persona_name, b.explanation, b.evidence) AS reworded,
         a.score <> b.score OR a.contributions <> b.contributions OR a.encoder_id <> b.encoder_id AS rescored,
         list_sum(list_transform(
-            list_filter(a.contributions, lambda c: c.kind IN ('popularity', 'prior', 'candidates')), lambda c: c.share))
+            list_filter(a.contributions, lambda c: c.kind IN ({_NOT_OF_PERSONAS})), lambda c: c.share))
             IS DISTINCT FROM
         list_sum(list_transform(
-            list_filter(b.contributions, lambda c: c.kind IN ('popularity', 'prior', 'candidates')), lambda c: c.share))
+            list_filter(b.contributions, lambda c: c.kind IN ({_NOT_OF_PERSONAS})), lambda c: c.share))
             AS prior
     FROM user_item_topk_before AS a FULL JOIN user_item_topk_after AS b USING (user_id, item_id)
 ), changed AS (

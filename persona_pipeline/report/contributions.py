@@ -7,15 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from persona_pipeline.core.contribution_kinds import ContributionKind
+
 NAMED = 3
 """Interactions told one by one; the rest of them are one segment."""
 
-_LABELS = {
-    "popularity": "Liked by many people",
-    "other_personas": "Other kinds of buyers of this item",
-    "prior": "Met by others who met the same items",
-    "candidates": "Proposed by another recommender",
-}
 _TOLERANCE = 1e-6  # shares are stored with nine digits
 
 
@@ -53,7 +49,7 @@ def segments(contributions: Sequence[Mapping[str, Any]], score: float, titles: M
     Where the shares do not add up to the score, what is missing is a segment of its own: a fault should be seen.
     """
     ordered = sorted(contributions, key=lambda c: (-c["share"], c["kind"], c["review_id"] or ""))
-    interactions = [c for c in ordered if c["kind"] == "interaction"]
+    interactions = [c for c in ordered if c["kind"] == ContributionKind.INTERACTION]
     parts: list[tuple[str, str, float, str | None]] = [
         (f"interaction{place}", "You reviewed", c["share"], titles.get(c["item_id"], c["item_id"]))
         for place, c in enumerate(interactions[:NAMED], start=1)
@@ -63,9 +59,9 @@ def segments(contributions: Sequence[Mapping[str, Any]], score: float, titles: M
         label = f"{len(rest)} more you reviewed" if len(rest) > 1 else "One more you reviewed"
         parts.append(("interactions", label, sum(c["share"] for c in rest), None))
     for c in ordered:
-        if c["kind"] != "interaction":
-            kind = c["kind"] if c["kind"] in _LABELS else "other"
-            parts.append((kind, _LABELS.get(c["kind"], c["kind"].replace("_", " ").capitalize()), c["share"], None))
+        if c["kind"] != ContributionKind.INTERACTION:
+            kind = ContributionKind.of(c["kind"]) or "other"
+            parts.append((kind, ContributionKind.label_of(c["kind"]).capitalize(), c["share"], None))
     missing = score - sum(share for _, _, share, _ in parts)
     if abs(missing) > _TOLERANCE:
         parts.append(("unexplained", "Not accounted for", missing, None))

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
 from persona_pipeline.config import UserItemTopkConfig
+from persona_pipeline.core.contribution_kinds import ContributionKind
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.score.item_index import ItemIndex, TopItems, exact_scores
@@ -251,17 +252,17 @@ def _shares(
 
 def _whole(
     ranking: RankingInputs, histories: UserSums, ranked: TopItems, user: np.ndarray, place: np.ndarray
-) -> dict[str, np.ndarray]:
+) -> dict[ContributionKind, np.ndarray]:
     """Shares of recommendations, by user row and place, (n,) each, that are of no interaction, by kind."""
     items, prior = ranked.items[user, place], ranked.prior[user, place]
     shares = {
-        "other_personas": ranked.others[user, place],
-        "popularity": ranking.item_index.popularity[items] * histories.scales[user],
-        "prior": prior,
+        ContributionKind.OTHER_PERSONAS: ranked.others[user, place],
+        ContributionKind.POPULARITY: ranking.item_index.popularity[items] * histories.scales[user],
+        ContributionKind.PRIOR: prior,
     }
     if histories.lifts is not None:
         lifted = histories.lifts[user[:, None], items[:, None]].toarray()[:, 0]
-        shares |= {"prior": prior - lifted, "candidates": lifted}
+        shares |= {ContributionKind.PRIOR: prior - lifted, ContributionKind.CANDIDATES: lifted}
     return shares
 
 
@@ -280,11 +281,13 @@ def _told(
     whole = _whole(ranking, histories, ranked, user, place)
     rows = np.concatenate([row, np.tile(np.arange(len(user)), len(whole))])
     values = np.round(np.concatenate([shares, *whole.values()]), _DIGITS)
-    kinds = np.repeat(["interaction", *whole], [len(row), *[len(user)] * len(whole)])
+    kinds = np.repeat(
+        [kind.value for kind in (ContributionKind.INTERACTION, *whole)], [len(row), *[len(user)] * len(whole)]
+    )
     source = pa.array(np.concatenate([member, np.full(len(whole) * len(user), -1)]))
     source = pc.if_else(pc.less(source, 0), pa.scalar(None, pa.int64()), source)
     order = np.lexsort((np.arange(len(rows)), -values, rows))
-    kept = order[(values[order] != 0) | (kinds[order] == "interaction")]
+    kept = order[(values[order] != 0) | (kinds[order] == ContributionKind.INTERACTION.value)]
     structs = pa.StructArray.from_arrays(
         [
             pa.array(kinds[kept], pa.string()),

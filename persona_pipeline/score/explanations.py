@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from persona_pipeline.core.contribution_kinds import ContributionKind
+
 QUOTES = 2
 """Quotes at most."""
 
@@ -20,12 +22,8 @@ RATIONALE, TITLE, QUOTE = 150, 80, 150
 LONGEST = 600
 """Characters of an explanation at most: the parts, and the words between them."""
 
-RESTS_ON = {
-    "interaction": "It is close to what you have chosen before.",
-    "prior": "People who chose what you chose also chose it.",
-    "popularity": "Many people choose it.",
-    "candidates": "Another recommender proposes it to you.",
-    "liked": "Many people like it.",
+RESTS_ON: Mapping[str, str] = {kind: kind.reason for kind in ContributionKind if kind.reason} | {
+    "liked": "Many people like it."
 }
 """What a score mostly rests on, in words."""
 

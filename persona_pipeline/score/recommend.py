@@ -14,14 +14,17 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from persona_pipeline.config import UserItemTopkConfig
+from persona_pipeline.core.contribution_kinds import ContributionKind
 from persona_pipeline.score import explanations as words
 from persona_pipeline.score.contributions import RANKED_FIELDS, RankingInputs, rank_users
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 # Kind of the shares that together are the largest; of a user's own interactions and an item's other personas it is one.
 _SHARES = "aggregate(filter(contributions, c -> c.kind IN ({})), 0D, (so_far, c) -> so_far + c.share)"
-_KINDS = {kind: _SHARES.format(f"'{kind}'") for kind in ("candidates", "popularity", "prior")}
-_KINDS["interaction"] = _SHARES.format("'interaction', 'other_personas'")
+_KINDS = {
+    reason: _SHARES.format(", ".join(f"'{kind}'" for kind in ContributionKind if kind.reason_kind is reason))
+    for reason in sorted({kind.reason_kind for kind in ContributionKind})
+}
 _LARGEST = "array_max(array({})).kind".format(
     ", ".join(f"struct({share} AS share, '{kind}' AS kind)" for kind, share in _KINDS.items())
 )

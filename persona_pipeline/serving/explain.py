@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from persona_pipeline.core.contribution_kinds import ContributionKind
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.item_titles import item_title
 from persona_pipeline.score.explanations import QUOTES, explanation, of_ones_own, quoted
@@ -38,7 +39,7 @@ def why(snapshot: ReleaseSnapshot, user_id: str, item_id: str) -> Why:
     listed = next((row for row in snapshot.top(user_id) if row.item_id == item_id), None)
     score = listed.score if listed else float(online.scores(user_id, [item_id])[0])
     if not usable:
-        contributions: tuple[Contribution, ...] = (Contribution("popularity", None, None, score),)
+        contributions: tuple[Contribution, ...] = (Contribution(ContributionKind.POPULARITY, None, None, score),)
     elif listed:
         contributions = listed.contributions
     else:
@@ -119,7 +120,8 @@ def _largest(contributions: Iterable[Contribution]) -> str:
     """Kind of the shares that together are the largest; of the user's interactions and the item's other personas it is one."""
     sums: dict[str, float] = {}
     for share in contributions:
-        kind = "interaction" if share.kind == "other_personas" else share.kind
+        known = ContributionKind.of(share.kind)
+        kind = known.reason_kind if known else share.kind
         sums[kind] = sums.get(kind, 0.0) + share.share
     return max(sorted(sums), key=lambda kind: sums[kind], default="")
 
@@ -129,7 +131,7 @@ def _same_said(snapshot: ReleaseSnapshot, topic: str | None, contributions: Iter
     spoke = [
         (c.review_id, c.item_id)
         for c in contributions
-        if c.kind == "interaction" and c.share > 0 and c.review_id and c.item_id
+        if c.kind == ContributionKind.INTERACTION and c.share > 0 and c.review_id and c.item_id
     ]
     if not topic or not spoke:
         return None
