@@ -10,7 +10,7 @@ from persona_pipeline.backtest.ablations import Change, Changed, mean_persona, s
 from persona_pipeline.collaborative.content import unit
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.history_weights import places_apart, shortened
-from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_data import TrainingData
 
 _EVER = 1e9  # interactions: a half-life beyond any history
 

@@ -23,7 +23,7 @@ from persona_pipeline.config import EncodersConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.fit import fit_head
-from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_data import TrainingData
 from persona_pipeline.evaluate.significance import compare
 from persona_pipeline.model_selection.holdout import hold_out
 from persona_pipeline.model_selection.next_item import held_out_interactions

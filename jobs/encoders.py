@@ -12,7 +12,7 @@ from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder import retrain_policy
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.model_registry.base_models import embedder_of_incumbent
-from persona_pipeline.model_registry.decision import incumbent_of, mark_manual
+from persona_pipeline.model_registry.incumbent import incumbent_of, mark_manual
 from persona_pipeline.model_registry.training_run import train_encoder
 from persona_pipeline.runs.context import RunContext
 

@@ -6,7 +6,7 @@ from typing import Any
 from jobs.runner import run
 from persona_pipeline.encoder.embed_texts import embed_everything
 from persona_pipeline.model_registry.base_models import embedder_of_incumbent, settings_of_incumbent
-from persona_pipeline.model_registry.decision import incumbent_of
+from persona_pipeline.model_registry.incumbent import incumbent_of
 from persona_pipeline.runs.context import RunContext
 
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.item_embeddings import persona_inputs
-from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_data import TrainingData
 
 Changed = tuple[TrainingData, EncodersConfig]
 Change = Callable[[TrainingData, EncodersConfig], Changed]

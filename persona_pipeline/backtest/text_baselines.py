@@ -17,7 +17,7 @@ from persona_pipeline.backtest.variants import KnownData, ranked
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.embeddings.model_names import trained_from
-from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_data import TrainingData
 from persona_pipeline.evaluate.baseline_grids import content
 from persona_pipeline.evaluate.baselines import tune_and_rank
 from persona_pipeline.evaluate.dataset import EvaluationDataset

@@ -21,7 +21,7 @@ from persona_pipeline.encoder.cf_prior import Prior, liked_interactions
 from persona_pipeline.encoder.fit import fit_encoder
 from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.item_embeddings import persona_inputs
-from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
+from persona_pipeline.encoder.training_data import TrainingData, training_data
 from persona_pipeline.encoder.training_examples import ItemSlots
 from persona_pipeline.evaluate.metrics import RelevantItems, per_user, top_lists
 from persona_pipeline.model_registry.registry import encoder_rows

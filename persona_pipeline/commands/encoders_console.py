@@ -10,9 +10,9 @@ from rich.text import Text
 from persona_pipeline.config import load_config
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.terminal import one_line
-from persona_pipeline.encoder import retrain_policy
 from persona_pipeline.encoder.cf_prior import liked_interactions
 from persona_pipeline.encoder.texts import TEXT_VERSION
+from persona_pipeline.encoder.training_data import training_data
 from persona_pipeline.model_registry.overrides import Kind, give_override, in_force, read_overrides
 from persona_pipeline.model_registry.registry import Row, differences, encoder_row, encoder_rows, settings_of
 from persona_pipeline.publish.releases import served
@@ -72,7 +72,7 @@ def show_comparison(root: Path, one: str, other: str, config: str, console: Cons
     from persona_pipeline.model_selection.challenger import compare_settings
 
     liked = settings.training_pairs.min_liked_rating
-    data = retrain_policy.training_data(warehouse, rows[0]["base_model"], liked, first, blind=True)
+    data = training_data(warehouse, rows[0]["base_model"], liked, first, blind=True)
     interactions = liked_interactions(warehouse, liked)
     found = compare_settings(data, interactions, first, second, settings.encoders.gate_margin)
     console.print(one_line(f"{other} has other settings than {one}: {_told(changed)}"))

@@ -9,8 +9,8 @@ from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.head_trainer import train_head
 from persona_pipeline.encoder.item_embeddings import persona_inputs
-from persona_pipeline.encoder.retrain_policy import TrainingData
 from persona_pipeline.encoder.texts import TEXT_VERSION
+from persona_pipeline.encoder.training_data import TrainingData
 from persona_pipeline.encoder.training_examples import ItemSlots, TrainingExamples
 
 

@@ -11,7 +11,7 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import Embedder, embedder_of
 from persona_pipeline.embeddings.model_names import trained_from
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.model_registry.decision import Incumbent, incumbent_of
+from persona_pipeline.model_registry.incumbent import Incumbent, incumbent_of
 from persona_pipeline.model_registry.overrides import Override
 from persona_pipeline.model_registry.registry import settings_of
 from persona_pipeline.publish.releases import Release

@@ -15,10 +15,11 @@ from persona_pipeline.encoder.cf_prior import liked_interactions
 from persona_pipeline.encoder.cf_prior_engine import fit_prior
 from persona_pipeline.encoder.embed_texts import embed_everything
 from persona_pipeline.encoder.item_embeddings import ensure_profiles
-from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
 from persona_pipeline.encoder.texts import TEXT_VERSION
-from persona_pipeline.model_registry.decision import Incumbent, SelectedSettings, select_settings
+from persona_pipeline.encoder.training_data import TrainingData, training_data
+from persona_pipeline.model_registry.incumbent import Incumbent
 from persona_pipeline.model_registry.registry import settings_of
+from persona_pipeline.model_registry.select_settings import SelectedSettings, select_settings
 from persona_pipeline.model_selection.search_result import ChosenSettings
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import reviews_digest

@@ -13,7 +13,7 @@ from persona_pipeline.core.terminal import counted
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.finetune.examples import place_of
 from persona_pipeline.encoder.fit import fit_head
-from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_data import TrainingData
 from persona_pipeline.evaluate.slices import make_slices
 from persona_pipeline.model_selection.gate import GateVerdict, gate_verdict
 from persona_pipeline.model_selection.holdout import HeldOut, hold_out

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.encoder.history_weights import shortened
-from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_data import TrainingData
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.head import Head, aggregate
 from persona_pipeline.encoder.history_weights import history_weights, popularity_scales, ranks
-from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_data import TrainingData
 from persona_pipeline.encoder.training_examples import ItemSlots
 from persona_pipeline.evaluate.metrics import RelevantItems
 

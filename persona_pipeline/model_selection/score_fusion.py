@@ -10,7 +10,7 @@ import numpy as np
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.head import Head
-from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_data import TrainingData
 from persona_pipeline.encoder.training_examples import ItemSlots
 from persona_pipeline.model_selection.next_item import (
     HeldOutInteractions,

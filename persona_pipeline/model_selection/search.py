@@ -19,7 +19,7 @@ from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.fit import fit_head
 from persona_pipeline.encoder.history_weights import examples_of
-from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_data import TrainingData
 from persona_pipeline.model_selection.budget import EASE_SHARE, GRIDS_SHARE, ease_seconds, fit_seconds, most_users
 from persona_pipeline.model_selection.holdout import hold_out
 from persona_pipeline.model_selection.next_item import held_out_interactions

@@ -14,7 +14,7 @@ from persona_pipeline.backtest.variants import KnownData
 from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.cf_prior import liked_interactions
-from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_data import TrainingData
 
 CONFIG = EncodersConfig(persona_weight=1.0)
 X, Y = [1.0, 0.0], [0.0, 1.0]

@@ -7,7 +7,7 @@ from helpers import BASE_MODEL, put_all, shop
 
 from persona_pipeline.encoder.embed_texts import embed_everything
 from persona_pipeline.encoder.item_embeddings import profile_model
-from persona_pipeline.encoder.retrain_policy import training_data
+from persona_pipeline.encoder.training_data import training_data
 from persona_pipeline.warehouse import Warehouse
 
 

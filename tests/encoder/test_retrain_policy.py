@@ -13,16 +13,10 @@ from helpers import AS_OF, BASE_MODEL, Row, put_all, shop, toward
 from persona_pipeline.config import PipelineConfig, load_config
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import text_hash
-from persona_pipeline.encoder.retrain_policy import (
-    TRAINED_ON,
-    Served,
-    encoder_id,
-    reason_to_train,
-    settings_digest,
-    training_data,
-)
+from persona_pipeline.encoder.retrain_policy import TRAINED_ON, Served, encoder_id, reason_to_train, settings_digest
 from persona_pipeline.encoder.text_inputs import persona_texts
 from persona_pipeline.encoder.texts import TEXT_VERSION
+from persona_pipeline.encoder.training_data import training_data
 from persona_pipeline.warehouse import Warehouse
 
 CONFIG = PipelineConfig()

@@ -12,7 +12,7 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.embeddings.model_names import BASES, tuned_model
 from persona_pipeline.model_registry.base_models import embedder_of_incumbent, embedder_of_run
-from persona_pipeline.model_registry.decision import Incumbent
+from persona_pipeline.model_registry.incumbent import Incumbent
 from persona_pipeline.model_registry.overrides import Override
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.warehouse import Warehouse

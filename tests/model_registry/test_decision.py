@@ -18,10 +18,10 @@ from persona_pipeline.core.errors import BusyError, PipelineError
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import liked_interactions
 from persona_pipeline.encoder.finetune.examples import place_of
-from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
-from persona_pipeline.model_registry.decision import SelectedSettings, select_settings
+from persona_pipeline.encoder.training_data import TrainingData, training_data
 from persona_pipeline.model_registry.overrides import BEFORE, TABLE, give_override, keep_encoder, read_overrides
 from persona_pipeline.model_registry.registry import encoder_row, encoder_rows, settings_of
+from persona_pipeline.model_registry.select_settings import SelectedSettings, select_settings
 from persona_pipeline.model_selection import challenger
 from persona_pipeline.publish.releases import release_rows
 from persona_pipeline.publish.releases import served as served_release

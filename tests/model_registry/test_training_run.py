@@ -12,7 +12,7 @@ from persona_pipeline.config import PipelineConfig, TextEmbeddingsConfig
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.embed_texts import embed_everything
 from persona_pipeline.model_registry import training_run
-from persona_pipeline.model_registry.decision import incumbent_of
+from persona_pipeline.model_registry.incumbent import incumbent_of
 from persona_pipeline.model_registry.training_run import TrainedEncoder, train_encoder
 from persona_pipeline.model_selection.search_stages import HALF_LIVES
 from persona_pipeline.publish.releases import parent_of

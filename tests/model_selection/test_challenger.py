@@ -12,7 +12,7 @@ from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.cf_prior import liked_interactions
 from persona_pipeline.encoder.head import Head
-from persona_pipeline.encoder.retrain_policy import TrainingData, training_data
+from persona_pipeline.encoder.training_data import TrainingData, training_data
 from persona_pipeline.encoder.training_examples import ItemSlots
 from persona_pipeline.model_selection import challenger, score_fusion
 from persona_pipeline.model_selection.challenger import compare_settings

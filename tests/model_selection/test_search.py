@@ -10,7 +10,7 @@ from worlds import training_world
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.item_embeddings import ItemFields
-from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_data import TrainingData
 from persona_pipeline.model_selection import search, search_stages
 from persona_pipeline.model_selection.search import search_settings
 from persona_pipeline.model_selection.search_result import ChosenSettings

@@ -8,7 +8,7 @@ import pyarrow as pa
 from helpers import arrow
 
 from persona_pipeline.collaborative.interactions import Interactions
-from persona_pipeline.encoder.retrain_policy import TrainingData
+from persona_pipeline.encoder.training_data import TrainingData
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 

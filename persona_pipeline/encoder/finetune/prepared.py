@@ -27,9 +27,10 @@ from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots, place_of
 from persona_pipeline.encoder.history_weights import examples_of, weighted_histories
 from persona_pipeline.encoder.item_embeddings import profiles, with_profiles
-from persona_pipeline.encoder.retrain_policy import TRAINED_ON, with_profiled_histories
+from persona_pipeline.encoder.retrain_policy import TRAINED_ON
 from persona_pipeline.encoder.text_inputs import content_texts, evidence_texts, liked_interaction_texts, persona_texts
 from persona_pipeline.encoder.texts import TEXT_VERSION
+from persona_pipeline.encoder.training_data import with_profiled_histories
 from persona_pipeline.warehouse import Warehouse
 
 _ABOUT = "about.json"

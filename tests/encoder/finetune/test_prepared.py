@@ -20,8 +20,8 @@ from persona_pipeline.encoder.finetune.objective import represented
 from persona_pipeline.encoder.finetune.prepared import load, prepare
 from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.item_embeddings import persona_inputs
-from persona_pipeline.encoder.retrain_policy import training_data
 from persona_pipeline.encoder.text_inputs import content_texts, persona_texts
+from persona_pipeline.encoder.training_data import training_data
 from persona_pipeline.encoder.training_examples import ItemSlots, TrainingExamples
 from persona_pipeline.warehouse import Warehouse
 

@@ -1,0 +1,100 @@
+"""Gather what the head is trained on from `training_pairs`, `text_embeddings` and the histories."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from persona_pipeline.config import EncodersConfig
+from persona_pipeline.embeddings.cache import with_vectors
+from persona_pipeline.embeddings.vectors import vectors_of
+from persona_pipeline.encoder.item_embeddings import ItemFields, item_fields, profiles, with_profiles
+from persona_pipeline.encoder.text_inputs import liked_histories, persona_texts
+from persona_pipeline.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Everything the head is trained on.
+
+    Attributes:
+        pairs: rows of `training_pairs`.
+        personas: persona_id, item_id; rows of `persona_texts` and `persona_profiles`, (p, d) each.
+        interactions: user_id, review_id, item_id, day of liked ones, each user's newest first; rows of
+            `interaction_profiles`.
+        liked_counts: liked interactions by item.
+        profile_hashes: every item's profile, by its key in `text_embeddings`.
+        fields: what the profiles are put together from; None where they are given and cannot be made otherwise.
+    """
+
+    pairs: pa.Table
+    personas: pa.Table
+    persona_texts: np.ndarray
+    persona_profiles: np.ndarray
+    interactions: pa.Table
+    interaction_profiles: np.ndarray
+    liked_counts: dict[str, int]
+    profile_hashes: dict[str, str] = field(default_factory=dict)
+    fields: ItemFields | None = None
+
+    def weighed(self, config: EncodersConfig) -> "TrainingData":
+        """The same with the profiles that items have under the weights of `config`; their hashes stay behind."""
+        if self.fields is None:
+            return self
+        vectors = self.fields.profiles(config.content_weights())
+        return replace(
+            self,
+            persona_profiles=vectors[self.fields.places(self.personas["item_id"])],
+            interaction_profiles=vectors[self.fields.places(self.interactions["item_id"])],
+            profile_hashes={},
+        )
+
+
+def training_data(
+    warehouse: Warehouse, base_model: str, min_liked_rating: float, config: EncodersConfig, blind: bool = False
+) -> TrainingData:
+    """Gather it, with profiles under the weights of `config`.
+
+    `blind` leaves out of the profiles what each user wrote of the newest item they liked, and personas that rest on it alone:
+    data to predict that by.
+
+    Raises PipelineError where the cache lacks a text (the text_embeddings task has not run).
+    """
+    pairs = warehouse.read("training_pairs")
+    newest = pairs.filter(pc.equal(pairs["history_place"], 0)) if blind else pairs.slice(0, 0)
+    known = profiles(
+        warehouse, config, newest["review_id"].combine_chunks(), newest["masked_persona_ids"].combine_chunks().flatten()
+    )
+    told = with_profiles(persona_texts(warehouse).drop_columns(["text"]), known)
+    liked = with_profiles(liked_histories(warehouse, min_liked_rating), known)
+    counts = warehouse.query(
+        "SELECT item_id, count(*) AS n FROM reviews WHERE rating >= $liked GROUP BY item_id ORDER BY item_id",
+        ["reviews"],
+        {"liked": min_liked_rating},
+    )
+    none = np.empty((0, 0), np.float32)
+    found = TrainingData(
+        # An item of which nothing is known has no profile.
+        with_profiled_histories(pairs, liked),
+        told.select(["persona_id", "item_id"]),
+        vectors_of(with_vectors(warehouse, told, base_model)["vector"]),
+        none,
+        liked.select(["user_id", "review_id", "item_id", "day"]),
+        none,
+        dict(zip(counts["item_id"].to_pylist(), counts["n"].to_pylist(), strict=True)),
+        fields=item_fields(warehouse, known, base_model),
+    ).weighed(config)
+    hashes = dict(zip(known["item_id"].to_pylist(), known["profile_hash"].to_pylist(), strict=True))
+    return replace(found, profile_hashes=hashes)
+
+
+def with_profiled_histories(pairs: pa.Table, liked: pa.Table) -> pa.Table:
+    """Rows of `training_pairs` all of whose history is among `liked`, which are those with a profile."""
+    histories = pairs["history_review_ids"].combine_chunks()
+    strangers = pc.invert(pc.is_in(histories.flatten(), liked["review_id"].combine_chunks()))
+    if not pc.any(strangers).as_py():
+        return pairs
+    rows = np.repeat(np.arange(len(pairs)), pc.list_value_length(histories).to_numpy(zero_copy_only=False))
+    broken = np.unique(rows[strangers.to_numpy(zero_copy_only=False)])
+    return pairs.take(pa.array(np.setdiff1d(np.arange(len(pairs)), broken)))

@@ -1,0 +1,80 @@
+"""Resolve the encoder a run starts from: the one a person decided on, or the parent release's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.encoder.retrain_policy import Served
+from persona_pipeline.model_registry.overrides import Override, in_force, serving_since
+from persona_pipeline.model_registry.registry import (
+    Row,
+    encoder_row,
+    encoder_rows,
+    readable,
+)
+from persona_pipeline.publish.releases import Release
+from persona_pipeline.warehouse import Warehouse, WriteResult
+
+
+@dataclass(frozen=True, slots=True)
+class Incumbent:
+    """The encoder a night starts from.
+
+    Attributes:
+        row: its row of `encoders`; None on a first night, as is `since`.
+        override: what a person decided, if that is why it stands.
+        since: the night from which its age counts.
+    """
+
+    row: Row | None
+    override: Override | None
+    since: date | None
+
+    @property
+    def served(self) -> Served | None:
+        """What the policy of retraining goes by."""
+        if self.row is None or self.since is None:
+            return None
+        row = self.row
+        return Served(row["encoder_id"], self.since, row["base_model"], row["text_version"], row["config_digest"])
+
+
+def incumbent_of(warehouse: Warehouse, overrides: Sequence[Override], as_of: date, parent: Release | None) -> Incumbent:
+    """What a person decided, as far as the run was told, or the encoder of the parent release.
+
+    Raises PipelineError where the encoder decided on is not on record, cannot be read, or has a base that is gone.
+    """
+    override = in_force(overrides, as_of, parent)
+    if override:
+        row = _obeyed(warehouse, override)
+    else:
+        found = [row for row in encoder_rows(warehouse) if parent and row["encoder_id"] == parent.encoder_id]
+        if not found:
+            return Incumbent(None, None, None)
+        row = found[0]
+    return Incumbent(row, override, serving_since(overrides, row["encoder_id"], row["as_of"], as_of))
+
+
+def _obeyed(warehouse: Warehouse, override: Override) -> Row:
+    instead = (
+        "`persona-pipeline encoders pin --off` ends the pin"
+        if override.override == "pin"
+        else "`persona-pipeline encoders promote` names another"
+    )
+    try:
+        readable(warehouse, override.encoder_id)
+        return encoder_row(warehouse, override.encoder_id)
+    except PipelineError as error:
+        raise PipelineError(f"{error} (it was {override.told()}; {instead})") from error
+
+
+def mark_manual(warehouse: Warehouse, incumbent: Incumbent) -> list[WriteResult]:
+    """Put a promotion by hand on record in `encoders`; a pin only keeps, and changes nothing there."""
+    if incumbent.row is None or incumbent.override is None or incumbent.override.override != "promote":
+        return []
+    row = {**incumbent.row, "verdict": "manual", "reasons": [incumbent.override.told()]}
+    return [warehouse.upsert("encoders", pa.Table.from_pylist([row], schema=load_contract("encoders").arrow_schema()))]
