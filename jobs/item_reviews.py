@@ -1,4 +1,4 @@
-"""`reviews` and `items` to `item_reviews`: bounded evidence per item."""
+"""Aggregate `reviews` and `items` into `item_reviews`: bounded evidence per item."""
 
 import argparse
 from typing import Any

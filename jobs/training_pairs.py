@@ -1,4 +1,4 @@
-"""Histories and personas to `training_pairs`: which persona of a liked item the user was."""
+"""Label liked interactions in `user_histories` with the persona of the item they match, into `training_pairs`."""
 
 import argparse
 from typing import Any

@@ -1,4 +1,4 @@
-"""`reviews` to `user_histories`: recent interactions per user."""
+"""Aggregate `reviews` into `user_histories`: recent interactions per user."""
 
 import argparse
 from typing import Any
