@@ -1,4 +1,4 @@
-"""What a night does about its encoder: serve one that a person chose, or train, with the settings the gate lets through."""
+"""Decide on a run's encoder: find the incumbent in `encoders` and `encoder_overrides`, and gate new settings against its own."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ from persona_pipeline.warehouse import Warehouse, WriteResult
 
 @dataclass(frozen=True, slots=True)
 class Incumbent:
-    """The encoder a night starts from.
+    """The encoder a run starts from.
 
     Attributes:
         row: its row of `encoders`; None on a first night, as is `since`.
-        override: what a person decided, if that is why it stands.
+        override: the pin or promotion that chose it, if any.
         since: the night from which its age counts.
     """
 
@@ -43,7 +43,7 @@ class Incumbent:
 
     @property
     def served(self) -> Served | None:
-        """What the policy of retraining goes by."""
+        """The encoder as the retrain policy sees it."""
         if self.row is None or self.since is None:
             return None
         row = self.row
@@ -51,9 +51,9 @@ class Incumbent:
 
 
 def incumbent_of(warehouse: Warehouse, overrides: Sequence[Override], as_of: date, parent: Release | None) -> Incumbent:
-    """What a person decided, as far as the run was told, or the encoder of the parent release.
+    """Return the encoder chosen by an override in force, else the encoder of the parent release.
 
-    Raises PipelineError where the encoder decided on is not on record, cannot be read, or has a base that is gone.
+    Raises PipelineError where the override's encoder is not registered, cannot be read, or has a base that is gone.
     """
     override = in_force(overrides, as_of, parent)
     if override:
@@ -80,7 +80,7 @@ def _obeyed(warehouse: Warehouse, override: Override) -> Row:
 
 
 def mark_manual(warehouse: Warehouse, incumbent: Incumbent) -> list[WriteResult]:
-    """Put a promotion by hand on record in `encoders`; a pin only keeps, and changes nothing there."""
+    """Record a promotion by hand in `encoders`; a pin changes no row."""
     if incumbent.row is None or incumbent.override is None or incumbent.override.override != "promote":
         return []
     row = {**incumbent.row, "verdict": "manual", "reasons": [incumbent.override.told()]}
@@ -89,7 +89,10 @@ def mark_manual(warehouse: Warehouse, incumbent: Incumbent) -> list[WriteResult]
 
 @dataclass(frozen=True, slots=True)
 class SelectedSettings:
-    """The settings to train with, and why: `verdict` and `reasons` as in `encoders`; `judged` by the gate, if there was need."""
+    """Settings to train with, and why.
+
+    `verdict` and `reasons` are those of `encoders`; `judged` is the gate's verdict, if a comparison was needed.
+    """
 
     config: EncodersConfig
     verdict: str
@@ -97,7 +100,7 @@ class SelectedSettings:
     judged: GateVerdict | None = None
 
     def columns(self) -> Mapping[str, Any]:
-        """Their columns of `encoders`."""
+        """The columns of `encoders` that record these settings."""
         return {
             "settings": self.config.model_dump_json(),
             "verdict": self.verdict,
@@ -117,18 +120,19 @@ def select_settings(
     config: EncodersConfig,
     tuned: Callable[[], TrainingData],
 ) -> SelectedSettings:
-    """New settings only if they pass the gate against those of the served encoder, which else are trained on newer data.
+    """Accept new settings only if they pass the gate against those of the served encoder; else retrain under the served settings.
 
-    Where the settings are the same, or the served encoder cannot be refitted, there is nothing to compare. Settings of
-    the head alone are compared over the base that stands. Where the base is made otherwise, the new one is trained first
-    and each side refitted over its own; judged are the users whom no fine-tune has seen, refused is the new base with them.
+    Equal settings, or a served encoder that cannot be refitted, need no comparison. Settings of the head alone are
+    compared over the incumbent's base. Where the base's own settings change, the new base is fine-tuned first and each
+    side refitted over its own base; evaluated are the users no fine-tune has trained on, and a refusal drops the new
+    base too.
 
     Args:
         row: the served encoder's, None on a first night.
-        reason: why the night trains.
-        data, interactions: what it trains from, over `base_model`; both sides are refitted on it. Interactions are read where
-            that happens.
-        tuned: the same data over the base that `config` would have.
+        reason: why the run trains.
+        data, interactions: training data over `base_model`; both sides are refitted on it. Interactions are read only for a
+            comparison.
+        tuned: the same data over the base that `config` asks for.
     """
     if row is None:
         return SelectedSettings(config, "first", [reason])

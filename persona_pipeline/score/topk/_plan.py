@@ -79,7 +79,7 @@ class Plan:
         return cls(threads, tile, rows, list(spans(costs, left // 4, items)), left // threads // 8)
 
     def tiles(self, brought: np.ndarray) -> list[tuple[int, int]]:
-        """Split users into tiles (start, stop), as large as `brought` (users,) bytes permit, one or more per thread."""
+        """Split users into tiles (start, stop), as large as `brought` (users,) bytes permit, balanced over the threads."""
         usual = self.brought_bytes // max(1, int(brought.mean()))
         most = min(self.tile, max(1, _within(usual)))
         share = -(-len(brought) // self.threads)
