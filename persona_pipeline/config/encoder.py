@@ -1,4 +1,4 @@
-"""Settings of the encoder: its pairs, its training, its retraining and its choice."""
+"""Define settings of `training_pairs` and `encoders`: head, fine-tune, score fusion, hyperparameter search, retraining, gate."""
 
 from typing import Any, ClassVar, Literal, Self
 

@@ -1,4 +1,4 @@
-"""Settings of extraction, embedded or by an LLM."""
+"""Define settings of extraction: extractor, LLM, prompts, token limits, and numbers of personas."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""When to train, and from what: the policy, the encoder's id, and its inputs gathered from the warehouse."""
+"""Decide whether to retrain the encoder, derive its id, and gather its training data from `training_pairs` and embeddings."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ TRAINED_ON = load_contract("encoders").reads
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The encoder of the parent release, as its row in `encoders` tells."""
+    """The encoder of the parent release, from its row in `encoders`."""
 
     encoder_id: str
     as_of: date
@@ -36,7 +36,7 @@ class Served:
 
 
 def result_settings(config: EncodersConfig) -> dict[str, Any]:
-    """The settings that make an encoder what it is, by name; those of a fine-tune, as `finetune.<name>`, where there is one."""
+    """The settings that affect an encoder, by name; with those of a fine-tune, as `finetune.<name>`, where the method is `full`."""
     settings = config.decisive()
     finetune = settings.pop("finetune")
     if config.method == "head":
@@ -45,13 +45,13 @@ def result_settings(config: EncodersConfig) -> dict[str, Any]:
 
 
 def settings_digest(config: PipelineConfig) -> str:
-    """Hash of the settings that make an encoder what it is."""
+    """Hash of the settings that affect an encoder."""
     settings = (result_settings(config.encoders), config.training_pairs.model_dump(mode="json"))
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def reason_to_train(served: Served | None, as_of: date, base_model: str, config: PipelineConfig) -> str | None:
-    """Why the served encoder will not do tonight, or None when it will. `base_model` is the one configured."""
+    """Return the reason to retrain, or None when the served encoder can be kept. `base_model` is the configured one."""
     if served is None:
         return "there is no encoder yet"
     if trained_from(served.base_model) != base_model:
@@ -68,9 +68,9 @@ def reason_to_train(served: Served | None, as_of: date, base_model: str, config:
 def encoder_id(
     as_of: date, base_model: str, config: PipelineConfig, versions: dict[str, int], served: str | None = None
 ) -> str:
-    """Hash of all a training depends on; training again from the same makes the same encoder.
+    """Hash of all inputs of a training; training again from the same inputs makes the same encoder.
 
-    `served` is the encoder whose settings stay where the new ones are worse.
+    `served` is the encoder whose settings are kept where the new ones fail the gate.
     """
     parts = (as_of.isoformat(), base_model, TEXT_VERSION, settings_digest(config), sorted(versions.items()), served)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
@@ -78,16 +78,16 @@ def encoder_id(
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Everything the head is trained on.
+    """Training data of the head.
 
     Attributes:
         pairs: rows of `training_pairs`.
         personas: persona_id, item_id; rows of `persona_texts` and `persona_profiles`, (p, d) each.
-        interactions: user_id, review_id, item_id, day of liked ones, each user's newest first; rows of
+        interactions: user_id, review_id, item_id, day of liked interactions, each user's newest first; rows of
             `interaction_profiles`.
         liked_counts: liked interactions by item.
-        profile_hashes: every item's profile, by its key in `text_embeddings`.
-        fields: what the profiles are put together from; None where they are given and cannot be made otherwise.
+        profile_hashes: every item's embedding, by its key in `text_embeddings`.
+        fields: parts the item embeddings are computed from; None where the embeddings are fixed.
     """
 
     pairs: pa.Table
@@ -101,7 +101,7 @@ class TrainingData:
     fields: ItemFields | None = None
 
     def weighed(self, config: EncodersConfig) -> "TrainingData":
-        """The same with the profiles that items have under the weights of `config`; their hashes stay behind."""
+        """Recompute item embeddings under the weights of `config`; their hashes are dropped."""
         if self.fields is None:
             return self
         vectors = self.fields.profiles(config.content_weights())
@@ -116,12 +116,11 @@ class TrainingData:
 def training_data(
     warehouse: Warehouse, base_model: str, min_liked_rating: float, config: EncodersConfig, blind: bool = False
 ) -> TrainingData:
-    """Gather it, with profiles under the weights of `config`.
+    """Gather the head's training data, with item embeddings under the weights of `config`.
 
-    `blind` leaves out of the profiles what each user wrote of the newest item they liked, and personas that rest on it alone:
-    data to predict that by.
-
-    Raises PipelineError where the cache lacks a text (the text_embeddings task has not run).
+    `blind` leaves each user's review of the newest liked item out of the item embeddings, and personas that rest on it
+    alone: data for predicting that interaction. Raises PipelineError where the cache lacks a text (the text_embeddings
+    task has not run).
     """
     pairs = warehouse.read("training_pairs")
     newest = pairs.filter(pc.equal(pairs["history_place"], 0)) if blind else pairs.slice(0, 0)
@@ -152,7 +151,7 @@ def training_data(
 
 
 def with_profiled_histories(pairs: pa.Table, liked: pa.Table) -> pa.Table:
-    """Rows of `training_pairs` all of whose history is among `liked`, which are those with a profile."""
+    """Keep the rows of `training_pairs` all of whose history is among `liked`, the interactions whose item has an embedding."""
     histories = pairs["history_review_ids"].combine_chunks()
     strangers = pc.invert(pc.is_in(histories.flatten(), liked["review_id"].combine_chunks()))
     if not pc.any(strangers).as_py():

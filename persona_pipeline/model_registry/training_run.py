@@ -54,6 +54,7 @@ def train_encoder(
         embedder: embeds the run's texts.
         reason: why the run trains.
         versions: of the tables it is trained on.
+
     Raises PipelineError where there are too few pairs or a fine-tune fails, TransientError where that was killed.
     """
     liked = config.training_pairs.min_liked_rating

@@ -124,6 +124,7 @@ def held_out_interactions(
         data, interactions: without the held-out interactions.
         held_out: user_id, item_id.
         item_ids: (items,) sorted: the catalogue.
+
     Raises:
         PipelineError: no user is left.
     """

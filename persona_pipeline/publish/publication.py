@@ -62,8 +62,10 @@ def publish_or_refuse(
         audit: its result.
         publish: called once the verdict allows it.
         seen: versions the audit looked at.
+
     Returns:
         The row.
+
     Raises:
         ReleaseError: the same release was rolled back.
         BusyError: another process wrote one of the tables meanwhile; nothing was released.

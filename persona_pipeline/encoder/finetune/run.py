@@ -1,8 +1,8 @@
-"""The fine-tune as part of a night: tables to a tuned base in the warehouse's artefacts, trained in a process of its own.
+"""Fine-tune the base model within a run: tables to a base in `_artefacts/bases`, trained in a process of its own.
 
-The base lies in `_artefacts/bases/<id>`, where the id is a hash of all it is trained from, and appears there whole or not
-at all. Beside it, hidden and until then: the prepared data, the settings, the checkpoints that a night broken off goes on
-from, and a lock.
+The base lies in `_artefacts/bases/<id>`, where the id is a hash of all inputs of the training, and appears there
+atomically. Beside it, hidden and until then: the prepared data, the settings, the checkpoints an interrupted training
+resumes from, and a lock.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ from persona_pipeline.warehouse import Warehouse
 
 
 def tuned_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[str, int]) -> Embedder:
-    """The configured base fine-tuned on tonight's tables; trained unless it is there already.
+    """Fine-tune the configured base on the run's tables, unless the result exists already; returns its embedder.
 
     Args:
         versions: of the tables it is trained on.
 
-    Raises PipelineError where the training fails, TransientError where it was, or may have been, killed: started again, it
-    goes on from its last checkpoint.
+    Raises PipelineError where the training fails, TransientError where it was, or may have been, killed: a retry resumes
+    from its last checkpoint.
     """
     configured = Embedder(config.text_embeddings, warehouse)
     folder = warehouse.root / BASES / base_id(configured.base_model, config, versions)
@@ -49,7 +49,7 @@ def tuned_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[s
 
 
 def base_id(base_model: str, config: PipelineConfig, versions: Mapping[str, int]) -> str:
-    """Hash of all that a tuned base depends on; settings of the head alone are not among it."""
+    """Hash of all inputs of a fine-tuned base; settings of the head alone are left out."""
     parts = (
         base_model,
         TEXT_VERSION,
