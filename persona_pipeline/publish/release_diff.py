@@ -6,6 +6,7 @@ something else is said), or `rescored` (nothing a reader sees). Its cause is the
 1. `reviews`: the user's own history changed.
 2. `personas`: what is known of the item changed: it is new, its personas are others or say something else; or, under the
    same encoder, what is known of an item in the user's history.
+
 3. `encoder`: the releases have different encoders.
 4. `prior`: popularity, the collaborative prior or another recommender's list adds another share to the score.
 5. `other`: nothing of the kind, a new title for instance.

@@ -1,4 +1,4 @@
-"""Text cleaning as Spark expressions: markup, control characters, white space, and personal data masked."""
+"""Clean text by Spark expressions: strip markup, control characters and white space, and mask personal data."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F

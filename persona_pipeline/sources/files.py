@@ -1,4 +1,4 @@
-"""Input files before Spark sees them: found, whole, and with the keys the adapter expects.
+"""Validate input files before Spark reads them: existing, undamaged, with the keys the adapter expects.
 
 A fault found here costs a second and names the file; found in a Spark task it is a page of Java.
 """

@@ -1,4 +1,4 @@
-"""The file of withheld review ids: what a backtest keeps from a night, written and read in one place."""
+"""Write and read the hold-out file: ids of the reviews that a backtest withholds from a night."""
 
 from pathlib import Path
 

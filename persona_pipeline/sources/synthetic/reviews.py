@@ -1,4 +1,4 @@
-"""Turns choices into reviews: ratings that follow the match, kinds of noise, a few repeats, and the texts."""
+"""Generate reviews of choices: ratings that follow the match, kinds of noise, a few repeats, and the texts."""
 
 import random
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Turns a configuration into a whole world: catalogue, people, reviews, and the truth behind them."""
+"""Generate a whole synthetic world: catalogue, users, reviews, and the truth behind them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -144,7 +144,7 @@ def generate(config: SyntheticConfig) -> SyntheticWorld:
 
 
 def choice_model(config: SyntheticConfig, vocabulary: Vocabulary, shop: Shop) -> ChoiceModel:
-    """What the people of this world choose by."""
+    """The choice model of this world."""
     buys = [[p in group.tolist() for p in range(len(vocabulary.personas))] for group in buyers_by_category(vocabulary)]
     return ChoiceModel(
         weights=shop.weights,
