@@ -19,7 +19,7 @@ def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     extractor = make_extractor(config.extraction, embedder, warehouse, context.as_of, engine=arguments.engine)
     found = stages.item_summaries(warehouse, extractor, read_parent(warehouse, "item_summaries", context.parent))
     extractor.close()
-    # Refusals first, as in review_aspects: what is in the table is not asked again.
+    # Refusals first, as in review_aspects: items with a row in the table are not extracted again.
     written = [
         write_refusals(warehouse, "item_summaries", found.asked, found.refused),
         warehouse.replace("item_summaries", found.rows),

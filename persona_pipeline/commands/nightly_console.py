@@ -1,4 +1,4 @@
-"""Print what a run published: its tables, its report, and some users' recommendations with reasons."""
+"""Print the tables, report and sample recommendations of the served release after a nightly run."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Inspect what extraction refused: `persona-pipeline quarantine ...`."""
+"""Inspect and replay refused extractor outputs (`quarantine`): `persona-pipeline quarantine ...`."""
 
 from pathlib import Path
 from typing import Annotated

@@ -114,7 +114,7 @@ def _show_what_it_is(warehouse: Warehouse, subject: str, item_id: str | None, co
 
 
 def _show_replies(warehouse: Warehouse, stage: str, subject: str, console: Console) -> None:
-    # A longer try follows a shorter one, another seed a malformed reply: this is the order of the ladder.
+    # A longer attempt follows a shorter one, another seed a malformed reply: this is the order of attempts.
     replies = warehouse.query(
         "SELECT * FROM llm_calls WHERE stage = $stage AND subject_id = $subject "
         "ORDER BY asked_as_of, model, seed, max_tokens, temperature, request_key",

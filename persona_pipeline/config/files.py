@@ -77,7 +77,7 @@ def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
         for key in ("model", "tokenizer", "prompts", "ledger")
         if llm.get(key)
     }
-    # A model may be a name as well as a folder; the ledger need not exist yet.
+    # A model may be a name as well as a folder; the response cache need not exist yet.
     found = {key: str(path) for key, path in folders.items() if key in ("prompts", "ledger") or path.is_dir()}
     return {**values, "extraction": {**extraction, "llm": {**llm, **found}}}
 

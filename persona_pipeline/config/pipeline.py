@@ -15,7 +15,7 @@ from persona_pipeline.config.stage import StageConfig
 
 
 class PipelineConfig(StageConfig):
-    """Everything a night is configured by."""
+    """Settings of a whole run, one stage each."""
 
     OPERATIONAL = frozenset({"spark", "releases", "report"})
 

@@ -1,4 +1,4 @@
-"""Define the base class of stage settings: frozen, unknown keys refused, operational settings told from decisive ones."""
+"""Define the base class of stage settings: frozen, unknown keys refused, operational settings excluded from digests."""
 
 from typing import Any, ClassVar
 

@@ -1,7 +1,7 @@
 """Slice evaluated users and their targets by training counts, after the paper's analysis of cold users and tail items.
 
-Counts are of training interactions. The 20th percentile of n counts is the one at place floor((n - 1) / 5) of the
-sorted counts, from 0; the 80th the one as far from the other end. Whoever sits on a threshold is in its slice, so a
+Counts are of training interactions. The 20th percentile of n counts is the count at place floor((n - 1) / 5) of the
+sorted counts, from 0; the 80th is the one as far from the other end. A count equal to a threshold is in its slice, so a
 slice may hold far more than a fifth. (numpy's interpolated percentiles give the same slices: no count lies between.)
 
 | slice | users | targets |

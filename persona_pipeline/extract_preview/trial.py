@@ -57,7 +57,7 @@ def run_trial(
     as_of: date,
     embed: Embed,
 ) -> ExtractionTrial:
-    """Extract the subjects, requesting what is not cached.
+    """Extract the subjects in memory, requesting only uncached responses.
 
     Args:
         warehouse: holds the evidence.

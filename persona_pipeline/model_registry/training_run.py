@@ -59,7 +59,7 @@ def train_encoder(
     """
     liked = config.training_pairs.min_liked_rating
     starts = _where_the_search_starts(incumbent, embedder.base_model, config.encoders)
-    # What is predicted must not be told by the very review of it, neither to choose settings nor to compare them.
+    # The review of a held-out interaction must not be an input, neither to choose settings nor to compare them.
     blind = training_data(warehouse, embedder.base_model, liked, starts, blind=True)
     # All of them are read only where somebody asks: Spark reads the table itself.
     interactions = cache(partial(liked_interactions, warehouse, liked))

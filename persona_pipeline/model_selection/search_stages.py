@@ -46,7 +46,7 @@ class SearchStage:
 
 
 def stages(stands: EncodersConfig, fields: ItemFields | None) -> list[SearchStage]:
-    """List every stage of a pass that starts from `stands`; weights of item fields that no item has are not tried."""
+    """List every stage of a pass that starts from `stands`; weights of fields missing from all items are not tried."""
     found = [SearchStage([{"age_half_life_days": age} for age in AGES])]
     for field in fields.known() if fields else []:
         name = f"{field}_weight"

@@ -1,18 +1,17 @@
 """Compare `user_item_topk` of two releases row by row, and attribute each difference to one cause.
 
 A row is an item in a user's list; it was `added`, `removed`, `moved` to another place, `reworded` (same place,
-something else is said), or `rescored` (nothing a reader sees). Its cause is the first of these that holds:
+other text), or `rescored` (nothing a reader sees). Its cause is the first of these that holds:
 
 1. `reviews`: the user's own history changed.
-2. `personas`: what is known of the item changed: it is new, its personas are others or say something else; or, under the
-   same encoder, what is known of an item in the user's history.
-
+2. `personas`: the item is new, or its personas or their texts changed; or, under the same encoder, the embedding of an
+   item in the user's history.
 3. `encoder`: the releases have different encoders.
 4. `prior`: popularity, the collaborative prior or another recommender's list adds another share to the score.
-5. `other`: nothing of the kind, a new title for instance.
+5. `other`: none of these, a new title for instance.
 
-A row to which none of the first four applies was pushed by others of the same list, and takes the first cause among
-theirs. So causes add up. A user counts once, under the first cause in the list.
+A row to which none of the first four applies was moved by other rows of the same list, and takes the first of their
+causes. So causes add up. A user counts once, under the first cause in the list.
 """
 
 from dataclasses import dataclass

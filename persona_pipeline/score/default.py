@@ -1,6 +1,6 @@
 """Rank items by number of likes into `default_topk`, the fallback list for users without a usable history.
 
-Each item comes with the persona that most of its users share.
+Each item comes with its first persona, the best supported one that likes it.
 """
 
 from datetime import date

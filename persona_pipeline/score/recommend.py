@@ -103,9 +103,10 @@ def ranking_users(
 
 
 def own_words(histories: DataFrame, aspects: DataFrame, items: DataFrame) -> DataFrame:
-    """Collect what users praise in titled items of their own: user_id, and `own`, structs of review_id, sentence and topics.
+    """Collect the user's own titled items with the topics praised in their reviews: user_id, and `own`.
 
-    `topics` are the topics the review likes, in the terms of `item_personas.topic`. One shuffle by review, one by user.
+    `own` holds structs of review_id, sentence and topics; `topics` are the topics the review likes, in the terms of
+    `item_personas.topic`. One shuffle by review, one by user.
     """
     said = (
         aspects.select("review_id", F.explode("evidence").alias("e"))

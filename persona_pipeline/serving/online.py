@@ -51,7 +51,7 @@ class Online:
         self._ranking = RankingInputs.of(self.encoder, personas, 0, 0, candidates_weight=fused_weight or 0.0)
         self._place = {item: place for place, item in enumerate(self._ranking.item_index.item_ids.tolist())}
         self._table = table
-        # What items were like when the encoder was trained, and what those it did not know are like tonight.
+        # Item embeddings frozen with the encoder, and newer ones of items that it does not know.
         self._profiles = self._read_profiles(
             {*self.encoder.profile_hashes.values(), *personas["profile_hash"].to_pylist()}
         )

@@ -23,8 +23,8 @@ class Recommendations:
         for row in recommendations.top("u1", 10):
             print(row.rank, row.item_title, row.explanation)
 
-    Everything asked is answered from the release that was served when the object was made, at the versions it names, whatever
-    a night is writing; `refresh` goes over to a newer one between two answers. Any number of threads may ask at once.
+    All answers come from the release that was served when the object was made, at its table versions, also while a night is
+    writing; `refresh` switches to a newer release between two answers. Any number of threads may ask at once.
 
     Args:
         warehouse: folder of the Delta tables.

@@ -20,7 +20,7 @@ from persona_pipeline.warehouse._differences import differences, quoted
 from persona_pipeline.warehouse._locks import lock
 from persona_pipeline.warehouse._tables import Tables
 
-_ROWS_PER_GROUP = 512  # of a table stored in order: what is read for the sake of one row
+_ROWS_PER_GROUP = 512  # of a sorted table: the unit read to look up one row
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Warehouse(Tables):
             }
         # The log knows nothing of the checksums that Hadoop keeps beside its files; they go with them.
         data = [path for path in named if not path.name.startswith(".")]
-        # What was deleted before is still told.
+        # delta-rs also lists files that are deleted already.
         return sorted(file for path in data for file in (path, path.with_name(f".{path.name}.crc")) if file.is_file())
 
     def restore(self, table: str, version: int) -> bool:

@@ -32,7 +32,7 @@ _SCALARS: dict[str, T.DataType] = {
 
 # Off, so that delta-rs and DuckDB open what Spark wrote.
 _READABLE = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
-_GROUP_BYTES = 2**19  # of a row group of a table stored in order, encoded: what is read for the sake of one row
+_GROUP_BYTES = 2**19  # of a row group of a sorted table, encoded: the unit read to look up one row
 
 
 def spark_schema(contract: Contract) -> T.StructType:
@@ -138,7 +138,7 @@ class SparkWarehouse:
         except DeltaConcurrentModificationException as error:
             raise _overtaken(contract.table) from error
         version = self.files.version(contract.table)
-        # The differences are those from `base`; on top of another commit they make neither what is wanted nor what was.
+        # The differences are relative to `base`; applied to any other version they give a wrong table.
         if version != expected:
             raise _overtaken(contract.table)
         done = (counts.get(op, 0) for op in ("insert", "update", "delete"))

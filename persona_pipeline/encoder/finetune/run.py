@@ -39,7 +39,7 @@ def tuned_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[s
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         data = folder.with_name(f".{folder.name}.data")
-        # Near-duplicate personas are told by the untrained base, whichever embeds the night's other texts.
+        # Near-duplicate personas are found by the untrained base, whichever embeds the run's other texts.
         configured.ensure(sorted(set(persona_texts(warehouse)["text"].to_pylist())))
         prepare(warehouse, data, configured.base_model, config)
         _train(folder, data, config)
@@ -75,7 +75,7 @@ def _train(folder: Path, data: Path, config: PipelineConfig) -> None:
         code = subprocess.run(command, pass_fds=(lock.fileno(),), check=False).returncode
     if code:
         told = f"was killed by signal {-code}" if code < 0 else f"ended with {code}, see the lines above"
-        # torchrun ends with 1 whatever became of its processes.
+        # torchrun exits with 1 however its processes ended.
         fault = TransientError if code < 0 or config.encoders.finetune.processes > 1 else PipelineError
         raise fault(f"the fine-tune {told}; run again, it goes on from its last checkpoint")
 

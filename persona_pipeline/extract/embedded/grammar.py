@@ -32,7 +32,7 @@ _PARTLY = frozenset({"some", "few", "any", "most"})
 _AHEAD = frozenset({"will", "'ll", "’ll", "shall", "to"})  # it has not done so yet
 SPOKEN_OF = frozenset({"one", "thing", "product", "item"})
 """General nouns that stand for the item itself: this one, a sturdy product."""
-_FAR = 8  # tokens from a subject to what is said of it: farther off the parser is wrong too often
+_FAR = 8  # tokens from a subject to its predicate: farther off the parser is wrong too often
 _BOUGHT = frozenset({"use", "buy", "get", "purchase", "order"})
 
 

@@ -13,7 +13,7 @@ from persona_pipeline.extract.types import ReviewText, Stance
 from persona_pipeline.warehouse import Warehouse
 
 HISTORY = 5  # earlier interactions shown at most: what a person is like now is in the most recent
-LIKED = 4.0  # stars from which somebody liked an item, as a judge is told; what pulls a user's vector is another matter
+LIKED = 4.0  # least rating shown to the judge as a like; `training_pairs.min_liked_rating` of user vectors is another setting
 _CHARACTERS = 300  # of a review, whole sentences, and at least one
 
 

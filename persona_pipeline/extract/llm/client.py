@@ -97,7 +97,7 @@ class LlmClient:
         try:
             self._work_through(waiting, flying, outcomes, progress, len(questions))
         finally:
-            self.ledger.flush()  # whatever stopped it, what was answered is kept
+            self.ledger.flush()  # responses are kept, whatever the error
         missing = [q.request.subject for i, q in enumerate(questions) if i not in outcomes]
         if missing:
             raise PipelineError(f"{len(missing)} requests have no outcome, {missing[0]} among them")

@@ -35,7 +35,7 @@ _FRAME = word_set(
     """they their people reviewers find finds found say says like likes liked love enjoy praise praised want care uses
     using used use appreciate complain fault dislike works work well even also value speak"""
 )
-_JUDGING = word_set("great good perfect best nice better bad pretty")  # no stop words of what is said of an item
+_JUDGING = word_set("great good perfect best nice better bad pretty")  # judgements, though stop words elsewhere
 _SPOKEN = re.compile(r"\b(?:i|my|me|we|our|us|you|your)\b", re.IGNORECASE)
 
 

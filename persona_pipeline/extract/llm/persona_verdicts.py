@@ -25,7 +25,7 @@ from persona_pipeline.extract.types import Embed
 Verdict = Literal["kept", "merged", "ungrounded", "unsafe", "silent"]
 """`silent`: the model says that there is no persona in what it was shown."""
 
-DUPLICATE = 0.9  # cosine of two personas from which they are one, whatever they cite
+DUPLICATE = 0.9  # least cosine at which two personas are duplicates, regardless of their citations
 SIMILAR = 0.75  # the same where they cite mostly the same
 _SHARED = 0.5  # Jaccard overlap of what they cite that counts as mostly
 _ITSELF = re.compile(r"\bthis persona\b", re.IGNORECASE)  # how a model may speak of the one it describes

@@ -149,7 +149,7 @@ class Planner:
         self._pending |= untold
         told = stages.of_items(part, sorted({row["item_id"] for row in rows} - untold))
         made = stages.item_summaries(told, self._extractor, inherited).made
-        # Some text: whatever it will say, the personas that rest on it are asked about anew.
+        # A placeholder: whatever the summary's text, it changes the request for the item's personas.
         awaited = [{**_AWAITED, "item_id": item} for item in sorted(untold)]
         rest = pa.Table.from_pylist(awaited, schema=made.schema)
         return part.holding(item_summaries=pa.concat_tables([known.cast(made.schema), made, rest]))

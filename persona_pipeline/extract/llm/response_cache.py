@@ -1,4 +1,4 @@
-"""Cache LLM responses in `llm_calls`: an identical request is answered from the cache, in whatever run.
+"""Cache LLM responses in `llm_calls`: an identical request of any later run is answered from the cache.
 
 Responses first go into small files beside the table, each written atomically, so that a crash costs at most the
 responses of one; `commit` merges them into the table. A file that was merged but not yet removed does no harm: its keys

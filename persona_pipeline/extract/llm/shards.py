@@ -89,7 +89,7 @@ def ask_shard(
     asked, extractor.client.usage = (
         extractor.client.usage,
         Usage(),
-    )  # what is taken over now was counted when it was asked
+    )  # cached responses were counted when requested
     part = part.holding(review_aspects=stages.review_aspects(part, extractor).rows)
     part = part.holding(item_summaries=stages.item_summaries(part, extractor, parent_summaries).rows)
     extractor.client.usage = asked

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeVar
 import numba
 import numpy as np
 
-DIGITS = 9  # rounded to where float64 summation order cannot reach, so that equal scores are equal whatever the block
+DIGITS = 9  # decimals of scores: coarser than float64 summation error, so that equal scores tie in any block
 LEVEL = 1e-12  # personas of one item no further apart than this are level, and the first of them wins
 TIED = 2 * 10.0**-DIGITS  # two scores this close may be rounded to the same number
 _BITS = 32  # of `Reservoir.near`; the last stands for every further slot
@@ -128,7 +128,7 @@ class Reservoir(NamedTuple):
             np.zeros(users, np.int64),
             np.empty((users, capacity + k), _FOUND),
             np.zeros(users, np.int64),
-            # -inf is what is left out, and stays below every bar.
+            # -inf marks excluded items, and stays below every threshold.
             np.full(users, np.finfo(np.float32).min, np.float32),
         )
 
@@ -139,7 +139,7 @@ class Reservoir(NamedTuple):
 
 
 def _combine_loop(personas: np.ndarray, ends: np.ndarray, summed: bool, out: np.ndarray) -> None:
-    """Reduce (personas, users) scores by item, to the maximum or the sum of its rows, into (items, users)."""
+    """Reduce (personas, users) scores by item, to the maximum or (`summed`) the mean of its rows, into (items, users)."""
     users = out.shape[1]
     for item in range(out.shape[0]):
         first, last = ends[item] - ends[0], ends[item + 1] - ends[0]
@@ -180,7 +180,7 @@ def _to_whole_loop(vectors: np.ndarray, step: float, levels: int, zero: int, row
 
 
 to_whole = _compiled(_to_whole_loop, fastmath=True)
-# Without NaN, which there is none of, a comparison is a maximum of eight lanes at once.
+# Scores hold no NaN; without NaN semantics a comparison compiles to a maximum of eight lanes at once.
 combine = _compiled(_combine_loop, fastmath={"nnan", "nsz"})
 
 
@@ -337,7 +337,7 @@ def _settle_loop(
     likely = np.empty(reservoir.open.shape[1], np.float32)
     for user in range(users):
         if not everything:
-            # What the first pass puts above the k-th score is likely to be; only at first is it more than k.
+            # Items whose first-pass score is above the k-th score; at first these may be more than k.
             least[user], many = reservoir.bars[user] + people.errors[user], 0
             for place in range(reservoir.opened[user]):
                 likely[many] = reservoir.open[user, place].guess
@@ -367,7 +367,7 @@ def _settle_loop(
             shares = item_index.popularity[item] * people.scales[user]
             shares += _prior(people.prior_ends, people.prior_items, people.prior, user, item)
             if item_index.temperature == 0:
-                # Most of what is open falls to a float32 product, at half the time of a float64 one.
+                # Most open candidates are dropped by a float32 product, at half the time of a float64 one.
                 single = -np.inf
                 for slot in range(slots):
                     if near >> np.uint32(min(slot, _BITS - 1)) & np.uint32(1):

@@ -30,13 +30,13 @@ from persona_pipeline.score.topk._plan import CHUNK_ITEMS, Plan, capacity, width
 from persona_pipeline.score.topk._products import Personas, Precision, Products, best_precision, longest
 from persona_pipeline.score.topk._request import TopKRequest, nothing_found, part_of, put, spans
 
-_EVERY = 3  # times as many items are seen before bars are raised again
+_EVERY = 3  # factor by which the items seen grow before thresholds are raised again
 # How far below a user's best k among the items seen so far bars are set, in deviations of their number and in items: one
 # of some ten thousand users is missed where items lie in no order.
 _DEVIATIONS, _SPARE = 4.0, 4
-# Share of all personas which, scored by themselves beside the best k's, take as long as int8 products save.
+# Share of all personas at which rescoring, beside the top k's, takes the time that int8 products save.
 _TOO_MANY_OPEN = 1 / 27
-_TOO_OFTEN = 0.1  # share of users missed, from which on nothing is expected of later tiles
+_TOO_OFTEN = 0.1  # share of users to rank again from which on later tiles use no estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def topk_cpu(request: TopKRequest, found: TopItems, block_bytes: int, precision:
     limited = any(only is not None for only in request.candidates)
     for start, stop in plan.blocks:
         if request.offered[start:stop].any():
-            # What a user brings along, in bytes: entries of the prior, items left out, and which are candidates.
+            # A user's restrictions and prior, in bytes: entries of the prior, items left out, and candidates.
             entries = np.diff(request.prior.indptr) + [len(seen) for seen in request.seen]
             brought = 64 * entries + limited * (stop - start)
             tiles = plan.tiles(brought)
@@ -188,7 +188,7 @@ def _people(request: TopKRequest, block: Block, products: Products, steep: float
     def bound(coarse: bool) -> np.ndarray:
         return error_bound(item_index, request.users, request.scales, largest_prior, norm, coarse)
 
-    # torch may have been told to multiply float32 by way of TF32 or bfloat16.
+    # torch may be configured to multiply float32 through TF32 or bfloat16.
     coarse = block.personas.precision == "bfloat16" or torch.get_float32_matmul_precision() != "highest"
     # Beyond what exponentials hold the pass takes the maximum, which is above the soft one by no more than this.
     errors = bound(coarse) + products.errors(request.users) + steep * np.log(item_index.slots.shape[1])

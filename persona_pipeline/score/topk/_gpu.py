@@ -22,7 +22,7 @@ def topk_gpu(request: TopKRequest, found: TopItems, block_bytes: int, device: st
     """Write the top items of the request's users into `found`, which is empty, by a first pass over every item."""
     item_index = request.item_index
     tile, blocks = _plan(request, block_bytes)
-    # What a user brings along beside scores, in bytes: entries of the prior, and items left out.
+    # A user's restrictions and prior, in bytes: entries of the prior, and items left out.
     left_out = [
         len(seen) + (0 if only is None else len(item_index.item_ids))
         for seen, only in zip(request.seen, request.candidates, strict=True)
@@ -71,7 +71,7 @@ def _plan(request: TopKRequest, block_bytes: int) -> tuple[int, list[tuple[int, 
     chunk = min(CHUNK, len(item_index.item_ids)) * (
         1 if _temperature(item_index) is None else item_index.slots.shape[1] + 1
     )
-    # Bytes of a user whatever the block: copies, the best of groups, and what a chunk's scores go through.
+    # Bytes of a user for any block: copies, the best of groups, and buffers of a chunk's scores.
     each = 32 * d + 8 * groups + 4 * chunk
     # Bytes of an item and user: its score, whether it stays, and for the maximum its personas' scores.
     costs = 5 + 4 * item_index.filled.sum(1) * (_temperature(item_index) is None)
@@ -97,7 +97,7 @@ def _tile(
     if not request.offered[block.items].all():
         scores[torch.from_numpy(~request.offered[block.items]).to(users.device)] = -torch.inf
 
-    # torch may have been told to multiply float32 by way of TF32 or bfloat16.
+    # torch may be configured to multiply float32 through TF32 or bfloat16.
     coarse = bfloat16 or torch.get_float32_matmul_precision() != "highest"
     errors = error_bound(item_index, request.users, request.scales, request.largest_prior(), block.norm, coarse)
     error = torch.from_numpy(errors).to(users.device)
@@ -105,7 +105,7 @@ def _tile(
         _kth_at_least(scores, request.k) - 2 * error,
         torch.from_numpy(found.scores[:, -1]).to(users.device) - error,
     )
-    # Rounded down; above -inf, which is where what is left out lies.
+    # Rounded down; above -inf, the score of excluded items.
     bar = torch.nextafter((least - TIED).float(), torch.tensor(-torch.inf)).clamp(min=torch.finfo().min)
     for low, high, rows, owners in _pairs(scores >= bar, request, block_bytes):
         near = block.filled[rows]

@@ -64,7 +64,7 @@ class Plan:
         """
         d, items = request.users.shape[1], len(ends) - 1
         left = max(block_bytes - _KEPT_BYTES, block_bytes // 2)  # the second below the least that is promised
-        # As many as a chunk's items have on average, so that most of what is multiplied is theirs.
+        # As many as a chunk's items have on average, so that little of a product is padding.
         rows = min(_MOST_ROWS, int(ends[-1]) * CHUNK_ITEMS // max(1, items), left // 4 // d) // _ROWS * _ROWS
         most = int(np.diff(ends).max(initial=1))  # of an item
         rows = max(rows, -(-most // _ROWS) * _ROWS)

@@ -52,10 +52,10 @@ class Choices:
 
 
 def make_choices(config: SyntheticConfig, model: ChoiceModel, people: People, visits: Visits) -> Choices:
-    """Visit by visit in each user's order of time: first visits of everybody, then second ones, and so on.
+    """Simulate visits in each user's order of time: first visits of all users, then second ones, and so on.
 
-    Exact sampling without replacement: whoever draws an item they have reviewed draws persona and item again.
-    Raises ConfigError where somebody runs out of items.
+    Exact sampling without replacement: a user who draws an item they have reviewed draws persona and item again.
+    Raises ConfigError where a user runs out of items.
     """
     rng = np.random.default_rng([config.seed, 3])
     periods = np.unique(np.concatenate(([0], model.launch_day[model.launch_day < config.days])))

@@ -42,7 +42,7 @@ class Visits:
 
 
 def make_people(config: SyntheticConfig) -> tuple[People, Visits]:
-    """Users and the moments they review at; what they choose is `choices`."""
+    """Generate users and the times of their reviews; `choices` adds the items."""
     rng = np.random.default_rng([config.seed, 2])
     n, p = config.n_users, config.n_latent_personas
     cold = np.zeros(n, dtype=bool)

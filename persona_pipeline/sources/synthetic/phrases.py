@@ -18,7 +18,7 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 class Phrase:
-    """One compiled line. `slots` names what an expansion must be given."""
+    """One compiled line. `slots` names the values an expansion needs."""
 
     __slots__ = ("parts", "slots", "source")
 

@@ -35,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class LatentPersona:
-    """An audience: who they are, what they are after, and what they want from each category they buy in."""
+    """An audience: its people, their motives, and their wants from each category they buy in."""
 
     persona_id: str
     name: str

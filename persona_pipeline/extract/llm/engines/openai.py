@@ -155,6 +155,6 @@ class OpenAIEngine:
         except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
             self._finished.put(ConfigError(f"{self._config.base_url} refuses model {self._config.model}: {error}"))
             return
-        except Exception as error:  # whatever a server may send, the request must come back, or nothing would ever end
+        except Exception as error:  # every request must return an answer, or polling never ends
             answer = Answer(request.key, "", "error", 0, 0, f"{type(error).__name__}: {error}")
         self._finished.put(answer)

@@ -115,7 +115,7 @@ class VllmEngine:
         request_id = str(self._submitted)
         try:
             self._engine.add_request(request_id, {"prompt_token_ids": tokens}, self._sampling(request))
-        except Exception as error:  # whatever breaks here, the engine did not take it
+        except Exception as error:  # on any error the engine did not take the request
             raise EngineDiedError(f"vLLM took no request: {error}") from error
         self._keys[request_id] = request.key
 
@@ -125,7 +125,7 @@ class VllmEngine:
             return []
         try:
             outputs: Any = self._engine.step()
-        except Exception as error:  # whatever breaks a step breaks the engine
+        except Exception as error:  # any error in a step breaks the engine
             raise EngineDiedError(f"vLLM broke down: {type(error).__name__}: {error}") from error
         answers = []
         for output in outputs:
