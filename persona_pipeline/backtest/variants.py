@@ -150,7 +150,7 @@ class Scores:
 
     @cached_property
     def _usual(self) -> np.ndarray:
-        """Items of `default_topk`."""
+        """Indices of the items of `default_topk`, the popularity list."""
         most_liked = np.argsort(-self.liked, kind="stable")[:LENGTH]
         usual: np.ndarray = most_liked[self.liked[most_liked] > 0]
         return usual

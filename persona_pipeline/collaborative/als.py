@@ -60,7 +60,7 @@ def fit_als(interactions: Interactions, config: AlsConfig) -> AlsModel:
 
 
 def _confidence(weights: csr_array, alpha: float) -> csr_matrix:
-    """1 + alpha w where there is an interaction; the library takes 1 for granted elsewhere."""
+    """Confidence 1 + alpha w of interactions; the library assumes 1 elsewhere."""
     confidence = csr_matrix(weights)
     confidence.data = 1 + alpha * confidence.data
     return confidence

@@ -48,7 +48,7 @@ class LightGcnModel:
 
 
 def fit_lightgcn(interactions: Interactions, config: LightGcnConfig) -> LightGcnModel:
-    """Train with BPR on pairs of an item met and one drawn at random; the same for the same interactions and seed.
+    """Train with BPR on pairs of a positive and a random negative item; deterministic for the same interactions and seed.
 
     One thread: steps are too small to share, and on two busy cores two threads took sixty times as long.
     """

@@ -161,7 +161,7 @@ def table_names(*roles: Role) -> list[str]:
 
 @cache
 def load_contract(table: str) -> Contract:
-    """The contract of a table. Raises ContractError when there is none or it is malformed."""
+    """Load the contract of a table. Raises ContractError when it is missing or malformed."""
     path = SCHEMAS / f"{table}.yaml"
     if not path.is_file():
         raise ContractError(f"no contract schemas/{table}.yaml; tables: {', '.join(table_names())}")

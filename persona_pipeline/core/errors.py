@@ -18,7 +18,7 @@ class SourceError(PipelineError):
 
 
 class ContractError(PipelineError):
-    """Rows do not satisfy the contract of the table they were meant for. Nothing was written."""
+    """Rows violate the contract of their table. Nothing was written."""
 
 
 class LeakError(PipelineError):

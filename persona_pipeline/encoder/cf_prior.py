@@ -24,7 +24,7 @@ DECIMALS = 12
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """Similarities between items.
+    """Item-item similarities of the collaborative prior.
 
     Attributes:
         item_ids: (items,) sorted.

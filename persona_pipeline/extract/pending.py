@@ -137,7 +137,7 @@ def still_verbatim(warehouse: Warehouse, personas: pa.Table) -> set[str]:
 
 
 def vanished(warehouse: Warehouse, parent: pa.Table, as_of: date) -> pa.Table:
-    """The parent release's personas of items no longer in the catalogue, all retired."""
+    """Retire the parent release's personas of items no longer in the catalogue."""
     columns = ", ".join(load_contract("item_personas").names)
     return warehouse.query(
         f"SELECT {columns} FROM (SELECT * REPLACE ('retired' AS status, 0 AS position, "

@@ -41,7 +41,10 @@ class Online:
         users_held: int,
         fused_weight: float | None = None,
     ) -> None:
-        """`fused_weight` is `user_item_topk.candidates_weight` where the release fused another recommender's lists."""
+        """Load the encoder and its vectors.
+
+        `fused_weight` is `user_item_topk.candidates_weight` where the release fused another recommender's lists.
+        """
         found = table("encoders").rows("encoder_id", [encoder_id], ["artefact"])
         if not found.num_rows:
             raise PipelineError(f"there is no encoder {encoder_id} in the table encoders of {root}")

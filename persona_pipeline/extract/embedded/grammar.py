@@ -212,7 +212,7 @@ def _subject(verb: "Token") -> "Token | None":
 
 
 def _is_beside_the_point(noun: "Token", lexicon: Lexicon) -> bool:
-    """There were good actors (somewhere); like a great character (a simile); my amp, or the company, has a great sound."""
+    """Whether a noun is not of the item: there were good actors; like a great character (a simile); my amp has a great sound."""
     exists = any(child.dep_ == "expl" and child.lower_ == "there" for child in noun.head.children)
     if exists or (noun.dep_ == "pobj" and noun.head.lower_ in ("like", "as", "without")):
         return True

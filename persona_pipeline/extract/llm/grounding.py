@@ -68,7 +68,7 @@ def is_copied(text: str, prompt: str) -> bool:
 
 
 def names_nobody(name: str) -> bool:
-    """Whether a name has no word that tells one kind of person from another."""
+    """Whether a persona's name has no word that distinguishes one kind of person from another."""
     return not any(is_content(word) and word not in _NOBODY for word in tokens(name))
 
 

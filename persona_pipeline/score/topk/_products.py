@@ -130,7 +130,7 @@ class Products:
     """Scores of one tile of users, a chunk of personas at a time."""
 
     def __init__(self, personas: Personas, users: np.ndarray, over: float, wide: int) -> None:
-        """`users` (users, d) float64, multiplied as if they were `wide`; scores are divided by `over`."""
+        """Prepare `users` (users, d) float64, padded to `wide` rows; scores are divided by `over`."""
         self._personas = personas
         self._multiply: Callable[[Tensor], Tensor]
         exact = torch.zeros(wide, users.shape[1], dtype=torch.float64)
