@@ -37,6 +37,7 @@ def personas(
     """Recommend by the test night, which chooses the settings that its configuration leaves open.
 
     A later seed trains again under the settings that the first chose.
+
     Raises LeakError where the night knows withheld reviews.
     """
     first = load_config(split_runs.request.config).encoders.seed

@@ -56,6 +56,7 @@ class KnownData:
         """Read a night's training data, over the base model of its encoder if it has one, else over the untrained base.
 
         `blind` is that of `training_data`: for choosing settings.
+
         Raises PipelineError where `text_embeddings` lacks a text.
         """
         base_model = Embedder(config.text_embeddings, warehouse).base_model

@@ -78,6 +78,7 @@ def diff(
     """Print how the personas of a sample of items differ between two configurations, or from those of the served release.
 
     `judged` are files of verdicts: the share of true personas is shown among those with a verdict.
+
     Raises ConfigError for an extractor without an LLM, PipelineError for an item without evidence.
     """
     truth = known_truth([record for path in judged for record in read_sample(path)])

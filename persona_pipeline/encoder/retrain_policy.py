@@ -119,8 +119,9 @@ def training_data(
     """Gather the head's training data, with item embeddings under the weights of `config`.
 
     `blind` leaves each user's review of the newest liked item out of the item embeddings, and personas that rest on it
-    alone: data for predicting that interaction. Raises PipelineError where the cache lacks a text (the text_embeddings
-    task has not run).
+    alone: data for predicting that interaction.
+
+    Raises PipelineError where the cache lacks a text (the text_embeddings task has not run).
     """
     pairs = warehouse.read("training_pairs")
     newest = pairs.filter(pc.equal(pairs["history_place"], 0)) if blind else pairs.slice(0, 0)

@@ -109,7 +109,9 @@ def top_lists(scores: np.ndarray, hidden: sparse.csr_array | tuple[np.ndarray, n
         hidden: items to leave out: the cells of a sparse (users, items) matrix that are not 0, or their rows and columns.
         k: places; -1 where fewer items are left.
 
-    Only the k places are sorted: O(users x items). Memory: 64 MiB or one user's scores, and three times that for a while.
+    Only the k places are sorted: O(users x items). Memory: 64 MiB or one user's scores, and three times that for a
+    while.
+
     Raises ValueError for a NaN score.
     """
     users, items = scores.shape

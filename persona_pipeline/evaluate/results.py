@@ -115,6 +115,7 @@ def evaluate(
         cutoffs: list lengths; lists are padded to the largest.
 
     Memory: users x slices x runs x columns float64.
+
     Raises ValueError where the reference is missing, a run is repeated, or lists and truth do not fit.
     """
     runs = [(run.model, run.seed) for run in models]

@@ -28,8 +28,9 @@ def roll_back(warehouse: Warehouse, release_id: str, by: str, reason: str | None
 
     Readers follow `releases` and see the change with one commit. Then the newest versions of the published tables are
     made equal to that release's, by Delta's RESTORE: a commit that names the old files again, so that `table_versions`
-    stays true. Running it again completes an interrupted rollback. Raises ReleaseError for a release that was never
-    published or is no longer retained, BusyError during a publication.
+    stays true. Running it again completes an interrupted rollback.
+
+    Raises ReleaseError for a release that was never published or is no longer retained, BusyError during a publication.
     """
     with warehouse.lock(PUBLICATION):
         base, rows = warehouse.version("releases"), release_rows(warehouse)
@@ -59,8 +60,10 @@ def roll_back(warehouse: Warehouse, release_id: str, by: str, reason: str | None
 def accept(warehouse: Warehouse, release_id: str, by: str, reason: str | None) -> None:
     """Accept a refused release whose only failures are drift violations: the next run of `releases` publishes it.
 
-    It holds for that release alone, that is, for the same staged tables, configuration and parent. Raises ReleaseError
-    for a release that was not refused, or was for another reason too; BusyError during a publication.
+    It holds for that release alone, that is, for the same staged tables, configuration and parent.
+
+    Raises ReleaseError for a release that was not refused, or was for another reason too; BusyError during a
+    publication.
     """
     with warehouse.lock(PUBLICATION):
         base, row = warehouse.version("releases"), release_row(warehouse, release_id)

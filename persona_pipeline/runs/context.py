@@ -55,6 +55,7 @@ def context_of(root: Path, run_id: str, task: str) -> RunContext:
 
     A state table is read at the version that the run's own task left, else at the version it had when the run
     was opened; the tables the task writes itself, at their newest.
+
     Raises PipelineError where there is no such run, or where it is over because a later run was opened.
     """
     plain = Warehouse(root)
