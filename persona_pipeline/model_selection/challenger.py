@@ -66,7 +66,7 @@ def compare_settings(
     parts = hold_out(data, interactions)
     newest = parts.newest.filter(pa.array(place_of(parts.newest["user_id"].to_pylist()) < unseen))
     if not newest.num_rows or parts.data.pairs.num_rows < 2:
-        # Lists nobody is asked about: the gate has its own answer to that.
+        # No evaluation users: the gate returns its verdict for none.
         return EncoderComparison(0, 0.0, 0.0, gate_verdict(np.empty(0), np.empty(0), {}, margin))
     item_ids = np.unique(data.personas["item_id"].to_numpy(zero_copy_only=False).astype(str))
     most = min(MOST_USERS, max(1, _CELLS // len(item_ids)))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ItemIndex", "TopItems", "exact_scores", "top_items"]
 
-# A list this many times shorter than the item index is scored persona by persona; a longer one as the item index less the others:
-# a dot product by itself takes about this many times what it takes within a matrix product.
+# A candidate list this many times shorter than the item index is scored by separate dot products (`rank_lists`); for a longer
+# list the whole index is scored and other items are masked. A dot product costs about this many times its share of a matmul.
 _SHORT = 50
 
 
