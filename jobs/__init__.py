@@ -1,4 +1,4 @@
-"""One entry point per stage: `python -m jobs.<table>`."""
+"""Define the entry point of every pipeline stage: `python -m jobs.<table>`."""
 
 from persona_pipeline.runs.order import ORDER
 

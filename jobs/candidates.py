@@ -1,4 +1,4 @@
-"""Another recommender's lists (`candidates.file`) to `candidates` and `rejected_candidates`; without a file, to none."""
+"""Read another recommender's lists (`candidates.file`) into `candidates` and `rejected_candidates`; both empty without a file."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,7 @@ TABLES = ("candidates", "rejected_candidates")
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Read, set aside what cannot be used, write; fail when that is too much."""
+    """Read the file, reject unusable rows, and write both tables; fail when too many rows are rejected."""
     config = context.config.candidates
     used = context.config.user_item_topk.candidates
     if not config.file and used != "none":

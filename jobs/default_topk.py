@@ -1,4 +1,4 @@
-"""Popularity and personas to a candidate of `default_topk`."""
+"""Rank items by popularity for users without a usable history, and stage `default_topk` for the audit."""
 
 import argparse
 from typing import Any
@@ -11,7 +11,7 @@ from persona_pipeline.score.default import default_topk
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Rank by popularity and write beside the published table."""
+    """Rank by popularity and write the staged table beside the published table."""
     encoder = encoder_of_run(context.warehouse, context.encoder_id())
     before = context.parent.versions["default_topk"] if context.parent else None
     rows = default_topk(context.warehouse, encoder, context.config.user_item_topk.k, context.as_of, before)

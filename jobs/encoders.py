@@ -1,4 +1,4 @@
-"""`training_pairs` to `encoders`: train when the policy says so, with new settings if they pass the gate; else keep."""
+"""Train an encoder on `training_pairs` into `encoders` if the retrain policy demands one; the gate judges changed settings."""
 
 import argparse
 from pathlib import Path
@@ -20,7 +20,7 @@ ARTEFACTS = Path("_artefacts") / "encoders"
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Obey overrides; else decide, train and register."""
+    """Apply an override if one is in force; else decide whether to retrain, train, and register the encoder."""
     incumbent = incumbent_of(context.warehouse, context.overrides, context.as_of, context.parent)
     embedder = embedder_of_incumbent(context.warehouse, incumbent, context.config.text_embeddings)
     if incumbent.override:

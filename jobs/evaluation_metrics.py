@@ -1,4 +1,4 @@
-"""A backtest to `evaluation_metrics`: the nightly jobs on part of the reviews, scored against the rest."""
+"""Run a backtest into `evaluation_metrics`: the nightly jobs on part of the reviews, scored against the rest."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ from persona_pipeline.warehouse import Warehouse
 
 
 def _parsed() -> argparse.Namespace:
-    """What a run is made from, and what a backtest is."""
+    """Parse the options of a run and those of a backtest."""
     parser = argparse.ArgumentParser(prog="python -m jobs.evaluation_metrics", description=__doc__)
     options(parser)
     parser.add_argument("--split", default="leave-last-out", help="leave-last-out, or the first day of the test")
@@ -26,7 +26,7 @@ def _parsed() -> argparse.Namespace:
 
 
 def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run the backtest on the reviews before `as_of`; how it goes is shown on stderr."""
+    """Run the backtest on the reviews before `as_of`; progress is shown on stderr."""
     from rich.console import Console
 
     from persona_pipeline.backtest import BacktestRequest, run_backtest
@@ -48,7 +48,7 @@ def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> dict[str, Any]:
-    """Open a run of its own and do it there; the nights it looks at have theirs, in their own warehouses."""
+    """Open a run for the backtest and execute it; the nights it compares have runs in their own warehouses."""
     arguments = _parsed()
     arguments.run_id = opened(arguments)
     outcome = "failed"

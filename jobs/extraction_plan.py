@@ -1,4 +1,4 @@
-"""What tonight would ask an LLM, against its ceiling, and how the asking is split over shards: one `extraction_shard` each."""
+"""Plan the run's LLM requests, check them against the token ceiling, and split them into shards for `extraction_shard`."""
 
 import argparse
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Plan, show, refuse what is too dear, and split the rest. Nothing where no LLM extracts."""
+    """Plan the requests, log them, refuse a plan above the ceiling, and write the shards. No shards where no LLM extracts."""
     if context.config.extraction.extractor == "embedded":
         return {"shards": []}
     from persona_pipeline.extract.llm.plan import require_affordable

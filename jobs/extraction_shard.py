@@ -1,4 +1,4 @@
-"""One shard of tonight's questions to an LLM, by one engine; the answers go to the ledger, `llm_calls`."""
+"""Send one shard of the run's LLM requests through one engine, and write the responses to the response cache, `llm_calls`."""
 
 import argparse
 from typing import Any
@@ -11,7 +11,7 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Ask what is not on record about the shard's items."""
+    """Request what the response cache lacks for the shard's items."""
     from persona_pipeline.extract.llm.extractor import LlmExtractor
     from persona_pipeline.extract.llm.shards import ask_shard, read_shard
 

@@ -1,4 +1,4 @@
-"""Evidence and summaries to `item_personas`, refused outputs to `quarantine`; only items whose evidence changed are asked again."""
+"""Extract `item_personas` from evidence and summaries, for items with changed evidence only; refused outputs to `quarantine`."""
 
 import argparse
 from typing import Any
@@ -15,7 +15,7 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Extract personas where the evidence changed since the parent release, with ids that survive; keep the rest."""
+    """Extract personas where the evidence changed since the parent release, with stable ids; keep all other personas."""
     config, warehouse = context.config.extraction, context.warehouse
     embedder = Embedder(context.config.text_embeddings, warehouse)
     extractor = make_extractor(config, embedder, warehouse, context.as_of, engine=arguments.engine)

@@ -1,4 +1,4 @@
-"""`reviews` and `items` to `item_reviews`: bounded evidence per item."""
+"""Aggregate `reviews` and `items` into `item_reviews`: bounded evidence per item."""
 
 import argparse
 from typing import Any
@@ -8,7 +8,7 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Aggregate in Spark and write."""
+    """Aggregate evidence in Spark and write the table."""
     from persona_pipeline.aggregate import item_reviews
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse

@@ -1,4 +1,4 @@
-"""Metadata, else evidence, to `item_summaries`: what each item is."""
+"""Summarise each item into `item_summaries`, from its metadata or else from its evidence reviews."""
 
 import argparse
 from typing import Any
@@ -13,13 +13,13 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Summarise what has no answer yet; keep the rest."""
+    """Summarise items without a summary; keep all other summaries."""
     config, warehouse = context.config, context.warehouse
     embedder = Embedder(config.text_embeddings, warehouse)
     extractor = make_extractor(config.extraction, embedder, warehouse, context.as_of, engine=arguments.engine)
     found = stages.item_summaries(warehouse, extractor, read_parent(warehouse, "item_summaries", context.parent))
     extractor.close()
-    # Refusals first, as in review_aspects: what is in the table is not asked again.
+    # Refusals first, as in review_aspects: items with a row in the table are not extracted again.
     written = [
         write_refusals(warehouse, "item_summaries", found.asked, found.refused),
         warehouse.replace("item_summaries", found.rows),

@@ -1,4 +1,4 @@
-"""Histories, reviews and personas to `persona_choices`: which persona of a liked item an LLM takes the user to have been."""
+"""Label a sample of liked interactions by an LLM into `persona_choices`: the persona of the item that fits the user's review."""
 
 import argparse
 from dataclasses import asdict
@@ -14,7 +14,7 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Judge the night's sample of pairs; without an LLM, or where none may be judged, the table is empty."""
+    """Judge the night's sample of pairs; without an LLM, or with `judged_pairs` 0, the table is empty."""
     config, warehouse = context.config.extraction, context.warehouse
     rows: list[dict[str, Any]] = []
     refused: list[tuple[Refusal, str]] = []

@@ -1,4 +1,4 @@
-"""Current personas to `persona_vectors` by the night's encoder."""
+"""Encode current personas into `persona_vectors` by the run's encoder."""
 
 import argparse
 from typing import Any
@@ -9,7 +9,7 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Encode what changed; drop vectors of other encoders."""
+    """Encode changed personas; drop vectors of other encoders."""
     encoder = encoder_of_run(context.warehouse, context.encoder_id())
     rows, encoded = persona_vectors(context.warehouse, encoder)
     result = context.warehouse.replace("persona_vectors", rows)

@@ -1,4 +1,4 @@
-"""Candidates to a release: audit everything, publish in one commit per table, record the verdict. A refusal fails the task."""
+"""Audit the run's tables, publish the staged ones as a release, and record the verdict in `releases`; a refusal fails the task."""
 
 import argparse
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger("persona_pipeline.releases")
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Audit, publish or refuse, and delete what no retained release needs; one publication at a time."""
+    """Audit, publish or refuse, and delete files that no retained release needs; one publication at a time."""
     with context.warehouse.lock(PUBLICATION):
         return {**_concluded(context), "cleaned": _cleaned(context)}
 

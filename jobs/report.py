@@ -1,4 +1,4 @@
-"""The run's tables, its tasks' figures and release row to one HTML page under `_reports/`; closes a run that failed."""
+"""Render the run's tables, task summaries and row of `releases` as one HTML page under `_reports/`; closes a failed run."""
 
 import argparse
 from typing import Any
@@ -13,7 +13,7 @@ from persona_pipeline.warehouse import Warehouse
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Write the page, whatever the verdict: a refused night needs it most."""
+    """Write the page whatever the verdict: a refused night needs it most."""
     plain = Warehouse(context.warehouse.root, context.warehouse.commit)
     row = close_failed(plain, context.run_id)
     if row["outcome"] not in ("published", "refused"):

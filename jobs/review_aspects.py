@@ -1,4 +1,4 @@
-"""Evidence reviews and recent interactions to `review_aspects`: four aspects of each, with the sentences they rest on."""
+"""Extract `review_aspects` from evidence reviews and recent interactions: four aspects each, with supporting sentences."""
 
 import argparse
 from typing import Any
@@ -12,7 +12,7 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Extract what has no answer yet; keep the rest."""
+    """Extract aspects of reviews without a row; keep all other rows."""
     warehouse = context.warehouse
     embedder = Embedder(context.config.text_embeddings, warehouse)
     extractor = make_extractor(context.config.extraction, embedder, warehouse, context.as_of, engine=arguments.engine)

@@ -1,4 +1,4 @@
-"""Input files to `reviews`, `items` and `rejected_reviews`."""
+"""Clean and de-duplicate the input files into `reviews` and `items`, unusable lines into `rejected_reviews`."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,7 @@ from persona_pipeline.sources.holdout_file import COLUMN, check_holdout
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Clean, de-duplicate, set aside what cannot be used; fail when that is too much."""
+    """Clean, de-duplicate, and reject unusable lines; fail when too many are rejected."""
     if not context.row["source"]:
         raise PipelineError(f"run {context.run_id} was opened without any input; open one with --source and --reviews")
     source, config = adapter(context.row["source"]), context.config.reviews

@@ -1,4 +1,4 @@
-"""What every job does around its own work: arguments, the run it belongs to, errors, the record.
+"""Run a job's function with the parts every job shares: arguments, its run's context, error handling, the task record.
 
 The last line of stdout is the job's JSON summary (Airflow keeps it as the task's XCom), the first says it started. A
 PipelineError is printed without a traceback and ends the job with exit code 65, or 75 where trying again may help.
@@ -29,7 +29,7 @@ def run(name: str, job: Job, options: Options | None = None) -> None:
 
 
 def parse(name: str, options: Options | None, arguments: list[str]) -> argparse.Namespace:
-    """A job's arguments."""
+    """Parse a job's command-line arguments."""
     parser = argparse.ArgumentParser(prog=f"python -m jobs.{name}", description=sys.modules["__main__"].__doc__)
     parser.add_argument("--warehouse", type=Path, required=True, help="folder of the Delta tables")
     parser.add_argument("--run-id", required=True, help="as `python -m jobs.runs` returned it")
@@ -39,7 +39,7 @@ def parse(name: str, options: Options | None, arguments: list[str]) -> argparse.
 
 
 def end_with(name: str, work: Callable[[], dict[str, Any]]) -> None:
-    """Do the work of a process, say what came of it, and exit."""
+    """Do the work of a process, print its outcome as JSON, and exit."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("persona_pipeline").setLevel(logging.INFO)
     print(json.dumps({"job": name, "event": "started"}), flush=True)
@@ -60,18 +60,18 @@ def end_with(name: str, work: Callable[[], dict[str, Any]]) -> None:
 
 
 def engine_option(parser: argparse.ArgumentParser) -> None:
-    """For jobs that may ask an LLM."""
+    """Add `--no-engine`, for jobs that may call an LLM."""
     told = "only use answers on record, as the shards left them"
     parser.add_argument("--no-engine", dest="engine", action="store_false", help=told)
 
 
 def shard_option(parser: argparse.ArgumentParser) -> None:
-    """For a job that is split."""
+    """Add `--shard`, for a job that is split into shards."""
     parser.add_argument("--shard", type=int, required=True, help="its number, from 0")
 
 
 def execute(name: str, job: Job, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Do a job's work in its run and record it. Raises PipelineError for what a person has to mend."""
+    """Execute a job's function in its run and record the outcome. Raises PipelineError for faults that a person has to mend."""
     context = context_of(arguments.warehouse.resolve(), arguments.run_id, name)
     part = str(arguments.shard) if "shard" in arguments else ""
     summary = attempt(context, name, part, lambda: job(context, arguments))

@@ -1,4 +1,4 @@
-"""Opens a run, a row of `runs`: everything the night depends on, resolved once; the other jobs are told its id."""
+"""Open a run, a row of `runs`: configuration, input files, parent release and code version, resolved once for all its jobs."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ from persona_pipeline.sources.adapters import ADAPTERS
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What a run is made from."""
+    """Add the options that define a run: warehouse, date, configuration, input."""
     parser.add_argument("--warehouse", type=Path, required=True, help="folder of the Delta tables")
     parser.add_argument("--as-of", required=True, help="UTC date; reviews before it count")
     parser.add_argument("--config", default="local", help="profile (local, gpu) or YAML file")
@@ -32,13 +32,13 @@ def opened(arguments: argparse.Namespace) -> str:
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the run was opened with, for the record."""
+    """Summarise the opened run for the task record."""
     row = context.row
     return {"made_from": row["made_from"], "code": row["code"], "input_files": len(row["input_files"])}
 
 
 def main() -> dict[str, Any]:
-    """Open and record it."""
+    """Open a run and record the task."""
     parser = argparse.ArgumentParser(prog="python -m jobs.runs", description=__doc__)
     options(parser)
     arguments = parser.parse_args(sys.argv[1:])

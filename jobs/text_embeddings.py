@@ -1,4 +1,4 @@
-"""Texts of personas, evidence, interactions and items' content, and items' profiles, to `text_embeddings`, as far as they lack."""
+"""Embed new texts into `text_embeddings`: personas, evidence reviews, interactions, item fields, and item embeddings."""
 
 import argparse
 from typing import Any
@@ -11,7 +11,7 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Render every text the encoder will read tonight and embed the new ones, by the base of the encoder that stands."""
+    """Render every text the encoder will read in this run, and embed the new ones by the incumbent encoder's base model."""
     incumbent = incumbent_of(context.warehouse, context.overrides, context.as_of, context.parent)
     embedder = embedder_of_incumbent(context.warehouse, incumbent, context.config.text_embeddings)
     liked = context.config.training_pairs.min_liked_rating

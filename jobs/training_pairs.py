@@ -1,4 +1,4 @@
-"""Histories and personas to `training_pairs`: which persona of a liked item the user was."""
+"""Label liked interactions in `user_histories` with the persona of the item they match, into `training_pairs`."""
 
 import argparse
 from typing import Any
@@ -9,7 +9,7 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Pair in Spark and write."""
+    """Label pairs in Spark and write the table; count labels by source."""
     from pyspark.sql import functions as F
 
     from persona_pipeline.encoder.pairing import label_counts, training_pairs

@@ -1,4 +1,4 @@
-"""`reviews` to `user_histories`: recent interactions per user."""
+"""Aggregate `reviews` into `user_histories`: recent interactions per user."""
 
 import argparse
 from typing import Any
@@ -8,7 +8,7 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Aggregate in Spark and write."""
+    """Aggregate histories in Spark and write the table."""
     from persona_pipeline.aggregate import user_histories
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse

@@ -1,4 +1,4 @@
-"""Vectors to a candidate of `user_item_topk`, written beside the published table and audited before it replaces it."""
+"""Rank items for every user by `user_vectors` and `persona_vectors`, and stage `user_item_topk` for the audit."""
 
 import argparse
 from typing import Any
@@ -15,7 +15,7 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Score every user against every persona, or what changed against what it may concern, and keep the best with reasons."""
+    """Score every user against every persona, or only changed users and items, and keep the top k with contributions."""
     from pyspark.sql import functions as F
 
     from persona_pipeline.score.contributions import RankingInputs

@@ -1,4 +1,4 @@
-"""Liked histories to `user_vectors` by the night's encoder."""
+"""Encode liked histories into `user_vectors` by the run's encoder."""
 
 import argparse
 from typing import Any
@@ -9,7 +9,7 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Encode what changed; drop vectors of other encoders."""
+    """Encode changed histories; drop vectors of other encoders."""
     encoder = encoder_of_run(context.warehouse, context.encoder_id())
     min_liked_rating = context.config.training_pairs.min_liked_rating
     rows, encoded = user_vectors(context.warehouse, encoder, min_liked_rating)

@@ -1,1 +1,1 @@
-"""Persona4Rec in production: reviews to personas to recommendations with reasons."""
+"""Run Persona4Rec in production: reviews to personas to recommendations with reasons."""

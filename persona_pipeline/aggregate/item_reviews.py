@@ -1,7 +1,7 @@
-"""`reviews` and `items` to `item_reviews`: each item's bounded evidence.
+"""Select each item's evidence reviews from `reviews` and `items` into `item_reviews`, a bounded number per item.
 
 Reviews with text are put in six strata, three classes of rating by the older and newer half, and each stratum is
-ranked by how much it says. An item keeps places in proportion to the square root of a stratum's size: the few critical
+ranked by length in words. A stratum gets places in proportion to the square root of its size: the few critical
 reviews of a loved item keep a voice, without a single one weighing as much as fifty others.
 """
 
@@ -12,7 +12,7 @@ _TALKATIVE = 120  # words; beyond this a longer review is no better evidence
 
 
 def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int) -> DataFrame:
-    """One row per item; an item without reviews has empty evidence. One shuffle by item, O(n log n)."""
+    """Build one row per item; an item without reviews has empty evidence. One shuffle by item, O(n log n)."""
     item = Window.partitionBy("item_id")
     stratum = Window.partitionBy("item_id", "rating_class", "newer")
     told = (

@@ -1,4 +1,4 @@
-"""`reviews` to `user_histories`: what each user did lately, newest first.
+"""Aggregate `reviews` into `user_histories`: the recent interactions of each user, newest first.
 
 Ties in time are broken by input order (file, line), the later line counting as the later interaction.
 """
@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 
 def user_histories(reviews: DataFrame, length: int) -> DataFrame:
-    """One row per user with the last `length` interactions. One shuffle by user, O(n log n)."""
+    """Build one row per user with the last `length` interactions. One shuffle by user, O(n log n)."""
     newest_first = Window.partitionBy("user_id").orderBy(
         F.desc("reviewed_at"), F.desc("source_file"), F.desc("source_line")
     )

@@ -1,9 +1,10 @@
-"""`persona-pipeline backtest`: the nightly jobs on part of the reviews, scored against the rest.
+"""Backtest the pipeline (`persona-pipeline backtest`): run the nightly jobs on part of the reviews, score them on the rest.
 
-Three nights, each in a warehouse of its own under one root. `all` reads every review and is where what to withhold is
-chosen. `tuning` knows neither test nor validation interactions: the encoder's settings, and every baseline's, are chosen on
-it. `test` knows all but the test interactions: everything is made anew there, and what it would recommend is judged.
-Texts embedded and questions answered for one night are not paid for again by another, and what stands is not made again.
+Three nights, each in a warehouse of its own under one root. `all` reads every review, and the hold-outs are chosen
+there. `tuning` knows neither test nor validation interactions: the encoder's settings, and every baseline's, are chosen
+on it. `test` knows all but the test interactions: every table is made anew there, and its recommendations are
+evaluated. The three share the caches of embeddings and of LLM responses, and a rerun skips jobs whose output is still
+valid.
 """
 
 from persona_pipeline.backtest.run import run_backtest

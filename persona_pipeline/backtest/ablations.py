@@ -1,4 +1,4 @@
-"""What an item is to the encoder, otherwise: changes of training data and settings, each a function from both to both."""
+"""Define ablations: each maps (training data, encoder settings) to a changed pair, e.g. one vector per item instead of personas."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,12 +16,12 @@ Change = Callable[[TrainingData, EncodersConfig], Changed]
 
 
 def settings(**values: object) -> Change:
-    """The same data under other settings of the encoder."""
+    """Ablate by settings of the encoder, on unchanged training data."""
     return lambda data, config: (data, EncodersConfig.model_validate(config.model_dump() | values))
 
 
 def mean_persona(data: TrainingData, config: EncodersConfig) -> Changed:
-    """Each item as one vector, the mean of what its personas would be encoded from: as much text, nothing kept apart."""
+    """Represent each item by one vector, the mean of its persona inputs: the same text, without separate personas."""
     inputs = persona_inputs(data.persona_profiles, data.persona_texts, config.persona_weight)
     items, owner, first = _items(data)
     means = np.zeros((len(items), inputs.shape[1]))
@@ -50,12 +50,12 @@ SINGLE_VECTORS: dict[str, Change] = {
 
 
 def item_texts(data: TrainingData, catalogue: np.ndarray) -> np.ndarray:
-    """(items, d) sum of each item's persona texts, for a model of cosines; zeros where there is none."""
+    """Sum each item's persona text embeddings, (items, d), for a cosine model; zeros for an item without personas."""
     return _by_item(data, data.persona_texts, catalogue)
 
 
 def item_profiles(data: TrainingData, catalogue: np.ndarray) -> np.ndarray:
-    """(items, d) each item's profile, in any length; zeros where there is none."""
+    """Return each item's embedding, not normalised, (items, d); zeros for an item without personas."""
     return _by_item(data, data.persona_profiles, catalogue)
 
 
@@ -67,7 +67,7 @@ def _by_item(data: TrainingData, vectors: np.ndarray, catalogue: np.ndarray) -> 
 
 
 def _items(data: TrainingData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Items with personas, sorted; each persona's place among them; each item's first persona."""
+    """Return the sorted items with personas, each persona's index among them, and each item's first persona."""
     of = data.personas["item_id"].to_numpy(zero_copy_only=False).astype(str)
     items, first, owner = np.unique(of, return_index=True, return_inverse=True)
     return items, owner, first

@@ -1,4 +1,4 @@
-"""A finished backtest read back from its folder: the problem, what each night knows, and the settings it chose."""
+"""Read a finished backtest back from its folder: evaluation data, the tables of each night, and the chosen settings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +19,17 @@ from persona_pipeline.warehouse import Warehouse
 
 @dataclass(frozen=True)
 class CompletedBacktest:
-    """What a backtest was about.
+    """A finished backtest.
 
     Attributes:
-        problem: who is judged by what.
-        tuning, test: what the nights know.
-        validation: review_id, user_id, item_id of the interactions to tune against.
-        asked: (users,) rows of `problem.tuning.user_ids` with validation interactions, and
-        answers: what those are.
-        config: the settings the night chose for the encoder, at the first seed.
+        dataset: test users with their targets, and interactions, for every model.
+        tuning, test: training data of the two nights.
+        validation: review_id, user_id, item_id of the validation interactions.
+        asked: (users,) rows of `dataset.tuning.user_ids` with validation interactions.
+        answers: the validation items of these users.
+        config: the encoder settings chosen by the test night, at the first seed.
         pipeline: configuration of the test night.
-        warehouses: tables of the tuning and of the test night.
+        warehouses: of the tuning and of the test night.
     """
 
     dataset: EvaluationDataset
@@ -44,7 +44,7 @@ class CompletedBacktest:
 
 
 def _configuration(test: Warehouse) -> PipelineConfig:
-    """That of the test night at its first seed. Raises PipelineError where no encoder was trained there."""
+    """Configuration of the test night at its first seed. Raises PipelineError where no encoder was trained there."""
     trained = attempts(test)
     configs = [
         PipelineConfig.model_validate_json(row["config"])
@@ -59,7 +59,7 @@ def _configuration(test: Warehouse) -> PipelineConfig:
 
 
 def read_completed(root: Path) -> CompletedBacktest:
-    """Read it. Raises PipelineError where the folder holds no finished backtest."""
+    """Read the backtest in `root`. Raises PipelineError where the folder holds no finished backtest."""
     everything, tuning, test = (Warehouse(root / name) for name in ("all", "tuning", "test"))
     config = _configuration(test)
     validation = later_interactions(test, tuning)

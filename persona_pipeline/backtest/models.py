@@ -1,4 +1,7 @@
-"""Who is judged: what the test night recommends, and baselines tuned on the same interactions. Every list is kept on disk."""
+"""Rank test users by each evaluated model: the pipeline's test night, and baselines tuned on the same interactions.
+
+Every model's ranked lists are cached on disk, under `_lists`.
+"""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -31,11 +34,11 @@ SCORED = ORDER[ORDER.index("encoders") : ORDER.index("releases")]
 def personas(
     split_runs: SplitRuns, test: SplitRun, dataset: EvaluationDataset, truth: pa.Table, seed: int
 ) -> Evaluated:
-    """What the test night recommends, with what its configuration leaves open chosen by that night itself.
+    """Recommend by the test night, which chooses the settings that its configuration leaves open.
 
     A later seed trains again under the settings that the first chose.
 
-    Raises LeakError where the night knows what was withheld from it.
+    Raises LeakError where the night knows withheld reviews.
     """
     first = load_config(split_runs.request.config).encoders.seed
     settings: dict[str, Any] = {"seed": first + seed}
@@ -55,7 +58,7 @@ def personas(
 
 
 def chosen_settings(warehouse: Warehouse, seed: int) -> EncodersConfig:
-    """Those that the newest encoder of that seed was trained with. Raises PipelineError where there is none."""
+    """Return the settings of the newest encoder with this seed. Raises PipelineError where there is none."""
     for row in encoder_rows(warehouse):
         settings = settings_of(row)
         if settings.seed == seed:
@@ -66,7 +69,7 @@ def chosen_settings(warehouse: Warehouse, seed: int) -> EncodersConfig:
 def baselines(
     split_runs: SplitRuns, parts: tuple[SplitRun, SplitRun], dataset: EvaluationDataset
 ) -> Iterator[Evaluated]:
-    """Every family, tuned and fitted on what the nights know; those that draw at random once for each seed."""
+    """Tune, fit and rank every family of baselines on the nights' interactions; families with a random seed once per seed."""
     # Not from the nights' configuration: baselines read interactions and nothing else.
     known = [reviews_digest(part.warehouse) for part in parts]
     made_from = fingerprint(split_runs.inputs, *known, baselines_code(), str(LENGTH))
@@ -91,16 +94,17 @@ def baselines(
 
 
 def reference_of(runs: Sequence[Evaluated]) -> str:
-    """The collaborative baseline that did best on validation, which the others are held against; without any the first model."""
+    """Name the reference model for paired comparisons: the collaborative baseline best on validation, else the first model."""
     names = {family.name for family in COLLABORATIVE}
     tuned = [run for run in runs if run.model in names]
     return max(tuned, key=_validation).model if tuned else runs[0].model
 
 
 def require_nothing_leaked(part: SplitRun, pairs: pa.Table) -> None:
-    """Raise LeakError where a night knows what was withheld from it.
+    """Raise LeakError where a night knows withheld reviews.
 
-    `pairs` (user_id, item_id) are what is to be predicted: where an older review may be known, only they must not be.
+    `pairs` (user_id, item_id) are the targets: where a withheld review may have an older review of the same user and
+    item, only the pairs must be unknown.
     """
     require_nothing_withheld(part.warehouse, part.withheld, pairs if part.repeats else None)
 

@@ -1,4 +1,4 @@
-"""One backtest from beginning to end."""
+"""Run a whole backtest: nights, models, leakage check, evaluation, and rows of `evaluation_metrics`."""
 
 import json
 from typing import Any
@@ -28,11 +28,11 @@ TABLE = "evaluation_metrics"
 
 
 def run_backtest(request: BacktestRequest, console: Console) -> Summary:
-    """Run it, print how every model did, and write `evaluation_metrics` and the values of every user.
+    """Run a backtest, print each model's metrics, and write `evaluation_metrics` and the metrics of every user.
 
     Raises:
-        ConfigError, SourceError: the request makes no sense.
-        LeakError: a night knows something that was withheld from it.
+        ConfigError, SourceError: the request is invalid.
+        LeakError: a night knows a review that was withheld from it.
         PipelineError: a job failed, or there is nothing to evaluate.
     """
     split_runs, test, dataset, runs, settings = _judged(request, console)
@@ -43,14 +43,14 @@ def run_backtest(request: BacktestRequest, console: Console) -> Summary:
 
 
 def judged(request: BacktestRequest, console: Console) -> list[Evaluated]:
-    """Every model's lists, for comparisons of one's own; raises as `run_backtest`, and writes no figures."""
+    """Return every model's ranked lists, for further comparisons; raises as `run_backtest`, and writes no metrics."""
     return _judged(request, console)[3]
 
 
 def _judged(
     request: BacktestRequest, console: Console
 ) -> tuple[SplitRuns, SplitRun, EvaluationDataset, list[Evaluated], dict[str, Any]]:
-    """The nights, the one to test, who is asked for what, every model's lists, and the encoder's settings."""
+    """Return the nights, the test night, the evaluation data, every model's ranked lists, and the encoder's settings."""
     split_runs = SplitRuns(request, console)
     everything = split_runs.everything()
     tuning, test = split_runs.parts(everything)
@@ -82,7 +82,7 @@ def _judged(
 def _write(
     split_runs: SplitRuns, test: SplitRun, dataset: EvaluationDataset, results: Results, settings: dict[str, Any]
 ) -> Summary:
-    """Rows of `evaluation_metrics` beside those of other evaluations, and values by user; returns the job's summary."""
+    """Write rows of `evaluation_metrics`, keeping other evaluations, and metrics by user; return the job's summary."""
     request = split_runs.request
     asked = {"split": request.split, "seeds": request.seeds, "baselines": request.baselines, "settings": settings}
     config = load_config(

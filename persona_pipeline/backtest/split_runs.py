@@ -1,4 +1,4 @@
-"""The three nights of a backtest: their configurations, what each must not know, what they share, what they are made from."""
+"""Configure and run the three nights of a backtest: hold-out file, shared caches, and input hash of each."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ LENGTH = 20
 
 @dataclass(frozen=True, slots=True)
 class BacktestRequest:
-    """What was asked for. `split` is leave-last-out or the first day of the test; no `as_of` means every review."""
+    """Options of a backtest. `split` is leave-last-out or the first day of the test; `as_of` None means every review."""
 
     root: Path
     source: str
@@ -59,8 +59,8 @@ class SplitRun:
     """A night that knows only part of the reviews.
 
     Attributes:
-        withheld: review_id, user_id and item_id of what it must not know.
-        repeats: whether it may rightly know an older review of a withheld one's user and item.
+        withheld: review_id, user_id and item_id of the reviews it must not know.
+        repeats: whether it may know an older review of the same user and item as a withheld review.
     """
 
     night: LocalRun
@@ -69,12 +69,12 @@ class SplitRun:
 
     @property
     def warehouse(self) -> Warehouse:
-        """Its tables."""
+        """The night's warehouse."""
         return Warehouse(self.night.warehouse)
 
 
 class SplitRuns:
-    """The nights of one request. Raises ConfigError or SourceError where the request makes no sense."""
+    """The nights of one request. Raises ConfigError or SourceError for an invalid request."""
 
     def __init__(self, request: BacktestRequest, console: Console) -> None:
         self.root, self.console = request.root.resolve(), console
@@ -96,18 +96,18 @@ class SplitRuns:
         self.inputs = fingerprint(request.source, files_digest(files), self.as_of.isoformat())
 
     def run(self, night: LocalRun, jobs: Sequence[str]) -> dict[str, Summary]:
-        """Jobs of a night, those left out that stand. Raises PipelineError where one fails."""
+        """Run jobs of a night, skipping jobs whose output is still valid. Raises PipelineError where a job fails."""
         return night.run(jobs, self.console, resume=True)
 
     def everything(self) -> Warehouse:
-        """A warehouse with every review, of which the others get parts."""
+        """Ingest every review into the warehouse `all`, from which the hold-outs are chosen."""
         night = self._night("all", self.as_of, {})
         self.console.print("[bold]all[/]: every review")
         self.run(night, ("reviews",))
         return Warehouse(night.warehouse)
 
     def parts(self, everything: Warehouse) -> tuple[SplitRun, SplitRun]:
-        """The nights to tune on and to test, with the reviews they are given."""
+        """Prepare the tuning and the test night, each with its hold-out and `reviews`."""
         if self.day is None:
             split = leave_last_out(everything)
             return self._part("tuning", self.as_of, split.tuning()), self._part("test", self.as_of, split.test)
@@ -119,7 +119,7 @@ class SplitRuns:
         return tuning, test
 
     def configured(self, part: SplitRun, encoders: Mapping[str, Any]) -> LocalRun:
-        """The night of a part under settings of its own for the encoder."""
+        """Configure a night with other settings of the encoder."""
         withheld = part.night.config.reviews.withheld
         return replace(part.night, config=self._config({"reviews": {"withheld": withheld}, "encoders": dict(encoders)}))
 
@@ -147,7 +147,7 @@ class SplitRuns:
         return load_config(self.request.config, {**self._overrides(), **overrides})
 
     def _overrides(self) -> dict[str, Any]:
-        """What every night has in common, whatever the configuration says."""
+        """Settings that every night shares, whatever the configuration says."""
         config = load_config(self.request.config)
         extraction: dict[str, Any] = {"llm": {"ledger": config.extraction.llm.ledger or str(self._cache)}}
         if self.request.extractor:
@@ -157,7 +157,7 @@ class SplitRuns:
         return {"extraction": extraction, "user_item_topk": topk}
 
     def _share(self, table: str, warehouse: Path) -> None:
-        """Make a night's table the shared one: a link, so that a text is embedded once for all nights."""
+        """Link a night's table to the shared table, so that each text is embedded once for all nights."""
         shared, link = self._cache / table, warehouse / table
         shared.mkdir(parents=True, exist_ok=True)
         warehouse.mkdir(parents=True, exist_ok=True)
@@ -171,7 +171,7 @@ class SplitRuns:
 
 
 def _blind(config: CandidatesConfig) -> list[Path]:
-    """Files of candidates that cannot know the answers, as far as anybody says."""
+    """Candidate files that are declared not to know the hold-out (`candidates.blind`)."""
     if not config.blind:
         raise ConfigError(
             f"candidates.file: {config.file}: a backtest cannot see what these lists were made from, and one that knows what is "

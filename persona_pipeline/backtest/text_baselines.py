@@ -1,7 +1,7 @@
-"""What several personas are up against on the same texts: cosines nothing was trained for, and one vector per item.
+"""Evaluate baselines on the personas' texts: zero-shot cosine models, and trained encoders with one vector per item.
 
-Cosines are tuned as any baseline. The trained ones have the settings that the night chose, but for the weights of popularity
-and prior, which are chosen for each as the night chooses them.
+Cosine models are tuned like any baseline. Trained ones use the test night's settings, except the weights of popularity
+and prior, which are tuned for each as the night tunes them.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ _MIXTURE = ("popularity_weight", "prior", "prior_weight")
 
 
 class TextBaselines:
-    """Rivals in one backtest; the nights' data is read when a list is missing."""
+    """Iterate over the text baselines of one backtest; the nights' data is read only when a cached list is missing."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class TextBaselines:
 
     @cached_property
     def _known(self) -> tuple[KnownData, KnownData]:
-        """Of the tuning and of the test night."""
+        """Training data of the tuning and of the test night."""
         tuning, test = self._parts
         config = load_config(self._split_runs.request.config)
         mine = KnownData.of(tuning.warehouse, config, self._problem.tuning)
@@ -69,7 +69,7 @@ class TextBaselines:
 
     @cached_property
     def _untrained(self) -> tuple[KnownData, KnownData]:
-        """The same over the untrained base, where the test night has trained its own; the tuning night never does."""
+        """The same data over the untrained base model, where the test night fine-tuned its base; the tuning night never does."""
         tuning, test = self._known
         if trained_from(test.base_model) == test.base_model:
             return tuning, test
@@ -90,12 +90,12 @@ class TextBaselines:
 
     @cached_property
     def _blind(self) -> KnownData:
-        """Of the test night, to choose settings by."""
+        """Training data of the test night without the held-out reviews' texts, to choose settings on."""
         config = load_config(self._split_runs.request.config)
         return KnownData.of(self._parts[1].warehouse, config, self._problem.test, blind=True)
 
     def _tuned(self, name: str, change: Change) -> EncodersConfig:
-        """Settings chosen once for all seeds."""
+        """Choose settings once for all seeds."""
         if name not in self._settings:
             known, config = self._blind.changed(change, self._config)
             chosen = search_settings(known.data, known.liked, config).config if config.tuned else config

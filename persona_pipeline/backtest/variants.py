@@ -1,7 +1,7 @@
-"""A night's tables and any settings of the encoder to lists, in this process: what the night's jobs would recommend.
+"""Rank users by an encoder trained in this process on a night's tables, under any settings or changed training data.
 
-For comparisons that change how the encoder is trained or what it is trained on, without Spark and without a night of
-their own.
+For comparisons of training settings or training data without Spark and without running a night; the lists equal those
+of the night's jobs.
 """
 
 from collections.abc import Sequence
@@ -35,12 +35,12 @@ _DIGITS = 9  # scores are rounded where the kernel rounds them, so that equal on
 
 @dataclass(frozen=True)
 class KnownData:
-    """What a night knows.
+    """Training data and interactions of a night.
 
     Attributes:
-        data: what its head is trained on; a variant changes it.
-        liked: what its prior is fitted on.
-        met: all interactions; lists leave them out, and its `item_ids` are the catalogue.
+        data: the head's training data; a variant changes it.
+        liked: interactions the prior is fitted on.
+        met: all interactions; lists leave these items out, and `met.item_ids` is the catalogue.
         base_model: of the embeddings.
     """
 
@@ -53,11 +53,11 @@ class KnownData:
     def of(
         cls, warehouse: Warehouse, config: PipelineConfig, met: Interactions, tuned: bool = True, blind: bool = False
     ) -> "KnownData":
-        """From a night that has its training pairs, over the base of its encoder, if it has one; or over the untrained base.
+        """Read a night's training data, over the base model of its encoder if it has one, else over the untrained base.
 
-        `blind` is that of `training_data`: what to choose settings by.
+        `blind` is that of `training_data`: for choosing settings.
 
-        Raises PipelineError where the cache lacks a text.
+        Raises PipelineError where `text_embeddings` lacks a text.
         """
         base_model = Embedder(config.text_embeddings, warehouse).base_model
         if tuned:
@@ -68,14 +68,14 @@ class KnownData:
         return cls(data, liked_interactions(warehouse, least), met, base_model)
 
     def changed(self, change: Change, config: EncodersConfig) -> tuple["KnownData", EncodersConfig]:
-        """As a variant would have it, and its settings."""
+        """Apply a variant to the training data and settings."""
         weighed = self.data.weighed(config)
         data, settings = change(weighed, config)
         # Vectors that were changed are not to be put together anew.
         return replace(self, data=self.data if data is weighed else replace(data, fields=None)), settings
 
     def encoder(self, config: EncodersConfig) -> Encoder:
-        """What `encoders` would train from this."""
+        """Train the encoder that the `encoders` job would train on this data."""
         return fit_encoder(
             "variant", self.base_model, self.data.weighed(config), Prior.fit(self.liked, config), "", config
         )[0]
@@ -83,16 +83,16 @@ class KnownData:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of some users, apart by origin so that the weights of fusion can be changed without training anew.
+    """Score terms of some users, kept apart so that fusion weights can be changed without training again.
 
     Attributes:
-        met: as of `KnownData`.
-        users: (users,) who, rows of `met.user_ids`.
-        rows: (n,) those of `users` with a usable history; the others get what most people liked.
-        columns: (items,) places in the catalogue of the items that have personas.
-        personas: (n, items) what personas make of them, in units of the temperature.
+        met: as in `KnownData`.
+        users: (users,) rows of `met.user_ids`.
+        rows: (n,) rows of `users` with a usable history; all other users get the popularity list.
+        columns: (items,) catalogue indices of the items that have personas.
+        personas: (n, items) persona scores, in units of the temperature.
         histories: of the n users.
-        item_ids, liked: (items,) the items' ids, and how many liked each.
+        item_ids, liked: (items,) the items' ids, and their numbers of likes.
     """
 
     met: Interactions
@@ -106,7 +106,7 @@ class Scores:
 
     @classmethod
     def of(cls, encoder: Encoder, known: KnownData, users: np.ndarray, newest: int | None = None) -> "Scores":
-        """What an encoder makes of these rows of `known.met.user_ids`, by their newest interactions if not by all."""
+        """Score rows of `known.met.user_ids` by an encoder, from each user's `newest` interactions or from all."""
         data = known.data.weighed(encoder.config)
         inputs = persona_inputs(data.persona_profiles, data.persona_texts, encoder.config.persona_weight)
         ids, items = (
@@ -132,12 +132,12 @@ class Scores:
         )
 
     def lists(self, config: EncodersConfig, prior: Prior | None = None, k: int = LENGTH) -> np.ndarray:
-        """(users, k) places in the catalogue, best first, -1 where nothing is left.
+        """Rank users, (users, k) catalogue indices, best first, -1 where no item is left.
 
         Args:
             config: its weights of popularity and prior.
-            prior: whose weight that is; None where there is none.
-            k: places of a list.
+            prior: to be weighted by `prior_weight`; None for no prior.
+            k: length of a list.
         """
         counts = np.log1p(self.liked)
         scores = self.personas + config.popularity_weight * popularity_scores(counts, self.histories, config)
@@ -151,26 +151,26 @@ class Scores:
 
     @cached_property
     def _usual(self) -> np.ndarray:
-        """Items of `default_topk`."""
+        """Indices of the items of `default_topk`, the popularity list."""
         most_liked = np.argsort(-self.liked, kind="stable")[:LENGTH]
         usual: np.ndarray = most_liked[self.liked[most_liked] > 0]
         return usual
 
 
 def ranked(encoder: Encoder, known: KnownData, users: np.ndarray) -> np.ndarray:
-    """Lists under an encoder as it stands, (users, LENGTH)."""
+    """Rank users under a trained encoder, (users, LENGTH)."""
     return Scores.of(encoder, known, users).lists(encoder.config, encoder.prior)
 
 
 def ndcg(lists: np.ndarray, truth: RelevantItems) -> float:
-    """Mean NDCG@10 of lists (users, k)."""
+    """Mean NDCG@10 of ranked lists (users, k)."""
     return float(per_user(lists, truth, [CUTOFF])[f"ndcg@{CUTOFF}"].mean())
 
 
 def least_popularity(
     scores: Scores, prior: Prior | None, truth: RelevantItems, config: EncodersConfig, weights: Sequence[float]
 ) -> EncodersConfig:
-    """The settings with the smallest of these weights of popularity that predicts the truth to within 1% of the best."""
+    """Choose the smallest popularity weight whose NDCG@10 is within 1% of the best weight's."""
     tried = [config.model_copy(update={"popularity_weight": weight}) for weight in sorted(weights)]
     found = [ndcg(scores.lists(settings, prior), truth) for settings in tried]
     return next(settings for settings, value in zip(tried, found, strict=True) if value >= AS_GOOD * max(found))

@@ -1,1 +1,1 @@
-"""Collaborative filtering: who met what, without a word of text. Prior of the encoder, baselines of the evaluation."""
+"""Fit collaborative-filtering models on interactions alone: the encoder's prior, and baselines of the evaluation."""

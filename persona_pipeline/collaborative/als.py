@@ -1,4 +1,4 @@
-"""ALS: matrix factorisation for implicit feedback (Hu, Koren and Volinsky 2008), by the library implicit."""
+"""Fit ALS: matrix factorisation for implicit feedback (Hu, Koren and Volinsky 2008), by the library implicit."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,13 +26,13 @@ class AlsConfig(AgeingConfig):
 
 @dataclass(frozen=True)
 class AlsModel:
-    """Item factors; a user's are solved from the history at hand, so new users and decayed histories need no new fit."""
+    """Item factors; user factors are solved from the given history, so new users and decayed histories need no new fit."""
 
     solver: "AlternatingLeastSquares"
     alpha: float
 
     def scores(self, histories: csr_array) -> np.ndarray:
-        """Dot products of users solved from their weighted items with every item: (users, items)."""
+        """Dot products of every item with users solved from their weighted items: (users, items)."""
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1, "blas"):
@@ -42,7 +42,7 @@ class AlsModel:
 
 
 def fit_als(interactions: Interactions, config: AlsConfig) -> AlsModel:
-    """Factors on one thread: the same for the same interactions and seed."""
+    """Fit factors on one thread: deterministic for the same interactions and seed."""
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
@@ -60,7 +60,7 @@ def fit_als(interactions: Interactions, config: AlsConfig) -> AlsModel:
 
 
 def _confidence(weights: csr_array, alpha: float) -> csr_matrix:
-    """1 + alpha w where there is an interaction; the library takes 1 for granted elsewhere."""
+    """Confidence 1 + alpha w of interactions; the library assumes 1 elsewhere."""
     confidence = csr_matrix(weights)
     confidence.data = 1 + alpha * confidence.data
     return confidence

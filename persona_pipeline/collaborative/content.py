@@ -1,4 +1,4 @@
-"""Content: items whose text is like that of the items a user met; needs no other user."""
+"""Score items by text similarity to a user's items (content-based baseline)."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class ContentModel:
 
 
 def fit_content(vectors: np.ndarray, config: ContentConfig) -> ContentModel:
-    """Vectors (items, d) in the order of `Interactions.item_ids`; an item without text has a row of zeros."""
+    """Fit from vectors (items, d) in the order of `Interactions.item_ids`; an item without text has a row of zeros."""
     vectors = np.asarray(vectors, dtype=np.float64)
     if config.centred:
         has_text = np.any(vectors != 0, axis=1, keepdims=True)

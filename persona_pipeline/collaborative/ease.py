@@ -1,4 +1,4 @@
-"""EASE: the linear autoencoder with a closed form (Steck 2019, "Embarrassingly shallow autoencoders for sparse data")."""
+"""Fit EASE, the linear autoencoder with a closed form (Steck 2019, "Embarrassingly shallow autoencoders for sparse data")."""
 
 import numpy as np
 from pydantic import Field
@@ -15,10 +15,10 @@ class EaseConfig(AgeingConfig):
 
 
 def fit_ease(interactions: Interactions, config: EaseConfig) -> ItemItemModel:
-    """Weights B of least |X - X B|^2 + lambda |B|^2 with a zero diagonal: B_ij = -P_ij / P_jj, P = (X'X + lambda I)^-1.
+    """Solve for weights B of least |X - X B|^2 + lambda |B|^2 with a zero diagonal: B_ij = -P_ij / P_jj, P = (X'X + lambda I)^-1.
 
-    Dense: 8 bytes for each pair of items some three times over, and cubic time; 3,000 items took 3 seconds on two cores,
-    20,000 would need 10 GB and, by the cube, some 20 minutes.
+    Dense: 8 bytes for each pair of items some three times over, and cubic time; 3,000 items took 3 seconds on two
+    cores, 20,000 would need 10 GB and, by the cube, some 20 minutes.
     """
     met = interactions.matrix(config.age_half_life_days)
     gram = (met.T @ met).toarray()

@@ -1,4 +1,4 @@
-"""Interactions of users and items as arrays: what every collaborative model is fitted on and scores from."""
+"""Hold user-item interactions as arrays (`Interactions`), the input of every collaborative model, with time-decay weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,10 +9,10 @@ from scipy.sparse import csr_array
 
 @dataclass(frozen=True)
 class Interactions:
-    """One row per user and item that met, ordered by user, each user's oldest first.
+    """Distinct user-item interactions, one row per user and item, ordered by user, each user's oldest first.
 
-    `user_ids` (users,) and `item_ids` (items,) are sorted and name the rows and columns of every matrix here; those of
-    either without an interaction are allowed. `users`, `items` (n,) int64 are places in them, `days` (n,) int64 day
+    `user_ids` (users,) and `item_ids` (items,) are sorted and name the rows and columns of every matrix here; ids
+    without an interaction are allowed. `users`, `items` (n,) int64 are indices into them, `days` (n,) int64 day
     numbers; only their differences matter.
     """
 
@@ -30,10 +30,10 @@ class Interactions:
         days: Sequence[int] | np.ndarray,
         catalogue: Sequence[str] | np.ndarray = (),
     ) -> "Interactions":
-        """From interactions in time order: the caller has decided which of two on one day came first.
+        """Build from interactions in time order: the caller has decided which of two on one day came first.
 
-        A user who met an item again met it at the newest of those times only. `catalogue` names items that may be
-        recommended whether or not anyone met them.
+        Repeated interactions of a user and item count once, at the newest time. `catalogue` names items that may be
+        recommended whether or not they have interactions.
 
         Raises:
             ValueError: the columns differ in length, or a user's days go back.
@@ -56,17 +56,17 @@ class Interactions:
         return len(self.users)
 
     def counts(self) -> np.ndarray:
-        """Users of each item, (items,) int64."""
+        """Number of users of each item, (items,) int64."""
         return np.bincount(self.items, minlength=len(self.item_ids))
 
     def matrix(self, age_half_life_days: float | None = None) -> csr_array:
-        """Who met what, (users, items): 1 where they met, or `age_weights`; 0 elsewhere."""
+        """Interaction matrix (users, items): 1, or `age_weights`, for an interaction; 0 elsewhere."""
         return self._table(self.age_weights(age_half_life_days))
 
     def age_weights(self, half_life_days: float | None) -> np.ndarray:
-        """0.5 ** (days before the newest interaction of all / half-life), (n,); 1 without a half-life.
+        """Time-decay weights 0.5 ** (days before the newest interaction of all / half-life), (n,); 1 without a half-life.
 
-        What old interactions teach fades with the catalogue's age, whoever's they are; `recency` is within one history.
+        Decay is by calendar age, the same for all users; `recency` is the rank within one history.
         """
         if half_life_days is None or not len(self):
             return np.ones(len(self))
@@ -74,20 +74,20 @@ class Interactions:
         return weights
 
     def recency(self) -> np.ndarray:
-        """Each interaction's place in its user's history, (n,) int64; 0 is the user's newest."""
+        """Rank of each interaction in its user's history, (n,) int64; 0 is the user's newest."""
         ends = np.cumsum(np.bincount(self.users, minlength=len(self.user_ids)))
         newest_first: np.ndarray = ends[self.users] - 1 - np.arange(len(self))
         return newest_first
 
     def histories(self, half_life: float | None) -> csr_array:
-        """Weights of each user's items, (users, items): 0.5 ** (place / half_life), newest at place 0; 1 without one.
+        """Weights of each user's items, (users, items): 0.5 ** (rank / half_life), newest at rank 0; 1 without a half-life.
 
         Rows are not normalised: a longer history weighs more in all. Scores are scaled by user afterwards.
         """
         return self._table(np.ones(len(self)) if half_life is None else 0.5 ** (self.recency() / half_life))
 
     def without(self, mask: np.ndarray) -> "Interactions":
-        """The same users and items less the interactions where `mask` (n,) is true."""
+        """Drop the interactions where `mask` (n,) is true; users and items stay."""
         keep = ~np.asarray(mask, dtype=bool)
         return replace(self, users=self.users[keep], items=self.items[keep], days=self.days[keep])
 
@@ -97,6 +97,6 @@ class Interactions:
 
 
 def _newest_of_pair(pairs: np.ndarray) -> np.ndarray:
-    """Places of each pair's last occurrence, in their own order."""
+    """Positions of each pair's last occurrence, ascending."""
     _, from_end = np.unique(pairs[::-1], return_index=True)
     return np.sort(len(pairs) - 1 - from_end)

@@ -1,4 +1,4 @@
-"""Models that are one matrix of similarities between items."""
+"""Score items by an item-item similarity matrix (`ItemItemModel`), the common form of EASE, ItemKNN and ProxKNN."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from scipy.sparse import csr_array, issparse
 
 @dataclass(frozen=True)
 class ItemItemModel:
-    """Row i of `similarities` (items, items), dense or CSR, is what item i in a history adds to the score of every item."""
+    """An item-item model: row i of `similarities` (items, items), dense or CSR, is item i's contribution to every item's score."""
 
     similarities: np.ndarray | csr_array
 
@@ -20,7 +20,7 @@ class ItemItemModel:
 
 
 def truncate(similarities: np.ndarray | csr_array, n: int) -> csr_array:
-    """Only the n largest of each row, lower columns first among equals; CSR without stored zeros."""
+    """Keep the n largest entries of each row, lower columns first among equals; CSR without stored zeros."""
     entries = csr_array(similarities).tocoo()
     rows, columns = entries.coords
     order = np.lexsort((columns, -entries.data, rows))

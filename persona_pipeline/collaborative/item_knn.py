@@ -1,4 +1,4 @@
-"""ItemKNN: items that the same people met (Sarwar et al. 2001, section 3; shrinkage as in Bell and Koren 2007)."""
+"""Fit ItemKNN: cosine similarity of items by common users (Sarwar et al. 2001, section 3; shrinkage as in Bell and Koren 2007)."""
 
 import numpy as np
 from pydantic import Field
@@ -16,9 +16,9 @@ class ItemKnnConfig(AgeingConfig):
 
 
 def fit_item_knn(interactions: Interactions, config: ItemKnnConfig) -> ItemItemModel:
-    """Similarity n_ij / (sqrt(n_i n_j) + shrinkage) of items that n_ij users both met, no item with itself; CSR.
+    """Compute similarities n_ij / (sqrt(n_i n_j) + shrinkage), n_ij users of both items, with zero diagonal; CSR.
 
-    With ageing the counts are sums over users of products of weights: the cosine of weighted columns.
+    With time decay the counts are sums over users of products of weights: the cosine of weighted columns.
     """
     met = interactions.matrix(config.age_half_life_days)
     together = (met.T @ met).tocoo()

@@ -1,4 +1,4 @@
-"""What every collaborative model can do, and how its scores are mixed with popularity."""
+"""Define the interface of collaborative models (`Model`), their settings' base classes, and score fusion with popularity."""
 
 from typing import Protocol
 
@@ -8,13 +8,13 @@ from scipy.sparse import csr_array
 
 
 class ModelConfig(BaseModel):
-    """Settings of one model; unknown keys are refused."""
+    """Settings of a collaborative model; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AgeingConfig(ModelConfig):
-    """Settings of a model that may learn less from old interactions."""
+    """Settings of a model with time decay of interactions."""
 
     age_half_life_days: float | None = Field(
         None, gt=0, description="days after which an interaction teaches half as much; null: all teach the same"
@@ -22,22 +22,23 @@ class AgeingConfig(ModelConfig):
 
 
 class Model(Protocol):
-    """A fitted model: any histories in, scores of the whole catalogue out."""
+    """A fitted model: scores the whole catalogue for given histories."""
 
     def scores(self, histories: csr_array) -> np.ndarray:
-        """Scores (users, items) float64 of users by the weights of their items, `Interactions.histories`.
+        """Score (users, items) float64 for users given by the weights of their items, `Interactions.histories`.
 
-        The block is dense: give as many rows at a time as memory allows. Items already met are scored like any other.
+        The block is dense: pass as many rows at a time as memory allows. Items in the history are scored like any
+        other.
         """
         ...
 
 
 def with_popularity(scores: np.ndarray, counts: np.ndarray, weight: float) -> np.ndarray:
-    """Scores in units of each user's own spread, plus popularity: s / std(s) + weight * log(1 + count).
+    """Fuse scores, standardised by user, with popularity: s / std(s) + weight * log(1 + count).
 
     Dividing by the standard deviation over the catalogue keeps a user's ranking and makes one weight mean the same for
-    models whose scores have no common unit, and for long histories as for short ones. Where a model tells no items
-    apart (an empty history), popularity alone decides, whatever its weight.
+    models whose scores have no common unit, and for long histories as for short ones. Where a model scores all items
+    alike (an empty history), popularity alone decides, whatever its weight.
 
     Args:
         scores: (users, items)

@@ -1,4 +1,4 @@
-"""Popularity: the same list for everyone."""
+"""Rank items by popularity, the same list for all users (baseline)."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class PopularityModel:
 
 
 def fit_popularity(interactions: Interactions, config: PopularityConfig) -> PopularityModel:
-    """Count within the window: the newest day and the `window_days` - 1 before it."""
+    """Count users per item within the window: the newest day and the `window_days` - 1 before it."""
     if config.window_days is not None and len(interactions):
         interactions = interactions.without(interactions.days <= interactions.days.max() - config.window_days)
     return PopularityModel(np.log1p(interactions.counts()))

@@ -1,4 +1,4 @@
-"""ProxKNN: items that people met soon after each other, in either order."""
+"""Fit ProxKNN: item similarity by proximity within users' histories, in either order."""
 
 import numpy as np
 from pydantic import Field
@@ -21,12 +21,12 @@ class ProxKnnConfig(AgeingConfig):
 
 
 def fit_prox_knn(interactions: Interactions, config: ProxKnnConfig) -> ItemItemModel:
-    """Similarity sum_u 0.5 ** ((distance - 1) / distance_half_life) / (sqrt(n_i n_j) + shrinkage); symmetric, zero diagonal, CSR.
+    """Compute similarities sum_u 0.5 ** ((distance - 1) / distance_half_life) / (sqrt(n_i n_j) + shrinkage).
 
-    With ageing each pair counts by the product of its two weights, and n_i is the sum of squared weights.
-
-    `distance` is how many places apart the two stand in user u's history. Pairs whose weight is under a thousandth are
-    left out (beyond 50 places at the default half-life), so the cost is at most the sum of squared history lengths.
+    `distance` is the number of places between the two items in user u's history. The matrix is symmetric CSR with a
+    zero diagonal. With time decay each pair counts by the product of its two weights, and n_i is the sum of squared
+    weights. Pairs whose weight is under a thousandth are left out (beyond 50 places at the default half-life), so the
+    cost is at most the sum of squared history lengths.
     """
     weights = interactions.age_weights(config.age_half_life_days)
     nearby = _nearby(interactions, weights, config).tocoo()
@@ -38,12 +38,12 @@ def fit_prox_knn(interactions: Interactions, config: ProxKnnConfig) -> ItemItemM
 
 
 def reach(config: ProxKnnConfig) -> int:
-    """Places apart of the furthest pair that counts."""
+    """Largest distance of a pair that counts."""
     return 1 + int(config.distance_half_life * np.log2(1 / _LEAST_WEIGHT))
 
 
 def _nearby(interactions: Interactions, weights: np.ndarray, config: ProxKnnConfig) -> csr_array:
-    """Proximity of (earlier, later) items summed over users, (items, items)."""
+    """Sum the proximity of (earlier, later) items over users, (items, items)."""
     users, items = interactions.users, interactions.items
     shape = (len(interactions.item_ids), len(interactions.item_ids))
     summed = csr_array(shape, dtype=np.float64)

@@ -1,6 +1,6 @@
-"""ProxKNN by Spark: the similarities of `prox_knn`, where pairs of items outgrow one machine.
+"""Fit ProxKNN by Spark, with the similarities of `prox_knn`, where pairs of items outgrow one machine.
 
-Sums are of whole numbers, so that they do not depend on how the shuffle delivered their parts: the same interactions make
+Sums are over integers, so that they do not depend on how the shuffle delivered their parts: the same interactions make
 the same similarities, whatever the cluster.
 """
 
@@ -14,16 +14,16 @@ _ONE = 2.0**40
 
 
 def prox_knn_neighbours(met: DataFrame, config: ProxKnnConfig, most: int, decimals: int) -> DataFrame:
-    """The most similar items of each item: columns item, neighbour and similarity, similarity above zero.
+    """Find the most similar items of each item: columns item, neighbour and similarity, similarity above zero.
 
-    One shuffle by user, then every interaction is paired with the `reach(config)` that follow it in its user's history (50
-    by default): at most 50 pairs per interaction however long a history is, so one user with very many costs no more than
-    as many users with few. Pairs are added up where they arise, then shuffled by pair of items. No more than `most` rows
-    per item are left.
+    One shuffle by user, then every interaction is paired with the `reach(config)` that follow it in its user's history
+    (50 by default): at most 50 pairs per interaction however long a history is, so one user with very many costs no
+    more than as many users with few. Pairs are pre-aggregated where they arise, then shuffled by pair of items. At most
+    `most` rows per item are kept.
 
     Args:
-        met: one row per user and item that met: user_id, item (int), place (what orders a user's interactions; anything
-            Spark sorts) and day (number).
+        met: one row per user and item: user_id, item (int), place (sort key of a user's interactions; any type Spark sorts) and
+            day (number).
         most: neighbours per item; lower items first among equals.
         decimals: to which similarities are rounded before they are compared.
     """
@@ -59,7 +59,7 @@ def prox_knn_neighbours(met: DataFrame, config: ProxKnnConfig, most: int, decima
 
 
 def _age_weight(met: DataFrame, half_life_days: float | None) -> Column:
-    """`Interactions.age_weights`."""
+    """Time-decay weight, as `Interactions.age_weights`."""
     if half_life_days is None:
         return F.lit(1.0)
     newest = met.agg(F.max("day")).collect()[0][0]

@@ -1,1 +1,1 @@
-"""The command line: a file of commands for each group, and beside it (`*_console`) what they print."""
+"""Define the command line: one module of commands per group, and beside it (`*_console`) a module that prints."""

@@ -1,4 +1,4 @@
-"""`persona-pipeline ...`: what people type. Airflow itself runs `python -m jobs.<table>`."""
+"""Run nights of recommendations and inspect their results: `persona-pipeline ...`. Airflow itself runs `python -m jobs.<table>`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Encoders as a person looks at them: those on record, and two of them refitted side by side."""
+"""Print `encoders`, and the comparison of two of them refitted side by side."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,9 +49,9 @@ def show_encoders(root: Path, console: Console) -> None:
 
 
 def show_comparison(root: Path, one: str, other: str, config: str, console: Console) -> None:
-    """Refit the settings of two encoders on the warehouse as it is, and print what the gate says of the second.
+    """Refit the settings of two encoders on the warehouse as it is, and print the gate's verdict on the second.
 
-    Raises PipelineError for an encoder that is not on record, or that cannot be refitted beside the other.
+    Raises PipelineError for an encoder that is not registered, or that cannot be refitted beside the other.
     """
     warehouse, settings = Warehouse(root), load_config(config)
     rows = [encoder_row(warehouse, encoder_id) for encoder_id in (one, other)]
@@ -92,7 +92,7 @@ def show_comparison(root: Path, one: str, other: str, config: str, console: Cons
 
 
 def override_encoder(root: Path, kind: Kind, encoder_id: str, reason: str | None, console: Console) -> None:
-    """Give an override and say what the next nights will do. Raises PipelineError where it cannot be obeyed."""
+    """Write an override and print its effect on the next nights. Raises PipelineError where it cannot be obeyed."""
     store = Warehouse(root, {"job": f"encoders {kind}"})
     given = give_override(store, kind, encoder_id, reason, datetime.now(UTC))
     next_night = given.after + timedelta(days=1)

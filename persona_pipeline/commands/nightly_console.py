@@ -1,4 +1,4 @@
-"""Print what a run published: its tables, its report, and some users' recommendations with reasons."""
+"""Print the tables, report and sample recommendations of the served release after a nightly run."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def show_published(root: Path, seconds: float, console: Console) -> None:
 
 
 def _tuned(warehouse: Warehouse, release: Release) -> list[str]:
-    """What the encoder's night chose itself and why, from `encoders`; nothing where it left its settings alone."""
+    """Tuned settings of the run's encoder with reasons, from `encoders`; empty where nothing was tuned."""
     sql = "SELECT reasons FROM encoders WHERE encoder_id = $id"
     found = warehouse.query(sql, ["encoders"], {"id": release.encoder_id}).to_pylist()
     told = [reason for row in found for reason in row["reasons"] if reason.startswith("tuned: ")]

@@ -56,7 +56,7 @@ def sample_to_judge(
 def truth(
     judged: Annotated[list[Path], typer.Argument(help="Files of `personas sample` with verdicts.")],
 ) -> None:
-    """Report how much of what was judged is true, with 95% intervals, by source, label and prompt."""
+    """Report the share of judged personas and explanations that are true, with 95% intervals, by source, label and prompt."""
     from persona_pipeline.evaluate.human.records import read_sample
     from persona_pipeline.evaluate.human.truth import show_truth
 

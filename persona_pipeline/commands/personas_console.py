@@ -1,4 +1,4 @@
-"""A comparison of two sets of personas as a person reads it: figures, counterparts, and a few items side by side."""
+"""Print a comparison of two sets of personas: figures, matched personas, and a few items side by side."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def show_comparison(
     console: Console,
     further: Sequence[tuple[str, Callable[[Side], str]]] = (),
 ) -> None:
-    """Print it; `titles` of the items, as far as there are; `further` figures by name, with a side's value."""
+    """Print a comparison; `titles` of the items, as far as known; `further` figures by name, with a side's value."""
     left, right = found.left, found.right
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column(f"items: {len(found.items):,}", no_wrap=True)
@@ -48,7 +48,7 @@ def show_comparison(
 
 
 def _figures(left: Side, right: Side) -> list[tuple[str, Callable[[Side], str]]]:
-    """Rows of the table: what it says, and a side's value."""
+    """Rows of the table: label, and a function of a side."""
     outcomes = dict.fromkeys(name for side in (left, right) if side.costs for name in sorted(side.costs.outcomes))
     return [
         ("requests asked", _of_costs(lambda c: f"{c.asked:,}")),
@@ -73,7 +73,7 @@ def _figures(left: Side, right: Side) -> list[tuple[str, Callable[[Side], str]]]
 
 
 def _side_by_side(found: PersonaComparison, item: str) -> Table:
-    """Counterparts on one line, the others below."""
+    """Matched personas on one line, unmatched ones below."""
     left, right = found.left.personas.get(item, ()), found.right.personas.get(item, ())
     pairs = found.pairs[item]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), expand=True)
@@ -93,7 +93,7 @@ def _told(row: Row) -> Text:
 
 
 def _of_costs(figure: Callable[[Costs], str]) -> Callable[[Side], str]:
-    """A figure of who was asked; a dash for a release."""
+    """A figure of a trial's costs; a dash for a release."""
     return lambda side: figure(side.costs) if side.costs else "-"
 
 

@@ -1,6 +1,6 @@
-"""Configurations tried on part of a warehouse before a night adopts them: `quarantine replay` and `personas diff`.
+"""Preview a configuration on part of a warehouse before a run adopts it: `quarantine replay` and `personas diff`.
 
-Both look at what is on record, say what is left to ask, and ask it only when told to.
+Both read the response cache, print which requests are left, and send these only when told to.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,9 +45,9 @@ def replay(
     yes: bool,
     console: Console,
 ) -> None:
-    """Ask again about what was refused, and print what it would be now.
+    """Extract refused subjects again, and print the new outcomes.
 
-    Raises ConfigError for an extractor that asks nobody or a stage there is not, PipelineError where nothing is quarantined.
+    Raises ConfigError for an extractor without an LLM or an unknown stage, PipelineError where nothing is quarantined.
     """
     if stage is not None and stage not in STAGES:
         raise ConfigError(f"--stage {stage}: expected one of {', '.join(STAGES)}")
@@ -77,9 +77,9 @@ def diff(
 ) -> None:
     """Print how the personas of a sample of items differ between two configurations, or from those of the served release.
 
-    `judged` are files of verdicts: of personas that say what was judged, the share that is true is shown.
+    `judged` are files of verdicts: the share of true personas is shown among those with a verdict.
 
-    Raises ConfigError for an extractor that asks nobody, PipelineError for an item without evidence.
+    Raises ConfigError for an extractor without an LLM, PipelineError for an item without evidence.
     """
     truth = known_truth([record for path in judged for record in read_sample(path)])
     loaded = _loaded(source, extractor, "personas diff")
@@ -111,7 +111,7 @@ def _released(warehouse: Warehouse, items: Sequence[str]) -> list[dict[str, Any]
 
 
 def _loaded(source: str, extractor: str | None, command: str) -> PipelineConfig:
-    """A configuration that asks an LLM."""
+    """Load a configuration whose extractor is an LLM."""
     loaded = load_config(source, {"extraction": {"extractor": extractor}} if extractor else {})
     if loaded.extraction.extractor == "embedded":
         raise ConfigError(
@@ -123,7 +123,7 @@ def _loaded(source: str, extractor: str | None, command: str) -> PipelineConfig:
 def _agree(
     warehouse: Warehouse, configs: Mapping[str, PipelineConfig], about: Subjects, yes: bool, console: Console
 ) -> None:
-    """Print what each would ask, and have it confirmed where anything is new. Raises typer.Abort."""
+    """Print the requests of each side, and have new ones confirmed. Raises typer.Abort."""
     new: set[str] = set()  # what two configurations share is asked once
     for source, config in configs.items():
         with _extractor(warehouse, config, engine=False) as (extractor, _):
@@ -155,9 +155,9 @@ def _run(warehouse: Warehouse, config: PipelineConfig, about: Subjects) -> Extra
 def _extractor(
     warehouse: Warehouse, config: PipelineConfig, *, engine: bool
 ) -> Iterator[tuple[LlmExtractor, Embedder]]:
-    """One for a plan or for a trial: a ledger knows what was on record when it first looked, and two engines seldom fit a GPU.
+    """Yield a fresh extractor: the cache snapshot is taken at construction, and two engines rarely fit on one GPU.
 
-    Whatever ends it, its answers are kept and its engine is gone.
+    On exit, by error too, its responses are committed and its engine is stopped.
     """
     embedder = Embedder(config.text_embeddings, warehouse)
     extractor = make_extractor(config.extraction, embedder, warehouse, _night(warehouse), engine=engine)
@@ -173,7 +173,7 @@ def _summaries(warehouse: Warehouse) -> pa.Table:
 
 
 def _night(warehouse: Warehouse) -> date:
-    """When the answers count as asked: on the served night, before the first one on the day after the newest review."""
+    """Night under which the responses are cached: the served one; before the first, the day after the newest review."""
     release = served(warehouse)
     if release is not None:
         return release.as_of

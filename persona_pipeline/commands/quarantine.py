@@ -1,4 +1,4 @@
-"""Inspect what extraction refused: `persona-pipeline quarantine ...`."""
+"""Inspect and replay refused extractor outputs (`quarantine`): `persona-pipeline quarantine ...`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -37,7 +37,7 @@ def show(
     warehouse: WarehouseOption = Path("warehouse"),
     stage: StageOption = None,
 ) -> None:
-    """Show all there is to judge one refusal by: the reason, the text, every reply on record, the item's personas."""
+    """Show everything needed to judge one refusal: the reason, the text, every cached reply, the item's personas."""
     from persona_pipeline.commands.quarantine_console import show_refusal
     from persona_pipeline.warehouse import Warehouse
 
@@ -55,7 +55,7 @@ def replay(
     limit: Annotated[int | None, typer.Option(min=1, help="Refused outputs at most; default: all.")] = None,
     yes: YesOption = False,
 ) -> None:
-    """Ask again about what was refused, and show what it would be now; the tables stay as they are."""
+    """Extract refused subjects again and show the new outcomes; the tables stay as they are."""
     from persona_pipeline.commands import preview
 
     preview.replay(warehouse, config, extractor, stage, reason, subject or [], limit, yes, console)

@@ -1,4 +1,4 @@
-"""Print `quarantine`: how much was refused and why, and all there is to judge one refusal by."""
+"""Print `quarantine`: counts by stage and reason, and everything needed to judge one refusal."""
 
 from rich.console import Console
 from rich.padding import Padding
@@ -15,7 +15,7 @@ _REPLIES = 12  # shown in full
 
 
 def show_refusals(warehouse: Warehouse, stage: str | None, reason: str | None, limit: int, console: Console) -> None:
-    """Print how many outputs are refused, by stage and reason, and the first `limit` of those asked for."""
+    """Print how many outputs are refused, by stage and reason, and the first `limit` matching refusals."""
     if not warehouse.exists("quarantine"):
         console.print(
             f"{warehouse.root} has no table quarantine yet: no night has extracted anything there", markup=False
@@ -55,9 +55,9 @@ def show_refusals(warehouse: Warehouse, stage: str | None, reason: str | None, l
 
 
 def show_refusal(warehouse: Warehouse, subject: str, stage: str | None, console: Console) -> None:
-    """Print one subject: why it was refused, what it is, every reply on record, and what its item has meanwhile.
+    """Print one subject: reason of its refusal, its text, every cached reply, and its item's current personas.
 
-    Raises PipelineError for a subject of which nothing is quarantined.
+    Raises PipelineError for a subject without a row in `quarantine`.
     """
     found = refusals(warehouse, [stage] if stage else (), subjects=[subject])
     if not found:
@@ -114,7 +114,7 @@ def _show_what_it_is(warehouse: Warehouse, subject: str, item_id: str | None, co
 
 
 def _show_replies(warehouse: Warehouse, stage: str, subject: str, console: Console) -> None:
-    # A longer try follows a shorter one, another seed a malformed reply: this is the order of the ladder.
+    # A longer attempt follows a shorter one, another seed a malformed reply: this is the order of attempts.
     replies = warehouse.query(
         "SELECT * FROM llm_calls WHERE stage = $stage AND subject_id = $subject "
         "ORDER BY asked_as_of, model, seed, max_tokens, temperature, request_key",
@@ -140,7 +140,7 @@ def _show_replies(warehouse: Warehouse, stage: str, subject: str, console: Conso
 
 
 def _table() -> Table:
-    """One line a refusal: the subject whole, for `show`; the item and the detail as far as there is room."""
+    """One line per refusal: the subject in full, for `show`; the item and the detail as far as there is room."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
     for column, ratio in (("subject", None), ("item", 2), ("reason", None), ("detail", 3)):
         table.add_column(column, no_wrap=True, overflow="ellipsis", ratio=ratio)

@@ -1,4 +1,4 @@
-"""Recommendations as a person looks at them in a terminal, or a program reads them from a pipe."""
+"""Print recommendations and their explanations, as text for a terminal or as JSON for a program."""
 
 import json
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _BAR = 24
 
 
 def show_top(recommendations: Recommendations, user_id: str, k: int, console: Console) -> None:
-    """Print a user's recommendations; those for anyone where the user has none."""
+    """Print a user's recommendations; the default list where the user has none."""
     rows = recommendations.top(user_id, k)
     cold = next((row.recommendation_source for row in rows if row.recommendation_source != METADATA_PERSONA), "")
     if cold in (UNUSABLE_HISTORY, UNKNOWN_USER):
@@ -44,7 +44,7 @@ def show_top(recommendations: Recommendations, user_id: str, k: int, console: Co
 
 
 def show_why(recommendations: Recommendations, user_id: str, item_id: str, console: Console) -> None:
-    """Print what is behind a recommendation: persona, shares, quotes, reviews, who made it, the release."""
+    """Print the sources of a recommendation: persona, shares, quotes, reviews, extractor, release."""
     found = recommendations.why(user_id, item_id)
     title = one_line(found.item_title or found.item_id).plain
     place = f"place {found.rank}" if found.rank else "not in the list"
@@ -84,7 +84,7 @@ def show_why(recommendations: Recommendations, user_id: str, item_id: str, conso
 
 
 def as_json(answer: Why | Sequence[Recommendation]) -> str:
-    """One JSON object, or an array of them; dates and times in ISO 8601."""
+    """Serialise one object, or an array of them, as JSON; dates and times in ISO 8601."""
     values = asdict(answer) if isinstance(answer, Why) else [asdict(row) for row in answer]
     return json.dumps(values, default=_iso, ensure_ascii=False)
 
@@ -130,7 +130,7 @@ def _heading(console: Console, text: str) -> None:
 
 
 def _print(console: Console, line: Text) -> None:
-    """A line as it is: a terminal wraps it, a pipe gets it whole."""
+    """Print a line unchanged: a terminal wraps it, a pipe gets it whole."""
     console.print(line, soft_wrap=True)
 
 

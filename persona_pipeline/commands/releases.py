@@ -69,7 +69,7 @@ def rollback(
 def accept(
     release: ReleaseArgument, warehouse: WarehouseOption = Path("warehouse"), reason: ReasonOption = None
 ) -> None:
-    """Let a night through that was refused only for being far from the one before; then run its `releases` task again."""
+    """Accept a night that was refused only by drift limits against the one before; then run its `releases` task again."""
     from persona_pipeline.publish.rollback import accept as accept_release
     from persona_pipeline.warehouse import Warehouse
 

@@ -1,4 +1,4 @@
-"""Releases as a person looks at them: all of them, one of them, and two side by side."""
+"""Print `releases`: the list, one release in full, and the diff of two."""
 
 from datetime import date
 
@@ -27,7 +27,7 @@ _COLOURS = {"published": "green", "refused": "red", "accepted": "yellow", "rolle
 
 
 def show_releases(warehouse: Warehouse, console: Console) -> None:
-    """Print every release, newest night first: verdict, encoder, why, and which one readers see."""
+    """Print every release, newest night first: verdict, encoder, reasons, and which one is served."""
     rows, current = release_rows(warehouse)[::-1], served(warehouse)
     if not rows:
         console.print(f"no night has been judged in {warehouse.root} yet; `make nightly` runs one", markup=False)
@@ -46,7 +46,7 @@ def show_releases(warehouse: Warehouse, console: Console) -> None:
 
 
 def show_release(warehouse: Warehouse, release_id: str, console: Console) -> None:
-    """Print one release whole: reasons, what it was made from, table versions, what the audit measured."""
+    """Print one release in full: reasons, inputs, table versions, audit measures."""
     row = release_row(warehouse, release_id)
     current = served(warehouse)
     mark = " (served)" if current and current.release_id == release_id else ""
@@ -76,9 +76,9 @@ def show_release(warehouse: Warehouse, release_id: str, console: Console) -> Non
 
 
 def show_diff(warehouse: Warehouse, before: str, after: str, console: Console) -> None:
-    """Print what readers see differently in one release than in another, and why.
+    """Print how the lists of one release differ from another's, by cause.
 
-    Raises PipelineError for a release that was never published, or is no longer kept.
+    Raises PipelineError for a release that was never published, or is no longer retained.
     """
     rows = [release_row(warehouse, release_id) for release_id in (before, after)]
     one, other = (_readable(warehouse, row) for row in rows)

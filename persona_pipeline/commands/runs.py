@@ -41,7 +41,7 @@ def close(
     reason: Annotated[str, typer.Option(help="Why; kept with the run.")],
     warehouse: WarehouseOption = Path("warehouse"),
 ) -> None:
-    """End a run by hand that nothing will go on with, so that another may begin."""
+    """End an abandoned run by hand, so that another may begin."""
     from persona_pipeline.commands.runs_console import end_run
 
     end_run(warehouse.resolve(), run_id, reason, console)

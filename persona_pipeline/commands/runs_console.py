@@ -1,4 +1,4 @@
-"""Runs as a person looks at them: what ran, when, from what, how long, what it cost, why it failed."""
+"""Print `runs` and `task_runs`: inputs, times, outcomes, tokens and errors."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,7 +43,7 @@ def show_runs(root: Path, limit: int, console: Console) -> None:
 
 
 def show_run(root: Path, run_id: str | None, console: Console) -> None:
-    """Print one run, the newest by default: what it was made from, and its attempts. Raises PipelineError for none."""
+    """Print one run, the newest by default: its inputs and attempts. Raises PipelineError for none."""
     warehouse = Warehouse(root)
     rows = run_rows(warehouse)
     if run_id is None and not rows:
@@ -70,7 +70,7 @@ def show_run(root: Path, run_id: str | None, console: Console) -> None:
 
 
 def end_run(root: Path, run_id: str, reason: str, console: Console) -> None:
-    """Close a run by hand, so that another may begin. Raises PipelineError while a task of it is at work."""
+    """Close a run by hand, so that another may begin. Raises PipelineError while one of its tasks is running."""
     warehouse = Warehouse(root, {"job": "runs close"})
     row = run_row(warehouse, run_id)
     if row["closed_at"]:

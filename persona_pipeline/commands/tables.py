@@ -1,10 +1,10 @@
-"""Contracts to docs/tables.md."""
+"""Generate docs/tables.md from the table contracts."""
 
 from persona_pipeline.contracts import Column, load_contract
 
 
 def tables_reference(tables: list[str]) -> str:
-    """Markdown with one section per table: what a row is, key, partitions, columns."""
+    """Render Markdown with one section per table: description, key, partitions, columns."""
     sections = [_section(table) for table in tables]
     head = "# Tables\n\nMade from `schemas/*.yaml` by `make docs`; change those, not this page.\n"
     return "\n".join([head, *sections])

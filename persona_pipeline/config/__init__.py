@@ -1,4 +1,4 @@
-"""Read configuration: one frozen model per stage, in the file of its room, from a profile and a file over it (`files`).
+"""Load configuration: one frozen settings model per stage, from a packaged profile and a YAML file that overrides it (`files`).
 
 Unknown keys are refused with the nearest known key. `PipelineConfig.digest` identifies a configuration: it covers
 everything that decides what a night computes and leaves out `spark`, which only decides where.

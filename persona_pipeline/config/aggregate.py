@@ -1,4 +1,4 @@
-"""Settings of what bounds evidence and histories."""
+"""Define settings of `item_reviews` and `user_histories`: bounds on evidence and history length."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""Settings of the base model and of what is embedded."""
+"""Define settings of `text_embeddings`: base model, truncation length, batch size."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""Settings of the encoder: its pairs, its training, its retraining and its choice."""
+"""Define settings of `training_pairs` and `encoders`: head, fine-tune, score fusion, hyperparameter search, retraining, gate."""
 
 from typing import Any, ClassVar, Literal, Self
 
@@ -82,7 +82,7 @@ class FinetuneConfig(StageConfig):
 
 
 class EncodersConfig(StageConfig):
-    """The contrastive head, the base under it, what a night chooses itself, and the policy of retraining."""
+    """Settings of the contrastive head, its base model, the hyperparameter search, and the retrain policy."""
 
     OPERATIONAL = frozenset({"prior_engine", "retrain_every_days", "gate_margin"})
 
@@ -182,7 +182,7 @@ class EncodersConfig(StageConfig):
     @model_validator(mode="before")
     @classmethod
     def _what_is_set_is_not_tuned(cls, given: Any) -> Any:
-        """Say in `tuned` what is left to the nights, so that a configuration written out and read again means the same."""
+        """Record in `tuned` the settings left to the search, so that a configuration written out and read again means the same."""
         if not isinstance(given, dict) or "tuned" in given:
             return given
         return given | {"tuned": tuple(name for name in cls.TUNABLE if name not in given)}

@@ -1,4 +1,4 @@
-"""Settings of extraction, embedded or by an LLM."""
+"""Define settings of extraction: extractor, LLM, prompts, token limits, and numbers of personas."""
 
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ ExtractorName = Literal["embedded", "vllm", "openai"]
 
 
 class LlmTokensConfig(StageConfig):
-    """Most tokens of a reply, by prompt; one that is cut off is asked again with twice as many."""
+    """Token limits of a reply, by prompt; a reply that is cut off is requested again with twice as many."""
 
     aspects: int = Field(320, ge=16, description="aspects of a review, per_review")
     summary: int = Field(160, ge=16, description="summary of an item")
@@ -20,7 +20,7 @@ class LlmTokensConfig(StageConfig):
 
 
 class LlmConfig(StageConfig):
-    """The LLM, and how it is asked. The API key of a server comes from the environment: PERSONA_LLM_API_KEY."""
+    """The LLM and its requests. The API key of a server comes from the environment: PERSONA_LLM_API_KEY."""
 
     OPERATIONAL = frozenset({
         "max_concurrent", "max_engine_errors", "engine_restarts", "token_ceiling", "tokens_per_second", "cost_per_hour",

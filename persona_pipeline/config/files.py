@@ -1,4 +1,4 @@
-"""Profiles and YAML files to a configuration, and back; a fault is told with its file and key, and the nearest known key."""
+"""Load profiles and YAML files into a `PipelineConfig`; errors name the file, the key, and the nearest known key."""
 
 import difflib
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _PROFILES = resources.files("persona_pipeline") / "profiles"
 
 
 def parse_as_of(text: str) -> date:
-    """The night `text` names, a date or the beginning of an ISO timestamp. Raises ConfigError."""
+    """Parse the date of a night from an ISO date or timestamp. Raises ConfigError."""
     try:
         return date.fromisoformat(text[:10])
     except ValueError:
@@ -62,7 +62,7 @@ def _read(text: str, shown: str) -> dict[str, Any]:
 
 
 def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """What a file names is beside it, wherever a task runs: relative paths become absolute."""
+    """Resolve the paths that a file names relative to its own folder, so that they hold wherever a task runs."""
     for stage, key in (("reviews", "withheld"), ("candidates", "file")):
         settings = values.get(stage)
         if isinstance(settings, Mapping) and settings.get(key):
@@ -77,13 +77,13 @@ def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
         for key in ("model", "tokenizer", "prompts", "ledger")
         if llm.get(key)
     }
-    # A model may be a name as well as a folder; the ledger need not exist yet.
+    # A model may be a name as well as a folder; the response cache need not exist yet.
     found = {key: str(path) for key, path in folders.items() if key in ("prompts", "ledger") or path.is_dir()}
     return {**values, "extraction": {**extraction, "llm": {**llm, **found}}}
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Setting by setting; where a stage is no mapping, it is left for the validation to refuse."""
+    """Merge settings recursively; where a stage is no mapping, validation will refuse it."""
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key, {}), Mapping)

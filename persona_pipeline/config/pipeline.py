@@ -1,4 +1,4 @@
-"""Settings of a whole run, stage by stage."""
+"""Compose the settings of all stages into `PipelineConfig`, and digest them."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from persona_pipeline.config.stage import StageConfig
 
 
 class PipelineConfig(StageConfig):
-    """Everything a night is configured by."""
+    """Settings of a whole run, one stage each."""
 
     OPERATIONAL = frozenset({"spark", "releases", "report"})
 
@@ -33,6 +33,6 @@ class PipelineConfig(StageConfig):
     report: ReportConfig = ReportConfig()
 
     def digest(self) -> str:
-        """16 hexadecimal digits that change with anything but where Spark runs."""
+        """16 hexadecimal digits that change with any setting except those of `spark`."""
         canonical = json.dumps(self.model_dump(mode="json", exclude={"spark"}), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]

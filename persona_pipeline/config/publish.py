@@ -1,4 +1,4 @@
-"""Settings of audit, releases and report."""
+"""Define settings of audit, releases and report: drift limits, retention, users shown."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from persona_pipeline.config.stage import StageConfig
 
 
 class LimitsConfig(StageConfig):
-    """How far a night may be from its parent release before the audit refuses it."""
+    """Drift limits against the parent release, beyond which the audit refuses a run."""
 
     replaced: float = Field(
         0.5, ge=0, le=1, description="share of a user's list that is new, the mean over users of both nights"

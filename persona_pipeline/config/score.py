@@ -1,4 +1,4 @@
-"""Settings of the ranking."""
+"""Define settings of `user_item_topk`: k, exclusions, candidates, memory bounds, device."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Settings of what reads input: reviews, items, candidates."""
+"""Define settings of the input jobs (`reviews`, `items`, `candidates`): limits on rejected lines, hold-out file."""
 
 from pydantic import Field
 

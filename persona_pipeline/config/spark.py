@@ -1,4 +1,4 @@
-"""Settings of Spark."""
+"""Define settings of the Spark session."""
 
 from pydantic import Field
 

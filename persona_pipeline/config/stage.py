@@ -1,4 +1,4 @@
-"""Define what the settings of every stage have in common: frozen, unknown keys refused, which of them decide no row."""
+"""Define the base class of stage settings: frozen, unknown keys refused, operational settings excluded from digests."""
 
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ class StageConfig(BaseModel):
 
     @classmethod
     def operational(cls) -> frozenset[str]:
-        """OPERATIONAL of this stage and, as `stage.setting`, of those within it that are not wholly in it."""
+        """Dotted names of all settings, here and in nested stages, that do not affect results."""
         found = set(cls.OPERATIONAL)
         for name, field in cls.model_fields.items():
             stage = field.annotation
@@ -24,7 +24,7 @@ class StageConfig(BaseModel):
         return frozenset(found)
 
     def decisive(self) -> dict[str, Any]:
-        """The other settings, as plain values by name."""
+        """The settings that affect results, as plain values by name."""
         plain = self.model_dump(mode="json", exclude=set(self.OPERATIONAL))
         return plain | {
             name: value.decisive() for name, value in self if name in plain and isinstance(value, StageConfig)

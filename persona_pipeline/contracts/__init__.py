@@ -1,4 +1,4 @@
-"""Contracts of tables: `schemas/<table>.yaml` read, checked, and turned into Arrow schemas."""
+"""Load table contracts (`schemas/<table>.yaml`): columns, key, role, and the Arrow schema."""
 
 from persona_pipeline.contracts.loader import Column, Contract, StructField, load_contract, table_names
 

@@ -1,4 +1,4 @@
-"""Table contracts: `schemas/<table>.yaml` to typed models, Arrow schemas and structural checks.
+"""Parse table contracts (`schemas/<table>.yaml`) into typed models, derive Arrow schemas, and check rows against them.
 
 Spark schemas and Delta column comments are derived from the Arrow schema (`warehouse`), so a column is declared once.
 """
@@ -73,13 +73,13 @@ class Column(_Model):
 
 
 class Contract(_Model):
-    """One table: what a row is, who makes it, its key, partitions and columns.
+    """Contract of one table: description, producing job, key, partitions and columns.
 
-    `role`: `state` is what a night left; `published` what readers open; a `log` is what happened; a `cache` may be emptied or
-    filled at any time, and nothing a release is depends on it.
-    `reads`: tables of the warehouse's state that the task of this name reads; its run refuses it others.
-    `sort_by`: rows are stored in this order, in small row groups, so that looking one value up reads little.
-    `change_feed`: once published, Delta's change data feed says which rows each commit changed.
+    `role`: `state` is the result of a run; `published` tables are opened by readers; a `log` records events; a `cache`
+    may be emptied or filled at any time, and no release depends on it. `reads`: state tables that the task of this name
+    reads; its run refuses it all other tables. `sort_by`: rows are stored in this order, in small row groups, so that
+    looking up one value reads little. `change_feed`: once published, Delta's change data feed lists the rows each
+    commit changed.
     """
 
     table: str
@@ -107,7 +107,7 @@ class Contract(_Model):
         )
 
     def conform(self, rows: pa.Table) -> pa.Table:
-        """Rows in the contract's column order and types, or ContractError naming table, column and fault."""
+        """Reorder and cast rows to the contract's columns; raises ContractError naming table, column and fault."""
         found, wanted = set(rows.column_names), set(self.names)
         if found != wanted:
             raise ContractError(
@@ -131,7 +131,7 @@ class Contract(_Model):
         return conformed
 
     def _check_struct(self, field: pa.Field, found: pa.DataType) -> None:
-        """Arrow casts a struct without a field to one where it is null, and drops fields it does not know."""
+        """Refuse structs with other fields: Arrow casts a missing field to null, and drops unknown fields."""
         kinds = (found, field.type)
         if not all(pa.types.is_list(kind) and pa.types.is_struct(kind.value_type) for kind in kinds):
             return
@@ -154,14 +154,14 @@ class Contract(_Model):
 
 
 def table_names(*roles: Role) -> list[str]:
-    """Every table there is a contract for, sorted; with `roles` those that have one of them."""
+    """List tables with a contract, sorted; with `roles`, those of one of these roles."""
     names = sorted(path.stem for path in SCHEMAS.glob("*.yaml"))
     return [name for name in names if not roles or load_contract(name).role in roles]
 
 
 @cache
 def load_contract(table: str) -> Contract:
-    """The contract of a table. Raises ContractError when there is none or it is malformed."""
+    """Load the contract of a table. Raises ContractError when it is missing or malformed."""
     path = SCHEMAS / f"{table}.yaml"
     if not path.is_file():
         raise ContractError(f"no contract schemas/{table}.yaml; tables: {', '.join(table_names())}")

@@ -1,1 +1,1 @@
-"""What every room may use and what uses none: errors, text for a terminal, titles of items, folders the package carries."""
+"""Provide what every package uses: errors, terminal text, item titles, paths of packaged data; imports no other package."""

@@ -1,4 +1,4 @@
-"""Errors a person is expected to read: each says what is wrong, where, and what to do."""
+"""Define the errors meant for users: each message names the fault, where it is, and what to do."""
 
 
 class PipelineError(Exception):
@@ -6,7 +6,7 @@ class PipelineError(Exception):
 
 
 class TransientError(PipelineError):
-    """Something outside failed that may well work the next time; a retry is worth it."""
+    """A fault outside the pipeline that may not recur; a retry is worthwhile."""
 
 
 class ConfigError(PipelineError):
@@ -18,11 +18,11 @@ class SourceError(PipelineError):
 
 
 class ContractError(PipelineError):
-    """Rows do not satisfy the contract of the table they were meant for. Nothing was written."""
+    """Rows violate the contract of their table. Nothing was written."""
 
 
 class LeakError(PipelineError):
-    """What is evaluated has seen what was withheld from it, or cannot show that it has not."""
+    """An evaluated model has seen withheld reviews, or cannot show that it has not."""
 
 
 class ReleaseError(PipelineError):
@@ -30,4 +30,4 @@ class ReleaseError(PipelineError):
 
 
 class BusyError(TransientError):
-    """Another process is writing the same thing, or wrote it meanwhile. Nothing of this attempt counts."""
+    """Another process is writing the same table or lock, or wrote it meanwhile. Nothing of this attempt counts."""

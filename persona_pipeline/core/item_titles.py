@@ -1,4 +1,4 @@
-"""What an item is called where its metadata has no title: the first sentence of its summary, once for SQL and once for Python."""
+"""Name an item without a title by the first sentence of its summary, in SQL and in Python alike."""
 
 
 def title_sql(title: str = "title", summary: str = "summary") -> str:
@@ -7,5 +7,5 @@ def title_sql(title: str = "title", summary: str = "summary") -> str:
 
 
 def item_title(title: str | None, summary: str | None) -> str | None:
-    """The title, or else the first sentence of the summary; None where there is neither."""
+    """The title, or else the first sentence of the summary; None where both are missing."""
     return title if title is not None else (summary or "").split(". ")[0] or None

@@ -1,4 +1,4 @@
-"""Where the folders lie that a checkout has at its top level and an installed package inside it."""
+"""Locate data folders that lie at the top level of a checkout and inside an installed package."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def package_folder(name: str) -> Path:
-    """`schemas`, `expectations` or `dags`."""
+    """Path of the folder `schemas`, `expectations` or `dags`."""
     inside = _PACKAGE / name
     return inside if inside.is_dir() else _PACKAGE.parent / name

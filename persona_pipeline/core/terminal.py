@@ -1,4 +1,4 @@
-"""Text for a terminal: reviews, titles and raw output of a model neither colour it nor flood it."""
+"""Escape and shorten untrusted text (reviews, titles, LLM output) for a terminal."""
 
 import unicodedata
 
@@ -11,7 +11,7 @@ def one_line(text: str, most: int = 500) -> Text:
 
 
 def paragraph(text: str, most: int = 2_000) -> Text:
-    """The same with its line breaks."""
+    """Text with its line breaks, of at most `most` characters; never markup."""
     return Text(_cut("\n".join(_visible(line) for line in text.splitlines()), most))
 
 
@@ -21,7 +21,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """Without control and format characters: an escape sequence would be obeyed by the terminal."""
+    """Replace control and format characters: a terminal would obey an escape sequence."""
     return "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text.expandtabs())
 
 

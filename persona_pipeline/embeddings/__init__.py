@@ -1,1 +1,1 @@
-"""Texts to vectors by a base model, each distinct text once."""
+"""Embed texts by a base model, each distinct text once, through the `text_embeddings` cache."""

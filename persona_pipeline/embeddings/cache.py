@@ -1,6 +1,6 @@
-"""Texts to vectors by a base model, through the `text_embeddings` cache: each distinct text is embedded once.
+"""Embed texts by a base model through the `text_embeddings` cache, so that each distinct text is embedded once.
 
-Any stage may hold an `Embedder`; none knows the model. The model is loaded when the first unknown text turns up.
+Stages hold an `Embedder` and need not know the model, which is loaded at the first unknown text.
 """
 
 import hashlib
@@ -34,10 +34,10 @@ def text_hash(text: str) -> str:
 
 
 class Embedder:
-    """Callable from texts to L2-normalised float32 vectors (n, d), in the order given; new ones are committed to the cache.
+    """Embed texts as L2-normalised float32 vectors (n, d), in the order given; new vectors are committed to the cache.
 
-    A crash costs at most `commit_texts` embeddings. `embedded` counts what the model had to do. `base_model` is what a
-    fine-tuned base is called; any other is called by `config`.
+    A crash costs at most `commit_texts` embeddings. `embedded` counts the texts the model embedded. `base_model` is the
+    name of a fine-tuned base; the name of any other base follows from `config`.
     """
 
     def __init__(self, config: TextEmbeddingsConfig, warehouse: Warehouse, base_model: str | None = None) -> None:
@@ -47,13 +47,13 @@ class Embedder:
         self.base_model = base_model or name
 
     def ensure(self, texts: Sequence[str]) -> None:
-        """Have every text in the cache, without reading the vectors back."""
+        """Embed the texts that the cache lacks, without reading vectors back."""
         distinct = {text_hash(text): text for text in texts}
         known = set(self._stored(list(distinct), "text_hash")["text_hash"].to_pylist())
         self._embed_and_commit({key: text for key, text in distinct.items() if key not in known})
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """Vectors of the texts, (n, d)."""
+        """Return the vectors of the texts, (n, d)."""
         hashes = [text_hash(text) for text in texts]
         distinct = dict(zip(hashes, texts, strict=True))
         known = self.lookup(list(distinct))
@@ -92,7 +92,7 @@ class Embedder:
         return done
 
     def keep(self, found: pa.Table, base_model: str) -> None:
-        """Add text_hash and vector of what no other process has added meanwhile."""
+        """Add rows of text_hash and vector to the cache, except those another process has added meanwhile."""
         self.warehouse.add_new(
             "text_embeddings", found.append_column("base_model", pa.repeat(base_model, found.num_rows))
         )
@@ -109,9 +109,9 @@ class Embedder:
 
 
 def embedder_of(base_model: str, config: TextEmbeddingsConfig, warehouse: Warehouse) -> Embedder:
-    """The embedder of a base by what it is called, of which `config` may know nothing.
+    """Build the embedder of a base model by its name, whatever base `config` names.
 
-    Raises PipelineError where it cannot be found any more.
+    Raises PipelineError where the base cannot be found any more.
     """
     tuned = TUNED.fullmatch(base_model)
     name, _, tokens = trained_from(base_model).rpartition(":")
@@ -127,9 +127,9 @@ def embedder_of(base_model: str, config: TextEmbeddingsConfig, warehouse: Wareho
 
 
 def with_vectors(warehouse: Warehouse, rows: pa.Table, base_model: str, key: str = "text_hash") -> pa.Table:
-    """Rows with the vector of their key in `text_embeddings` as `vector`, order kept.
+    """Join rows with the vector of their key in `text_embeddings` as `vector`, order kept.
 
-    Raises PipelineError where one is missing: the text_embeddings task has not run.
+    Raises PipelineError where a vector is missing: the text_embeddings task has not run.
     """
     numbered = rows.append_column("_row", pa.array(np.arange(rows.num_rows)))
     found = warehouse.query(

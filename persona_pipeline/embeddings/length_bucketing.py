@@ -1,10 +1,10 @@
-"""Texts of like length in one forward pass: padding is work for nothing, and memory goes with the padded size."""
+"""Split texts sorted by length into batches within a token budget, so that little of a forward pass is padding."""
 
 from collections.abc import Sequence
 
 
 def within_budget(lengths: Sequence[int], budget: int) -> list[tuple[int, int]]:
-    """Consecutive ranges whose padded size, widest text times count, stays within the budget; at least one text each."""
+    """Split into consecutive ranges whose padded size, longest text times count, is within the budget; at least one text each."""
     ranges, start, widest = [], 0, 0
     for i, length in enumerate(lengths):
         widest = max(widest, length)

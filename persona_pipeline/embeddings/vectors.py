@@ -1,4 +1,4 @@
-"""Turn columns of lists into matrices."""
+"""Convert Arrow columns of equally long lists into matrices."""
 
 import numpy as np
 import pyarrow as pa

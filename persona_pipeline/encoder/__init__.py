@@ -1,1 +1,1 @@
-"""The light encoder: personas and interactions as text, a contrastive head over their embeddings, and its artefact."""
+"""Train and apply the encoder: a contrastive head over text embeddings of personas and interactions, stored as an artefact."""

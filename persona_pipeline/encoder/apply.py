@@ -1,4 +1,4 @@
-"""Encoders applied: current personas to `persona_vectors`, liked histories to `user_vectors`."""
+"""Apply the run's encoder: current personas to `persona_vectors`, liked histories to `user_vectors`."""
 
 import hashlib
 
@@ -20,7 +20,7 @@ _USERS_AT_ONCE = 20_000
 
 
 def encoder_of_run(warehouse: Warehouse, encoder_id: str) -> Encoder:
-    """The encoder of that id, read from its artefact. Raises PipelineError where there is none."""
+    """Load an encoder's artefact by id. Raises PipelineError where `encoders` has no such row."""
     rows = warehouse.read("encoders", ["artefact"], where=f"encoder_id = '{encoder_id}'")
     if rows.num_rows == 0:
         raise PipelineError(f"there is no encoder {encoder_id} in the table encoders; run the encoders task first")
@@ -28,7 +28,10 @@ def encoder_of_run(warehouse: Warehouse, encoder_id: str) -> Encoder:
 
 
 def persona_vectors(warehouse: Warehouse, encoder: Encoder) -> tuple[pa.Table, int]:
-    """Rows of `persona_vectors`, and how many had to be encoded: one whose text and item are as before keeps its vector."""
+    """Compute rows of `persona_vectors`, and the number encoded.
+
+    A persona with unchanged text and item embedding keeps its vector.
+    """
     texts = with_profiles(
         persona_texts(warehouse).drop_columns(["text"]), encoder.profiles(profiles(warehouse, encoder.config))
     )
@@ -52,7 +55,7 @@ def persona_vectors(warehouse: Warehouse, encoder: Encoder) -> tuple[pa.Table, i
 
 
 def user_vectors(warehouse: Warehouse, encoder: Encoder, min_liked_rating: float) -> tuple[pa.Table, int]:
-    """Rows of `user_vectors`, and how many had to be encoded: a user with the same inputs keeps the vector.
+    """Compute rows of `user_vectors`, and the number encoded; a user with the same inputs keeps the vector.
 
     Memory: the rows, and the interaction embeddings of 20,000 users at a time.
     """
@@ -81,7 +84,7 @@ def user_vectors(warehouse: Warehouse, encoder: Encoder, min_liked_rating: float
 
 
 def _encode_users(warehouse: Warehouse, encoder: Encoder, liked: pa.Table, inputs: pa.Table) -> pa.Table:
-    """Users encoded; `liked` is ordered by user and age, so each user's interactions lie together, newest first."""
+    """Encode users; `liked` is ordered by user and age, so each user's interactions are contiguous, newest first."""
     met = with_vectors(warehouse, liked, profile_model(encoder.base_model), "profile_hash")
     encoded = encoder.encode_interactions(vectors_of(met["vector"]))
     user_of = liked["user_id"].to_numpy(zero_copy_only=False).astype(str)

@@ -1,6 +1,7 @@
-"""An encoder on disk, in a folder that appears whole or not at all.
+"""Save and load a trained encoder (`Encoder`) as an artefact folder, atomically.
 
-`head.safetensors`, `popularity.parquet`, `profiles.parquet`, `prior.npz` with `prior_items.parquet`, and `encoder.json`.
+`head.safetensors`, `popularity.parquet`, `profiles.parquet`, `prior.npz` with `prior_items.parquet`, and
+`encoder.json`.
 """
 
 import json
@@ -26,17 +27,17 @@ from persona_pipeline.encoder.history_weights import popularity_scales
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """What serving needs, all frozen at training time.
+    """A trained encoder: everything serving needs, frozen at training time.
 
     Attributes:
         interaction_map: A, (d, d).
         persona_map: B, (d, d).
         liked_counts: liked interactions by item, for the popularity term; an unknown item has none.
-        prior: which items the same people met.
-        config: the settings it was trained with, fusion constants included.
+        prior: item similarities of the collaborative prior.
+        config: the settings it was trained with, score fusion weights included.
         reviews_digest: hash of the reviews it was trained from (`provenance.reviews_digest`).
-        profile_hashes: the profile of each item it was trained on. Those stay with it: what is said of an item in the
-            meantime moves neither its personas nor its users, until an encoder is trained on it.
+        profile_hashes: the item embedding of each item it was trained on. They stay with the encoder: new reviews of an item
+            move neither its personas nor its users, until an encoder is trained on them.
     """
 
     encoder_id: str
@@ -51,40 +52,40 @@ class Encoder:
     profile_hashes: dict[str, str] = field(default_factory=dict)
 
     def encode_interactions(self, embeddings: np.ndarray) -> np.ndarray:
-        """Profiles of items met (n, d) to encoded ones (n, d), float64 and not normalised."""
+        """Encode item embeddings of interactions (n, d); returns (n, d) float64, not normalised."""
         encoded: np.ndarray = embeddings.astype(np.float64) @ self.interaction_map.T.astype(np.float64)
         return encoded
 
     def encode_personas(self, embeddings: np.ndarray) -> np.ndarray:
-        """`profiles.persona_inputs` (n, d) to unit persona vectors (n, d), float32."""
+        """Encode `persona_inputs` (n, d); returns unit persona vectors (n, d), float32."""
         encoded = embeddings.astype(np.float64) @ self.persona_map.T.astype(np.float64)
         unit: np.ndarray = (encoded / np.linalg.norm(encoded, axis=1, keepdims=True)).astype(np.float32)
         return unit
 
     def popularity_shares(self, item_ids: list[str]) -> np.ndarray:
-        """The popularity term of each item's score, (n,) float64."""
+        """Compute the popularity term of each item's score, (n,) float64."""
         counts = np.array([self.liked_counts.get(item, 0) for item in item_ids], dtype=np.float64)
         shares: np.ndarray = self.config.temperature * self.config.popularity_weight * np.log1p(counts)
         return shares
 
     def profiles(self, tonights: pa.Table) -> pa.Table:
-        """item_id and profile_hash of every item of tonight's `profiles`: its own where it has one, else tonight's."""
+        """Choose item_id and profile_hash of every item of the run's `profiles`: the encoder's own hash where it has one."""
         items, hashes = (tonights[name].combine_chunks() for name in ("item_id", "profile_hash"))
         own = _mapping(self.profile_hashes)
         kept = own["profile_hash"].combine_chunks().take(pc.index_in(items, own["item_id"].combine_chunks()))
         return pa.table({"item_id": items, "profile_hash": pc.coalesce(kept, hashes)})
 
     def popularity_scales(self, lengths: np.ndarray) -> np.ndarray:
-        """What popularity is times for users with so many interactions in their vectors, (n,) float64."""
+        """Factor of the popularity term for users with `lengths` interactions in their vectors, (n,) float64."""
         scales: np.ndarray = popularity_scales(lengths, self.config.popularity_support)
         return scales
 
     def prior_onto(self, item_ids: np.ndarray) -> csr_array:
-        """What an item in a history adds to the score of each of `item_ids`, at weight one: (prior items, n)."""
+        """Score share that an item of a history adds to each of `item_ids`, at weight one: (prior items, n)."""
         return csr_array(self.prior.onto(item_ids) * (self.config.temperature * self.config.prior_weight))
 
     def save(self, folder: Path) -> None:
-        """Write the artefact; a folder already there is the same encoder and stays."""
+        """Write the artefact; an existing folder is the same encoder and is kept."""
         if folder.is_dir():
             return
         partial = folder.with_name(f".{folder.name}.{os.getpid()}")
@@ -116,7 +117,7 @@ class Encoder:
 
     @classmethod
     def load(cls, folder: Path) -> "Encoder":
-        """Read an artefact. Raises PipelineError where there is none, or one that is not what `save` writes."""
+        """Read an artefact. Raises PipelineError where there is none, or its files are not those `save` writes."""
         if not (folder / "encoder.json").is_file():
             raise PipelineError(f"no encoder artefact at {folder}")
         try:

@@ -1,7 +1,7 @@
-"""The collaborative prior: which items the same people meet, as sparse similarities frozen in the artefact.
+"""Fit the collaborative prior on liked `reviews`: sparse item-item similarities from co-occurrence, frozen in the artefact.
 
-A user's prior is a weighted sum of rows of `Prior.similarities`, by the items of the user's own history: it needs nobody
-else's row at serving time, and what it adds to a score is a share of its own.
+A user's prior is a weighted sum of rows of `Prior.similarities`, by the items of the user's own history: serving needs
+no other user's row, and the prior's part of a score is a separate share.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ DECIMALS = 12
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """Similarities between items.
+    """Item-item similarities of the collaborative prior.
 
     Attributes:
         item_ids: (items,) sorted.
@@ -37,7 +37,7 @@ class Prior:
 
     @classmethod
     def fit(cls, interactions: Interactions, config: EncodersConfig) -> "Prior":
-        """Nothing where the configuration asks for none. O(interactions x history) for ProxKNN, O(items^3) for EASE."""
+        """Fit the configured prior; `Prior.none()` for none. O(interactions x history) for ProxKNN, O(items^3) for EASE."""
         age = config.age_half_life_days or None
         if config.prior == "none" or not len(interactions):
             return cls.none()
@@ -51,18 +51,18 @@ class Prior:
 
     @classmethod
     def scaled(cls, item_ids: np.ndarray, kept: csr_array) -> "Prior":
-        """From the similarities kept, none below zero, in any unit."""
+        """Build a prior from non-negative similarities in any unit."""
         largest = kept.max(axis=1).toarray().ravel()
         scale = float(largest[largest > 0].mean()) if (largest > 0).any() else 1.0
         return cls(item_ids, csr_array(kept / scale))
 
     @classmethod
     def none(cls) -> "Prior":
-        """No item is like another."""
+        """Build an empty prior, which adds nothing to any score."""
         return cls(np.empty(0, dtype=np.str_), csr_array((0, 0)))
 
     def onto(self, item_ids: np.ndarray) -> csr_array:
-        """(items, n): rows are this prior's items, columns `item_ids` (n,); an unknown item has nothing."""
+        """Select similarities (items, n): rows are this prior's items, columns `item_ids` (n,), empty for an unknown item."""
         place = pc.index_in(pa.array(item_ids, pa.string()), pa.array(self.item_ids, pa.string()))
         known = np.flatnonzero(place.is_valid().to_numpy(zero_copy_only=False))
         rows = place.drop_null().to_numpy()
@@ -70,7 +70,7 @@ class Prior:
         return csr_array(self.similarities @ picked)
 
     def histories(self, owners: np.ndarray, items: pa.Array, weights: np.ndarray, users: int) -> csr_array:
-        """(users, items) CSR of what each user's history weighs; a row sums to one, less the part of items the prior does not know.
+        """Build the (users, items) CSR of history weights; rows sum to one, less the share of items the prior does not know.
 
         `owners`, `items`, `weights` (n,): user row, item id and weight of each interaction, in any scale by user.
         """
@@ -82,7 +82,7 @@ class Prior:
 
 
 def liked_interactions(warehouse: Warehouse, min_liked_rating: float) -> Interactions:
-    """Liked reviews in time order, ties by input order."""
+    """Read liked reviews in time order, ties by input order."""
     rows = warehouse.query(
         "SELECT user_id, item_id, epoch(reviewed_at)::BIGINT // 86400 AS day FROM reviews WHERE rating >= $liked "
         "ORDER BY reviewed_at, source_file, source_line",

@@ -1,4 +1,4 @@
-"""The prior a night's encoder gets, by the engine its configuration names."""
+"""Fit the collaborative prior of an encoder by the configured engine: in memory or by Spark."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,11 @@ from persona_pipeline.warehouse import Warehouse
 def fit_prior(
     warehouse: Warehouse, interactions: Callable[[], Interactions], config: PipelineConfig, settings: EncodersConfig
 ) -> Prior:
-    """Fitted on the warehouse's liked reviews; Spark starts only where it is to compute something.
+    """Fit the prior on the warehouse's liked reviews; Spark starts only where it has something to compute.
 
     Args:
         interactions: reads `liked_interactions` of the warehouse; not called where Spark reads them itself.
-        config: the night's; where Spark runs, and what is liked.
+        config: the run's; where Spark runs, and which rating counts as liked.
         settings: those the encoder is trained under.
     """
     if settings.prior == "none":

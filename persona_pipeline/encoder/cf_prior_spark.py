@@ -1,4 +1,4 @@
-"""The collaborative prior by Spark: liked reviews in, the same `Prior` out as `Prior.fit` makes of them in memory."""
+"""Fit the collaborative prior by Spark on liked `reviews`; the result equals `Prior.fit`'s in memory."""
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +13,10 @@ from persona_pipeline.encoder.cf_prior import DECIMALS, Prior
 
 
 def spark_prior(reviews: DataFrame, min_liked_rating: float, config: EncodersConfig) -> Prior:
-    """ProxKNN over rows of `reviews`, which hold one review of each user and item.
+    """Fit ProxKNN on rows of `reviews`, which hold one review of each user and item.
 
-    The driver gets the ids of the items and `prior_neighbours` similarities of each, which is what the artefact holds;
-    what grows with the interactions stays in Spark.
+    The driver gets the ids of the items and `prior_neighbours` similarities of each, which the artefact holds too; data
+    that grows with the interactions stays in Spark.
     """
     liked = reviews.where(F.col("rating") >= min_liked_rating)
     ids = np.sort(_column(liked.select("item_id").distinct().toArrow(), "item_id").astype(str))

@@ -1,4 +1,4 @@
-"""Texts of personas, evidence, interactions and items' content, and items' profiles, to `text_embeddings`, as far as they lack."""
+"""Embed the texts an encoder reads into `text_embeddings` where missing: personas, evidence, interactions, item fields."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from persona_pipeline.warehouse import Warehouse
 def embed_everything(
     warehouse: Warehouse, embedder: Embedder, min_liked_rating: float, settings: EncodersConfig | None
 ) -> dict[str, Any]:
-    """Embed every text an encoder over this base will read tonight; how many there are, and how many were new.
+    """Embed every text that an encoder over this base will read in the run; returns the numbers of texts and of new ones.
 
-    `settings` are the encoder's, by whose weights items' profiles are made; None where it is not trained yet.
+    `settings` are the encoder's, whose weights define the item embeddings; None where it is not trained yet.
     """
     interactions = liked_interaction_texts(warehouse, min_liked_rating)
     kinds = (persona_texts(warehouse), evidence_texts(warehouse), content_texts(warehouse), interactions)

@@ -1,4 +1,4 @@
-"""Training data to an encoder: head, popularity and collaborative prior, ready to be saved."""
+"""Fit an encoder on training data: head, popularity counts and collaborative prior, ready to be saved."""
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ from persona_pipeline.encoder.training_examples import ItemSlots, TrainingExampl
 
 
 def fit_head(data: TrainingData, config: EncodersConfig) -> tuple[Head, ItemSlots, dict[str, float]]:
-    """The head, the catalogue it was trained on, and figures of the training."""
+    """Fit the head; returns it with its catalogue and training metrics."""
     inputs = persona_inputs(data.persona_profiles, data.persona_texts, config.persona_weight)
     ids, items = (_texts(data.personas[name]) for name in ("persona_id", "item_id"))
     catalogue = ItemSlots.build(ids, items, inputs)
@@ -32,7 +32,7 @@ def fit_encoder(
     reviews_digest: str,
     config: EncodersConfig,
 ) -> tuple[Encoder, dict[str, float]]:
-    """The encoder and figures of its training."""
+    """Fit the encoder; returns it with its training metrics."""
     head, _, metrics = fit_head(data, config)
     interaction_map, persona_map = head.interaction_map.detach().numpy(), head.persona_map.detach().numpy()
     encoder = Encoder(

@@ -1,8 +1,8 @@
-"""The head: two bias-free linear maps over frozen embeddings, and the score they define.
+"""Define the head, two bias-free linear maps over frozen embeddings, and the score of an item for a user.
 
-A user is u = norm(sum_i w_i A h_i) over the embeddings h_i of liked interactions, newest first, with
-w_i = 0.5 ** (i / half_life); a persona is norm(B p). An item scores
-tau * (logsumexp_j(u . B p_j / tau) - log n) over its n personas (`softmax`), or the largest u . B p_j (`max`, the paper's).
+A user is u = norm(sum_i w_i A h_i) over the embeddings h_i of liked interactions, newest first, with w_i = 0.5 ** (i /
+half_life); a persona is norm(B p). An item scores tau * (logsumexp_j(u . B p_j / tau) - log n) over its n personas
+(`softmax`), or the largest u . B p_j (`max`, the paper's).
 """
 
 import math
@@ -23,7 +23,7 @@ class Head(nn.Module):
 
     @classmethod
     def of(cls, interaction_map: np.ndarray, persona_map: np.ndarray, temperature: float) -> "Head":
-        """A head of trained maps, (d, d) each, in float64."""
+        """Build a head from trained maps, (d, d) each, in float64."""
         head = cls(len(interaction_map), temperature).double()
         with torch.no_grad():
             head.interaction_map.copy_(torch.from_numpy(interaction_map))
@@ -32,24 +32,24 @@ class Head(nn.Module):
 
     @property
     def temperature(self) -> float:
-        """Tau as it stands, to six digits: one that was not learned is the one given."""
+        """The current tau, rounded to six digits, so that a tau that is not learned equals the configured value."""
         return round(float(self.log_tau.detach().exp()), 6)
 
     def users(self, profiles: Tensor) -> Tensor:
-        """Weighted sums of interaction embeddings (n, d) to unit user vectors (n, d). A is linear, so the sum comes first."""
+        """Map weighted sums of item embeddings (n, d) to unit user vectors (n, d). A is linear, so the sum comes first."""
         return nn.functional.normalize(profiles @ self.interaction_map.T, dim=-1)
 
     def personas(self, embeddings: Tensor) -> Tensor:
-        """Persona embeddings (n, d) to unit persona vectors (n, d)."""
+        """Map persona embeddings (n, d) to unit persona vectors (n, d)."""
         return nn.functional.normalize(embeddings @ self.persona_map.T, dim=-1)
 
 
 def aggregate(similarities: Tensor, visible: Tensor, temperature: float, how: str) -> Tensor:
-    """Item scores from persona similarities.
+    """Aggregate persona similarities to item scores.
 
     Args:
         similarities: (..., items, slots), u . persona.
-        visible: boolean, broadcastable to it; padding and masked personas are False. Every item needs one True.
+        visible: boolean, broadcastable to `similarities`; padding and masked personas are False. Every item needs one True.
         temperature: tau of the soft maximum.
         how: `softmax` or `max`.
 

@@ -1,4 +1,4 @@
-"""Train the head on examples: AdamW, cosine decay, a fixed number of steps; seconds on a CPU."""
+"""Train the head on training examples: AdamW, cosine decay, a fixed number of steps; seconds on a CPU."""
 
 import logging
 import math
@@ -19,12 +19,12 @@ _LOG_TAU = (math.log(0.02), math.log(1.0))
 def train_head(
     examples: TrainingExamples, catalogue: ItemSlots, config: EncodersConfig
 ) -> tuple[Head, dict[str, float]]:
-    """The head and figures of its training. Deterministic for one machine and number of threads.
+    """Train the head; returns it with its training metrics. Deterministic for one machine and number of threads.
 
-    `config.heads` heads see batches in another order each, and their weights are averaged: all start as the identity and
-    stay near it; so is the logarithm of the temperature. The mean
-    serves at the price of one and comes near an ensemble of them (Wortsman et al. 2022, "Model
-    soups"; on Musical Instruments' validation NDCG@10 .120 for one of five, .121 for their mean, .122 for the ensemble).
+    `config.heads` heads see batches in another order each, and their weights, and the logarithms of their temperatures,
+    are averaged: all start as the identity and stay near it. The mean serves at the price of one head and comes near an
+    ensemble (Wortsman et al. 2022, "Model soups"; on Musical Instruments' validation NDCG@10 .120 for one of five, .121
+    for their mean, .122 for the ensemble).
     """
     trained = [_train_one(examples, catalogue, config, config.seed + n) for n in range(config.heads)]
     with torch.no_grad():
@@ -39,7 +39,7 @@ def train_head(
 def _train_one(
     examples: TrainingExamples, catalogue: ItemSlots, config: EncodersConfig, seed: int
 ) -> tuple[Head, list[float]]:
-    """One head and its loss at every step."""
+    """Train one head; returns it with its loss at every step."""
     head = Head(catalogue.embeddings.shape[1], config.temperature)
     maps: dict[str, Any] = {"params": [head.interaction_map, head.persona_map]}
     tau: dict[str, Any] = {"params": [head.log_tau], "lr": config.temperature_learning_rate, "weight_decay": 0.0}
@@ -80,7 +80,7 @@ def _train_one(
 
 
 def _keys(users: torch.Tensor, items: torch.Tensor, catalogue: ItemSlots) -> torch.Tensor:
-    """One number per (user, item)."""
+    """Encode each (user, item) as one number."""
     return users * len(catalogue.item_ids) + items
 
 

@@ -1,4 +1,4 @@
-"""How much each interaction of a history counts, and how much its length."""
+"""Weight the interactions of a history by time decay, select the part a training example uses, and scale popularity by length."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,13 +8,13 @@ from persona_pipeline.config import EncodersConfig
 
 
 def history_weights(distances: np.ndarray, lengths: np.ndarray, half_life: float) -> np.ndarray:
-    """Weights 0.5 ** (distance / half_life) of histories that lie one after the other, (n,), those of each summing to one.
+    """Compute weights 0.5 ** (distance / half_life) of concatenated histories, (n,), those of each history summing to one.
 
-    Serving predicts what comes after the newest interaction, so there it is recency; training predicts one in the
-    middle from those on either side.
+    At serving time the distance is measured from the newest interaction (recency); in training from the held-out
+    target, which may lie in the middle of the history.
 
     Args:
-        distances: (n,) of their entries, in interactions or in days; 0 is next to what is predicted.
+        distances: (n,) of the entries, in interactions or in days; 0 is next to the predicted interaction.
         lengths: (histories,) entries of each, n in all.
         half_life: in the unit of the distances.
     """
@@ -30,10 +30,10 @@ def history_weights(distances: np.ndarray, lengths: np.ndarray, half_life: float
 def weighted_histories(
     pairs: pa.Table, interactions: pa.Table, config: EncodersConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Histories of rows of `training_pairs`, one after the other: what the head and a fine-tune of the base are given.
+    """Weight the concatenated histories of rows of `training_pairs`, as the head and a fine-tune of the base use them.
 
-    `interactions` (r,) are review_id and day of all in histories. Returns lengths (pairs,), and of each entry its row
-    in `interactions` and its weight, those of a pair summing to one.
+    `interactions` (r,) are review_id and day of all history entries. Returns lengths (pairs,), and of each entry its
+    row in `interactions` and its weight, those of a pair summing to one.
     """
     histories = pairs["history_review_ids"].combine_chunks()
     lengths = pc.list_value_length(histories).to_numpy(zero_copy_only=False)
@@ -48,7 +48,7 @@ def weighted_histories(
 
 
 def examples_of(pairs: pa.Table, config: EncodersConfig) -> pa.Table:
-    """Rows of `training_pairs` with the part of their history that examples are told of: `training_histories`."""
+    """Restrict rows of `training_pairs` to the part of their history that training examples use: `training_histories`."""
     if config.training_histories == "both":
         return pairs
     histories = pairs["history_review_ids"].combine_chunks()
@@ -58,9 +58,9 @@ def examples_of(pairs: pa.Table, config: EncodersConfig) -> pa.Table:
 
 
 def shortened(pairs: pa.Table, kept: np.ndarray) -> pa.Table:
-    """Rows of `training_pairs` with part of their histories; one that has no history left is no pair.
+    """Keep part of the histories of rows of `training_pairs`; a pair without any history left is dropped.
 
-    `kept` says of the histories' entries, one after the other, which stay, (n,) bool.
+    `kept` (n,) bool marks the entries to keep, over the concatenated histories.
     """
     histories = pairs["history_review_ids"].combine_chunks()
     owners = pc.list_parent_indices(histories).to_numpy(zero_copy_only=False)
@@ -78,23 +78,23 @@ def shortened(pairs: pa.Table, kept: np.ndarray) -> pa.Table:
 
 
 def seconds_of(pairs: pa.Table) -> np.ndarray:
-    """When each pair's target was reviewed, (n,), in seconds since 1970."""
+    """Time of each pair's target review, (n,), in seconds since 1970."""
     moments: np.ndarray = pairs["reviewed_at"].to_numpy(zero_copy_only=False).astype("datetime64[s]").astype(np.int64)
     return moments
 
 
 def ranks(lengths: np.ndarray) -> np.ndarray:
-    """How many interactions of the same history came after each of n, (n,), of histories (h,), newest first."""
+    """Rank of each entry in its history, (n,): the number of newer entries, for concatenated histories (h,), newest first."""
     found: np.ndarray = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     return found
 
 
 def places_apart(lengths: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """How many interactions lie between each entry of histories and what is predicted from them, (n,).
+    """Number of interactions between each history entry and the predicted interaction, (n,).
 
     Args:
         lengths: (histories,) entries of each, newest first, n in all.
-        places: (histories,) how many entries of each are newer than what is predicted.
+        places: (histories,) number of entries of each that are newer than the predicted interaction.
     """
     others, place = ranks(lengths), np.repeat(places, lengths)
     distances: np.ndarray = np.where(others < place, place - others - 1, others - place)
@@ -102,6 +102,6 @@ def places_apart(lengths: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def popularity_scales(lengths: np.ndarray, support: float) -> np.ndarray:
-    """1 + support / length of each history (n,): who has told little of themselves gets more of what everybody likes."""
+    """Factor 1 + support / length of the popularity term for each history (n,): short histories rely on popularity more."""
     scales: np.ndarray = 1 + support / np.maximum(lengths, 1)
     return scales

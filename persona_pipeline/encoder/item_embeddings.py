@@ -1,10 +1,11 @@
-"""What an item is like, as one vector: what its reviews say and what `items` says of it, kept in `text_embeddings`.
+"""Compute item embeddings ("profiles") as means of text embeddings, and cache them in `text_embeddings`.
 
-An item's profile stands for it in the histories of its users, and is the ground its personas are set off from. It is
-norm(r + sum_f w_f t_f): r is the normalised mean of its evidence reviews' embeddings, t_f the embedding of its title, creator,
-categories or description, w_f the weight of that field in `encoders`. What an item lacks adds nothing; an item left with
-nothing gets the mean of its personas' texts. A profile is cached by what it is made of, like a text: the key is a hash over the
-hashes of the texts and the weights, and the base model's name says that it is a mean.
+An item embedding represents the item in the histories of its users, and is added to each of its personas' text vectors,
+so that personas differ from the item mean. It is norm(r + sum_f w_f t_f): r is the normalised mean of its evidence
+reviews' embeddings, t_f the embedding of its title, creator, categories or description, w_f the weight of that field in
+`encoders`. A missing field adds nothing; an item without evidence and fields gets the mean of its personas' texts. An
+item embedding is cached like a text: its key is a hash over the text hashes and weights it is computed from, and the
+base model's name is suffixed by `/mean`.
 """
 
 import hashlib
@@ -29,19 +30,19 @@ _NONE = pa.array([], pa.string())
 
 @dataclass(frozen=True, slots=True)
 class ItemFields:
-    """What the profiles of items are put together from, under any weights.
+    """Embeddings of the parts of items, from which item embeddings are computed under any weights.
 
     Attributes:
         item_ids: (items,) sorted.
-        parts: (items, d) float32 each, unit rows or zeros where an item has none: `said` of its evidence, `told` of its
-            personas, and each of CONTENT_FIELDS; an array without rows where no item has any.
+        parts: (items, d) float32 each, unit rows or zeros where an item lacks the part: `said` of its evidence, `told` of its
+            personas, and each of CONTENT_FIELDS; an array without rows where no item has the part.
     """
 
     item_ids: np.ndarray
     parts: dict[str, np.ndarray]
 
     def profiles(self, weights: Mapping[str, float]) -> np.ndarray:
-        """(items, d) float32 unit rows, under the weights of CONTENT_FIELDS."""
+        """Compute (items, d) float32 unit rows, under the weights of CONTENT_FIELDS."""
         mixed = np.zeros((len(self.item_ids), self.dimensions))
         for name in ("said", *CONTENT_FIELDS):
             if len(self.parts[name]):
@@ -60,20 +61,20 @@ class ItemFields:
         return [field for field in CONTENT_FIELDS if len(self.parts[field])]
 
     def places(self, item_ids: pa.ChunkedArray) -> np.ndarray:
-        """Row of each item (n,), all of them known."""
+        """Row of each item (n,), all of which must be known."""
         found: np.ndarray = np.searchsorted(self.item_ids, item_ids.to_numpy(zero_copy_only=False).astype(str))
         return found
 
 
 def profile_model(base_model: str) -> str:
-    """What `text_embeddings` calls the base model of a profile."""
+    """Name under which `text_embeddings` stores item embeddings by this base model."""
     return f"{base_model}/mean"
 
 
 def profiles(
     warehouse: Warehouse, config: EncodersConfig, without: pa.Array = _NONE, untold: pa.Array = _NONE
 ) -> pa.Table:
-    """Items that have a profile as item_id, profile_hash, and lists of text hashes, `said`, `told` and CONTENT_FIELDS; by item.
+    """List the items with an embedding, by item: item_id, profile_hash, and text hashes `said`, `told` and CONTENT_FIELDS.
 
     Args:
         config: with the weights of the fields.
@@ -99,7 +100,7 @@ def profiles(
 
 
 def _key(row: dict[str, list[str]], weights: Mapping[str, float]) -> str | None:
-    """Hash of what the profile is made of; None where that is nothing."""
+    """Hash of the texts and weights an item embedding is computed from; None where there are none."""
     parts = [",".join(row["said"])] if row["said"] else []
     parts += [f"{weight:g}*{row[field][0]}" for field, weight in weights.items() if row[field]]
     if not parts and row["told"]:
@@ -108,7 +109,7 @@ def _key(row: dict[str, list[str]], weights: Mapping[str, float]) -> str | None:
 
 
 def item_fields(warehouse: Warehouse, known: pa.Table, base_model: str) -> ItemFields:
-    """The vectors of rows of `profiles`. Memory: theirs, and those of the evidence of 2,000 items.
+    """Load the part embeddings of rows of `profiles`. Memory: the result, and the evidence vectors of 2,000 items.
 
     Raises PipelineError where a text has no embedding.
     """
@@ -123,7 +124,7 @@ def item_fields(warehouse: Warehouse, known: pa.Table, base_model: str) -> ItemF
 
 
 def _means(warehouse: Warehouse, texts: pa.ListArray, base_model: str) -> np.ndarray:
-    """(lists, d) normalised mean of each list's texts, zeros for an empty one; (lists, 0) where all are empty."""
+    """Compute (lists, d) normalised means of each list's texts, zeros for an empty list; (lists, 0) where all are empty."""
     lengths = pc.list_value_length(texts).to_numpy(zero_copy_only=False)
     if not lengths.sum():
         return np.zeros((len(lengths), 0), np.float32)
@@ -136,14 +137,14 @@ def _means(warehouse: Warehouse, texts: pa.ListArray, base_model: str) -> np.nda
 
 
 def _stacked(chunks: list[np.ndarray], width: int) -> np.ndarray:
-    """One array of all rows; one without rows where no chunk has any dimension."""
+    """Concatenate the rows of all chunks; an array without rows where no chunk has any dimension."""
     if not any(part.shape[1] for part in chunks):
         return np.zeros((0, width), np.float32)
     return np.concatenate([part if part.shape[1] else np.zeros((len(part), width), np.float32) for part in chunks])
 
 
 def ensure_profiles(warehouse: Warehouse, embedder: Embedder, config: EncodersConfig) -> int:
-    """Have every profile under these weights in the cache; their texts must be there. Returns how many were new.
+    """Compute and cache missing item embeddings under these weights; texts must be cached already. Returns the number computed.
 
     Memory: the evidence vectors of 2,000 items. Raises PipelineError where a text has no embedding.
     """
@@ -165,19 +166,19 @@ def ensure_profiles(warehouse: Warehouse, embedder: Embedder, config: EncodersCo
 
 
 def with_profiles(rows: pa.Table, known: pa.Table) -> pa.Table:
-    """Rows whose item has a profile, with its profile_hash; order kept. `known` are rows of `profiles`."""
+    """Append profile_hash to rows whose item has an embedding, and drop all others; order kept. `known` are rows of `profiles`."""
     place = pc.index_in(rows["item_id"], known["item_id"].combine_chunks())
     found = rows.append_column("profile_hash", known["profile_hash"].take(place))
     return found.filter(pc.is_valid(place))
 
 
 def persona_inputs(profiles: np.ndarray, texts: np.ndarray, weight: float) -> np.ndarray:
-    """What the head encodes of personas, (p, d) float32 unit rows: their items' profiles (p, d) plus their own texts (p, d)."""
+    """Combine item embeddings (p, d) and persona text embeddings (p, d) into the head's inputs, (p, d) float32 unit rows."""
     return _unit(profiles + np.float32(weight) * texts)
 
 
 def _lists_of(rows: pa.Table, item_ids: pa.Array) -> pa.ListArray:
-    """Text hashes of each item (n,), in the order of the rows, empty where it has none."""
+    """Group text hashes by item (n,), in the order of the rows, empty where an item has none."""
     place = pc.index_in(rows["item_id"], item_ids).to_numpy()
     order = np.argsort(place, kind="stable")
     ends = np.cumsum(np.bincount(place, minlength=len(item_ids)))

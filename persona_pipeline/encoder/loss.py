@@ -1,8 +1,8 @@
-"""In-batch softmax with popularity correction: the target's item against the items of the other pairs.
+"""Compute the head's loss: in-batch softmax with popularity correction (logQ), over item scores aggregated from personas.
 
-Source: Yi et al. 2019, "Sampling-bias-corrected neural modeling for large corpus item recommendations" (logQ), applied
-to item scores aggregated over personas. An item that several pairs of the batch share is scored once and weighs as many
-times: the same loss as over pairs, at the cost of distinct items.
+Source: Yi et al. 2019, "Sampling-bias-corrected neural modeling for large corpus item recommendations". An item that
+several pairs of the batch share is scored once and weighs as many times: the same loss as over pairs, at the cost of
+distinct items.
 """
 
 import torch
@@ -22,16 +22,16 @@ def in_batch_loss(
     temperature: float,
     how: str,
 ) -> Tensor:
-    """Mean cross-entropy of each pair's own item among the batch's items.
+    """Mean cross-entropy of each pair's target item among the batch's items.
 
     Args:
         users: (batch, d) unit vectors.
         personas: (items, slots, d) unit vectors of the batch's distinct target items.
         visible: (items, slots) filled slots.
         targets: (batch,) row of each pair's item in `personas`.
-        own_visible: (batch, slots) filled slots of the own item, without the personas hidden from the pair.
+        own_visible: (batch, slots) filled slots of the target item, without the personas masked for the pair.
         log_q: (items,) log of the share of all pairs that have this target.
-        positives: (batch, items) True where the item is a known positive of the pair's user; the own one may be among them.
+        positives: (batch, items) True where the item is a known positive of the pair's user; the target may be among them.
         temperature: tau, of the aggregation and of the softmax.
         how: aggregation, `softmax` or `max`.
     """

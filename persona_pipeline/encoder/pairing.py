@@ -1,8 +1,8 @@
-"""Histories and personas to `training_pairs` (Spark): a label for who the user was when they liked an item.
+"""Label liked interactions with a persona of the item, from `user_histories` and `item_personas` into `training_pairs` (Spark).
 
-The persona whose evidence quotes the user's review, else the one an LLM chose (`persona_choices`), else the one whose text
-is nearest to the interaction's. A persona that rests on this one review would give the answer away and is masked; a pair
-left without any persona is no example.
+The label is the persona whose evidence quotes the user's review, else the persona an LLM chose (`persona_choices`),
+else the persona whose text is nearest to the interaction's. A persona that rests on this review alone would leak the
+label and is masked; an interaction whose item has no other persona is no training example.
 """
 
 from collections.abc import Callable
@@ -52,15 +52,16 @@ def training_pairs(
     embeddings: DataFrame,
     min_liked_rating: float,
 ) -> DataFrame:
-    """One row per liked interaction of a user who has others, with a persona left to choose.
+    """Build one row per liked interaction of a user who has others, with at least one unmasked persona.
 
-    The target is taken out of the history and everything else stays, later interactions too: they tell as much of who the
-    user is. Without them NDCG@10 on Musical Instruments' validation fell from .120 to .108 (benchmarks/ablations.py tries both).
+    The target is taken out of the history and every other liked interaction stays, later ones too: they inform about
+    the user as well. Without them NDCG@10 on Musical Instruments' validation fell from .120 to .108
+    (benchmarks/ablations.py tries both).
 
-    Beside the columns of the table, `labels` holds what every source says, followed or not: structs of label_source and
-    persona_id, several of evidence where several personas quote the review, none where only one is left to choose.
-    `choices` are the judge's; one of a persona that is retired or masked, or about another review, is ignored.
-    `embeddings` holds text_hash and vector of one base model. Two shuffles by text hash, one by user and item.
+    Beside the columns of the table, `labels` holds the label of every source, used or not: structs of label_source and
+    persona_id, several of evidence where several personas quote the review, none where only one persona is unmasked.
+    `choices` are rows of `persona_choices`; a choice of a retired or masked persona, or about another review, is
+    ignored. `embeddings` holds text_hash and vector of one base model. Two shuffles by text hash, one by user and item.
     """
     targets = _targets(histories, min_liked_rating)
     current = personas.where("status = 'current' AND stance <> 'dislikes'")
@@ -122,10 +123,10 @@ def training_pairs(
 
 
 def label_counts(pairs: DataFrame) -> dict[str, Any]:
-    """What `training_pairs` returned to how many labels are whose, and how often two sources agree; one pass over it.
+    """Count labels by source, and how often two sources agree, over the result of `training_pairs`; one pass.
 
-    Returns `labels`, pairs by label source, and `agreement`, by two sources the `pairs` about which both say something,
-    where there is a choice, and in how many they `agree`. Evidence that speaks for several personas agrees with each.
+    Returns `labels`, pairs by label source, and `agreement`, by two sources the number of `pairs` that both label,
+    where there is a choice, and how many `agree`. Evidence that supports several personas agrees with each.
     """
     said = {source: _said_by(source) for source in LABEL_SOURCES}
     counts = [F.count_if(F.col("label_source") == source).alias(source) for source in LABEL_SOURCES]
@@ -144,12 +145,12 @@ def label_counts(pairs: DataFrame) -> dict[str, Any]:
 
 
 def _said_by(source: str) -> Column:
-    """The personas one source speaks for."""
+    """The personas that one source labels a pair with."""
     return F.transform(F.filter("labels", lambda v: v["label_source"] == source), lambda v: v["persona_id"])
 
 
 def _labels(pair: WindowSpec) -> Column:
-    """What every source says of the pair, sorted; nothing where there is nothing to choose."""
+    """The labels of every source for a pair, sorted; empty where only one persona is unmasked."""
     says = zip(LABEL_SOURCES, ("quotes_it", "judged", "nearest"), strict=True)
     votes = [
         F.when(~F.col("masked") & F.col(says_it), F.struct(F.lit(source).alias("label_source"), "persona_id"))
@@ -161,7 +162,7 @@ def _labels(pair: WindowSpec) -> Column:
 
 
 def _targets(histories: DataFrame, min_liked_rating: float) -> DataFrame:
-    """Liked interactions with the user's other liked ones, newest first, and the place among them."""
+    """Explode liked interactions, each with the user's other liked ones, newest first, and its rank among them."""
     liked = F.filter("interactions", lambda i: i["rating"] >= min_liked_rating)
     exploded = histories.select("user_id", liked.alias("liked")).select(
         "user_id", "liked", F.posexplode("liked").alias("age", "target")

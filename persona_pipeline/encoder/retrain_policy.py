@@ -17,7 +17,7 @@ TRAINED_ON = load_contract("encoders").reads
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The encoder of the parent release, as its row in `encoders` tells."""
+    """The encoder of the parent release, from its row in `encoders`."""
 
     encoder_id: str
     as_of: date
@@ -27,7 +27,7 @@ class Served:
 
 
 def result_settings(config: EncodersConfig) -> dict[str, Any]:
-    """The settings that make an encoder what it is, by name; those of a fine-tune, as `finetune.<name>`, where there is one."""
+    """The settings that affect an encoder, by name; with those of a fine-tune, as `finetune.<name>`, where the method is `full`."""
     settings = config.decisive()
     finetune = settings.pop("finetune")
     if config.method == "head":
@@ -36,13 +36,13 @@ def result_settings(config: EncodersConfig) -> dict[str, Any]:
 
 
 def settings_digest(config: PipelineConfig) -> str:
-    """Hash of the settings that make an encoder what it is."""
+    """Hash of the settings that affect an encoder."""
     settings = (result_settings(config.encoders), config.training_pairs.model_dump(mode="json"))
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def reason_to_train(served: Served | None, as_of: date, base_model: str, config: PipelineConfig) -> str | None:
-    """Why the served encoder will not do tonight, or None when it will. `base_model` is the one configured."""
+    """Return the reason to retrain, or None when the served encoder can be kept. `base_model` is the configured one."""
     if served is None:
         return "there is no encoder yet"
     if trained_from(served.base_model) != base_model:
@@ -59,9 +59,9 @@ def reason_to_train(served: Served | None, as_of: date, base_model: str, config:
 def encoder_id(
     as_of: date, base_model: str, config: PipelineConfig, versions: dict[str, int], served: str | None = None
 ) -> str:
-    """Hash of all a training depends on; training again from the same makes the same encoder.
+    """Hash of all inputs of a training; training again from the same inputs makes the same encoder.
 
-    `served` is the encoder whose settings stay where the new ones are worse.
+    `served` is the encoder whose settings are kept where the new ones fail the gate.
     """
     parts = (as_of.isoformat(), base_model, TEXT_VERSION, settings_digest(config), sorted(versions.items()), served)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

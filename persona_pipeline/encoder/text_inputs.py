@@ -1,4 +1,4 @@
-"""Tables to the texts the encoder reads, each with its key in `text_embeddings`."""
+"""Read the texts an encoder embeds (personas, interactions, evidence, item fields) from tables, with their embedding keys."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,9 +10,9 @@ from persona_pipeline.warehouse import Warehouse
 
 
 def persona_texts(warehouse: Warehouse) -> pa.Table:
-    """Current personas as persona_id, item_id, text, text_hash; ordered by persona_id.
+    """Read current personas as persona_id, item_id, text, text_hash; ordered by persona_id.
 
-    Without those who dislike their item: they are no reason to recommend it.
+    Personas that dislike their item are left out: they are no reason to recommend it.
     """
     rows = warehouse.query(
         "SELECT persona_id, item_id, name, description, preference_rationale, summary "
@@ -25,7 +25,7 @@ def persona_texts(warehouse: Warehouse) -> pa.Table:
 
 
 def liked_histories(warehouse: Warehouse, min_liked_rating: float) -> pa.Table:
-    """Liked interactions of every user as user_id, review_id, item_id, day; by user, newest first. No text is read."""
+    """Read liked interactions of all users as user_id, review_id, item_id, day; by user, newest first. No text is read."""
     return warehouse.query(
         """
         WITH interactions AS (
@@ -40,10 +40,10 @@ def liked_histories(warehouse: Warehouse, min_liked_rating: float) -> pa.Table:
 
 
 def liked_interaction_texts(warehouse: Warehouse, min_liked_rating: float) -> pa.Table:
-    """The liked interactions in `user_histories` as user_id, review_id, item_id, day, text, text_hash.
+    """Read the liked interactions in `user_histories` as user_id, review_id, item_id, day, text, text_hash.
 
-    `day` is when it was, in days since 1970. Ordered by user, newest first. The others are neither learnt from nor part of
-    a user's vector.
+    `day` is the review's time in days since 1970. Ordered by user, newest first. Interactions that are not liked are
+    neither training data nor part of a user's vector.
     """
     rows = warehouse.query(
         """
@@ -64,7 +64,7 @@ def liked_interaction_texts(warehouse: Warehouse, min_liked_rating: float) -> pa
 
 
 def evidence_texts(warehouse: Warehouse) -> pa.Table:
-    """The evidence of every item as item_id, review_id, text, text_hash; ordered by item and review."""
+    """Read the evidence of every item as item_id, review_id, text, text_hash; ordered by item and review."""
     rows = warehouse.query(
         "SELECT item_id, e.review_id AS review_id, e.text AS said "
         "FROM (SELECT item_id, unnest(evidence) AS e FROM item_reviews) ORDER BY item_id, review_id",
@@ -74,7 +74,7 @@ def evidence_texts(warehouse: Warehouse) -> pa.Table:
 
 
 def content_texts(warehouse: Warehouse) -> pa.Table:
-    """What `items` says of every item as item_id, field, text, text_hash, without empty ones; by item, CONTENT_FIELDS in order."""
+    """Read the non-empty CONTENT_FIELDS of `items` as item_id, field, text, text_hash; ordered by item, then field."""
     rows = warehouse.query(f"SELECT item_id, {', '.join(CONTENT_FIELDS)} FROM items ORDER BY item_id", ["items"])
     parts = []
     for place, field in enumerate(CONTENT_FIELDS):

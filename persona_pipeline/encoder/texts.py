@@ -1,9 +1,9 @@
-"""The one place that turns a persona, a user's interaction with an item, or a field of an item, into the text that is embedded.
+"""Render personas, interactions and item fields as the texts that are embedded, the same for training and serving.
 
-Training and serving call the same functions, so their texts cannot differ; `TEXT_VERSION` is recorded in every encoder and
-must change whenever a rendering does. A persona is its name, description, the item's summary and the rationale, after the
-paper (section 4.2). An interaction is the user's review as it stands, not the paper's summary and aspects of it: on Musical
-Instruments, items as means of such embeddings reached NDCG@10 .104 with summary and aspects and .123 with reviews.
+`TEXT_VERSION` is recorded in every encoder and must change whenever a rendering does. A persona is its name,
+description, the item's summary and the rationale, after the paper (section 4.2). An interaction is the user's review as
+it stands, not the paper's summary and aspects of it: on Musical Instruments, items as means of such embeddings reached
+NDCG@10 .104 with summary and aspects and .123 with reviews.
 """
 
 import pyarrow as pa
@@ -13,24 +13,24 @@ TEXT_VERSION = "3"
 
 
 def render_personas(name: pa.Array, description: pa.Array, summary: pa.Array, rationale: pa.Array) -> pa.Array:
-    """Persona texts, (n,); any part may be null."""
+    """Render persona texts, (n,); any part may be null."""
     return _joined([name, description, summary, rationale], [". ", " ", " "])
 
 
 def render_interactions(text: pa.Array) -> pa.Array:
-    """Interaction texts, (n,), from review texts; a null is an empty text."""
+    """Render interaction texts, (n,), from review texts; a null is an empty text."""
     return _filled(text)
 
 
 def render_content(values: pa.Array) -> pa.Array:
-    """Texts of one field of items, (n,): the field as it stands, a list's values in a row; a null is an empty text."""
+    """Render one field of items, (n,): the field as it stands, a list's values joined by commas; a null is an empty text."""
     if pa.types.is_list(values.type):
         return _filled(pc.binary_join(values, ", "))
     return _filled(values)
 
 
 def _joined(parts: list[pa.Array], separators: list[str]) -> pa.Array:
-    """Parts one after the other, leaving out what is null or empty together with its separator."""
+    """Join parts elementwise, leaving out null or empty parts together with their separator."""
     text = _filled(parts[0])
     for part, separator in zip(parts[1:], separators, strict=True):
         addition = _filled(part)

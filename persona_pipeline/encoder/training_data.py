@@ -16,16 +16,16 @@ from persona_pipeline.warehouse import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Everything the head is trained on.
+    """Training data of the head.
 
     Attributes:
         pairs: rows of `training_pairs`.
         personas: persona_id, item_id; rows of `persona_texts` and `persona_profiles`, (p, d) each.
-        interactions: user_id, review_id, item_id, day of liked ones, each user's newest first; rows of
+        interactions: user_id, review_id, item_id, day of liked interactions, each user's newest first; rows of
             `interaction_profiles`.
         liked_counts: liked interactions by item.
-        profile_hashes: every item's profile, by its key in `text_embeddings`.
-        fields: what the profiles are put together from; None where they are given and cannot be made otherwise.
+        profile_hashes: every item's embedding, by its key in `text_embeddings`.
+        fields: parts the item embeddings are computed from; None where the embeddings are fixed.
     """
 
     pairs: pa.Table
@@ -39,7 +39,7 @@ class TrainingData:
     fields: ItemFields | None = None
 
     def weighed(self, config: EncodersConfig) -> "TrainingData":
-        """The same with the profiles that items have under the weights of `config`; their hashes stay behind."""
+        """Recompute item embeddings under the weights of `config`; their hashes are dropped."""
         if self.fields is None:
             return self
         vectors = self.fields.profiles(config.content_weights())
@@ -54,10 +54,10 @@ class TrainingData:
 def training_data(
     warehouse: Warehouse, base_model: str, min_liked_rating: float, config: EncodersConfig, blind: bool = False
 ) -> TrainingData:
-    """Gather it, with profiles under the weights of `config`.
+    """Gather the head's training data, with item embeddings under the weights of `config`.
 
-    `blind` leaves out of the profiles what each user wrote of the newest item they liked, and personas that rest on it alone:
-    data to predict that by.
+    `blind` leaves each user's review of the newest liked item out of the item embeddings, and personas that rest on it
+    alone: data for predicting that interaction.
 
     Raises PipelineError where the cache lacks a text (the text_embeddings task has not run).
     """
@@ -90,7 +90,7 @@ def training_data(
 
 
 def with_profiled_histories(pairs: pa.Table, liked: pa.Table) -> pa.Table:
-    """Rows of `training_pairs` all of whose history is among `liked`, which are those with a profile."""
+    """Keep the rows of `training_pairs` all of whose history is among `liked`, the interactions whose item has an embedding."""
     histories = pairs["history_review_ids"].combine_chunks()
     strangers = pc.invert(pc.is_in(histories.flatten(), liked["review_id"].combine_chunks()))
     if not pc.any(strangers).as_py():

@@ -1,4 +1,4 @@
-"""`training_pairs` and cached embeddings to the tensors the head is trained on."""
+"""Build the head's training tensors from `training_pairs` and cached embeddings."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ from persona_pipeline.encoder.history_weights import examples_of, seconds_of, we
 
 @dataclass(frozen=True, slots=True)
 class ItemSlots:
-    """Personas by item, padded to the largest number of slots.
+    """Personas by item, padded to the largest number of personas per item.
 
     Attributes:
         item_ids: (items,)
         embeddings: (personas, d) base embeddings, rows in the order of `persona_ids`.
-        slots: (items, slots) row of each persona, 0 where there is none.
+        slots: (items, slots) row of each persona, 0 for padding.
         filled: (items, slots) whether the slot holds a persona.
     """
 
@@ -32,7 +32,7 @@ class ItemSlots:
 
     @classmethod
     def build(cls, persona_ids: np.ndarray, items: np.ndarray, embeddings: np.ndarray) -> "ItemSlots":
-        """From one row per persona, in any order: ids (p,), items (p,), embeddings (p, d)."""
+        """Build from one row per persona, in any order: ids (p,), items (p,), embeddings (p, d)."""
         order = np.lexsort((persona_ids, items))
         item_ids, first, counts = np.unique(items[order], return_index=True, return_counts=True)
         width = int(counts.max(initial=1))
@@ -47,22 +47,22 @@ class ItemSlots:
         )
 
     def items_of(self, rows: np.ndarray) -> np.ndarray:
-        """Place in `item_ids` of each persona (n,), (n,): an item's personas lie side by side."""
+        """Index in `item_ids` of each persona row (n,): an item's personas are contiguous."""
         return np.searchsorted(self.slots[:, 0].numpy(), rows, side="right") - 1
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingExamples:
-    """One row per training pair.
+    """Training examples of the head, one row per training pair.
 
     Attributes:
-        profiles: (n, d) mean of the profiles of the user's other items, or of those before the target, those next to it weighing
-            most.
+        profiles: (n, d) weighted mean of the embeddings of the user's other items, or of those before the target; items next to
+            the target weigh most.
         targets: (n,) row of the liked item in the catalogue.
         labels: (n,) row of the labelled persona in the catalogue.
-        visible: (n, slots) personas of the target the pair may see.
+        visible: (n, slots) personas of the target that are not masked for the pair.
         users: (n,) user as a number, to mask a user's other positives.
-        weights: (n,) how often the pair is drawn, in proportion: old ones less.
+        weights: (n,) sampling weight of the pair: old pairs less.
     """
 
     profiles: Tensor
@@ -81,9 +81,9 @@ class TrainingExamples:
         vectors: np.ndarray,
         config: EncodersConfig,
     ) -> "TrainingExamples":
-        """From rows of `training_pairs`.
+        """Build from rows of `training_pairs`.
 
-        `interactions` (r,) are review_id and day of all in histories, `vectors` (r, d) their items'.
+        `interactions` (r,) are review_id and day of all history entries, `vectors` (r, d) their items' embeddings.
         """
         pairs = examples_of(pairs, config)
         lengths, members, weights = weighted_histories(pairs, interactions, config)
@@ -120,7 +120,7 @@ class TrainingExamples:
 
 
 def _ageing(pairs: pa.Table, half_life_days: float) -> np.ndarray:
-    """(n,) float32 0.5 ** (days before the newest pair / half-life)."""
+    """Compute the time decay of pairs, (n,) float32: 0.5 ** (days before the newest pair / half-life)."""
     if not half_life_days:
         return np.ones(len(pairs), np.float32)
     moments = seconds_of(pairs)

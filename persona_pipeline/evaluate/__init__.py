@@ -1,1 +1,1 @@
-"""How good ranked lists are: metrics, slices, intervals, and whether a new encoder may replace the served one."""
+"""Evaluate ranked lists: splits, metrics, slices, confidence intervals, baselines, leakage checks, human judgement."""

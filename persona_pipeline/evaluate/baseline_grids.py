@@ -1,11 +1,12 @@
-"""The families of baselines and the settings each is tried with, `baselines.SETTINGS` for every one.
+"""List the baseline families and their hyperparameter grids, `baselines.SETTINGS` settings for each.
 
-A fit is the dear part, so most try 6 fits, 2 half-lives and 4 weights of popularity; popularity has no histories and
-content nothing to fit, so they spend theirs elsewhere.
+A fit is the expensive part, so most families try 6 fits, 2 half-lives and 4 weights of popularity; popularity has no
+histories and content nothing to fit, so their budget goes to other settings.
 
-The grids were drawn up on Musical Instruments with its test figures in sight, so there they are no blind choice: ageing
-by four years helped EASE and ItemKNN on validation and test, by two years less; a popularity weight of 2 was left out,
-which validation likes best and the test does not. Both make the baselines stronger there. Within a grid validation decides.
+The grids were drawn up on Musical Instruments with its test figures in sight, so there they are no blind choice: time
+decay with a half-life of four years helped EASE and ItemKNN on validation and test, of two years less; a popularity
+weight of 2 was left out, which validation likes best and the test does not. Both make the baselines stronger there.
+Within a grid validation decides.
 """
 
 from collections.abc import Callable
@@ -52,12 +53,12 @@ COLLABORATIVE: tuple[Family[Any], ...] = (POPULARITY, ITEM_KNN, EASE, PROX_KNN, 
 
 
 def content(name: str, vectors: Callable[[Interactions], np.ndarray]) -> Family[ContentConfig]:
-    """The content model as a family.
+    """Build the content model's family.
 
     Args:
-        name: what the vectors are of, as `item text`.
-        vectors: (items, d) in the order of the `item_ids` it is given; made for tuning and for the test apart, so that
-            texts can leave out what is to be predicted.
+        name: name of the vectors, as `item text`.
+        vectors: (items, d) in the order of the given `item_ids`; called for tuning and for the test separately, so that
+            texts can leave out held-out reviews.
     """
     return Family(
         name,

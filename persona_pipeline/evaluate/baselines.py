@@ -1,7 +1,7 @@
-"""Baselines worth beating: each family's best settings on validation, fitted again on everything, ranked for the test.
+"""Tune baselines on validation interactions, refit the best settings on all known ones, and rank test users.
 
-Every family has the same budget, `SETTINGS`: what a model is fitted with times how histories fade times how much
-popularity is added. What is chosen depends on tuning and validation interactions alone.
+Every family has the same budget, `SETTINGS`: model settings times history half-lives times popularity weights. The
+choice depends on tuning and validation interactions alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ _BLOCK = 1 << 22  # scores held at a time
 
 @dataclass(frozen=True)
 class Family(Generic[Config]):
-    """A kind of model and the settings it is tried with: every combination of the three."""
+    """A kind of model and its grid: every combination of model settings, history half-lives and popularity weights."""
 
     name: str
     fit: Callable[[Interactions, Config], Model]
@@ -36,7 +36,7 @@ class Family(Generic[Config]):
 
     @property
     def settings(self) -> int:
-        """How many settings are tried."""
+        """Number of settings tried."""
         return len(self.configs) * len(self.half_lives) * len(self.popularity_weights)
 
 
@@ -52,7 +52,7 @@ class Tuned(Generic[Config]):
 
 @dataclass(frozen=True)
 class TunedLists:
-    """A tuned family's lists, (users, k) int64 places in the catalogue, best first, -1 where nothing is left."""
+    """A tuned family's lists, (users, k) int64 catalogue indices, best first, -1 where no item is left."""
 
     name: str
     settings: dict[str, object]
@@ -69,19 +69,19 @@ def tune_and_rank(
     k: int = 20,
     seed: int = 0,
 ) -> TunedLists:
-    """Choose settings by `tuning` and `validation`, fit them on `test` and rank for its `users`.
+    """Choose settings on `tuning` and `validation`, fit them on `test` and rank for its `users`.
 
     Args:
-        family: what to fit, and with which settings.
+        family: the models, and their grid.
         tuning: interactions to fit on while settings are compared.
-        validation: rows of `tuning.user_ids` and places in `tuning.item_ids`, the interactions to predict, (n,) each.
-        test: interactions known at test time; those to predict are not among them.
+        validation: rows of `tuning.user_ids` and indices in `tuning.item_ids`, the interactions to predict, (n,) each.
+        test: interactions known at test time; targets are not among them.
         users: rows of `test.user_ids` to rank for.
-        k: length of a list. Items a user met already are left out.
-        seed: of models that draw at random.
+        k: length of a list. Items a user has interacted with are left out.
+        seed: of models with randomness.
 
     Raises:
-        ValueError: there is nothing to validate on.
+        ValueError: there are no validation interactions.
     """
     tuned = tune(family, tuning, validation, seed)
     model = family.fit(test, _seeded(tuned.config, seed))
@@ -97,10 +97,10 @@ def tune_and_rank(
 def tune(
     family: Family[Config], tuning: Interactions, validation: tuple[np.ndarray, np.ndarray], seed: int = 0
 ) -> Tuned[Config]:
-    """The settings of the highest mean NDCG@10 over users with validation interactions; the first tried among equals.
+    """Choose the settings of highest mean NDCG@10 over users with validation interactions; the first tried among equals.
 
     Raises:
-        ValueError: there is nothing to validate on.
+        ValueError: there are no validation interactions.
     """
     rows, items = validation
     if not len(rows):
@@ -128,7 +128,7 @@ def _lists(
     popularity_weights: Sequence[float],
     k: int,
 ) -> np.ndarray:
-    """Lists under each weight of popularity, (weights, users, k); the model scores each user once."""
+    """Rank under each weight of popularity, (weights, users, k); the model scores each user once."""
     counts, seen = interactions.counts(), interactions.matrix()[users]
     histories = interactions.histories(half_life)[users]
     lists = np.empty((len(popularity_weights), len(users), k), dtype=np.int64)

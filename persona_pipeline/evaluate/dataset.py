@@ -1,4 +1,4 @@
-"""The nights of a backtest as arrays: who is to be predicted what, from which interactions, for every model alike."""
+"""Build the evaluation data of a backtest from `reviews` of its nights: test users, targets, known interactions."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,13 @@ FROM reviews ORDER BY reviewed_at, source_file, source_line
 
 @dataclass(frozen=True, slots=True)
 class EvaluationDataset:
-    """What is given and what is asked. Items are places in one catalogue, that of every review and all metadata.
+    """Known interactions and targets. Items are indices into one catalogue, that of every review and all metadata.
 
     Attributes:
-        user_ids: (users,) who is judged, sorted.
+        user_ids: (users,) evaluation users, sorted.
         truth: their withheld items.
         tuning: interactions known while tuning; every interaction counts, whatever its rating.
-        validation: rows of `tuning.user_ids` and items, the interactions to tune against, (n,) each.
+        validation: rows of `tuning.user_ids` and items, the interactions to tune on, (n,) each.
         test: interactions known at test time.
     """
 
@@ -36,12 +36,12 @@ class EvaluationDataset:
 
     @property
     def item_ids(self) -> np.ndarray:
-        """(items,) the catalogue, sorted."""
+        """The catalogue, (items,), sorted."""
         return self.test.item_ids
 
     @property
     def users(self) -> np.ndarray:
-        """(users,) the judged users' rows of `test.user_ids`."""
+        """Rows of `test.user_ids` of the evaluation users, (users,)."""
         return np.searchsorted(self.test.user_ids, self.user_ids)
 
     def slices(self) -> dict[str, Slice]:
@@ -53,10 +53,10 @@ class EvaluationDataset:
 def make_dataset(
     everything: Warehouse, tuning: Warehouse, test: Warehouse, validation: pa.Table, truth: pa.Table
 ) -> EvaluationDataset:
-    """Gather it from `reviews` of the nights.
+    """Build the dataset from `reviews` of the nights.
 
     Args:
-        everything: the warehouse nothing is withheld from; its `items` are the catalogue.
+        everything: the warehouse without any hold-out; its `items` are the catalogue.
         tuning, test: the nights; every user of `validation` and of `truth` has reviews there.
         validation, truth: user_id and item_id of the interactions to predict.
     """

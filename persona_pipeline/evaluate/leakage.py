@@ -1,6 +1,7 @@
-"""Refuses to evaluate what has seen the answers: personas, histories, training data or an encoder that hold anything withheld.
+"""Check a night for leakage: refuse to evaluate tables or encoders that contain or were trained on withheld reviews.
 
-Where to look follows from the contracts: any column or field that names a review, and any table of users and items.
+The places to check follow from the contracts: any column or field that names a review, and any table of users and
+items.
 """
 
 import json
@@ -30,7 +31,7 @@ _ENCODED = ("persona_vectors", "user_vectors", "user_item_topk", "default_topk")
 
 @dataclass(frozen=True, slots=True)
 class LeakPlace:
-    """Where withheld things could be: a table, the column shown to people, and SQL that yields what it holds.
+    """A place that may hold withheld reviews or pairs: a table, the column shown to people, and SQL that selects its values.
 
     The SQL gives one column, review_id, or two, user_id and item_id.
     """
@@ -41,12 +42,12 @@ class LeakPlace:
 
 
 def review_places() -> list[LeakPlace]:
-    """Every place of every contract that holds review ids."""
+    """List every column and field of every contract that holds review ids."""
     return [place for table in _learned_from() for place in _review_places(load_contract(table))]
 
 
 def pair_places() -> list[LeakPlace]:
-    """Every place of every contract that says a user met an item."""
+    """List every place of every contract that records interactions of a user and an item."""
     found = []
     for table in _learned_from():
         names = load_contract(table).names
@@ -59,16 +60,16 @@ def pair_places() -> list[LeakPlace]:
 
 
 def require_nothing_withheld(warehouse: Warehouse, withheld: pa.Table, pairs: pa.Table | None = None) -> None:
-    """Pass if nothing in the warehouse, its candidates and the encoder behind them comes from a withheld review.
+    """Pass if no table of the warehouse, no staged table and no encoder behind them derives from a withheld review.
 
     Args:
         warehouse: of the night to be evaluated.
         withheld: review_id, user_id and item_id of each withheld review.
         pairs: user_id and item_id the night must not connect; those of `withheld` by default. Fewer where a user may
-            rightly have met a withheld review's item before.
+            rightly have reviewed a withheld review's item before.
 
     Raises:
-        LeakError: naming the table and column, how many rows hold something withheld, and one of them; or the encoder
+        LeakError: naming the table and column, how many rows hold withheld values, and one of them; or the encoder
             that was trained from other reviews, or does not say from which.
     """
     both = withheld if pairs is None else pairs
@@ -112,7 +113,7 @@ def _require_none(warehouse: Warehouse, place: LeakPlace, key: str, withheld: pa
 
 
 def _require_encoders_of(warehouse: Warehouse) -> None:
-    """Every encoder behind vectors or recommendations was trained from just the reviews this warehouse holds."""
+    """Require that every encoder behind vectors or recommendations was trained on exactly this warehouse's reviews."""
     in_use: set[str] = set()
     for found in (warehouse, staged_tables(warehouse)):
         for table in _ENCODED:

@@ -1,4 +1,4 @@
-"""Scores to ranked lists, and those, against what users turned out to want, to one value per user, metric and cut-off.
+"""Rank scores into lists and compute metrics per user and cut-off: hit, MRR, NDCG, recall, precision, coverage, popularity.
 
 With one relevant item per user, as in leave-one-out, `hit` equals `recall` and `ndcg` is 1 / log2(1 + rank).
 """
@@ -44,44 +44,44 @@ class RelevantItems:
 
     @property
     def users(self) -> int:
-        """How many users."""
+        """Number of users."""
         return len(self.offsets) - 1
 
     @property
     def sizes(self) -> np.ndarray:
-        """(users,) how many relevant items each has."""
+        """Number of relevant items of each user, (users,)."""
         return np.diff(self.offsets)
 
     @property
     def owners(self) -> np.ndarray:
-        """(n,) the user of each relevant item."""
+        """The user of each relevant item, (n,)."""
         return np.repeat(np.arange(self.users), self.sizes)
 
     def only(self, targets: np.ndarray) -> "RelevantItems":
-        """The same users with the relevant items that `targets`, (n,) bool, marks; users may be left with none."""
+        """Restrict to the relevant items that `targets`, (n,) bool, marks; users may be left with none."""
         sizes = np.bincount(self.owners[targets], minlength=self.users)
         return RelevantItems(self.items[targets], np.concatenate([[0], np.cumsum(sizes)]))
 
     def of(self, users: np.ndarray) -> "RelevantItems":
-        """The users that `users`, (users,) bool, marks, in their order."""
+        """Restrict to the users that `users`, (users,) bool, marks, in their order."""
         offsets = np.concatenate([[0], np.cumsum(self.sizes[users])])
         return RelevantItems(self.items[users[self.owners]], offsets)
 
 
 def per_user(ranked: np.ndarray, truth: RelevantItems, cutoffs: Sequence[int] = CUTOFFS) -> dict[str, np.ndarray]:
-    """Metrics of every user's list, (users,) float64 each, named `ndcg@10`.
+    """Compute metrics of every user's list, (users,) float64 each, named `ndcg@10`.
 
-    Of the first k places, k whatever the list holds: `hit` is whether any is relevant, `mrr` one over the first relevant
-    place, `precision` relevant places / k, `recall` relevant places / relevant items. `ndcg` is the sum of
-    1 / log2(1 + place) over relevant places, divided by the most a list of k could reach (Järvelin and Kekäläinen 2002).
+    Over the first k places: `hit` is whether any is relevant, `mrr` one over the first relevant place, `precision`
+    relevant places / k, `recall` relevant places / relevant items. `ndcg` is the sum of 1 / log2(1 + place) over
+    relevant places, divided by the most a list of k could reach (Järvelin and Kekäläinen 2002).
 
     Args:
-        ranked: (users, k) int catalogue indices, best first; -1 is a place that holds nothing, at the end or before.
+        ranked: (users, k) int catalogue indices, best first; -1 is an empty place, at the end or before.
         truth: relevant items of the same users, at least one each.
-        cutoffs: list lengths to look at.
+        cutoffs: values of k.
 
     Raises ValueError for an item repeated in a list, lists shorter than the largest cut-off, or a user without a
-    relevant item, for whom no metric means anything.
+    relevant item, for whom no metric is defined.
     """
     _check(ranked, truth, max(cutoffs))
     relevant = _relevant(ranked, truth)
@@ -102,16 +102,17 @@ def per_user(ranked: np.ndarray, truth: RelevantItems, cutoffs: Sequence[int] = 
 
 
 def top_lists(scores: np.ndarray, hidden: sparse.csr_array | tuple[np.ndarray, np.ndarray], k: int) -> np.ndarray:
-    """The k best items of each user, (users, k) int64, best first; among equals the lower index comes first.
+    """Rank the k best items of each user, (users, k) int64, best first; among equals the lower index comes first.
 
     Args:
         scores: (users, items) float; an item scored -inf is left out like a hidden one.
         hidden: items to leave out: the cells of a sparse (users, items) matrix that are not 0, or their rows and columns.
         k: places; -1 where fewer items are left.
 
-    Only the k places are sorted: O(users x items). Memory: 64 MiB or one user's scores, and three times that for a while.
+    Only the k places are sorted: O(users x items). Memory: 64 MiB or one user's scores, and three times that for a
+    while.
 
-    Raises ValueError for a score that is no number.
+    Raises ValueError for a NaN score.
     """
     users, items = scores.shape
     if isinstance(hidden, tuple):
@@ -128,12 +129,12 @@ def top_lists(scores: np.ndarray, hidden: sparse.csr_array | tuple[np.ndarray, n
 
 
 def coverage(ranked: np.ndarray, items: int) -> float:
-    """Share of a catalogue of `items` that the lists, (users, k) with -1 for nothing, recommend to anybody."""
+    """Share of a catalogue of `items` that occurs in any of the lists, (users, k), -1 for an empty place."""
     return len(np.unique(ranked[ranked >= 0])) / items
 
 
 def average_popularity(ranked: np.ndarray, counts: np.ndarray) -> float:
-    """Mean over users of the mean training count, `counts` (items,), of what their list holds; empty lists are left out."""
+    """Mean over users of the mean training count, `counts` (items,), of the items in their list; empty lists are left out."""
     held = ranked >= 0
     users = held.any(axis=1)
     totals = np.where(held, counts[ranked], 0).sum(axis=1)[users]
@@ -156,7 +157,7 @@ def _check(ranked: np.ndarray, truth: RelevantItems, longest: int) -> None:
 
 
 def _relevant(ranked: np.ndarray, truth: RelevantItems) -> np.ndarray:
-    """(users, k) bool: whether the place holds one of the user's relevant items."""
+    """Mark (users, k) places that hold one of the user's relevant items."""
     width = 1 + max(int(ranked.max(initial=0)), int(truth.items.max(initial=0)))
     wanted = truth.owners * width + truth.items  # a user and an item as one number
     lists = np.arange(truth.users)[:, None] * width + ranked.astype(np.int64)
@@ -164,7 +165,7 @@ def _relevant(ranked: np.ndarray, truth: RelevantItems) -> np.ndarray:
 
 
 def _best(scores: np.ndarray, k: int) -> np.ndarray:
-    """Exactly k of each row: all above the k-th best score, then of those equal to it the lowest indices."""
+    """Select exactly k of each row: all above the k-th best score, then of those equal to it the lowest indices."""
     threshold = -np.partition(-scores, k - 1, axis=1)[:, k - 1, None]
     above, equal = scores > threshold, scores == threshold
     room = k - above.sum(axis=1, keepdims=True)

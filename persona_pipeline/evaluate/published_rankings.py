@@ -1,4 +1,4 @@
-"""Rankings in the paper's published formats to metrics: `persona-pipeline evaluate-ranking`.
+"""Compute metrics of rankings in the paper's published file formats: `persona-pipeline evaluate-ranking`.
 
 Candidates are JSON lines `{"user_id", "results": [{"item_id"}, ...]}`, best first; the ground truth is JSON lines
 `{"user_id", "item_id"}`, as many of a user as there are targets; reviews are JSON lines with at least `user_id` and
@@ -9,8 +9,8 @@ On the paper's example the figures are those of the published evaluation code:
 - "[PAD]" in a list is a place that holds nothing. It keeps its place, so what follows is ranked no better for it.
 - Users in one of the two files only are not evaluated. The published code says nothing of them; here they are counted.
 
-Where inputs are less tidy than the example, the two differ: a user with an empty list is a miss here and left out there;
-NDCG, with several targets, counts them all here and only the first one found there.
+Where inputs are less tidy than the example, the two differ: a user with an empty list is a miss here and left out
+there; NDCG, with several targets, counts them all here and only the first one found there.
 """
 
 import gzip
@@ -57,9 +57,9 @@ Parsed = TypeVar("Parsed", bound=_Line)
 
 
 def evaluate_published(candidates: Path, ground_truth: Path, reviews: Path | None = None) -> Ranking:
-    """The figures of a published ranking, with the slices where training interactions are given.
+    """Compute the metrics of a published ranking, by slice where training interactions are given.
 
-    Raises SourceError naming file, line and key for what is not as expected, and where no user is in both files.
+    Raises SourceError naming file, line and key of malformed input, and where no user is in both files.
     """
     lists, wanted = read_candidates(candidates), read_truth(ground_truth)
     users = sorted(lists.keys() & wanted.keys())
@@ -91,7 +91,7 @@ def evaluate_published(candidates: Path, ground_truth: Path, reviews: Path | Non
 
 
 def read_candidates(file: Path) -> dict[str, list[str]]:
-    """Each user's list, "[PAD]" included. Raises SourceError for a malformed line, a user or an item of a list repeated."""
+    """Read each user's list, "[PAD]" included. Raises SourceError for a malformed line, or a repeated user or item."""
     lists: dict[str, list[str]] = {}
     for number, line in _parsed(file, _Candidates, '{"user_id": "...", "results": [{"item_id": "..."}, ...]}'):
         if line.user_id in lists:
@@ -107,7 +107,7 @@ def read_candidates(file: Path) -> dict[str, list[str]]:
 
 
 def read_truth(file: Path) -> dict[str, list[str]]:
-    """Each user's targets, once each. Raises SourceError for a malformed line."""
+    """Read each user's distinct targets. Raises SourceError for a malformed line."""
     wanted: dict[str, dict[str, None]] = {}
     for number, line in _parsed(file, _Interaction, _INTERACTION):
         if line.item_id == PAD:
@@ -117,7 +117,7 @@ def read_truth(file: Path) -> dict[str, list[str]]:
 
 
 def count_reviews(file: Path) -> tuple[Counter[str], Counter[str]]:
-    """Interactions by user and by item. Raises SourceError for a malformed line."""
+    """Count interactions by user and by item. Raises SourceError for a malformed line."""
     users, items = Counter[str](), Counter[str]()
     for _, line in _parsed(file, _Interaction, _INTERACTION):
         users[line.user_id] += 1
@@ -133,7 +133,7 @@ def _figures(ranked: np.ndarray, truth: RelevantItems, part: Slice) -> dict[str,
 
 
 def _parsed(file: Path, model: type[Parsed], expected: str) -> Iterator[tuple[int, Parsed]]:
-    """Lines with their numbers, blank ones left out."""
+    """Parse lines, with their numbers; blank lines are skipped."""
     number = 0
     for number, text in _lines(file):
         try:

@@ -1,4 +1,4 @@
-"""The figures of one ranking by slice, for people and for machines."""
+"""Hold and print the metrics of one ranking by slice, as a JSON model (`Ranking`) and as tables for a terminal."""
 
 from collections.abc import Sequence
 
@@ -25,13 +25,13 @@ class Figure(BaseModel):
 
 
 class Ranking(BaseModel):
-    """What was found; `model_dump_json` is for machines.
+    """Metrics of a ranking; `model_dump_json` is the machine-readable form.
 
     Attributes:
-        users: how many there are in each slice.
+        users: number of users in each slice.
         figures: by slice with users, then by metric and cut-off, `ndcg@10`.
         without_truth, without_candidates: users left out, since they are in one file only.
-        without_reviews: evaluated users the reviews do not know, who count as cold; empty where there are no reviews.
+        without_reviews: evaluated users without training reviews, who count as cold; empty where no reviews are given.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,7 +44,7 @@ class Ranking(BaseModel):
 
 
 def show_ranking(ranking: Ranking, console: Console) -> None:
-    """Print the overall figures at every cut-off, slices at 10, and who was left out."""
+    """Print the overall metrics at every cut-off, slices at 10, and the users left out."""
     console.print(_overall(ranking))
     if len(ranking.users) > 1:
         console.print("", _by_slice(ranking), sep="\n")

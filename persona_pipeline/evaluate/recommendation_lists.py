@@ -1,4 +1,4 @@
-"""Ranked lists of test users: read from a night's candidates, and kept on disk so that no model is fitted twice."""
+"""Read test users' ranked lists from a night's staged `user_item_topk` and `default_topk`, and cache lists of models on disk."""
 
 import json
 from pathlib import Path
@@ -13,13 +13,13 @@ from persona_pipeline.warehouse import Warehouse
 
 
 def recommended(warehouse: Warehouse, user_ids: np.ndarray, item_ids: np.ndarray, k: int) -> np.ndarray:
-    """What the night would recommend, (users, k) int64 places in `item_ids`, best first, -1 where a list is short.
+    """Read the night's recommendations, (users, k) int64 indices in `item_ids`, best first, -1 where a list is short.
 
-    A user without rows in the candidate of `user_item_topk` gets `default_topk` less the items they reviewed, as a shop
+    A user without rows in the staged `user_item_topk` gets `default_topk` less the items they reviewed, as a shop
     would show it.
 
     Args:
-        warehouse: of a night that has its candidates.
+        warehouse: of a night that has its staged tables.
         user_ids, item_ids: (users,) and (items,) str, sorted; `item_ids` holds every item recommended.
     """
     own = staged_tables(warehouse).query(
@@ -44,7 +44,7 @@ def recommended(warehouse: Warehouse, user_ids: np.ndarray, item_ids: np.ndarray
 
 
 def save(path: Path, run: Evaluated) -> None:
-    """Keep a run, whole or not at all."""
+    """Write a model's lists atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     users, k = run.ranked.shape
     about = {"model": run.model, "seed": run.seed, "settings": dict(run.settings)}
@@ -57,7 +57,7 @@ def save(path: Path, run: Evaluated) -> None:
 
 
 def load(path: Path) -> Evaluated | None:
-    """A run kept by `save`, or None."""
+    """Read lists written by `save`, or None."""
     if not path.is_file():
         return None
     rows = pq.read_table(path)

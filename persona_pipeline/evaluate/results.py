@@ -1,7 +1,7 @@
-"""Lists of several models to rows of `evaluation_metrics`, to per-user values, and to tables a person compares.
+"""Evaluate several models' ranked lists into rows of `evaluation_metrics`, per-user metrics, and tables for a terminal.
 
-Every model is judged on the same users, and each against one reference model, user by user. A model with several seeds
-has rows of its own for each; a person sees the mean over its seeds.
+Every model is evaluated on the same users, and compared with one reference model, paired by user. A model with several
+seeds has rows for each seed; the printed table shows the mean over its seeds.
 """
 
 import json
@@ -32,7 +32,7 @@ _DIGITS = 9  # rows are the same on any machine, whatever the order it adds in
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """One run of a model: `ranked` (users, k) as `metrics.per_user` takes it, `settings` as they were tuned."""
+    """Ranked lists of one model and seed: `ranked` (users, k) as `metrics.per_user` takes it, `settings` as tuned."""
 
     model: str
     seed: int
@@ -42,14 +42,14 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Per-user values of every run.
+    """Per-user metrics of every run.
 
     Attributes:
-        runs: what was evaluated.
-        reference: the model the others are held against.
+        runs: the evaluated lists.
+        reference: the model that all other models are compared with.
         columns: metrics and cut-offs, `ndcg@10`.
-        values: by slice with users, (users in it, runs, columns).
-        lists: by metric and cut-off, (runs,) figures of all lists together: `coverage@10`, `average_popularity@10`.
+        values: by slice with users, (users in the slice, runs, columns).
+        lists: by metric and cut-off, (runs,) metrics over all lists together: `coverage@10`, `average_popularity@10`.
     """
 
     runs: tuple[Evaluated, ...]
@@ -59,7 +59,7 @@ class Results:
     lists: Mapping[str, np.ndarray]
 
     def rows(self, evaluation_id: str, as_of: date, data: str, split: str) -> pa.Table:
-        """Rows of `evaluation_metrics`: every run, slice, metric and cut-off.
+        """Build rows of `evaluation_metrics`: every run, slice, metric and cut-off.
 
         The reference of a run is the reference model's run with the same seed, else its first.
         """
@@ -81,7 +81,7 @@ class Results:
         return contract.conform(pa.Table.from_pylist(rows, schema=contract.arrow_schema()))
 
     def per_user(self, user_ids: Sequence[str]) -> pa.Table:
-        """Every user's values under every run: user_id, model, seed, and a column for each metric and cut-off.
+        """Tabulate every user's metrics under every run: user_id, model, seed, and a column for each metric and cut-off.
 
         `user_ids` are those of the truth's users, in its order.
         """
@@ -104,19 +104,19 @@ def evaluate(
     reference: str,
     cutoffs: Sequence[int] = CUTOFFS,
 ) -> Results:
-    """Judge every run on every slice; slices without users are left out.
+    """Evaluate every run on every slice; slices without users are left out.
 
     Args:
         models: the runs; (model, seed) is unique.
         truth: at least one relevant item of each user.
         slices: from `slices.make_slices`; `all` must be among them.
         counts: (items,) training interactions of each item of the catalogue.
-        reference: model the others are held against.
-        cutoffs: list lengths to look at; lists are padded to the largest.
+        reference: model that all other models are compared with.
+        cutoffs: list lengths; lists are padded to the largest.
 
     Memory: users x slices x runs x columns float64.
 
-    Raises ValueError where the reference is missing, a run is there twice, or lists and truth do not fit.
+    Raises ValueError where the reference is missing, a run is repeated, or lists and truth do not fit.
     """
     runs = [(run.model, run.seed) for run in models]
     if len(set(runs)) < len(runs):
@@ -137,7 +137,7 @@ def evaluate(
 
 
 def reference_runs(runs: Sequence[Evaluated], reference: str) -> list[int]:
-    """For each run the place of the run it is held against. Raises ValueError where the reference is not among them."""
+    """Index of each run's reference run. Raises ValueError where the reference is not among the runs."""
     by_seed = {run.seed: place for place, run in reversed(list(enumerate(runs))) if run.model == reference}
     if not by_seed:
         raise ValueError(f"the reference {reference} is none of {', '.join(sorted({run.model for run in runs}))}")
@@ -146,7 +146,7 @@ def reference_runs(runs: Sequence[Evaluated], reference: str) -> list[int]:
 
 
 def show(results: Results, console: Console, metrics: Sequence[str] = SHOWN) -> None:
-    """Print a table for each metric: by slice the models, each the mean over its seeds, and how they differ from the reference."""
+    """Print a table per metric: models by slice, each the mean over its seeds, and the differences from the reference."""
     models = list(dict.fromkeys(run.model for run in results.runs))
     members = [[place for place, run in enumerate(results.runs) if run.model == model] for model in models]
     reference = models.index(results.reference)
@@ -180,7 +180,7 @@ def show(results: Results, console: Console, metrics: Sequence[str] = SHOWN) -> 
 def _values(
     ranked: np.ndarray, truth: RelevantItems, part: Slice, columns: Sequence[str], cutoffs: Sequence[int]
 ) -> np.ndarray:
-    """(users in the slice, columns)."""
+    """Metrics of a slice's users, (users in the slice, columns)."""
     found = per_user(ranked[part.users], truth.only(part.targets).of(part.users), cutoffs)
     return np.stack([found[column] for column in columns], axis=1)
 

@@ -1,7 +1,7 @@
-"""How sure a mean over users is: bootstrap over users, paired comparison of two models, correction for many comparisons.
+"""Estimate confidence intervals of means over users: bootstrap, paired comparison of two models, Holm's correction.
 
-Users are what is drawn, since a list's places are not independent of each other (Efron and Tibshirani 1993, chapters 13
-and 16). All values of one call share their draws, so that the figures of many models cost one matrix product.
+Users are resampled, since a list's places are not independent of each other (Efron and Tibshirani 1993, chapters 13
+and 16). All values of one call share their draws, so that the intervals of many models cost one matrix product.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Estimate:
     Attributes:
         value: mean over users.
         low, high: ends of the 95% percentile interval.
-        p_value: two-sided, of the mean being 0; of use where the values are differences.
+        p_value: two-sided, of the mean being 0; meaningful where the values are differences.
     """
 
     value: np.ndarray
@@ -32,7 +32,7 @@ class Estimate:
 
 
 def estimate(values: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Means over users of values (users, ...), one or many a user, with their intervals. Raises ValueError without users.
+    """Estimate means over users of values (users, ...), with their intervals. Raises ValueError without users.
 
     The p value is the smallest level at which the percentile interval leaves 0 out: twice the smaller share of draws at
     or beyond 0 on either side, counting the observed sample as one more draw (Davison and Hinkley 1997, section 4.4).
@@ -47,14 +47,14 @@ def estimate(values: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Estimate:
 
 
 def compare(candidate: np.ndarray, reference: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Paired: the mean of candidate - reference, values (users, ...) of the same users in the same order."""
+    """Compare two models, paired by user: the mean of candidate - reference, (users, ...) each, users in the same order."""
     if candidate.shape != reference.shape:
         raise ValueError(f"{len(candidate)} and {len(reference)} users cannot be paired")
     return estimate(candidate - reference, draws, seed)
 
 
 def bootstrap_means(values: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """(draws, columns): means over as many users as there are, drawn with replacement, the same for every column.
+    """Draw (draws, columns) bootstrap means over users, with the same draws for every column.
 
     Memory: 64 MiB and the result, however many users.
     """
@@ -72,7 +72,7 @@ def bootstrap_means(values: np.ndarray, draws: int, seed: int) -> np.ndarray:
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Holm's adjusted p values, in the order given: refusing those <= .05 errs at all in at most 5% of cases (Holm 1979)."""
+    """Adjust p values by Holm, in the order given: rejecting those <= .05 errs at all in at most 5% of cases (Holm 1979)."""
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, kind="stable")
     stepped = p[order] * np.arange(len(p), 0, -1)

@@ -1,8 +1,8 @@
-"""Evaluated users and their targets to named slices, after the paper's analysis of cold users and tail items.
+"""Slice evaluated users and their targets by training counts, after the paper's analysis of cold users and tail items.
 
-Counts are of training interactions. The 20th percentile of n counts is the one at place floor((n - 1) / 5) of the sorted
-counts, from 0; the 80th the one as far from the other end. Whoever sits on a threshold is in its slice, so a slice may
-hold far more than a fifth. (numpy's interpolated percentiles give the same slices: no count lies between.)
+Counts are of training interactions. The 20th percentile of n counts is the count at place floor((n - 1) / 5) of the
+sorted counts, from 0; the 80th is the one as far from the other end. A count equal to a threshold is in its slice, so a
+slice may hold far more than a fifth. (numpy's interpolated percentiles give the same slices: no count lies between.)
 
 | slice | users | targets |
 | --- | --- | --- |
@@ -14,9 +14,9 @@ hold far more than a fifth. (numpy's interpolated percentiles give the same slic
 | `tail_80` | who have such a target | the 80% least popular items |
 
 `tail_80` sorts the catalogue by count, equals by index, and takes the first floor(0.8 x items). An item never seen in
-training has count 0 and so belongs to the tails. A slice of targets judges a list by those targets alone.
-The published code takes item percentiles over the target items only; here they are the catalogue's, so that a slice does
-not depend on who was evaluated.
+training has count 0 and so belongs to the tails. A slice of targets judges a list by those targets alone. The published
+code takes item percentiles over the target items only; here they are the catalogue's, so that a slice does not depend
+on who was evaluated.
 """
 
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Some users, judged by some of their targets.
+    """A subset of users, evaluated on a subset of their targets.
 
     Attributes:
-        users: (users,) bool: who is in it; each has a target in it.
-        targets: (n,) bool over `Truth.items`: which targets of theirs count.
+        users: (users,) bool: members; each has a target in the slice.
+        targets: (n,) bool over `RelevantItems.items`: the targets that count.
     """
 
     users: np.ndarray
@@ -42,7 +42,7 @@ class Slice:
 
 
 def make_slices(truth: RelevantItems, user_counts: np.ndarray, item_counts: np.ndarray) -> dict[str, Slice]:
-    """Every slice by name, empty ones included.
+    """Build every slice by name, empty ones included.
 
     Args:
         truth: targets of the evaluated users.
@@ -71,7 +71,7 @@ def least_popular(item_counts: np.ndarray) -> np.ndarray:
 
 
 def _percentiles(counts: np.ndarray) -> tuple[int, int]:
-    """The 20th and the 80th."""
+    """The 20th and the 80th percentile."""
     if not len(counts):
         return 0, 0
     ordered = np.sort(counts)

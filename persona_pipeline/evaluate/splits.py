@@ -1,8 +1,8 @@
-"""`reviews` to what a backtest withholds: interactions to tune against (validation) and to be scored against (test).
+"""Split `reviews` for a backtest: choose the validation and test interactions to hold out.
 
-Two ways. *Leave last out* withholds each user's last interaction for the test, and for validation the last of those that
-remain. *Before a day* withholds whatever was written on or after it; validation is the same again, that day moved back by
-the span of the test.
+Two ways. *Leave last out* withholds each user's last interaction for the test, and the last of those that remain for
+validation. *Before a day* withholds reviews written on or after it; validation is split the same way, that day moved
+back by the span of the test.
 """
 
 from dataclasses import dataclass
@@ -46,12 +46,12 @@ class Split:
     validation: pa.Table
 
     def tuning(self) -> pa.Table:
-        """All that is withheld while tuning."""
+        """All interactions that are withheld while tuning."""
         return pa.concat_tables([self.test, self.validation])
 
 
 def leave_last_out(warehouse: Warehouse) -> Split:
-    """Each user's last interaction, of users with two or more, and the last remaining one, of users with two or more left.
+    """Hold out the last interaction of users with two or more, and the last remaining one of users with two or more left.
 
     A user with a single interaction is in neither. One window over `reviews`, O(n log n).
     """
@@ -60,7 +60,10 @@ def leave_last_out(warehouse: Warehouse) -> Split:
 
 
 def later_interactions(later: Warehouse, earlier: Warehouse) -> pa.Table:
-    """What users of the earlier night did by the later one, less the items they had already: columns as in `Split`."""
+    """Select interactions that users of the earlier night added by the later one, without items they had already.
+
+    Columns as in `Split`.
+    """
     columns = "SELECT review_id, user_id, item_id FROM reviews"
     return earlier.query(
         _LATER, [], later=later.query(columns, ["reviews"]), earlier=earlier.query(columns, ["reviews"])
@@ -68,7 +71,7 @@ def later_interactions(later: Warehouse, earlier: Warehouse) -> pa.Table:
 
 
 def written_since(warehouse: Warehouse, day: date) -> pa.Table:
-    """Reviews written on or after a day (UTC), columns as in `Split`: what a night as of that day must not know."""
+    """Select reviews written on or after a day (UTC), columns as in `Split`: the hold-out of a night as of that day."""
     return warehouse.query(
         "SELECT review_id, user_id, item_id FROM reviews WHERE reviewed_at AT TIME ZONE 'UTC' >= $day "
         "ORDER BY user_id, review_id",
@@ -78,9 +81,9 @@ def written_since(warehouse: Warehouse, day: date) -> pa.Table:
 
 
 def tuning_day(warehouse: Warehouse, day: date) -> date:
-    """`day` moved back by the span of the test, in whole days: from `day` to the newest review.
+    """Move `day` back by the span of the test, in whole days: from `day` to the newest review.
 
-    Raises ConfigError where there are no reviews on or after `day`, or none before the day it becomes.
+    Raises ConfigError where there are no reviews on or after `day`, or none before the resulting day.
     """
     sql = "SELECT min(reviewed_at) AT TIME ZONE 'UTC' AS oldest, max(reviewed_at) AT TIME ZONE 'UTC' AS newest FROM reviews"
     [found] = warehouse.query(sql, ["reviews"]).to_pylist()

@@ -1,1 +1,1 @@
-"""Reviews to aspects, items to summaries, both to personas with evidence, by an extractor behind one protocol."""
+"""Extract aspects, summaries and personas with evidence from reviews and metadata, by an extractor behind one protocol."""

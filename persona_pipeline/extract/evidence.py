@@ -1,4 +1,4 @@
-"""Turn rows of the evidence tables into what an extractor takes in."""
+"""Convert rows of the evidence tables into an extractor's input types."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from persona_pipeline.extract.types import (
 
 
 def review_text(row: dict[str, Any]) -> ReviewText:
-    """A row with review_id, user_id, item_id, rating, text and title as extractor input."""
+    """Convert a row with review_id, user_id, item_id, rating, text and title."""
     return ReviewText(*(row[column] for column in ("review_id", "user_id", "item_id", "rating", "text", "title")))
 
 
 def item_evidence(row: dict[str, Any]) -> ItemEvidence:
-    """A row of an item's metadata with its evidence, and possibly summary and aspects, as extractor input."""
+    """Convert a row of an item's metadata with its evidence, and possibly summary and aspects."""
     reviews = tuple(review_text({**e, "item_id": row["item_id"]}) for e in row["evidence"])
     item = ItemText(row["item_id"], row["title"], row["description"], tuple(row["categories"]), row["creator"])
     aspects = tuple(

@@ -1,4 +1,4 @@
-"""Make the extractor that the configuration names, and the LLM client it asks with."""
+"""Build the configured extractor and its LLM client."""
 
 from datetime import date
 from typing import TYPE_CHECKING
@@ -23,14 +23,14 @@ def make_extractor(
     *,
     engine: bool = True,
 ) -> PersonaExtractor:
-    """The extractor of `config.extractor`.
+    """Build the extractor of `config.extractor`.
 
     Args:
         config: which one, and its settings.
         embed: the base model.
-        warehouse: what the shop's reviewers talk about, and the answers of an LLM.
-        as_of: night as of which an LLM's answers are kept.
-        engine: whether an LLM may be asked what is not on record; else those requests end without an answer.
+        warehouse: holds the shop's reviews, and the response cache of an LLM.
+        as_of: night under which an LLM's responses are stored.
+        engine: whether an LLM may be called for requests that are not cached; else those end without a response.
     """
     if config.extractor == "embedded":
         from persona_pipeline.extract.embedded import EmbeddedExtractor
@@ -43,7 +43,7 @@ def make_extractor(
 
 
 def make_client(config: ExtractionConfig, warehouse: Warehouse, as_of: date, *, engine: bool = True) -> "LlmClient":
-    """Who asks the configured LLM, on the configured ledger; no engine is started yet."""
+    """Build the client of the configured LLM, on the configured response cache; no engine is started yet."""
     from persona_pipeline.extract.llm.client import LlmClient
     from persona_pipeline.extract.llm.response_cache import ResponseCache
 

@@ -1,7 +1,8 @@
-"""Stable persona ids: which persona of today is which of the parent release's, and which one is gone.
+"""Match regenerated personas to the parent release's, so that ids in `item_personas` stay stable; retire unmatched ones.
 
-Two personas of an item are as alike as the larger of the Jaccard index of their evidence reviews and the cosine of
-their texts. The assignment with the highest total likeness is taken (Hungarian), and of it the pairs over a threshold.
+The similarity of two personas of an item is the larger of the Jaccard index of their evidence reviews and the cosine of
+their texts. The assignment with the highest total similarity is taken (Hungarian), and of it the pairs over a
+threshold.
 """
 
 import hashlib
@@ -28,10 +29,10 @@ def rows_with_ids(
     embed: Embed,
     threshold: float,
 ) -> list[Row]:
-    """Rows of `item_personas` for one regenerated item: the new personas, and the earlier ones that end tonight as retired.
+    """Build the rows of `item_personas` for one regenerated item: new personas with ids, and earlier ones retired in this run.
 
-    `earlier` are the item's rows of the parent release. Retired ones stay as they are; an id is never used again.
-    `made_from` are the columns that say what the new ones rest on: extraction_key, extractor_version, extracted_from.
+    `earlier` are the item's rows of the parent release. Retired ones stay unchanged; an id is never used again.
+    `made_from` are the columns that record the new ones' inputs: extraction_key, extractor_version, extracted_from.
     """
     alive = [row for row in earlier if row["status"] == "current"]
     said = [_said(persona) for persona in personas]
@@ -63,7 +64,7 @@ def rows_with_ids(
 
 
 def kept_rows(earlier: Sequence[Row], standing: AbstractSet[str], as_of: date) -> list[Row]:
-    """An item's earlier rows where nothing new came of it: current ones stay as far as their quotes still stand."""
+    """Keep an item's earlier rows where extraction gave no result: current ones only if all their quotes are still verbatim."""
     rows, place = [], 0
     for row in sorted(earlier, key=lambda r: (r["position"], r["persona_id"])):
         if row["status"] != "current":
@@ -77,7 +78,7 @@ def kept_rows(earlier: Sequence[Row], standing: AbstractSet[str], as_of: date) -
 
 
 def matches(new: Sequence[Row], old: Sequence[Row], embed: Embed, threshold: float) -> dict[int, int]:
-    """Which of an item's personas are which, by place; rows with name, description, evidence, stance and topic."""
+    """Match new to old personas of an item, by index; rows with name, description, evidence, stance and topic."""
     if not new or not old:
         return {}
     vectors = embed([label(row["name"], row["description"]) for row in (*new, *old)])
@@ -90,7 +91,7 @@ def matches(new: Sequence[Row], old: Sequence[Row], embed: Embed, threshold: flo
 
 
 def _may_be_same(new: Sequence[Row], old: Sequence[Row]) -> np.ndarray:
-    """(new, old) bool: of one stance, and of one topic where both have one."""
+    """Whether (new, old) personas may match, bool: same stance, and same topic where both have one."""
     return np.array(
         [
             [
@@ -104,7 +105,7 @@ def _may_be_same(new: Sequence[Row], old: Sequence[Row]) -> np.ndarray:
 
 
 def label(name: str, description: str) -> str:
-    """Who a persona is, as it is embedded to tell it from others."""
+    """Text of a persona that is embedded for comparing personas."""
     return f"{name}. {description}"
 
 

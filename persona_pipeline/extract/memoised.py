@@ -1,4 +1,4 @@
-"""Many small questions to the base model become one."""
+"""Batch many small embedding calls into one."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from persona_pipeline.extract.types import Embed
 
 
 def memoised(embed: Embed, texts: Iterable[str]) -> Embed:
-    """An `Embed` of these texts alone, all embedded at once: asking for them one by one would read the cache as often."""
+    """Build an `Embed` restricted to these texts, all embedded at once: separate calls would each read the embedding cache."""
     distinct = sorted(set(texts))
     vectors = embed(distinct) if distinct else np.empty((0, 0), np.float32)
     place = {text: i for i, text in enumerate(distinct)}

@@ -1,7 +1,7 @@
-"""What is left to extract tonight: subjects whose extraction key is not answered yet.
+"""Find subjects to extract: reviews and items whose extraction key has no valid row yet.
 
-A key is the hash of the texts and ratings an answer rests on and of the extractor's version, so an answer is reused exactly as long
-as asking again could not change it.
+A key is the hash of the texts and ratings a result rests on and of the extractor's version, so a result is reused
+exactly as long as extracting again could not change it.
 """
 
 from collections.abc import Sequence
@@ -44,10 +44,10 @@ _METADATA = "coalesce(title, ''), coalesce(creator, ''), coalesce(description, '
 def reviews_to_read(
     warehouse: Warehouse, version: str, of: Sequence[ReviewsOf] = ("item_reviews", "user_histories")
 ) -> tuple[pa.Table, pa.Table]:
-    """Reviews that need aspects: those in evidence, the interactions in histories, or none, by `of`.
+    """Find reviews that need aspects: those in evidence, the interactions in histories, or none, by `of`.
 
-    Returns rows of `review_aspects` still valid, and reviews to extract as review_id, user_id, item_id, rating, title, text,
-    extraction_key, why: new, another prompt, model or code, other evidence, no answer yet.
+    Returns rows of `review_aspects` still valid, and reviews to extract as review_id, user_id, item_id, rating, title,
+    text, extraction_key, why: new, another prompt, model or code, other evidence, no answer yet.
     """
     ids = " UNION ".join(["SELECT NULL::VARCHAR AS review_id", *(_IDS[table] for table in of)])
     key = _KEY.format(parts="rating, coalesce(title, ''), text")
@@ -63,7 +63,7 @@ def reviews_to_read(
 
 
 def items_to_summarise(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa.Table]:
-    """Rows of `item_summaries` still valid, and items to summarise with their metadata, evidence, extraction_key and why.
+    """Return rows of `item_summaries` still valid, and items to summarise with metadata, evidence, extraction_key and why.
 
     Reviews count only where there is no title: a summary from metadata does not change with them.
     """
@@ -81,12 +81,12 @@ def items_to_summarise(warehouse: Warehouse, version: str) -> tuple[pa.Table, pa
 def items_to_profile(
     warehouse: Warehouse, version: str, parent: pa.Table, refresh_share: float
 ) -> tuple[pa.Table, pa.Table]:
-    """Rows of the parent release's `item_personas` that stay as they are, and items to extract personas for.
+    """Return rows of the parent release's `item_personas` that stay unchanged, and items to extract personas for.
 
-    The items come with metadata, summary, evidence, aspects, extraction_key and why. An item the catalogue no longer has
-    is in neither. One whose evidence has moved little stays too: by no more than `refresh_share`, counted as 1 - Jaccard of
-    the ids of its evidence reviews and of those at its last extraction, made with the same version, as long as every quote
-    stands.
+    The items come with metadata, summary, evidence, aspects, extraction_key and why. An item no longer in the catalogue
+    is in neither. An item whose evidence has moved little stays too: by no more than `refresh_share`, counted as 1 -
+    Jaccard of the ids of its evidence reviews and of those at its last extraction, made with the same version, as long
+    as every quote is still verbatim.
     """
     keyed = f"""
         WITH chosen AS (
@@ -129,7 +129,7 @@ def items_to_profile(
 
 
 def still_verbatim(warehouse: Warehouse, personas: pa.Table) -> set[str]:
-    """Ids of the current personas whose quotes still stand in their sources, word for word."""
+    """Ids of the current personas whose quotes are still in their sources, word for word."""
     found = warehouse.query(
         f"WITH {_QUOTES} SELECT persona_id FROM standing WHERE stands", ["reviews", "items"], personas=personas
     )
@@ -137,7 +137,7 @@ def still_verbatim(warehouse: Warehouse, personas: pa.Table) -> set[str]:
 
 
 def vanished(warehouse: Warehouse, parent: pa.Table, as_of: date) -> pa.Table:
-    """The parent release's personas of items no longer in the catalogue, all retired."""
+    """Retire the parent release's personas of items no longer in the catalogue."""
     columns = ", ".join(load_contract("item_personas").names)
     return warehouse.query(
         f"SELECT {columns} FROM (SELECT * REPLACE ('retired' AS status, 0 AS position, "

@@ -1,4 +1,4 @@
-"""Keep what an extractor refused in `quarantine`, for as long as it is the last word about its subject."""
+"""Write refused extractor outputs to `quarantine`, each as long as it is the latest result for its subject, and query them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -22,10 +22,10 @@ _SUBJECTS: dict[Stage, tuple[str, str]] = {
 def write_refusals(
     warehouse: Warehouse, stage: Stage, asked: Sequence[str] | None, refused: Iterable[tuple[Refusal, str]]
 ) -> WriteResult:
-    """Put tonight's refusals, each with its extraction key, in the place of all that was on record about the subjects asked.
+    """Replace the refusals of the subjects extracted in this run, each with its extraction key.
 
-    What other stages wrote stays, and what this one wrote about a subject that is still there and was not asked tonight;
-    `asked` is None where the stage answers everything anew each night.
+    Rows of other stages stay, and rows of this stage about existing subjects that were not extracted in this run;
+    `asked` is None where the stage extracts every subject anew in each run.
     """
     table, key = _SUBJECTS[stage]
     kept = warehouse.query(
@@ -58,9 +58,9 @@ def refusals(
     subjects: Sequence[str] = (),
     limit: int | None = None,
 ) -> list[Row]:
-    """Rows of `quarantine` with item_id and title, in the order of its key; the first `limit` of them.
+    """Query rows of `quarantine` with item_id and title, in the order of its key; the first `limit` of them.
 
-    The item of a refused review is the one it is about.
+    A refused review is listed with its item.
     """
     found: list[Row] = warehouse.query(
         f"""

@@ -1,4 +1,4 @@
-"""Which sentences of a review may be shown, and which of several reads best."""
+"""Filter the sentences of a review that may be quoted, and score their readability."""
 
 import re
 
@@ -18,7 +18,7 @@ _OPEN_END = ("?", ":", "..", "…", ",", "-", ";")
 
 
 def readable_sentences(text: str, least_words: int = 2) -> list[Sentence]:
-    """Sentences of a text that may be quoted, in order."""
+    """Split a text into sentences that may be quoted, in order."""
     return [
         sentence
         for sentence in split_sentences(text)
@@ -29,7 +29,7 @@ def readable_sentences(text: str, least_words: int = 2) -> list[Sentence]:
 
 
 def unreadability(quote: str) -> float:
-    """0 for a sentence of eight to eighteen words that stands on its own; more for others."""
+    """Score a quote: 0 for a sentence of eight to eighteen words that stands on its own; more for others."""
     count = len(quote.split())
     loss = 0.04 * max(0, count - 18) + 0.05 * max(0, 8 - count)
     loss += 0.2 * bool(_LEANING.match(quote)) + 0.3 * quote.endswith(_OPEN_END)
@@ -37,5 +37,5 @@ def unreadability(quote: str) -> float:
 
 
 def same_words(quote: str) -> str:
-    """What two quotes have in common that only differ in signs and case."""
+    """Normalise a quote so that quotes that differ only in punctuation and case are equal."""
     return " ".join(re.findall(r"\w+", quote.lower()))

@@ -1,4 +1,4 @@
-"""A review's text becomes sentences with exact character spans.
+"""Split a review's text into sentences with exact character spans.
 
 Shoppers write without spaces after full stops ("as expected.As a bonus"), in bullet lists, in capitals, and end
 sentences with "..." or an emoji. A missed boundary makes an unreadable quote; a wrong one cuts a quote in half. So
@@ -30,7 +30,7 @@ _MARKER = re.compile(r"(?:[\s>*•·–—-]+|\(?\d{1,2}[.)]\s+)+")
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """`text[start:end]` of the text it was cut from is `quote`."""
+    """A span: `text[start:end] == quote` in the text it was cut from."""
 
     start: int
     end: int
@@ -38,7 +38,7 @@ class Sentence:
 
 
 def split_sentences(text: str) -> list[Sentence]:
-    """Sentences in order, without overlap; every letter of `text` lies in one of them."""
+    """Split into sentences in order, without overlap; every letter of `text` lies in one of them."""
     sentences = []
     start = 0
     for match in _BOUNDARY.finditer(text):
@@ -50,7 +50,7 @@ def split_sentences(text: str) -> list[Sentence]:
 
 
 def _is_inside(text: str, start: int, stop: re.Match[str]) -> bool:
-    """Whether this full stop belongs to an abbreviation, an initial or a list number."""
+    """Whether a full stop belongs to an abbreviation, an initial or a list number."""
     before = text[start : stop.start()]
     if before.strip().isdigit():  # "2. Sturdy": the number belongs to what follows
         return True
@@ -64,7 +64,7 @@ def _is_inside(text: str, start: int, stop: re.Match[str]) -> bool:
 
 
 def _trimmed(text: str, start: int, end: int) -> list[Sentence]:
-    """The piece without white space and list markers around it; nothing if no letter or digit is left."""
+    """Strip white space and list markers around a piece; empty if no letter or digit is left."""
     piece = text[start:end]
     marker = _MARKER.match(piece)
     if marker and any(c.isalnum() for c in piece[marker.end() :]):

@@ -1,6 +1,6 @@
-"""The three stages of extraction: tables as they are to the rows tonight's should hold, and what was refused.
+"""Run the three stages of extraction: compute the rows of `review_aspects`, `item_summaries`, `item_personas`, and refusals.
 
-Whoever asks for a part of the catalogue, a shard or a sample, gives `of_items` in the place of the warehouse.
+To extract a part of the catalogue, a shard or a sample, pass `of_items` in place of the warehouse.
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,7 +42,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """One stage's outcome. `kept` rows still hold, `made` are new; `refused` come with their extraction keys."""
+    """Result of one stage. `kept` rows are still valid, `made` are new; `refused` come with their extraction keys."""
 
     kept: pa.Table
     made: pa.Table
@@ -51,12 +51,12 @@ class Extracted:
 
     @property
     def rows(self) -> pa.Table:
-        """What the table should hold."""
+        """The rows the table should hold."""
         return pa.concat_tables([self.kept.cast(self.made.schema), self.made])
 
 
 def of_items(warehouse: Warehouse, items: Iterable[str]) -> Warehouse:
-    """The warehouse as if the catalogue held these items alone."""
+    """Restrict the warehouse to these items."""
     wanted = pa.table({"item_id": pa.array(items, pa.string())})
     part = {
         table: warehouse.query(f"SELECT * FROM {table} SEMI JOIN wanted USING (item_id)", [table], wanted=wanted)
@@ -66,7 +66,7 @@ def of_items(warehouse: Warehouse, items: Iterable[str]) -> Warehouse:
 
 
 def review_aspects(warehouse: Warehouse, extractor: PersonaExtractor) -> Extracted:
-    """Aspects of reviews that have none yet, or whose answer is no longer valid."""
+    """Extract aspects of reviews that have none yet, or none still valid."""
     version = extractor.version("review_aspects")
     known, wanted = reviews_to_read(warehouse, version, extractor.reads)
     rows = wanted.to_pylist()
@@ -81,9 +81,10 @@ def review_aspects(warehouse: Warehouse, extractor: PersonaExtractor) -> Extract
 
 
 def item_summaries(warehouse: Warehouse, extractor: PersonaExtractor, inherited: pa.Table) -> Extracted:
-    """Summaries of items that have none, or whose answer is no longer valid.
+    """Summarise items that have no summary, or none still valid.
 
-    An item without an answer keeps the one it had in the parent release, `inherited`, and is asked about again the next night.
+    An item without an answer keeps the summary of the parent release, `inherited`, and is asked about again the next
+    night.
     """
     version = extractor.version("item_summaries")
     known, wanted = items_to_summarise(warehouse, version)
@@ -108,9 +109,10 @@ def item_personas(
     as_of: date,
     embed: Embed,
 ) -> Extracted:
-    """Personas of items whose evidence changed since the parent release, with ids that survive.
+    """Extract personas of items whose evidence changed since the parent release, with stable ids.
 
-    `inherited` are that release's. An item without an answer keeps those it had, as far as their quotes still stand.
+    `inherited` are that release's rows. An item without an answer keeps its earlier personas whose quotes are still
+    verbatim.
     """
     version = extractor.version("item_personas")
     unchanged, wanted = items_to_profile(warehouse, version, inherited, config.refresh_share)
@@ -158,7 +160,7 @@ def item_personas(
 
 
 def _with_one_to_recommend(personas: Sequence[Persona], item: ItemEvidence, most: int) -> list[Persona]:
-    """Those who dislike the item last; where there is nobody else, a plain persona first; none where nothing is known of it."""
+    """Order disliking personas last; where all dislike, put a plain persona first; empty where the item has no text at all."""
     ordered = sorted(personas, key=lambda persona: persona.stance == "dislikes")
     if ordered and ordered[0].stance != "dislikes":
         return ordered

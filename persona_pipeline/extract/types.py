@@ -1,4 +1,4 @@
-"""The extractor seam: what goes in, what comes out, whoever reasons in between (an LLM, or grammar).
+"""Define the extractor interface (`PersonaExtractor`) with its input and output types, for LLM and grammar alike.
 
 Spans count characters (Unicode code points) of the source text, end exclusive: `text[start:end] == quote`.
 """
@@ -64,14 +64,13 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class AspectQuote:
-    """The sentence, or the clause of one, that an aspect was read from, and what it says there, as far as the extractor can tell.
+    """The sentence or clause that an aspect was read from, with the opinion found in it.
 
     Attributes:
-        topic: what it speaks of: a noun's base form (sound), an adjective (sturdy), "to" and a verb, "for" and a
-            purpose, or a motive (gift).
-        stance: how; mixed where it is denied.
-        word: what it is called, or the words that tell.
-        form: how it is put: attribute, statement, property, manner, kind, use or motive.
+        topic: a noun's base form (sound), an adjective (sturdy), "to" and a verb, "for" and a purpose, or a motive (gift).
+        stance: of the speaker; mixed where it is denied.
+        word: the opinion word, or the cue phrase.
+        form: grammatical construction: attribute, statement, property, manner, kind, use or motive.
     """
 
     aspect: AspectName
@@ -95,7 +94,7 @@ class ReviewAspects:
 
 @dataclass(frozen=True, slots=True)
 class ItemSummary:
-    """What the item is, in at most three sentences."""
+    """Summary of the item, in at most three sentences."""
 
     item_id: str
     summary: str
@@ -122,9 +121,9 @@ class Persona:
         preference_rationale: one sentence, which follows from the evidence.
         support: distinct reviewers behind it; 0 when it rests on metadata.
         mean_rating: of the supporting reviews.
-        stance: what these people make of the item.
-        topic: what they speak of, where that has a name of its own that other items' personas and reviews share.
-        request_key: of the request to an LLM that it came from.
+        stance: of these people towards the item.
+        topic: name of the topic, where other items' personas and reviews share it.
+        request_key: of the LLM request that the persona came from.
     """
 
     item_id: str
@@ -142,7 +141,7 @@ class Persona:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Something the extractor would not believe, or could not get, with a typed reason. `subject` is the review or item."""
+    """An output the extractor rejected, or could not get, with a typed reason. `subject` is the review or item."""
 
     subject: str
     reason: str
@@ -150,13 +149,13 @@ class Refusal:
 
 
 class PersonaExtractor(Protocol):
-    """Turns evidence into aspects, summaries and personas; what it refuses comes with them."""
+    """Extractor of aspects, summaries and personas from evidence; refusals are returned with them."""
 
     source: Literal["llm", "embedded"]
     reads: tuple[ReviewsOf, ...]
 
     def version(self, stage: Stage) -> str:
-        """Changes whenever the answers of that stage may."""
+        """Changes whenever results of that stage may change."""
         ...
 
     def aspects(self, reviews: Sequence[ReviewText]) -> Iterator[tuple[ReviewAspects | None, list[Refusal]]]:
@@ -168,17 +167,18 @@ class PersonaExtractor(Protocol):
         ...
 
     def personas(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[list[Persona], list[Refusal]]]:
-        """One result per item, in the same order: up to `max_personas`, those who dislike it last, most supported first.
+        """One result per item, in the same order: up to `max_personas`, disliking ones last, most supported first.
 
-        None at all, with a refusal: there is no answer, and the item keeps the personas it has. None and no refusal: nothing
-        can be said of it for certain. An item that nobody is left to recommend is given a plain persona (`extract.embedded.plain`).
+        No persona and a refusal: there is no answer, and the item keeps its earlier personas. No persona and no
+        refusal: no topic is certain. An item without a persona that recommends it is given a plain persona
+        (`extract.embedded.plain`).
         """
         ...
 
     def usage(self) -> dict[str, Any]:
-        """What it has cost, for the job's summary."""
+        """Requests and tokens, for the job's summary."""
         ...
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release resources."""
         ...

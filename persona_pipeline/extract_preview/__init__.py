@@ -1,1 +1,1 @@
-"""What a configuration would ask and make, before a run adopts it: estimates, trials, replays, comparisons."""
+"""Preview extraction under a configuration before a run adopts it: estimates, trials, replays, comparisons."""

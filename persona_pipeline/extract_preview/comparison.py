@@ -1,4 +1,4 @@
-"""Two sets of personas of the same items, each of a trial or of a release, to how they differ in quality and in cost."""
+"""Compare two sets of `item_personas` of the same items, each of a trial or a release, in quality and cost."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ ByItem = Mapping[str, Sequence[Row]]
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a trial came to. `catalogue_tokens`, prompts and replies with retries, are for every subject there is."""
+    """Costs of a trial. `catalogue_tokens`, prompts and replies with retries, extrapolate to the whole catalogue."""
 
     asked: int
     cached: int
@@ -33,20 +33,20 @@ class Costs:
 
     @property
     def valid_share(self) -> float | None:
-        """Share of questions with a usable reply; None without any."""
+        """Share of requests with a usable reply; None without any."""
         total = sum(self.outcomes.values())
         return self.outcomes.get("ok", 0) / total if total else None
 
     @property
     def grounded_share(self) -> float | None:
-        """Share of the personas answered that are kept, or say the same as one that is."""
+        """Share of the replies' personas that are kept, or merged into one that is."""
         total = sum(self.verdicts.values())
         return (self.verdicts.get("kept", 0) + self.verdicts.get("merged", 0)) / total if total else None
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two. Without `costs`: nobody was asked."""
+    """One side of a comparison. Without `costs`, no request was made."""
 
     name: str
     personas: ByItem
@@ -62,7 +62,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class PersonaComparison:
-    """The items, and which persona of the left side is which of the right one: by item, place to place."""
+    """The items of a comparison, and the matches of left to right personas: by item, index to index."""
 
     items: Sequence[str]
     left: Side
@@ -76,9 +76,9 @@ class PersonaComparison:
 
 
 def sampled(warehouse: Warehouse, count: int, wanted: Sequence[str] = ()) -> list[str]:
-    """Items with evidence: those `wanted`, else `count` of them by hash, so that a larger sample holds every smaller one.
+    """Sample items with evidence: those `wanted`, else `count` of them by hash, so that a larger sample holds every smaller one.
 
-    Raises PipelineError where there are none, or one that is wanted has none.
+    Raises PipelineError where there are none, or a wanted item has no evidence.
     """
     items: list[str] = warehouse.query(
         "SELECT item_id FROM items JOIN item_reviews USING (item_id) WHERE len(evidence) > 0 ORDER BY md5(item_id), item_id",
@@ -94,7 +94,7 @@ def sampled(warehouse: Warehouse, count: int, wanted: Sequence[str] = ()) -> lis
 
 
 def costs_of(trial: ExtractionTrial, warehouse: Warehouse) -> Costs:
-    """Count a trial, and what it would come to for the whole catalogue: tokens by subject and stage, times the subjects."""
+    """Count a trial's costs, and extrapolate them to the whole catalogue: tokens by subject and stage, times the subjects."""
     tokens = {s: u.prompt_tokens + u.completion_tokens + u.cached_tokens for s, u in trial.usage.items()}
     subjects = {stage: len(extracted.asked) for stage, extracted in trial.extracted.items()}
     everyone = _catalogue(warehouse)
@@ -113,7 +113,7 @@ def costs_of(trial: ExtractionTrial, warehouse: Warehouse) -> Costs:
 
 
 def by_item(personas: Sequence[Row]) -> dict[str, list[Row]]:
-    """Current ones, in their order."""
+    """Group current personas by item, in their order."""
     found: dict[str, list[Row]] = {}
     for row in sorted(personas, key=lambda row: (row["item_id"], row["position"])):
         if row["status"] == "current":
@@ -122,7 +122,7 @@ def by_item(personas: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def compared(items: Sequence[str], left: Side, right: Side, embed: Embed, threshold: float) -> PersonaComparison:
-    """Match the personas, item by item, as a night matches today's to yesterday's."""
+    """Match the personas, item by item, as a run matches regenerated personas to the parent release's."""
     labels = [label(row["name"], row["description"]) for row in (*left.rows, *right.rows)]
     remembered = memoised(embed, labels)
     pairs = {
@@ -133,12 +133,12 @@ def compared(items: Sequence[str], left: Side, right: Side, embed: Embed, thresh
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """None of nothing."""
+    """Mean, or None of an empty sequence."""
     return float(np.mean(values)) if values else None
 
 
 def _catalogue(warehouse: Warehouse) -> dict[Stage, int]:
-    """Subjects of each stage where nothing is extracted yet."""
+    """Number of subjects of each stage where nothing is extracted yet."""
     row = warehouse.query(
         """
         SELECT (SELECT count(*) FROM items JOIN item_reviews USING (item_id)) AS items,

@@ -1,4 +1,4 @@
-"""What a night would ask an LLM: the configured extractor and a warehouse to the plan, for the DAG and `persona-pipeline plan`."""
+"""Estimate a run's LLM requests from the configured extractor and a warehouse, for the DAG and `persona-pipeline plan`."""
 
 from datetime import date
 from pathlib import Path
@@ -22,7 +22,7 @@ _WIDTH = 132  # of a log, where there is no terminal
 def plan_extraction(
     warehouse: Warehouse, config: PipelineConfig, parent: Release | None, as_of: date, console: Console | None = None
 ) -> "ExtractionPlan":
-    """Make the plan and print it, on stderr by default. `parent` is the release the night starts from."""
+    """Make the plan and print it, on stderr by default. `parent` is the release the run starts from."""
     from persona_pipeline.extract.llm.extractor import LlmExtractor
     from persona_pipeline.extract.llm.plan import plan_requests, show_judge, show_plan
 
@@ -41,7 +41,7 @@ def plan_extraction(
 def plan_warehouse(root: Path, source: str, extractor: str, as_of: str | None, console: Console) -> None:
     """Print the plan of a night, by default the one after the served release.
 
-    Raises ConfigError for an extractor that asks nobody.
+    Raises ConfigError for an extractor without an LLM.
     """
     config = load_config(source, {"extraction": {"extractor": extractor}})
     if config.extraction.extractor == "embedded":

@@ -1,4 +1,4 @@
-"""What was refused, asked again: rows of `quarantine` and a trial of their subjects to what each would be now."""
+"""Replay refusals: extract the subjects of `quarantine` rows again in a trial, and compare the outcomes."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _COLOURS: dict[Verdict, str] = {"kept": "green", "partly": "yellow", "refused": 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """One subject of one stage. `before` and `reasons` are why it was refused, then and now; `made` is what came of it."""
+    """One replayed subject of one stage. `before` and `reasons` are the refusals then and now; `made` is the accepted output."""
 
     stage: Stage
     subject: str
@@ -35,14 +35,14 @@ class Replayed:
 
 
 def subjects_of(refused: Sequence[Row]) -> Subjects:
-    """Whom the rows of `quarantine` are about."""
+    """Subjects of rows of `quarantine`, by stage."""
     return {stage: frozenset(row["subject_id"] for row in refused if row["stage"] == stage) for stage in STAGES}
 
 
 def replayed(refused: Sequence[Row], trial: ExtractionTrial) -> list[Replayed]:
-    """One per stage and subject, in the order of the rows.
+    """Compare one stage and subject each, in the order of the rows.
 
-    A subject is `gone` where a night would no longer ask about it: its review or item left the catalogue or the evidence.
+    A subject is `gone` where a night would no longer extract it: its review or item left the catalogue or the evidence.
     """
     before: dict[tuple[Stage, str], list[str]] = {}
     for row in refused:
@@ -72,7 +72,7 @@ def replayed(refused: Sequence[Row], trial: ExtractionTrial) -> list[Replayed]:
 
 
 def show_replayed(found: Sequence[Replayed], trial: ExtractionTrial, console: Console) -> None:
-    """Print each subject, totals by the reason it had, and what asking came to."""
+    """Print each subject, totals by the earlier reason, and the costs."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
     for column, ratio in (("subject", None), ("was", None), ("now", None), ("detail", 1)):
         table.add_column(column, no_wrap=True, overflow="ellipsis", ratio=ratio)
@@ -108,7 +108,7 @@ def show_replayed(found: Sequence[Replayed], trial: ExtractionTrial, console: Co
 
 
 def _made(stage: Stage, extracted: Extracted) -> dict[str, tuple[str, str]]:
-    """By subject: how much there is of it, and what it says; subjects with nothing are absent."""
+    """By subject, the amount and the text of its output; subjects without output are absent."""
     found: dict[str, tuple[str, str]] = {}
     rows = extracted.made.to_pylist()
     if stage == "item_summaries":

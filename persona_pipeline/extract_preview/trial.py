@@ -1,7 +1,7 @@
-"""Some subjects under a configuration, in memory: what it would ask about them, and the rows its stages would write.
+"""Run extraction in memory on some subjects under a configuration: the LLM requests, and the rows its stages would write.
 
-What other nights extracted is not taken over, so the outcome follows from the configuration, the evidence and the answers on
-record. No table changes but the two caches: `llm_calls`, and `text_embeddings`.
+Rows other nights extracted are not taken over, so the outcome follows from the configuration, the evidence and the
+response cache. No table changes but the two caches: `llm_calls`, and `text_embeddings`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ Subjects = Mapping[Stage, AbstractSet[str]]
 
 @dataclass(frozen=True, slots=True)
 class ExtractionTrial:
-    """What the stages made, what asking came to, and how many of the personas answered had which verdict."""
+    """Results of a trial: rows and usage by stage, and counts of the verdicts on the replies' personas."""
 
     extracted: dict[Stage, Extracted]
     usage: dict[Stage, Usage]
@@ -40,7 +40,7 @@ class ExtractionTrial:
 def plan_trial(
     warehouse: Warehouse, extractor: LlmExtractor, subjects: Subjects, summaries: pa.Table
 ) -> ExtractionPlan:
-    """What `run_trial` would ask. No engine is started; the arguments are the same."""
+    """Plan the requests of `run_trial`. No engine is started; the arguments are the same."""
     planner = Planner(extractor)
     part = stages.of_items(planner.add_reviews(_untouched(warehouse, subjects)), _summarised(subjects))
     part = stages.of_items(planner.add_summaries(part, summaries), subjects["item_personas"])
@@ -57,12 +57,12 @@ def run_trial(
     as_of: date,
     embed: Embed,
 ) -> ExtractionTrial:
-    """Ask what is not on record, and judge the answers.
+    """Extract the subjects in memory, requesting only uncached responses.
 
     Args:
-        warehouse: where the evidence is.
-        extractor: whose answers they are; nothing was asked through it for other stages meanwhile.
-        subjects: what is asked about.
+        warehouse: holds the evidence.
+        extractor: whose results they are; must not be used for other stages meanwhile.
+        subjects: to extract.
         summaries: `item_summaries` of the parent release, which an item without an answer keeps.
         config, as_of, embed: as for a night.
     """
@@ -86,7 +86,7 @@ def run_trial(
 
 
 def _untouched(warehouse: Warehouse, subjects: Subjects) -> Warehouse:
-    """The warehouse as if nothing was extracted yet, and only the subjects' reviews were there to read."""
+    """The warehouse without any extracted rows, restricted to the subjects' reviews."""
     reviews = warehouse.query(
         "SELECT * FROM reviews WHERE review_id IN (FROM read) OR review_id IN "
         "(SELECT unnest(evidence).review_id FROM item_reviews WHERE item_id IN (FROM profiled))",

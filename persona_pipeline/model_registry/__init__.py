@@ -1,1 +1,1 @@
-"""Encoders on record: which one a run serves, overrides by people, and the run that trains the next."""
+"""Manage `encoders`: which encoder a run serves, overrides by people (`encoder_overrides`), and the training of the next one."""

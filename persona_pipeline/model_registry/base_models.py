@@ -1,6 +1,13 @@
-"""By which base model the texts of a night are embedded: that of the encoder the night starts from.
+"""Choose the base model that embeds a run's texts: that of the run's incumbent encoder, or the one configured.
 
-The labels of `training_pairs` go by it too. A night that trains over another base embeds its texts by that one itself.
+| incumbent | base model |
+| --- | --- |
+| pinned or promoted by a person | the incumbent's |
+| served, over the configured base or a fine-tune of it | the incumbent's |
+| served, over any other base; or none | the configured one |
+
+The labels of `training_pairs` are made with it too. A run that trains over another base embeds its texts by that base
+itself.
 """
 
 from collections.abc import Sequence
@@ -25,12 +32,12 @@ def embedder_of_run(
     parent: Release | None,
     config: TextEmbeddingsConfig,
 ) -> Embedder:
-    """`embedder_of_standing` of what the night starts from."""
+    """The embedder of the run's incumbent encoder (`embedder_of_incumbent`)."""
     return embedder_of_incumbent(warehouse, incumbent_of(warehouse, overrides, as_of, parent), config)
 
 
 def embedder_of_incumbent(warehouse: Warehouse, incumbent: Incumbent, config: TextEmbeddingsConfig) -> Embedder:
-    """That of the encoder a person chose, or served and trained from the base configured; else the one configured.
+    """The embedder of an encoder chosen by a person, or served over the configured base or a fine-tune of it; else the configured.
 
     Raises PipelineError where that encoder's base is gone.
     """
@@ -46,7 +53,7 @@ def embedder_of_incumbent(warehouse: Warehouse, incumbent: Incumbent, config: Te
 
 
 def settings_of_incumbent(incumbent: Incumbent) -> EncodersConfig | None:
-    """The settings of the encoder a night starts from; None where there is none, or this program does not know them."""
+    """The settings of the incumbent encoder; None where there is none, or this program does not know them."""
     if incumbent.row is None or incumbent.row["text_version"] != TEXT_VERSION:
         return None
     try:

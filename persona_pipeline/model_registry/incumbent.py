@@ -22,11 +22,11 @@ from persona_pipeline.warehouse import Warehouse, WriteResult
 
 @dataclass(frozen=True, slots=True)
 class Incumbent:
-    """The encoder a night starts from.
+    """The encoder a run starts from.
 
     Attributes:
         row: its row of `encoders`; None on a first night, as is `since`.
-        override: what a person decided, if that is why it stands.
+        override: the pin or promotion that chose it, if any.
         since: the night from which its age counts.
     """
 
@@ -36,7 +36,7 @@ class Incumbent:
 
     @property
     def served(self) -> Served | None:
-        """What the policy of retraining goes by."""
+        """The encoder as the retrain policy sees it."""
         if self.row is None or self.since is None:
             return None
         row = self.row
@@ -44,9 +44,9 @@ class Incumbent:
 
 
 def incumbent_of(warehouse: Warehouse, overrides: Sequence[Override], as_of: date, parent: Release | None) -> Incumbent:
-    """What a person decided, as far as the run was told, or the encoder of the parent release.
+    """Return the encoder chosen by an override in force, else the encoder of the parent release.
 
-    Raises PipelineError where the encoder decided on is not on record, cannot be read, or has a base that is gone.
+    Raises PipelineError where the override's encoder is not registered, cannot be read, or has a base that is gone.
     """
     override = in_force(overrides, as_of, parent)
     if override:
@@ -73,7 +73,7 @@ def _obeyed(warehouse: Warehouse, override: Override) -> Row:
 
 
 def mark_manual(warehouse: Warehouse, incumbent: Incumbent) -> list[WriteResult]:
-    """Put a promotion by hand on record in `encoders`; a pin only keeps, and changes nothing there."""
+    """Record a promotion by hand in `encoders`; a pin changes no row."""
     if incumbent.row is None or incumbent.override is None or incumbent.override.override != "promote":
         return []
     row = {**incumbent.row, "verdict": "manual", "reasons": [incumbent.override.told()]}

@@ -1,7 +1,8 @@
-"""What people decided about encoders, `encoder_overrides`: one pinned, or served instead of the parent's.
+"""Read and write `encoder_overrides`: encoders pinned, or promoted over the parent release's, by people.
 
-Overrides are input to runs, given at any time. One counts from the night after the release served when it was given, so
-that a rerun of an earlier night finds what it found; a run is told those in force when it is opened, and no other.
+Overrides are input to runs and may be given at any time. An override takes effect from the night after the release
+served when it was given, so that a rerun of an earlier night is unchanged; a run reads the overrides in force when it
+is opened.
 """
 
 import getpass
@@ -26,7 +27,7 @@ Kind = Literal["pin", "unpin", "promote"]
 
 
 class Override(BaseModel):
-    """One decision. `after` is the night it leaves as it was; the next obeys. `encoder_id` is empty where a pin ends."""
+    """A person's decision. `after` is the last night it does not affect. `encoder_id` is empty where a pin ends."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,7 +39,7 @@ class Override(BaseModel):
     reason: str | None
 
     def told(self) -> str:
-        """For a summary: by whom and why."""
+        """Render for a summary: decision, author and reason."""
         done = {"pin": "pinned", "unpin": "unpinned", "promote": "promoted"}[self.override]
         return f"{done} by {self.by} after the night {self.after}" + (f": {self.reason}" if self.reason else "")
 
@@ -64,10 +65,10 @@ def _from_before(path: Path) -> list[Override]:
 def give_override(
     warehouse: Warehouse, kind: Kind, encoder_id: str, reason: str | None, given_at: datetime
 ) -> Override:
-    """Add an override, signed by the account that runs this.
+    """Append an override, signed by the account that runs this process.
 
     Raises PipelineError where nothing is published yet, the encoder cannot serve, or there is no pin to end; BusyError
-    where somebody else gives one at the same time.
+    where another process writes an override at the same time.
     """
     from persona_pipeline.model_registry.registry import (
         readable,
@@ -96,10 +97,10 @@ def give_override(
 
 
 def keep_encoder(warehouse: Warehouse, release: Release, given_at: datetime) -> list[str]:
-    """After a rollback to this release: see that the next night starts from its encoder; what there is to say about it.
+    """After a rollback to this release, make the next night start from its encoder; returns messages for the user.
 
-    A promotion given after that night was followed by a release that is now withdrawn, and the next night would follow it
-    again; so the release's own encoder is promoted over it. A pin is left alone: it is meant to outlast nights.
+    A promotion given after that night was followed by a release that is now withdrawn, and the next night would follow
+    it again; so the release's own encoder is promoted over it. A pin is left alone: it is meant to outlast nights.
     """
     override = in_force(read_overrides(warehouse), release.as_of + timedelta(days=1), release)
     if override is None or override.encoder_id == release.encoder_id:
@@ -113,7 +114,7 @@ def keep_encoder(warehouse: Warehouse, release: Release, given_at: datetime) -> 
 
 
 def pinned(overrides: Iterable[Override]) -> Override | None:
-    """The pin in force after all these."""
+    """The pin in force after all these overrides."""
     last = None
     for override in overrides:
         if override.override != "promote":
@@ -122,7 +123,7 @@ def pinned(overrides: Iterable[Override]) -> Override | None:
 
 
 def in_force(overrides: Iterable[Override], as_of: date, parent: Release | None) -> Override | None:
-    """What a night obeys: the pin in force; else the last promotion that no release has followed yet."""
+    """The override that applies to a night: the pin in force; else the last promotion that no release has followed yet."""
     given = [override for override in overrides if override.after < as_of]
     promotions = [
         override
@@ -133,7 +134,7 @@ def in_force(overrides: Iterable[Override], as_of: date, parent: Release | None)
 
 
 def serving_since(overrides: Iterable[Override], encoder_id: str, trained: date, as_of: date) -> date:
-    """When the encoder began to serve, from which its age counts: the night of its training or of its promotion."""
+    """The night the encoder began to serve, from which its age counts: that of its training or of its promotion."""
     promoted = (
         o.after for o in overrides if o.override == "promote" and o.encoder_id == encoder_id and o.after < as_of
     )

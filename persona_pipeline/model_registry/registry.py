@@ -1,4 +1,4 @@
-"""Rows of `encoders`, and what their settings differ in."""
+"""Read `encoders`: rows, artefacts and settings, and the differences between two encoders' settings."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ Row = dict[str, Any]
 
 
 def encoder_rows(warehouse: Warehouse) -> list[Row]:
-    """Every encoder on record, newest night first."""
+    """Every registered encoder, newest night first."""
     return sorted(warehouse.read("encoders").to_pylist(), key=lambda row: (row["as_of"], row["encoder_id"]))[::-1]
 
 
 def encoder_row(warehouse: Warehouse, encoder_id: str) -> Row:
-    """The encoder's row. Raises PipelineError for one that is not on record."""
+    """The encoder's row. Raises PipelineError for an encoder that is not registered."""
     sql = "SELECT * FROM encoders WHERE encoder_id = $id"
     found: list[Row] = warehouse.query(sql, ["encoders"], {"id": encoder_id}).to_pylist()
     if not found:
@@ -33,10 +33,10 @@ def encoder_row(warehouse: Warehouse, encoder_id: str) -> Row:
 
 
 def readable(warehouse: Warehouse, encoder_id: str) -> Encoder:
-    """The encoder itself, so that whoever names it knows that it can serve.
+    """Load an encoder, to check that it can serve.
 
-    Raises PipelineError for one that is not on record, or whose artefact is gone, damaged, or renders texts otherwise, or
-    whose base model is gone.
+    Raises PipelineError for an encoder that is not registered, whose artefact is gone, damaged, or renders texts in
+    another version, or whose base model is gone.
     """
     row = encoder_row(warehouse, encoder_id)
     encoder = Encoder.load(warehouse.root / row["artefact"])
@@ -50,7 +50,7 @@ def readable(warehouse: Warehouse, encoder_id: str) -> Encoder:
 
 
 def settings_of(row: Row) -> EncodersConfig:
-    """The settings it was trained with. Raises PipelineError where this program no longer knows one of them."""
+    """The settings an encoder was trained with. Raises PipelineError where this program no longer knows one of them."""
     try:
         return EncodersConfig.model_validate_json(row["settings"])
     except ValidationError as error:
@@ -61,7 +61,7 @@ def settings_of(row: Row) -> EncodersConfig:
 
 
 def differences(served: EncodersConfig, other: EncodersConfig) -> Row:
-    """Settings of `other` that make it another encoder than `served`, by name; empty where it would be the same."""
+    """Settings of `other` that would make another encoder than `served`, by name; empty where it would be the same."""
     there, here = result_settings(served), result_settings(other)
     how = ("tuned", "tuning_minutes")  # they were arrived at says nothing of what they are
     return {n: value for n, value in here.items() if n not in how and (n not in there or value != there[n])}

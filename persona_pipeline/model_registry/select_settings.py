@@ -19,7 +19,10 @@ from persona_pipeline.model_selection.gate import GateVerdict
 
 @dataclass(frozen=True, slots=True)
 class SelectedSettings:
-    """The settings to train with, and why: `verdict` and `reasons` as in `encoders`; `judged` by the gate, if there was need."""
+    """Settings to train with, and why.
+
+    `verdict` and `reasons` are those of `encoders`; `judged` is the gate's verdict, if a comparison was needed.
+    """
 
     config: EncodersConfig
     verdict: str
@@ -27,7 +30,7 @@ class SelectedSettings:
     judged: GateVerdict | None = None
 
     def columns(self) -> Mapping[str, Any]:
-        """Their columns of `encoders`."""
+        """The columns of `encoders` that record these settings."""
         return {
             "settings": self.config.model_dump_json(),
             "verdict": self.verdict,
@@ -47,18 +50,19 @@ def select_settings(
     config: EncodersConfig,
     tuned: Callable[[], TrainingData],
 ) -> SelectedSettings:
-    """New settings only if they pass the gate against those of the served encoder, which else are trained on newer data.
+    """Accept new settings only if they pass the gate against those of the served encoder; else retrain under the served settings.
 
-    Where the settings are the same, or the served encoder cannot be refitted, there is nothing to compare. Settings of
-    the head alone are compared over the base that stands. Where the base is made otherwise, the new one is trained first
-    and each side refitted over its own; judged are the users whom no fine-tune has seen, refused is the new base with them.
+    Equal settings, or a served encoder that cannot be refitted, need no comparison. Settings of the head alone are
+    compared over the incumbent's base. Where the base's own settings change, the new base is fine-tuned first and each
+    side refitted over its own base; evaluated are the users no fine-tune has trained on, and a refusal drops the new
+    base too.
 
     Args:
         row: the served encoder's, None on a first night.
-        reason: why the night trains.
-        data, interactions: what it trains from, over `base_model`; both sides are refitted on it. Interactions are read where
-            that happens.
-        tuned: the same data over the base that `config` would have.
+        reason: why the run trains.
+        data, interactions: training data over `base_model`; both sides are refitted on it. Interactions are read only for a
+            comparison.
+        tuned: the same data over the base that `config` asks for.
     """
     if row is None:
         return SelectedSettings(config, "first", [reason])

@@ -1,4 +1,4 @@
-"""A night that trains, to its encoder: the settings it chooses and the gate lets through, the base they ask for, a head over it."""
+"""Train a run's encoder: search settings, gate them, fine-tune the base where asked, and fit a head over it."""
 
 import logging
 import time
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TrainedEncoder:
-    """An encoder, why it has the settings it has, figures of its training, and how many pairs it was trained on."""
+    """A trained encoder, its settings with their reasons, training metrics, and the number of training pairs."""
 
     encoder: Encoder
     settled: SelectedSettings
@@ -46,21 +46,21 @@ def train_encoder(
     encoder_id: str,
     versions: Mapping[str, int],
 ) -> TrainedEncoder:
-    """Train. Refused settings leave the base as it is: a head is fitted over the one that stands.
+    """Search settings, gate them and train; refused settings leave the base as it is, and a head is fitted over the incumbent's.
 
-    What the configuration leaves to the night (`encoders.tuned`) is chosen first; the gate judges what was chosen.
+    The settings left open (`encoders.tuned`) are searched first; the gate compares the result with the served settings.
 
     Args:
-        stands: what the night starts from.
-        embedder: by which the night's texts are embedded.
-        reason: why it trains.
+        incumbent: the encoder the run starts from.
+        embedder: embeds the run's texts.
+        reason: why the run trains.
         versions: of the tables it is trained on.
 
     Raises PipelineError where there are too few pairs or a fine-tune fails, TransientError where that was killed.
     """
     liked = config.training_pairs.min_liked_rating
     starts = _where_the_search_starts(incumbent, embedder.base_model, config.encoders)
-    # What is predicted must not be told by the very review of it, neither to choose settings nor to compare them.
+    # The review of a held-out interaction must not be an input, neither to choose settings nor to compare them.
     blind = training_data(warehouse, embedder.base_model, liked, starts, blind=True)
     # All of them are read only where somebody asks: Spark reads the table itself.
     interactions = cache(partial(liked_interactions, warehouse, liked))
@@ -99,7 +99,7 @@ def train_encoder(
 
 
 def _where_the_search_starts(incumbent: Incumbent, base_model: str, config: EncodersConfig) -> EncodersConfig:
-    """The configuration; what it leaves to the night is as served, where that encoder could be refitted."""
+    """The configuration, with tuned settings taken from the served encoder where that could be refitted."""
     row = incumbent.row
     if not _tunes(config) or row is None or (row["base_model"], row["text_version"]) != (base_model, TEXT_VERSION):
         return config
@@ -111,7 +111,7 @@ def _where_the_search_starts(incumbent: Incumbent, base_model: str, config: Enco
 
 
 def _tunes(config: EncodersConfig) -> bool:
-    """Whether there is something to choose. A base that is itself trained has seen what would be predicted."""
+    """Whether a search is possible: settings are tuned and the base is not. A fine-tuned base has seen the hold-out."""
     return bool(config.tuned) and config.tuning_minutes > 0 and config.method == "head"
 
 

@@ -1,1 +1,1 @@
-"""Choose settings of the encoder by what each user liked next, and let a challenger in only where it is no worse."""
+"""Choose settings of the encoder on a temporal hold-out, and gate a challenger by non-inferiority to the served encoder."""

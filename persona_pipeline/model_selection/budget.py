@@ -1,4 +1,4 @@
-"""How long a search may take, by what its parts cost on a slow core, never by the clock: a rerun tries the same."""
+"""Estimate the seconds of a hyperparameter search's parts on a slow core, as its time budget: reruns try the same settings."""
 
 from persona_pipeline.config import EncodersConfig
 
@@ -14,7 +14,7 @@ EASE_SHARE = 0.1
 
 
 def fit_seconds(config: EncodersConfig, examples: int, items: int, slots: int, dimensions: int) -> float:
-    """Of one head on so many pairs, of a catalogue with at most `slots` personas an item, and two as a rule."""
+    """Seconds to train one head on `examples` pairs, over a catalogue with at most `slots` personas per item (two as a rule)."""
     pairs = min(config.batch_size, examples)
     shown = min(pairs, items)
     products = 6 * dimensions * ((pairs + shown * min(slots, 2)) * dimensions + pairs * shown * slots)
@@ -22,10 +22,10 @@ def fit_seconds(config: EncodersConfig, examples: int, items: int, slots: int, d
 
 
 def ease_seconds(items: int) -> float:
-    """Of the inverse of a matrix of items."""
+    """Seconds to fit EASE: invert a matrix of items x items."""
     return 2 * items**3 / FLOPS
 
 
 def most_users(seconds: float, items: int, cells: int) -> int:
-    """How many users can be ranked so many times within the share of `seconds` that is for ranking; at least 200."""
+    """Number of users that can be ranked `cells` times within the share of `seconds` for ranking; at least 200."""
     return max(200, int(GRIDS_SHARE * seconds / (items * cells * _CELL)))

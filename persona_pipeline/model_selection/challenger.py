@@ -1,4 +1,4 @@
-"""Two configurations of the encoder, refitted at the same cut-off and judged by what each user liked next."""
+"""Compare two encoder configurations: refit both without each user's newest liked interaction, and test NDCG@10 by user."""
 
 import logging
 from collections.abc import Callable
@@ -28,10 +28,10 @@ _CELLS = 200_000_000  # users x items scored in all
 
 @dataclass(frozen=True, slots=True)
 class EncoderComparison:
-    """What each side reached, and the verdict on the candidate.
+    """NDCG@10 of the served and of the candidate configuration, and the gate's verdict on the candidate.
 
     Attributes:
-        users: how many were judged.
+        users: number of evaluation users.
         served, candidate: mean NDCG@10.
     """
 
@@ -50,23 +50,23 @@ def compare_settings(
     tuned: Callable[[], TrainingData] | None = None,
     unseen: float = 1.0,
 ) -> EncoderComparison:
-    """Refit both without each user's newest liked interaction, have both predict it, and judge the difference by user.
+    """Refit both configurations without each user's newest liked interaction, predict it, and test the paired difference by user.
 
-    Both sides see the same personas, which are those of the night and were made from the held-out reviews too: a
-    comparison of settings is fair by that, but its figures are higher than a backtest's. Personas that rest on the held-out
-    review alone are hidden from its user, and profiles of items leave it out where `data` is `blind`. Of more than 20,000
-    users, or fewer where the catalogue has over 10,000 items, a sample is judged, seeded.
+    Both sides see the same personas, which are those of the run and were made from the held-out reviews too: a
+    comparison of settings is fair by that, but its figures are higher than a backtest's. Personas that rest on the
+    held-out review alone are hidden from its user, and item embeddings leave that review out where `data` is `blind`.
+    Of more than 20,000 users, or fewer where the catalogue has over 10,000 items, a seeded sample is evaluated.
 
     Args:
-        data, interactions: what the night trains from, `liked_interactions` of the same warehouse.
+        data, interactions: the run's training data, and `liked_interactions` of the same warehouse.
         margin: `encoders.gate_margin`.
-        tuned: the candidate's data where it is over another base, which is trained if there is anybody to ask.
-        unseen: share of the users to ask, those that a fine-tune with this `validation_share` has not been shown.
+        tuned: the candidate's data where it has another base, which is fine-tuned only if there are evaluation users.
+        unseen: share of users to evaluate: those a fine-tune with this `validation_share` has not trained on.
     """
     parts = hold_out(data, interactions)
     newest = parts.newest.filter(pa.array(place_of(parts.newest["user_id"].to_pylist()) < unseen))
     if not newest.num_rows or parts.data.pairs.num_rows < 2:
-        # Lists nobody is asked about: the gate has its own answer to that.
+        # No evaluation users: the gate returns its verdict for none.
         return EncoderComparison(0, 0.0, 0.0, gate_verdict(np.empty(0), np.empty(0), {}, margin))
     item_ids = np.unique(data.personas["item_id"].to_numpy(zero_copy_only=False).astype(str))
     most = min(MOST_USERS, max(1, _CELLS // len(item_ids)))
@@ -83,7 +83,7 @@ def compare_settings(
 
 
 def _predicted(parts: HeldOut, asked: HeldOutInteractions, config: EncodersConfig) -> np.ndarray:
-    """(users,) NDCG@10 of one configuration, refitted."""
+    """NDCG@10 (users,) of one configuration, refitted."""
     data = parts.data.weighed(config)
     head, catalogue, _ = fit_head(data, config)
 

@@ -1,4 +1,4 @@
-"""Whether a newly trained encoder replaces the served one: not worse overall, and no sizeable group of users pays for it."""
+"""Decide whether a challenger encoder replaces the served one: non-inferior overall, and not significantly worse on any slice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class SliceDifference:
-    """Candidate - served on one slice. `p_value` is Holm's, over the slices judged."""
+    """Candidate - served on one slice of users. `p_value` is adjusted by Holm over the slices tested."""
 
     name: str
     users: int
@@ -25,13 +25,13 @@ class SliceDifference:
 
     @property
     def worse(self) -> bool:
-        """Whether the candidate is significantly worse here."""
+        """Whether the candidate is significantly worse on this slice."""
         return self.difference < 0 and self.p_value <= LEVEL
 
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """The decision. `slices` are those large enough to be judged; `reasons` say in words what decided, with figures."""
+    """The gate's decision. `slices` are the slices large enough to be tested; `reasons` explain the decision, with figures."""
 
     promoted: bool
     reasons: list[str]
@@ -51,13 +51,13 @@ def gate_verdict(
 ) -> GateVerdict:
     """Promote if the overall difference is above -margin with 97.5% confidence, and no slice is significantly worse.
 
-    Slices of 200 users or more are judged, at a level of .05 over all of them (Holm). A slice of everybody is the
-    overall question, which the margin answers. Without users nothing speaks for the candidate, and it is refused.
+    Slices of 200 users or more are tested, at a level of .05 over all of them (Holm). A slice of all users is skipped:
+    the margin tests it. Without users the candidate is refused.
 
     Args:
         served, candidate: (users,) NDCG@10 of the same users under each encoder.
         slices: (users,) bool each.
-        margin: how much worse, in NDCG@10, still counts as not worse; 0 demands that it be better.
+        margin: non-inferiority margin in NDCG@10; 0 demands superiority.
     """
     if not len(served):
         return GateVerdict(False, ["no user to compare the encoders on"], 0.0, 0.0, 0.0, ())

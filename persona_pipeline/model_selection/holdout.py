@@ -1,4 +1,4 @@
-"""Training data less each user's newest liked interaction: the cut-off at which two configurations are both refitted."""
+"""Hold out each user's newest liked interaction from the training data, for refitting and comparing configurations."""
 
 from dataclasses import dataclass, replace
 
@@ -13,10 +13,10 @@ from persona_pipeline.encoder.training_data import TrainingData
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What a night knows, in two parts.
+    """A run's training data, split into hold-out and rest.
 
     Attributes:
-        newest: user_id, item_id, review_id, masked_persona_ids of what is held out, one row a user.
+        newest: user_id, item_id, review_id, masked_persona_ids of the held-out interactions, one row per user.
         data, interactions: the rest.
     """
 
@@ -25,7 +25,7 @@ class HeldOut:
     interactions: Interactions
 
     def masked(self) -> tuple[np.ndarray, np.ndarray]:
-        """(m,) users and (m,) personas that rest on the user's held-out review alone."""
+        """Return (m,) users and (m,) personas that rest on the user's held-out review alone."""
         lists = self.newest["masked_persona_ids"].combine_chunks()
         owners = self.newest["user_id"].combine_chunks().take(pc.list_parent_indices(lists))
         users, personas = (ids.to_numpy(zero_copy_only=False).astype(str) for ids in (owners, lists.flatten()))
@@ -33,12 +33,12 @@ class HeldOut:
 
 
 def hold_out(data: TrainingData, interactions: Interactions) -> HeldOut:
-    """Take out the newest liked interaction of every user for whom it is a training pair.
+    """Hold out the newest liked interaction of every user for whom it is a training pair.
 
-    A user with one liked interaction has no pair, and neither has an item whose every persona rests on this user: those
-    users keep all they have and are not asked about. What is held out is no target, no part of a history, and counted
-    neither in popularity nor in what the prior is fitted on. Personas stay as they are, and so do profiles of items: data that is
-    `blind` has those that leave the reviews out.
+    A user with one liked interaction has no pair, and an item whose every persona rests on this user's review makes
+    none: those users keep all interactions and are not evaluated. A held-out interaction is no target, no part of a
+    history, and counted neither in popularity nor in the prior. Personas and item embeddings stay unchanged; `blind`
+    data has item embeddings without the held-out reviews.
     """
     first = pc.equal(data.pairs["history_place"], 0)
     newest = data.pairs.filter(first).select(["user_id", "item_id", "review_id", "masked_persona_ids"])
@@ -55,7 +55,7 @@ def hold_out(data: TrainingData, interactions: Interactions) -> HeldOut:
 
 
 def _without(pairs: pa.Table, reviews: pa.Array) -> pa.Table:
-    """Pairs without these reviews in their histories."""
+    """Remove reviews from the histories of pairs."""
     members = pairs["history_review_ids"].combine_chunks().flatten()
     return shortened(pairs, pc.invert(pc.is_in(members, reviews)).to_numpy(zero_copy_only=False))
 
@@ -66,7 +66,7 @@ def _fewer(counts: dict[str, int], items: pa.ChunkedArray) -> dict[str, int]:
 
 
 def _among(interactions: Interactions, newest: pa.Table) -> np.ndarray:
-    """(n,) bool: which interactions are held out, by user and item."""
+    """Mark (n,) bool the interactions that are held out, by user and item."""
     users = pc.index_in(newest["user_id"], pa.array(interactions.user_ids, pa.string()))
     items = pc.index_in(newest["item_id"], pa.array(interactions.item_ids, pa.string()))
     width = len(interactions.item_ids)

@@ -1,7 +1,7 @@
-"""A head, popularity and a collaborative prior predict interactions they do not know: the score of serving, all users at once.
+"""Score the catalogue for users of a temporal hold-out by head, popularity and prior, all users at once, and compute NDCG@10.
 
-What the choice of settings (`tuning`), their comparison (`promotion`) and variants (`backtest`) measure with. All scores are
-in units of the temperature, in which the weights of popularity and prior are given.
+Used by the hyperparameter search (`search`), the comparison of configurations (`challenger`) and variants (`backtest`).
+All scores are in units of the temperature, like the weights of popularity and prior.
 """
 
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ K = 10
 
 @dataclass(frozen=True, slots=True)
 class LikedHistories:
-    """What some users are known by, as arrays.
+    """Histories of some users, as arrays.
 
     Attributes:
-        item_ids, days: (interactions,) item of each liked interaction of anybody, and when it was.
-        owners, members: (n,) user row and interaction row of each entry, each user's newest first.
+        item_ids, days: (interactions,) item and day of every liked interaction, of all users.
+        owners, members: (n,) user row and interaction row of each history entry, each user's newest first.
         lengths: (users,) entries of each user.
     """
 
@@ -44,7 +44,7 @@ class LikedHistories:
 
     @classmethod
     def of(cls, interactions: pa.Table, user_ids: np.ndarray) -> "LikedHistories":
-        """Of users (users,), from user_id, item_id and day of everybody's liked interactions, each user's newest first."""
+        """Build the histories of users (users,) from user_id, item_id and day of all liked interactions, newest first by user."""
         owner = pc.index_in(interactions["user_id"], pa.array(user_ids, pa.string())).combine_chunks()
         owners = owner.drop_null().to_numpy().astype(np.int64)
         order = np.argsort(owners, kind="stable")
@@ -55,11 +55,11 @@ class LikedHistories:
 
     @property
     def users(self) -> int:
-        """How many users."""
+        """Number of users."""
         return len(self.lengths)
 
     def recency(self, config: EncodersConfig) -> np.ndarray:
-        """(n,) weight of each entry, those of a user summing to one."""
+        """Weights (n,) of the history entries, summing to one per user."""
         distances = ranks(self.lengths)
         if config.recency == "days":
             days = self.days[self.members]
@@ -67,14 +67,14 @@ class LikedHistories:
         return history_weights(distances, self.lengths, config.half_life)
 
     def part(self, start: int, stop: int) -> "LikedHistories":
-        """The users from `start` to `stop`, exclusive."""
+        """Restrict to the users from `start` to `stop`, exclusive."""
         mine = (self.owners >= start) & (self.owners < stop)
         return LikedHistories(
             self.item_ids, self.days, self.owners[mine] - start, self.members[mine], self.lengths[start:stop]
         )
 
     def newest(self, count: int) -> "LikedHistories":
-        """At most so many entries of each user."""
+        """Restrict to the `count` newest entries of each user."""
         kept = ranks(self.lengths) < count
         return LikedHistories(
             self.item_ids, self.days, self.owners[kept], self.members[kept], self.lengths.clip(max=count)
@@ -83,13 +83,13 @@ class LikedHistories:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutInteractions:
-    """Held-out interactions, and what is known of their users.
+    """Held-out interactions, with the histories of their users.
 
     Attributes:
         user_ids: (users,) sorted.
-        histories: what they are known by.
-        truth: items to predict, places in the catalogue.
-        seen: (rows, columns) items met before.
+        histories: of these users.
+        truth: items to predict, as catalogue indices.
+        seen: (rows, columns) items already in the user's interactions.
     """
 
     user_ids: np.ndarray
@@ -99,11 +99,11 @@ class HeldOutInteractions:
 
     @property
     def users(self) -> int:
-        """How many users."""
+        """Number of users."""
         return len(self.user_ids)
 
     def part(self, start: int, stop: int) -> "HeldOutInteractions":
-        """The users from `start` to `stop`, exclusive."""
+        """Restrict to the users from `start` to `stop`, exclusive."""
         users = np.arange(self.users)
         rows, columns = self.seen
         met = (rows >= start) & (rows < stop)
@@ -118,10 +118,10 @@ class HeldOutInteractions:
 def held_out_interactions(
     data: TrainingData, interactions: Interactions, held_out: pa.Table, item_ids: np.ndarray, most_users: int
 ) -> HeldOutInteractions:
-    """Held-out interactions of users with a history and items with a persona; of a sample of users, seeded.
+    """Select held-out interactions of users with a history and items with a persona, of at most `most_users` users, seeded.
 
     Args:
-        data, interactions: that do not know what is held out.
+        data, interactions: without the held-out interactions.
         held_out: user_id, item_id.
         item_ids: (items,) sorted: the catalogue.
 
@@ -161,7 +161,7 @@ def held_out_interactions(
 
 @torch.inference_mode()
 def encoded(head: Head, catalogue: ItemSlots) -> torch.Tensor:
-    """(personas, d) vectors of the catalogue's personas; for all users the same."""
+    """Encode the catalogue's personas, (personas, d); the vectors are the same for all users."""
     return head.personas(catalogue.embeddings.to(head.interaction_map.dtype))
 
 
@@ -175,12 +175,12 @@ def head_scores(
     hidden: tuple[np.ndarray, np.ndarray] | None = None,
     personas: torch.Tensor | None = None,
 ) -> np.ndarray:
-    """What the personas say, (users, items) in the head's precision. Memory: users x items x slots of it, a few times.
+    """Score items by their personas, (users, items) in the head's precision. Memory: users x items x slots, a few times.
 
     Args:
-        personas: as `encoded`; made here where they are not given.
-        profiles: (interactions, d) item profiles of everybody's liked interactions.
-        hidden: (m,) users and (m,) catalogue rows of personas they may not see; each item keeps another one.
+        personas: result of `encoded`; computed here if None.
+        profiles: (interactions, d) item embeddings of all liked interactions.
+        hidden: (m,) users and (m,) catalogue rows of personas hidden from them; each item keeps at least one persona.
     """
     kind = head.interaction_map.dtype
     weights = csr_array(
@@ -205,7 +205,7 @@ def head_scores(
 def hidden_personas(
     masked: tuple[np.ndarray, np.ndarray], asked: HeldOutInteractions, catalogue: ItemSlots
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(m,) users of `asked` and (m,) rows of the catalogue, of (n,) user ids and (n,) ids of personas they may not see."""
+    """Map (n,) user ids and (n,) ids of personas hidden from them to (m,) rows of `asked` and (m,) rows of the catalogue."""
     users = pc.index_in(pa.array(masked[0], pa.string()), pa.array(asked.user_ids, pa.string()))
     rows = pc.index_in(pa.array(masked[1], pa.string()), pa.array(catalogue.persona_ids, pa.string()))
     known = pc.and_(pc.is_valid(users), pc.is_valid(rows))
@@ -213,7 +213,7 @@ def hidden_personas(
 
 
 def prior_scores(prior: Prior, item_ids: np.ndarray, histories: LikedHistories, config: EncodersConfig) -> np.ndarray:
-    """What others who met the same items add at weight one, (users, items)."""
+    """Score items by the collaborative prior at weight one, (users, items)."""
     met = pa.array(histories.item_ids[histories.members], pa.string())
     weights = prior.histories(histories.owners, met, histories.recency(config), histories.users)
     scores: np.ndarray = (weights @ prior.onto(item_ids)).toarray()
@@ -227,15 +227,15 @@ def popularity(data: TrainingData, item_ids: np.ndarray) -> np.ndarray:
 
 
 def popularity_scores(counts: np.ndarray, histories: LikedHistories, config: EncodersConfig) -> np.ndarray:
-    """What popularity adds at weight one, (users, items), from `popularity` (items,)."""
+    """Score items by popularity at weight one, (users, items), from `popularity` (items,)."""
     scores: np.ndarray = popularity_scales(histories.lengths, config.popularity_support)[:, None] * counts
     return scores
 
 
 def ndcg(scores: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """(users,) NDCG@10 of the lists that scores (users, items) make, of one answer (users,) each.
+    """NDCG@10 (users,) of the lists ranked by scores (users, items), for one target item per user, `answers` (users,).
 
-    What a list leaves out is scored -inf; among equals the lower place of the catalogue comes first. Nothing is sorted.
+    Items excluded from a list have score -inf; ties go to the lower catalogue index. Nothing is sorted.
     """
     own = scores[np.arange(len(answers)), answers][:, None]
     before = np.arange(scores.shape[1]) < answers[:, None]

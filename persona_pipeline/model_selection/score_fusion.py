@@ -1,4 +1,4 @@
-"""What a head's scores come to with popularity and a prior beside them: NDCG@10 of every user under every mixture."""
+"""Evaluate weighted sums of a head's, popularity's and a prior's scores: NDCG@10 of every user under every mixture of weights."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,17 +35,17 @@ Mixture = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Mixtures:
-    """Mixtures tried, and (mixtures, users) the NDCG@10 of each."""
+    """The mixtures evaluated, and (mixtures, users) the NDCG@10 of each."""
 
     tried: list[Mixture]
     values: np.ndarray
 
     def best(self) -> int:
-        """Place of the one with the highest mean, the first among equals."""
+        """Index of the mixture with the highest mean, the first among equals."""
         return int(self.values.mean(axis=1).argmax())
 
     def as_good(self, errors: float) -> list[int]:
-        """The best one's place, then those that fall short of it by no more than so many standard errors of the difference."""
+        """Index of the best mixture, then of those within `errors` standard errors of the paired difference to it."""
         short = self.values[self.best()] - self.values
         bound = errors * short.std(axis=1, ddof=1) / np.sqrt(short.shape[1])
         places = [int(place) for place in np.flatnonzero(short.mean(axis=1) <= bound)]
@@ -53,15 +53,15 @@ class Mixtures:
 
 
 def mixture_of(config: EncodersConfig) -> Mixture:
-    """What `config` says itself."""
+    """The mixture configured by `config`."""
     return {name: getattr(config, name) for name in ("popularity_weight", "prior", "prior_weight")}
 
 
 def middle_of(found: Sequence[Mixture], config: EncodersConfig) -> Mixture:
-    """One mixture for several, the best of them first: mean weights, the prior's on a logarithmic scale, none counting as 0.
+    """Average several mixtures, the best first: mean weights, the prior's on a logarithmic scale, a missing prior counting as 0.
 
-    The prior is the best one's, or where that has none the commonest, if at least half have any; mixtures of another kind
-    are left out.
+    The kind of prior is that of the best mixture, or, where that has none, the commonest if at least half have one;
+    mixtures with another kind are left out.
     """
     kinds = [mixture["prior"] for mixture in found if mixture["prior_weight"]]
     commonest = max(sorted(set(kinds)), key=kinds.count) if 2 * len(kinds) >= max(len(found), 1) else "none"
@@ -78,7 +78,7 @@ def middle_of(found: Sequence[Mixture], config: EncodersConfig) -> Mixture:
 
 
 def mixtures(config: EncodersConfig, kinds: tuple[str, ...], coarse: bool = False) -> list[Mixture]:
-    """What `config.tuned` leaves open, first of all what `config` says itself; `coarse` is a third of it."""
+    """List the mixtures `config.tuned` leaves open, first that of `config` itself; `coarse` thins the grid of weights."""
     given = mixture_of(config)
     liked: Sequence[float] = POPULARITY_WEIGHTS[::2] if coarse else POPULARITY_WEIGHTS
     liked = liked if "popularity_weight" in config.tuned else (config.popularity_weight,)
@@ -105,11 +105,11 @@ def reached(
     tried: list[Mixture],
     prior_of: Callable[[str], Prior],
 ) -> Mixtures:
-    """Every mixture of what this head says. Memory: a few blocks of users by items.
+    """Evaluate every mixture over one head's scores. Memory: a few blocks of users by items.
 
     Args:
-        data: that the head was trained on; `asked` is answered from its interactions, one answer a user.
-        masked: (m,) user ids and (m,) persona ids of what users may not see, since it rests on the answer's review alone.
+        data: the head's training data; `asked` is predicted from its interactions, one target per user.
+        masked: (m,) user ids and (m,) persona ids hidden from them, since the persona rests on the target's review alone.
         prior_of: fits a prior by its kind.
     """
     counts = popularity(data, catalogue.item_ids)

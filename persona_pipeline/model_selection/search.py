@@ -1,11 +1,11 @@
-"""Settings of the encoder to those that predict best what each user liked last, one setting after the other.
+"""Search the encoder's settings by coordinate descent on a temporal hold-out: predict each user's newest liked interaction.
 
-Each user's newest liked interaction is taken out of pairs, histories, popularity and prior (`held_out`), and what the user
-wrote of it out of the item's profile (`training_data(blind=True)`). A head is trained for every trial and judged together with
-the mixture of popularity and prior that suits it best. Trials of one stage are held against what stands so far, user by user;
-the one with the largest gain less 1.5 times its standard error is taken, if that is above zero: where users are few or settings
-make no difference, nothing moves. At the end the mixture is chosen on a finer grid: the middle of those that cannot be told
-from the best.
+The newest liked interaction is taken out of pairs, histories, popularity and prior (`holdout`), and its review out of
+the item's embedding (`training_data(blind=True)`). A head is trained for every trial and evaluated with its best
+mixture of popularity and prior. Trials of one stage are compared with the current settings, paired by user; the trial
+with the largest gain less 1.5 standard errors is taken, if that is above zero: where users are few or settings make no
+difference, the settings stay. At the end the mixture is chosen on a finer grid: the mean of the mixtures that cannot be
+told from the best.
 """
 
 import logging
@@ -40,12 +40,12 @@ _GRIDS = 400  # mixtures ranked in a search, about
 
 
 def search_settings(data: TrainingData, interactions: Interactions, config: EncodersConfig) -> ChosenSettings:
-    """Settings to train with: `config`, but for what it leaves to the night (`config.tuned`).
+    """Choose the settings to train with: `config`, except for the settings it leaves to the search (`config.tuned`).
 
     Args:
         data: `blind`, under `config`.
         interactions: `liked_interactions` of the same warehouse.
-        config: where the search starts, and what is not tuned.
+        config: start of the search, and the settings that are not tuned.
     """
     search = _Search(data, interactions, config)
     if search.users < MIN_USERS:
@@ -54,7 +54,7 @@ def search_settings(data: TrainingData, interactions: Interactions, config: Enco
 
 
 class _Search:
-    """One search, and what it has spent."""
+    """State of one search, with its remaining time budget."""
 
     def __init__(self, data: TrainingData, interactions: Interactions, config: EncodersConfig) -> None:
         self._parts, self._config = hold_out(data, interactions), config
@@ -81,7 +81,7 @@ class _Search:
             self.users = self._asked.users
 
     def run(self) -> ChosenSettings:
-        """Pass after pass until one moves nothing, then the mixture; all of it is held against the start once more."""
+        """Repeat passes over all stages until a pass changes nothing, choose the mixture, and compare the result with the start."""
         first = self._reached(self._config, mixtures(self._config, self._kinds))
         start = first.values[0]
         # The kind of prior that suits the start is the one stages are judged with.
@@ -109,7 +109,7 @@ class _Search:
     def _staged(
         self, stage: SearchStage, stands: EncodersConfig, values: np.ndarray, kinds: tuple[str, ...]
     ) -> tuple[EncodersConfig, np.ndarray]:
-        """What stands after a stage, and (users,) what it reaches."""
+        """Return the settings after a stage, and (users,) their NDCG@10."""
         best: tuple[float, EncodersConfig, np.ndarray] = (0.0, stands, values)
         made: list[tuple[EncodersConfig, SettingsTrial]] = []
         for settings in stage.tried(stands):
@@ -131,7 +131,10 @@ class _Search:
         return best[1], best[2]
 
     def _judge(self, config: EncodersConfig, kinds: tuple[str, ...]) -> np.ndarray | None:
-        """(users,) what a configuration reaches beside the mixture that suits it best; None where it cannot be had."""
+        """NDCG@10 (users,) of a configuration with its best mixture.
+
+        None where the time budget or the training pairs do not suffice.
+        """
         key = config.model_dump_json()
         if key not in self._judged:
             if self._fit_seconds(config) > self._left:
@@ -144,9 +147,9 @@ class _Search:
         return self._judged[key]
 
     def _mixed(self, fine: Mixtures, stands: EncodersConfig) -> tuple[Mixture, np.ndarray]:
-        """The mixture to take, and (users,) what it reaches: what stands, or the middle of those that are as good as the best.
+        """Choose the mixture, and return (users,) its NDCG@10: the current one, or the mean of those as good as the best.
 
-        Which of many mixtures comes out best by a hair is luck; their middle is not.
+        Which of many mixtures comes out best by a hair is luck; their mean is not.
         """
         gains = fine.values - fine.values[0]
         errors = gains.std(axis=1, ddof=1) / np.sqrt(self.users)
@@ -186,13 +189,13 @@ class _Search:
 
 
 def _is_sure(gains: np.ndarray) -> bool:
-    """Whether (users,) gains are above zero by enough, and not those of a handful of users."""
+    """Whether (users,) gains exceed zero by enough standard errors, and are not those of a handful of users."""
     error = gains.std(ddof=1) / np.sqrt(len(gains))
     return bool(gains.mean() > CAUTION * error and np.count_nonzero(gains) >= MOVED)
 
 
 def _kind_of(found: Mixtures) -> str:
-    """The prior of the best mixture that has one; none where there is none."""
+    """The kind of prior of the best mixture that has one; `none` where no mixture has."""
     with_prior = [n for n, mixture in enumerate(found.tried) if mixture["prior"] != "none"]
     if not with_prior:
         return "none"

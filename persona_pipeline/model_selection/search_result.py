@@ -1,4 +1,4 @@
-"""What a search tried and took, and how it is told."""
+"""Hold the trials and the outcome of a hyperparameter search, and render them as text and as metrics for `encoders`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +9,14 @@ from persona_pipeline.core.terminal import counted
 
 @dataclass(frozen=True, slots=True)
 class SettingsTrial:
-    """Settings tried against those that stood.
+    """Settings compared with the current settings of a search.
 
     Attributes:
-        settings: those that differ, by name.
-        before: what stood in their place.
-        ndcg: mean NDCG@10 reached.
-        gain, error: mean over users of the difference to what stood, and its standard error.
-        taken: whether they stand from here on.
+        settings: the settings that differ, by name.
+        before: their current values.
+        ndcg: mean NDCG@10 of the trial.
+        gain, error: mean paired difference by user to the current settings, and its standard error.
+        taken: whether the search adopted the trial.
     """
 
     settings: dict[str, Any]
@@ -27,21 +27,21 @@ class SettingsTrial:
     taken: bool
 
     def told(self) -> str:
-        """As `prior_weight 0 to 16: +.0123 (standard error .0034)`."""
+        """Render as `prior_weight 0 to 16: +.0123 (standard error .0034)`."""
         changes = ", ".join(f"{name} {_plain(self.before[name])} to {_plain(v)}" for name, v in self.settings.items())
         return f"{changes}: {self.gain:+.4f} (standard error {self.error:.4f})"
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenSettings:
-    """Settings chosen, and why.
+    """Outcome of a search.
 
     Attributes:
         config: to train with.
-        users: whose last liked interaction was predicted; 0 where there were too few to choose by.
-        start, reached: mean NDCG@10 of the settings the search began with, and of those chosen; one head each.
+        users: number of evaluation users; 0 where there were too few to search.
+        start, reached: mean NDCG@10 of the initial and of the chosen settings; one head each.
         trials: in the order they were made.
-        left_out: settings there was no time for.
+        left_out: trials the time budget did not allow.
     """
 
     config: EncodersConfig
@@ -52,7 +52,7 @@ class ChosenSettings:
     left_out: int
 
     def reasons(self) -> list[str]:
-        """What was chosen and why, in words, with the figures."""
+        """Explain the outcome in words, with figures."""
         if not self.users:
             return ["too few users to tune settings on: they are as configured"]
         last = f"{counted(len(self.trials), 'setting')} tried on the last liked interaction of {counted(self.users, 'user')}"
@@ -63,7 +63,7 @@ class ChosenSettings:
         return [told, *(taken or ["tuned: no other settings were better by enough to tell"])]
 
     def metrics(self) -> dict[str, float]:
-        """Figures for `encoders`."""
+        """Figures for the `metrics` of `encoders`."""
         if not self.users:
             return {}
         counts = {"tuning_users": self.users, "tuning_trials": len(self.trials), "tuning_left_out": self.left_out}

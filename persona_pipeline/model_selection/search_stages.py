@@ -1,4 +1,4 @@
-"""What a search tries, in the order of what it was seen to be worth: settings that go together are one stage."""
+"""List the settings a hyperparameter search tries, in stages of settings that go together, the most effective first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,16 +22,17 @@ PERSONA_WEIGHTS = (0.0, 0.1, 0.5, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True, slots=True)
 class SearchStage:
-    """Settings that are held against what stands, all together.
+    """Settings that are compared with the current settings in one stage.
 
-    `until_worse` ends the stage with the first that does worse for certain: they are in an order.
+    `until_worse` ends the stage with the first setting that is significantly worse: its settings are in ascending or
+    descending order.
     """
 
     settings: Sequence[Mapping[str, Any]]
     until_worse: bool = False
 
     def tried(self, stands: EncodersConfig) -> list[dict[str, Any]]:
-        """What of each differs from what stands, and is the night's to choose."""
+        """For each setting, the values that differ from the current settings and are tuned."""
         found = []
         for settings in self.settings:
             changed = {
@@ -45,7 +46,7 @@ class SearchStage:
 
 
 def stages(stands: EncodersConfig, fields: ItemFields | None) -> list[SearchStage]:
-    """Every stage of a pass that starts from `stands`; content that no item has is left alone."""
+    """List every stage of a pass that starts from `stands`; weights of fields missing from all items are not tried."""
     found = [SearchStage([{"age_half_life_days": age} for age in AGES])]
     for field in fields.known() if fields else []:
         name = f"{field}_weight"

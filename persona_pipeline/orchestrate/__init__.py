@@ -1,1 +1,1 @@
-"""Run the tasks of a run: through Airflow, or one after the other without it."""
+"""Run the tasks of a run: through Airflow, or sequentially without it."""

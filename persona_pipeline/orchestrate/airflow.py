@@ -1,4 +1,4 @@
-"""Run the DAG once by Airflow itself, shown task by task: `make nightly`."""
+"""Run the nightly DAG once through Airflow, showing each task: `make nightly`."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from persona_pipeline.sources.files import check_files, day_after_newest
 
 @dataclass(frozen=True, slots=True)
 class NightlyRequest:
-    """What was asked for on the command line; None means the default."""
+    """Command-line options of a nightly run; None means the default."""
 
     warehouse: Path
     source: str
@@ -37,7 +37,7 @@ class NightlyRequest:
 
 
 def run_night(request: NightlyRequest, console: Console) -> float:
-    """Check the request and run the DAG, shown task by task; returns its seconds. Raises PipelineError when the run failed."""
+    """Check the request and run the DAG, showing each task; returns seconds. Raises PipelineError when the run failed."""
     started = time.monotonic()
     warehouse = request.warehouse.resolve()
     params = _params(request, warehouse)
@@ -52,7 +52,7 @@ def run_night(request: NightlyRequest, console: Console) -> float:
 
 
 def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
-    """The DAG's parameters, everything checked that can be checked in a second."""
+    """The DAG's parameters, after all checks that take under a second."""
     candidates = load_config(request.config).candidates.file
     if candidates:
         check_candidates(Path(candidates))
@@ -112,7 +112,7 @@ def _airflow(params: dict[str, Any], held: dict[str, str]) -> subprocess.Popen[s
 
 
 def _first_time(airflow: str, environment: dict[str, str]) -> None:
-    """Airflow's database and the pools of the DAG's tasks, as `make setup` makes them."""
+    """Create Airflow's database and the pools of the DAG's tasks, as `make setup` does."""
     for arguments in (("db", "migrate"), ("pools", "import", str(package_folder("dags") / "pools.json"))):
         done = subprocess.run([airflow, *arguments], capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
@@ -120,7 +120,7 @@ def _first_time(airflow: str, environment: dict[str, str]) -> None:
 
 
 def _follow(airflow: subprocess.Popen[str], log: Path, console: Console) -> str | None:
-    """Show tasks as they go, keep everything in the log; returns what went wrong, if anything did."""
+    """Show tasks as they run, write all output to the log; returns the error message, if any."""
     log.parent.mkdir(parents=True, exist_ok=True)
     error: str | None = None
     finished: set[str] = set()

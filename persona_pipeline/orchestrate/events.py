@@ -1,4 +1,4 @@
-"""What jobs say about themselves while they run, picked out of their output or Airflow's log, for a terminal."""
+"""Parse job events (JSON lines and progress messages) out of job output or Airflow's log, for display in a terminal."""
 
 import json
 import re
@@ -11,7 +11,7 @@ _PROGRESS = re.compile(
 
 
 def events(lines: Iterable[str], kept: IO[str]) -> Iterator[dict[str, Any]]:
-    """The jobs' own JSON lines, wherever in Airflow's log lines they stand, and how far a long one is."""
+    """Yield the jobs' JSON lines, wherever in Airflow's log lines they stand, and the progress of long jobs."""
     decoder = json.JSONDecoder()
     for line in lines:
         kept.write(line)

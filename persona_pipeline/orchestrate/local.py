@@ -1,6 +1,6 @@
-"""Nights without Airflow: the tasks of a run one after the other, each in its own process as in the DAG, shown as they go.
+"""Run a night without Airflow: its jobs in sequence, each in its own process as in the DAG, with progress.
 
-A night that was broken off goes on where it was: what ended well in a run made from the same is not run again.
+An interrupted night resumes: jobs that succeeded in a run with the same input hash are skipped.
 """
 
 import os
@@ -27,7 +27,7 @@ Summary = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LocalRun:
-    """One night of one warehouse, its configuration, and where its input lies."""
+    """One night in one warehouse, with its configuration and input."""
 
     warehouse: Path
     as_of: date
@@ -37,10 +37,10 @@ class LocalRun:
     items: Path | None = None
 
     def run(self, jobs: Sequence[str], console: Console, resume: bool = False) -> dict[str, Summary]:
-        """Summaries by job, in a run of their own; with `resume` those that stand, made from the same, are not run again.
+        """Run jobs and return their summaries; with `resume`, skip jobs that succeeded under the same input hash.
 
-        Raises PipelineError with what the first job to fail said, TransientError where trying again may help, and BusyError
-        where another run goes on.
+        Raises PipelineError with the error of the first job to fail, TransientError where a retry may help, and
+        BusyError where another run is active.
         """
         with holding(self.warehouse) as environment:
             made_from = self.made_from() if resume else ""
@@ -54,7 +54,7 @@ class LocalRun:
             return summaries
 
     def made_from(self) -> str:
-        """Hash of all it depends on."""
+        """Hash of the code, configuration and input the night depends on."""
         return made_from(self.warehouse, self.as_of, self.config, self._input())
 
     def _input(self) -> Input:

@@ -1,1 +1,1 @@
-"""Write, audit, publish: staged tables to a release, or to a refusal on record; rollback and retention."""
+"""Audit staged tables and publish them as a release, or record a refusal; roll back releases, delete unreferenced files."""

@@ -1,7 +1,7 @@
-"""The night's one audit: measures of every table (`expectations/<table>.sql`) held against Great Expectations suites.
+"""Audit a run's tables: compute measures of each (`expectations/<table>.sql`) and validate them by Great Expectations suites.
 
-The SQL finds the bad rows and counts them over the Delta tables; the suites, in GX's own JSON, say how many are allowed.
-So GX sees one row of numbers per table, whatever the table's size.
+The SQL counts violating rows over the Delta tables; the suites, in GX's own JSON, say how many are allowed. So GX sees
+one row of numbers per table, whatever the table's size.
 """
 
 import json
@@ -23,13 +23,13 @@ _AGAINST_PARENT = tuple(f"user_item_topk.{name}" for name in LimitsConfig.model_
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What was found.
+    """Result of an audit.
 
     Attributes:
         measures: value by `table.measure`.
-        failures: expectations that failed, in words; nobody can let those pass.
-        departures: the same of the limits against the parent release. Tables may be sound and far from last night's, so
-            a person may accept these.
+        failures: failed expectations, in words; these cannot be accepted.
+        drift_violations: exceeded drift limits against the parent release, in words. The tables may be sound all the same, so a
+            person may accept these.
     """
 
     measures: dict[str, float]
@@ -38,7 +38,7 @@ class Audit:
 
 
 def audit(warehouse: Warehouse, parameters: Mapping[str, Any], parent: Release | None = None) -> Audit:
-    """Audit the night's tables, candidates in place of the published ones, against the parent release if there is one.
+    """Audit the run's tables, staged ones in place of the published ones, against the parent release if there is one.
 
     `parameters` are the values that measures and suites refer to by `$name` and `$PARAMETER`.
     """
@@ -52,14 +52,14 @@ def audit(warehouse: Warehouse, parameters: Mapping[str, Any], parent: Release |
 
 
 def is_drift_violation(failure: str) -> bool:
-    """Whether a failure only says how far the night is from its parent release."""
+    """Whether a failure is an exceeded drift limit against the parent release."""
     return failure.split(" is ")[0] in _AGAINST_PARENT
 
 
 def measure(
     warehouse: Warehouse, table: str, parameters: Mapping[str, Any], parent: Release | None = None
 ) -> dict[str, float]:
-    """What `expectations/<table>.sql` counts; it reads the tables it names, of published ones their candidates.
+    """Compute the measures of `expectations/<table>.sql` over the tables it names, staged ones in place of published ones.
 
     `parent_<table>` is the table as the parent release has it, empty where there is none.
     """

@@ -1,4 +1,4 @@
-"""How far a night may be from its parent release: less where nothing but reviews is new, more where people changed something."""
+"""Select drift limits against the parent release: strict when only data changed, wide after a change of encoder or settings."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -12,7 +12,7 @@ from persona_pipeline.warehouse import Warehouse
 def audit_parameters(
     warehouse: Warehouse, as_of: date, config: PipelineConfig, parent: Release | None, encoder_id: str
 ) -> dict[str, Any]:
-    """Values that measures and suites of the audit refer to."""
+    """Values that the audit's measures and suites refer to."""
     changed = changes_since(warehouse, config, parent, encoder_id)
     limits = config.releases.limits_after_change if changed else config.releases.limits
     return {
@@ -27,7 +27,7 @@ def audit_parameters(
 
 
 def changes_since(warehouse: Warehouse, config: PipelineConfig, parent: Release | None, encoder_id: str) -> list[str]:
-    """What other than reviews makes tonight's lists differ from the parent's: encoder, settings, extractor; in words."""
+    """List changes other than reviews since the parent release, in words: encoder, settings, extractor."""
     if parent is None:
         return []
     found = [f"encoder {encoder_id} after {parent.encoder_id}"] if encoder_id != parent.encoder_id else []
@@ -42,7 +42,7 @@ def changes_since(warehouse: Warehouse, config: PipelineConfig, parent: Release 
 
 
 class Changed(NamedTuple):
-    """A setting that decides rows, as `stage.setting`, and differs."""
+    """A setting that affects results, as `stage.setting`, with its old and new value."""
 
     setting: str
     before: Any
@@ -53,7 +53,7 @@ class Changed(NamedTuple):
 
 
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[Changed]:
-    """Settings that decide rows and differ."""
+    """List the settings that affect results and differ."""
     found: list[Changed] = []
     for name in sorted(before.keys() | now.keys()):
         if f"{prefix}{name}" in PipelineConfig.operational():

@@ -1,4 +1,4 @@
-"""The verdict on a night, and what follows from it: candidates published and a release, or a refusal on record."""
+"""Publish the staged tables after a clean audit and write the verdict, a release or a refusal, to `releases`."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ PUBLICATION = "publication"
 
 @dataclass(frozen=True, slots=True)
 class AuditedVersions:
-    """Versions of what an audit looks at: the night's state, its logs, the candidates, and `releases` as it was then."""
+    """Table versions an audit looks at: the run's state, its logs, the staged tables, and `releases`."""
 
     tables: dict[str, int]
     logs: dict[str, int]
@@ -31,7 +31,7 @@ class AuditedVersions:
 
 
 def audited_versions(warehouse: Warehouse) -> AuditedVersions:
-    """Newest versions, to be taken before the audit. A release is what its state is; its logs are told beside, caches not."""
+    """Newest versions, to be taken before the audit. State tables define a release; logs are recorded beside, caches are not."""
     found = warehouse.versions()
     tables, logs = (
         {table: found[table] for table in table_names(role) if table in found and table != "releases"}
@@ -50,16 +50,17 @@ def publish_or_refuse(
     publish: Callable[[], None],
     seen: AuditedVersions,
 ) -> Row:
-    """Publish if the audit found nothing, and write the night's row of `releases`, which is its commit point.
+    """Publish if the audit found no failure, and write the night's row of `releases`, which is its commit point.
 
-    `publish` makes the published tables equal to their candidates. A crash before the row is written leaves readers with
-    the release before: they open tables at the versions its row names. A release that is published already stays as it is.
+    `publish` makes the published tables equal to their staged ones. A crash before the row is written leaves readers
+    with the previous release: they open tables at the versions its row names. A release that is published already stays
+    unchanged.
 
     Args:
-        warehouse: held by the caller's claim on PUBLICATION since before the audit.
-        as_of, config, parent, encoder_id: what the night was made from.
-        audit: what it found.
-        publish: called once the verdict is that it may be.
+        warehouse: held by the caller's lock PUBLICATION since before the audit.
+        as_of, config, parent, encoder_id: what the run was made from.
+        audit: its result.
+        publish: called once the verdict allows it.
         seen: versions the audit looked at.
 
     Returns:
@@ -67,8 +68,8 @@ def publish_or_refuse(
 
     Raises:
         ReleaseError: the same release was rolled back.
-        BusyError: another process wrote one of the tables meanwhile; no release came of it.
-        PipelineError: what was published is not what was audited; no release came of it.
+        BusyError: another process wrote one of the tables meanwhile; nothing was released.
+        PipelineError: the published tables are not the audited ones; nothing was released.
     """
     # With the candidates: judging others gives another release, and leaves the verdict on these as it was.
     made_from = seen.tables | {f"candidate {table}": version for table, version in seen.staged.items()}
@@ -114,13 +115,13 @@ def publish_or_refuse(
 
 
 def write_rows(warehouse: Warehouse, rows: list[Row], base: int | None) -> None:
-    """Commit rows of `releases` that were decided on at its version `base`. Raises BusyError where it has moved on since."""
+    """Commit rows of `releases` based on its version `base`. Raises BusyError where the table has moved on since."""
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=load_contract("releases").arrow_schema())
     warehouse.upsert("releases", table, base)
 
 
 def _check_published(warehouse: Warehouse, seen: AuditedVersions) -> None:
-    """Raise PipelineError unless each published table holds what its audited candidate holds; one scan of either."""
+    """Raise PipelineError unless each published table equals its audited staged table; one scan of either."""
     for table in PUBLISHED:
         audited = staged_tables(warehouse).dataset(table, seen.staged.get(table))
         sql = f"SELECT count(*) AS rows, bit_xor(hash({', '.join(load_contract(table).names)})) AS digest FROM told"

@@ -1,17 +1,17 @@
-"""Two releases to what differs for readers, row by row, each difference with one cause.
+"""Compare `user_item_topk` of two releases row by row, and attribute each difference to one cause.
 
-A row is an item in a user's list; it was `added`, `removed`, `moved` to another place, `reworded` (same place, something
-else is said), or `rescored` (nothing a reader sees). Its cause is the first of these that holds:
+A row is an item in a user's list; it was `added`, `removed`, `moved` to another place, `reworded` (same place,
+other text), or `rescored` (nothing a reader sees). Its cause is the first of these that holds:
 
 1. `reviews`: the user's own history changed.
-2. `personas`: what is known of the item changed: it is new, its personas are others or say something else; or, under the
-   same encoder, what is known of an item in the user's history.
+2. `personas`: the item is new, or its personas or their texts changed; or, under the same encoder, the embedding of an
+   item in the user's history.
 3. `encoder`: the releases have different encoders.
 4. `prior`: popularity, the collaborative prior or another recommender's list adds another share to the score.
-5. `other`: nothing of the kind, a new title for instance.
+5. `other`: none of these, a new title for instance.
 
-A row to which none of the first four applies was pushed by others of the same list, and takes the first cause among theirs.
-So causes add up. A user counts once, under the first cause in the list.
+A row to which none of the first four applies was moved by other rows of the same list, and takes the first of their
+causes. So causes add up. A user counts once, under the first cause in the list.
 """
 
 from dataclasses import dataclass
@@ -87,12 +87,12 @@ SELECT cause, 'users', count(*) FROM users GROUP BY ALL
 
 @dataclass(frozen=True, slots=True)
 class ReleaseDiff:
-    """What differs between two releases.
+    """Differences between two releases.
 
     Attributes:
         users: users with a list, before and after.
-        lists: users who see something else, by cause.
-        rows: rows by cause and change; those that are equal are not counted.
+        lists: users whose list looks different, by cause.
+        rows: differing rows by cause and change.
     """
 
     users: tuple[int, int]
@@ -103,7 +103,7 @@ class ReleaseDiff:
 def release_diff(warehouse: Warehouse, before: Release, after: Release) -> ReleaseDiff:
     """Compare `user_item_topk` of two releases; DuckDB streams it and joins on user and item.
 
-    Raises PipelineError where a version is gone.
+    Raises PipelineError where a table version is gone.
     """
     tables = {
         f"{table}_{name}": warehouse.dataset(table, release.versions[table])

@@ -1,7 +1,7 @@
-"""`releases`: which night is served, which one a night starts from, and at which versions its tables stand.
+"""Read `releases`: the served release, a run's parent release, and the table versions of each.
 
-Rows are never deleted. A rollback sets the verdict of what it withdraws to `rolled_back`, so that the served release is
-always the newest published one, for readers in SQL too.
+Rows are never deleted. A rollback sets the verdict of withdrawn releases to `rolled_back`, so that the served release
+is always the newest published one, for readers in SQL too.
 """
 
 import json
@@ -53,13 +53,16 @@ def release_row(warehouse: Warehouse, release_id: str) -> Row:
 
 
 def release_of(row: Mapping[str, Any]) -> Release:
-    """The release a row is about."""
+    """Parse a row of `releases`."""
     versions = {entry["table"]: entry["version"] for entry in row["table_versions"]}
     return Release(row["release_id"], row["as_of"], row["encoder_id"], versions)
 
 
 def missing_files(warehouse: Warehouse, release: Release, tables: Collection[str] | None = None) -> list[Path]:
-    """Files of the release's tables (all by default) that were deleted since, or tables whose log was; empty while it is kept."""
+    """Files of the release's tables (all by default) that were deleted since, or tables whose log was.
+
+    Empty while the release is retained.
+    """
     missing = set()
     for table in release.versions.keys() & (release.versions if tables is None else tables):
         try:
@@ -76,7 +79,7 @@ def served(warehouse: Warehouse) -> Release | None:
 
 
 def parent_of(warehouse: Warehouse, as_of: date) -> Release | None:
-    """The release a night starts from: the last one published before it, so that a rerun has the same parent.
+    """The release a run starts from: the last one published before its night, so that a rerun has the same parent.
 
     Raises ReleaseError when a later night is already served: going back would need its own warehouse.
     """
@@ -92,7 +95,7 @@ def parent_of(warehouse: Warehouse, as_of: date) -> Release | None:
 
 
 def configured(warehouse: Warehouse, release: Release) -> dict[str, Any]:
-    """The configuration a release was made under, as plain values by stage."""
+    """The configuration of a release, as plain values by stage."""
     row = warehouse.read("releases", ["config"], where=f"release_id = '{release.release_id}'")
     found: dict[str, Any] = json.loads(row["config"][0].as_py())
     return found
@@ -101,7 +104,7 @@ def configured(warehouse: Warehouse, release: Release) -> dict[str, Any]:
 def read_released(
     warehouse: Warehouse, table: str, release: Release | None = None, where: str | None = None
 ) -> pa.Table:
-    """A table as readers see it, at the version of the release (the served one by default); `where` is a SQL condition.
+    """A table at the version of a release (the served one by default); `where` is a SQL condition.
 
     Raises PipelineError where nothing has been published yet.
     """
@@ -112,6 +115,6 @@ def read_released(
 
 
 def read_parent(warehouse: Warehouse, table: str, parent: Release | None) -> pa.Table:
-    """A table as the night's parent release left it, in the contract's types; empty on a first night."""
+    """A table at the version of the run's parent release, in the contract's types; empty on a first night."""
     schema = load_contract(table).arrow_schema()
     return warehouse.read(table, version=parent.versions[table]).cast(schema) if parent else schema.empty_table()

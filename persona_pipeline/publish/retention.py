@@ -1,8 +1,8 @@
-"""Files of the tables that no retained release needs are deleted; every version that one names stays readable.
+"""Delete table files that no retained release references (vacuum); every version named by a retained release stays readable.
 
-What is retained goes by releases, not by time: the rows of `releases` of the newest `keep` published nights and all after
-them, refused and withdrawn ones too. The log of a table is never cleaned (`warehouse.TABLE_PROPERTIES`), so every version
-whose files are there can be opened.
+Retention goes by releases, not by time: the rows of `releases` of the newest `keep` published nights and all after
+them, refused and withdrawn ones too. The log of a table is never cleaned (`warehouse.TABLE_PROPERTIES`), so every
+version whose files are there can be opened.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from persona_pipeline.warehouse import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What was deleted, or would be: files and bytes by table; candidates' tables as `_candidates/<table>`."""
+    """Deleted files and bytes by table, staged tables as `_candidates/<table>`; with `dry_run`, what would be deleted."""
 
     files: dict[str, int]
     bytes: int
@@ -29,17 +29,17 @@ def retained(warehouse: Warehouse, keep: int) -> list[Row]:
 
 
 def clean(warehouse: Warehouse, keep: int, grace_hours: int, dry_run: bool = False) -> Cleaned:
-    """Delete what no retained release names and is not of a newest version.
+    """Delete files that belong to no retained release and to no newest version.
 
-    A file younger than `grace_hours` stays: one of a commit in flight is in no log yet, and only its age tells it from
-    rubbish; nor does a reader lose the version it opened when a night replaced it. No commit is made, so versions stay what
-    releases say (Delta's own VACUUM would commit twice per table).
+    A file younger than `grace_hours` stays: a file of a commit in flight is in no log yet, and only its age tells it
+    from rubbish; nor does a reader lose the version it opened when a night replaced it. No commit is made, so table
+    versions stay as releases record them (Delta's own VACUUM would commit twice per table).
 
     Args:
-        warehouse: held by the caller's claim on PUBLICATION.
+        warehouse: held by the caller's lock PUBLICATION.
         keep: published nights to retain.
         grace_hours: longer than any job, and than any reader keeps a version open.
-        dry_run: only tell.
+        dry_run: only report.
     """
     named: dict[str, set[int]] = {}
     for row in retained(warehouse, keep):

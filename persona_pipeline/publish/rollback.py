@@ -1,6 +1,6 @@
-"""What people decide about releases: serve an earlier one again, let a refused one through.
+"""Roll back to an earlier release, or accept a refused one, by rewriting rows of `releases` with author and reason.
 
-Both are rows of `releases` rewritten with who and why; nothing is deleted, and Delta's own history of the table says when.
+Nothing is deleted, and the table's Delta history says when.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from persona_pipeline.warehouse import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """What a rollback did: the release served now, those withdrawn, and the published tables that had to be brought back."""
+    """Outcome of a rollback: the release served now, the withdrawn releases, and the published tables that were restored."""
 
     release: Release
     withdrawn: list[str]
@@ -24,13 +24,13 @@ class RolledBack:
 
 
 def roll_back(warehouse: Warehouse, release_id: str, by: str, reason: str | None) -> RolledBack:
-    """Serve a release that was published before; what was published after it is withdrawn, and so is nobody's parent.
+    """Serve a release that was published before; later releases are withdrawn, and so are no run's parent.
 
-    Readers follow `releases` and see it with one commit. Then the newest versions of the published tables are made equal
-    to that release's, by Delta's RESTORE: a commit that names the old files again, so that `table_versions` stays as true
-    as it was. Running it again completes one that was broken off.
+    Readers follow `releases` and see the change with one commit. Then the newest versions of the published tables are
+    made equal to that release's, by Delta's RESTORE: a commit that names the old files again, so that `table_versions`
+    stays true. Running it again completes an interrupted rollback.
 
-    Raises ReleaseError for a release that was never published or is no longer kept, BusyError during a publication.
+    Raises ReleaseError for a release that was never published or is no longer retained, BusyError during a publication.
     """
     with warehouse.lock(PUBLICATION):
         base, rows = warehouse.version("releases"), release_rows(warehouse)
@@ -58,11 +58,12 @@ def roll_back(warehouse: Warehouse, release_id: str, by: str, reason: str | None
 
 
 def accept(warehouse: Warehouse, release_id: str, by: str, reason: str | None) -> None:
-    """Let a refused night through that is sound and only far from its parent: the next run of `releases` publishes it.
+    """Accept a refused release whose only failures are drift violations: the next run of `releases` publishes it.
 
-    It holds for that release alone, that is, for these candidates, this configuration and this parent.
+    It holds for that release alone, that is, for the same staged tables, configuration and parent.
 
-    Raises ReleaseError for a release that was not refused, or was for another reason too; BusyError during a publication.
+    Raises ReleaseError for a release that was not refused, or was for another reason too; BusyError during a
+    publication.
     """
     with warehouse.lock(PUBLICATION):
         base, row = warehouse.version("releases"), release_row(warehouse, release_id)

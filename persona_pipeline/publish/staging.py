@@ -1,4 +1,4 @@
-"""Where candidates of published tables wait for the audit."""
+"""Open the staged tables: `user_item_topk` and `default_topk` under `_candidates`, awaiting the audit."""
 
 from persona_pipeline.warehouse import Warehouse
 
@@ -7,5 +7,5 @@ PUBLISHED = ("user_item_topk", "default_topk")
 
 
 def staged_tables(warehouse: Warehouse) -> Warehouse:
-    """The warehouse of candidates: same tables and contracts, beside the published ones."""
+    """The warehouse of staged tables: same tables and contracts, beside the published ones."""
     return Warehouse(warehouse.root / "_candidates", warehouse.commit)

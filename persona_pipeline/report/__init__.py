@@ -1,4 +1,4 @@
-"""One night's tables and job summaries to one HTML page: whether the night is good, and what readers get."""
+"""Report a run as one HTML page of its tables and job summaries: the verdict, and the readers' lists."""
 
 from persona_pipeline.report.page import render_report, write_report
 from persona_pipeline.report.users import sampled_users

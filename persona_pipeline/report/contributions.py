@@ -1,6 +1,6 @@
-"""`user_item_topk.contributions` to the segments of one bar, small enough to read, that still add up to the score.
+"""Summarise `user_item_topk.contributions` as the segments of a bar chart that add up to the score.
 
-Shares are told in thousandths, rounded so that the printed numbers add up to the printed score.
+Shares are in thousandths, rounded so that the printed numbers add up to the printed score.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _TOLERANCE = 1e-6  # shares are stored with nine digits
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One part of a score. `kind` decides its colour; `title` is set for a past interaction told by name."""
+    """One part of a score. `kind` decides its colour; `title` is set for a past interaction shown by name."""
 
     kind: str
     label: str
@@ -37,16 +37,16 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Segments as pieces around a zero line; what lowers the score lies left of it."""
+    """Segments as pieces around a zero line; negative shares lie left of it."""
 
     pieces: list[Piece]
     zero: float
 
 
 def segments(contributions: Sequence[Mapping[str, Any]], score: float, titles: Mapping[str, str]) -> list[Segment]:
-    """Parts of a score: the interactions that say most, the others together, then everything else.
+    """Split a score into segments: the interactions with the largest shares, the other interactions together, then all else.
 
-    Where the shares do not add up to the score, what is missing is a segment of its own: a fault should be seen.
+    Where the shares do not add up to the score, the difference is a segment of its own: a fault should be seen.
     """
     ordered = sorted(contributions, key=lambda c: (-c["share"], c["kind"], c["review_id"] or ""))
     interactions = [c for c in ordered if c["kind"] == ContributionKind.INTERACTION]
@@ -70,7 +70,7 @@ def segments(contributions: Sequence[Mapping[str, Any]], score: float, titles: M
 
 
 def bars(told: Sequence[Sequence[Segment]]) -> list[Bar]:
-    """Bars of several scores on one scale, so that they compare by eye."""
+    """Draw bars of several scores on one scale, so that they compare by eye."""
     left = max((_total(parts, -1) for parts in told), default=0.0)
     right = max((_total(parts, 1) for parts in told), default=0.0)
     unit = 100 / (left + right) if left + right else 0.0
@@ -94,7 +94,7 @@ def _total(parts: Sequence[Segment], sign: int) -> float:
 
 
 def _thousandths(shares: Sequence[float], total: int) -> list[int]:
-    """Whole thousandths that add up to `total`: rounded down, the rest given to the largest remainders."""
+    """Round shares to whole thousandths that add up to `total`, by largest remainder."""
     scaled = [1000 * share for share in shares]
     floors = [int(value // 1) for value in scaled]
     by_remainder = sorted(range(len(shares)), key=lambda i: (floors[i] - scaled[i], i))

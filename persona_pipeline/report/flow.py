@@ -1,4 +1,4 @@
-"""Job summaries and row counts to the flow of a night: per stage what went in, came out, was redone, and the time."""
+"""Tabulate the data flow of a run by stage, from job summaries and row counts: rows in and out, recomputed, seconds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ Summaries = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A task of the DAG: the tables it makes, and where its summary counts what was redone.
+    """A task of the DAG: the tables it writes, and the counts of its summary.
 
-    `done` names the summary's count of redone units, `of` its count of all of them, `unit` what they are; a stage
-    without them computes everything anew and commits what differs.
+    `done` names the summary's count of recomputed units, `of` its count of all units, `unit` their noun; a stage
+    without them computes everything anew and commits the differences.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Stage:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The tables it reads, as its contract says."""
+        """The tables it reads, from its contract."""
         return load_contract(self.name).reads
 
 
@@ -68,14 +68,14 @@ class Flow:
 
 
 def count_rows(tables: RunTables) -> dict[str, int]:
-    """Rows of every table that a stage reads or makes, and of what was set aside."""
+    """Count the rows of every table that a stage reads or writes, and of rejected rows."""
     named = sorted({t for stage in STAGES for t in (*stage.reads, *stage.makes)} | {"rejected_reviews", "quarantine"})
     sql = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS n FROM {table}" for table in named)
     return {row["name"]: row["n"] for row in tables.rows(sql, named)}
 
 
 def run_counts(summaries: Summaries, release_row: Row) -> Summaries:
-    """Summaries the page rests on: not the report's own, and not that of another attempt at the release."""
+    """Select the summaries the page is based on: not the report's own, and not that of another attempt at the release."""
     # A refused release leaves no summary, so one that is there belongs to an earlier attempt.
     this_release = summaries.get("releases", {}).get("release_id") == release_row["release_id"]
     left_out = {"report"} | (set() if this_release else {"releases"})
@@ -83,7 +83,7 @@ def run_counts(summaries: Summaries, release_row: Row) -> Summaries:
 
 
 def flow(summaries: Summaries, counts: Mapping[str, int], release_row: Row) -> list[Flow]:
-    """Every stage in DAG order."""
+    """Build the line of every stage, in DAG order."""
     longest = max((summary.get("seconds") or 0.0 for summary in summaries.values()), default=0.0)
     return [_line(stage, summaries.get(stage.name), counts, release_row, longest) for stage in STAGES]
 
@@ -133,7 +133,7 @@ def _work(stage: Stage, summary: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _changes(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Every write a summary reports, under whichever name: `written` is a list, `candidate` a single one."""
+    """Find every write a summary reports, under whichever name: `written` is a list, `candidate` a single one."""
     if summary.get("job") == "text_embeddings":  # the cache is appended to, in several commits that report nothing
         return [{"table": "text_embeddings", "inserted": summary.get("embedded", 0), "updated": 0, "deleted": 0}]
     values = [v for value in summary.values() for v in (value if isinstance(value, list) else [value])]

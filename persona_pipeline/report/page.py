@@ -1,4 +1,4 @@
-"""One night's figures to one self-contained HTML file under `_reports/`: no script, nothing loaded from elsewhere.
+"""Render a run's report as one self-contained HTML file under `_reports/`, without scripts or external resources.
 
 Review text is data: autoescape is on in every template, and the page's own policy forbids scripts should that fail.
 The same tables and summaries give the same bytes: no clock is read.
@@ -26,7 +26,7 @@ _NOT_KNOWN = "-"
 def render_report(
     warehouse: Warehouse, as_of: date, release_row: dict[str, Any], config: PipelineConfig, summaries: flow.Summaries
 ) -> str:
-    """The page of one night. `release_row` is its row of `releases`, `summaries` what its tasks counted, by task."""
+    """Render the page of one night. `release_row` is its row of `releases`, `summaries` the tasks' summaries, by task."""
     tables = RunTables(warehouse, release_row)
     summaries = flow.run_counts(summaries, release_row)
     counts = flow.count_rows(tables)
@@ -60,7 +60,7 @@ def render_report(
 def write_report(
     warehouse: Warehouse, as_of: date, release_row: dict[str, Any], config: PipelineConfig, summaries: flow.Summaries
 ) -> Path:
-    """Render and write `_reports/<as_of>.html` of the warehouse, whole or not at all. Returns the path."""
+    """Render and write `_reports/<as_of>.html` of the warehouse, atomically. Returns the path."""
     text = render_report(warehouse, as_of, release_row, config, summaries)
     folder = warehouse.root / REPORTS
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def _environment() -> Environment:
 
 
 def _number(value: float | None) -> str:
-    """1,234 for whole numbers, four significant digits for others."""
+    """Format a number: 1,234 for whole numbers, four significant digits for others."""
     if value is None or not math.isfinite(value):
         return _NOT_KNOWN
     return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
@@ -104,5 +104,5 @@ def _words(name: str) -> str:
 
 
 def _hundredths(value: float) -> str:
-    """A length in an SVG: two decimals are finer than a pixel."""
+    """Format a length in an SVG: two decimals are finer than a pixel."""
     return f"{value:.2f}"

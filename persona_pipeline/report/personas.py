@@ -1,4 +1,4 @@
-"""`item_personas` to an overview of the night's personas: sources, how many per item, and a few items in full."""
+"""Summarise `item_personas` for the report: counts by source, number per item, and a few items in full."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -20,7 +20,7 @@ class Bar:
 
 
 def by_source(tables: RunTables, as_of: date) -> list[Row]:
-    """Per source: current, new tonight, retired tonight."""
+    """Count personas per source: current, new in this run, retired in this run."""
     return tables.rows(
         """
         SELECT persona_source, count(*) FILTER (status = 'current') AS current,
@@ -34,7 +34,7 @@ def by_source(tables: RunTables, as_of: date) -> list[Row]:
 
 
 def per_item(tables: RunTables) -> list[Bar]:
-    """How many items have how many personas, among items with one that rests on reviews.
+    """Count items by number of personas, among items with a persona based on reviews.
 
     Items without reviews have one provisional persona each: on most catalogues a bar that dwarfs the rest.
     """
@@ -52,7 +52,7 @@ def per_item(tables: RunTables) -> list[Bar]:
 
 
 def without_reviews(tables: RunTables) -> Row:
-    """Items that have only a provisional persona, and items that have none."""
+    """Count items that have only a provisional persona, and items that have none."""
     return tables.rows(
         """
         SELECT count(*) FILTER (n > 0 AND NOT from_reviews) AS provisional, count(*) FILTER (n = 0) AS bare
@@ -65,7 +65,7 @@ def without_reviews(tables: RunTables) -> Row:
 
 
 def sample_items(tables: RunTables) -> list[Row]:
-    """Six items with their personas: the three richest, then reviewed ones by hash, the last one without reviews."""
+    """Sample six items with their personas: the three with most, then reviewed items by hash, the last one without reviews."""
     rows = tables.rows(
         f"""
         WITH per_item AS (

@@ -1,4 +1,4 @@
-"""`rejected_reviews`, `quarantine` and the `reviews` summary to what was set aside tonight and why, with examples."""
+"""Summarise rejected rows (`rejected_reviews`, `quarantine`, the `reviews` summary) by reason, with examples."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,7 +12,7 @@ _CHARACTERS = 240
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One reason, how often, and a few of the cases: (where, what)."""
+    """One reason, its count, and a few examples: (place, text)."""
 
     subject: str
     reason: str
@@ -22,7 +22,7 @@ class Refusal:
 
 
 def refused_input(tables: RunTables) -> list[Refusal]:
-    """Input lines set aside, by input and reason, faults before mere repeats; examples are masked."""
+    """Group rejected input lines by input and reason, faults before mere repeats; examples are masked."""
     rows = tables.rows(
         f"""
         SELECT input AS subject, reason, count(*) OVER (PARTITION BY input, reason) AS n,
@@ -38,7 +38,7 @@ def refused_input(tables: RunTables) -> list[Refusal]:
 
 
 def quarantined(tables: RunTables) -> list[Refusal]:
-    """Extraction outputs refused, by stage and reason."""
+    """Group refused extraction outputs by stage and reason."""
     rows = tables.rows(
         f"""
         SELECT stage AS subject, reason, count(*) OVER (PARTITION BY stage, reason) AS n, subject_id AS place,
@@ -53,7 +53,7 @@ def quarantined(tables: RunTables) -> list[Refusal]:
 
 
 def not_yet(summaries: Summaries) -> int | None:
-    """Reviews left for later nights; None where the reviews task did not report."""
+    """Number of reviews dated after the run; None where the reviews task did not report."""
     return summaries.get("reviews", {}).get("not_yet")
 
 

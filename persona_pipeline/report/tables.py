@@ -1,4 +1,4 @@
-"""`releases` to the tables of one night: each at the version its release row names, candidates where it was refused."""
+"""Open a run's tables at the versions in its row of `releases`; staged tables where the run was refused."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,10 +16,10 @@ TITLE = f"coalesce({title_sql('items.title', 'item_summaries.summary')}, items.i
 
 
 class RunTables(Warehouse):
-    """The warehouse as a night left it, for reading.
+    """The warehouse as a run left it, for reading.
 
     Tables open at the versions of the release row, so a page rendered again after later nights shows the same rows.
-    Where the night was not published, `user_item_topk` and `default_topk` are its candidates: readers never saw them.
+    Where the run was not published, `user_item_topk` and `default_topk` are its staged tables: readers never saw them.
     """
 
     def __init__(self, warehouse: Warehouse, release_row: Mapping[str, Any]) -> None:
@@ -34,18 +34,18 @@ class RunTables(Warehouse):
         }
 
     def path(self, table: str) -> str:
-        """Folder of a table, or of its candidate."""
+        """Folder of a table, or of its staged version."""
         if self._candidates is not None and table in PUBLISHED:
             return self._candidates.path(table)
         return super().path(table)
 
     def rows(self, sql: str, tables: Sequence[str], parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Rows of a query. Only for aggregates and samples: the answer is held in Python."""
+        """Return the rows of a query. Only for aggregates and samples: the result is held in Python."""
         found: list[Row] = self.query(sql, tables, parameters).to_pylist()
         return found
 
     def dataset(self, table: str, version: int | None = None) -> Any:
-        """One snapshot for all queries of the page."""
+        """Open one snapshot of a table for all queries of the page."""
         if version is not None:
             return super().dataset(table, version)
         if table not in self._opened:

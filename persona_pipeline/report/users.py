@@ -1,4 +1,4 @@
-"""`user_item_topk`, `user_histories` and `default_topk` to what a few people, and anyone unknown, would see."""
+"""Show some users' histories and lists, and the default list, from `user_histories`, `user_item_topk` and `default_topk`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -14,7 +14,7 @@ _DEFAULTS = 10
 
 
 def sampled_users(warehouse: Warehouse, release_row: Mapping[str, Any], count: int) -> list[str]:
-    """Users to show, of those with a list: a third with most interactions, a third with fewest, the rest by hash."""
+    """Sample users with a list: a third with most interactions, a third with fewest, the rest by hash."""
     third = count // 3
     rows = RunTables(warehouse, release_row).rows(
         """
@@ -37,7 +37,7 @@ def sampled_users(warehouse: Warehouse, release_row: Mapping[str, Any], count: i
 
 
 def coverage(tables: RunTables, as_of: date) -> Row:
-    """How many users there are, how many have a list of their own, and for how many it changed tonight."""
+    """Count users, users with a personal list, and users whose list changed in this run."""
     return tables.rows(
         """
         SELECT (SELECT count(*) FROM user_histories) AS users,
@@ -50,14 +50,14 @@ def coverage(tables: RunTables, as_of: date) -> Row:
 
 
 def users(tables: RunTables, chosen: Sequence[str], min_liked_rating: float) -> list[Row]:
-    """Per user: history, top recommendations, and where each score comes from."""
+    """Return per user the history, top recommendations, and the shares of each score."""
     histories = _histories(tables, chosen, min_liked_rating)
     lists = _lists(tables, chosen)
     return [_user(user_id, histories[user_id], lists.get(user_id, [])) for user_id in chosen]
 
 
 def defaults(tables: RunTables) -> list[Row]:
-    """The head of the list for anyone unknown."""
+    """Return the head of the list for unknown users."""
     columns = "rank, coalesce(item_title, item_id) AS title, persona_name, explanation"
     sql = f"SELECT {columns} FROM default_topk WHERE rank <= {_DEFAULTS} ORDER BY rank"
     return tables.rows(sql, ["default_topk"])

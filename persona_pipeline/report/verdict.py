@@ -1,4 +1,4 @@
-"""A `releases` row to the verdict: what was decided, why in words, what readers see, what the audit measured."""
+"""Explain a run's verdict from its row of `releases`: decision, reasons, served release, audit measures."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _FAILURE = re.compile(r"(?P<measure>[\w.]+) is (?P<found>\S+), expected (?P<expe
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One failed check; without a measure where it is worded differently from the audit's failures."""
+    """One failed check; without a measure where its text has another form than the audit's failures."""
 
     text: str
     measure: str = ""
@@ -27,7 +27,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One figure of the audit."""
+    """One measure of the audit."""
 
     name: str
     value: float
@@ -35,7 +35,7 @@ class Measure:
 
 
 def reasons(release_row: Row) -> list[Reason]:
-    """Failed checks, the rule before the numbers."""
+    """Parse failed checks, the rule before the numbers."""
     found = []
     for reason in release_row["reasons"]:
         match = _FAILURE.fullmatch(reason)
@@ -46,7 +46,7 @@ def reasons(release_row: Row) -> list[Reason]:
 
 
 def measures(release_row: Row) -> list[tuple[str, list[Measure]]]:
-    """The audit's figures by table, tables with a failure first."""
+    """Group the audit's measures by table, tables with a failure first."""
     failed = {reason.measure for reason in reasons(release_row)}
     by_table = []
     for table, metrics in groupby(
@@ -57,13 +57,13 @@ def measures(release_row: Row) -> list[tuple[str, list[Measure]]]:
 
 
 def still_served(warehouse: Warehouse, as_of: date) -> Row | None:
-    """What readers saw once this night was over: the newest release published up to it."""
+    """The release served after this night: the newest release published up to it."""
     releases = [release for release in published(warehouse) if release.as_of <= as_of]
     return {"release_id": releases[-1].release_id, "as_of": releases[-1].as_of} if releases else None
 
 
 def encoder(tables: RunTables, encoder_id: str | None) -> Row | None:
-    """The encoder's row, with the settings a night chose itself as `chosen`; None where there is none on record."""
+    """The encoder's row, with its tuned settings as `chosen`; None where there is none."""
     columns = [
         "encoder_id",
         "as_of",

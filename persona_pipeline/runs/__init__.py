@@ -1,5 +1,5 @@
-"""Runs of the pipeline on record: `runs` says what one depends on, `task_runs` what its tasks did.
+"""Record runs of the pipeline: `runs` holds their inputs, `task_runs` the attempts of their tasks.
 
-`opening` fixes a run, `context` hands it to a task, `attempt` records what the task did, `log` reads both tables,
-`completeness` says whether a run may be published, `shown` prints them.
+`opening` fixes a run's inputs, `context` hands them to a task, `attempt` records a task's attempt, `log` reads both
+tables, `completeness` decides whether a run may be published, `resume` continues an interrupted run.
 """

@@ -1,4 +1,4 @@
-"""One attempt at a task, from its start to its end, on record in `task_runs`, whatever becomes of it."""
+"""Execute one attempt at a task and record its start and end in `task_runs`, whatever its outcome."""
 
 import json
 import os
@@ -20,9 +20,9 @@ _NOT_FIGURES = ("job", "event", "written", "candidate", "seconds")
 
 
 def attempt(context: RunContext, task: str, part: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Do the work of a task and record it; returns its summary.
+    """Execute a task and record it; returns its summary.
 
-    Raises BusyError where the same task of the warehouse is at work already, and whatever the work raises.
+    Raises BusyError where the same task of the warehouse is running already, and whatever the task raises.
     """
     log = Warehouse(context.warehouse.root, context.warehouse.commit)
     with log.lock(lock_name(task, part)):
@@ -63,7 +63,7 @@ def attempt(context: RunContext, task: str, part: str, work: Callable[[], dict[s
 
 
 def _account(context: RunContext, summary: dict[str, Any]) -> dict[str, Any]:
-    """What it read and wrote, and what it took."""
+    """Tables read and written, tokens and resources used."""
     pins, llm = context.warehouse.pins, summary.get("llm") or {}
     names = ("version", "inserted", "updated", "deleted")
     writes = [
@@ -91,13 +91,13 @@ def _read(warehouse: Warehouse, table: str, version: int) -> dict[str, Any]:
 
 
 def _peak_memory() -> int:
-    """Bytes: of this process and of those it started that still live (a JVM, an engine), each at its own peak."""
+    """Peak memory in bytes: of this process and its living descendants (a JVM, an engine), each at its own peak."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return own + sum(_high_water(child) for child in _descendants(os.getpid()))
 
 
 def _descendants(parent: int) -> list[int]:
-    """Of a system without /proc none."""
+    """Process ids of all descendants; none on a system without /proc."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         if mother := _status(int(folder.name), "PPid:"):
@@ -115,7 +115,7 @@ def _high_water(pid: int) -> int:
 
 
 def _status(pid: int, name: str) -> int:
-    """A number of a process; 0 where it has gone meanwhile."""
+    """A number of a process's status; 0 where the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:

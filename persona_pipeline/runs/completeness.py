@@ -1,4 +1,4 @@
-"""Whether a run may be published: every task of it succeeded, and what each read is what its makers left. Else it fails."""
+"""Check that a run may be published: every task succeeded, and read the table versions that its upstream tasks wrote."""
 
 from persona_pipeline.core.errors import ReleaseError
 from persona_pipeline.publish.releases import parent_of
@@ -13,9 +13,9 @@ TASKS = ORDER[: ORDER.index("releases")]
 
 
 def require_complete(context: RunContext) -> None:
-    """Raise ReleaseError naming the tasks that are missing, failed, or have read what is no longer so.
+    """Raise ReleaseError naming the tasks that are missing, failed, or have read outdated versions.
 
-    Also where the run would follow another release by now: one was published or rolled back since it was opened.
+    Also where the run's parent has changed: a release was published or rolled back since it was opened.
     """
     _check_parent(context)
     done = context.done
@@ -57,7 +57,7 @@ def _named(task: str, part: str) -> str:
 
 
 def _stale(context: RunContext) -> list[str]:
-    """Tasks that read another version of a table than its own task left."""
+    """List tasks that read another version of a table than its own task left."""
     left = {entry["table"]: entry["version"] for entry in context.row["table_versions"]}
     for one in context.done.values():
         left |= {write["table"]: write["version"] for write in one.writes}
@@ -71,7 +71,7 @@ def _stale(context: RunContext) -> list[str]:
 
 
 def _overwritten(context: RunContext) -> list[str]:
-    """Candidates that are not what their task left."""
+    """List staged tables whose version is not the one their task left."""
     told = []
     for table in PUBLISHED:
         left = {

@@ -1,4 +1,7 @@
-"""What a task of a run may depend on, and nothing else: invariant 1 of the design."""
+"""Hold everything a task of a run may depend on (`RunContext`): configuration, pinned table versions, parent release.
+
+Invariant 1 of the design: a task depends on nothing else.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,12 +19,12 @@ from persona_pipeline.warehouse import Pins, Warehouse
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """One run, as a task of it is given it; frozen.
+    """The context of one run for one task; frozen.
 
     Attributes:
-        warehouse: opens the state of the warehouse at the versions that the run gives it.
+        warehouse: opens state tables at the versions pinned for the run.
         parent: the release the run starts from.
-        overrides: what people had decided about encoders when the run was opened.
+        overrides: decisions about encoders given before the run was opened.
         row: of `runs`.
         done: the last attempt at each task so far, by task and part.
     """
@@ -36,11 +39,11 @@ class RunContext:
 
     @property
     def run_id(self) -> str:
-        """Of the run."""
+        """Id of the run."""
         return str(self.row["run_id"])
 
     def encoder_id(self) -> str:
-        """The encoder that the task `encoders` settled on. Raises PipelineError before it has."""
+        """The encoder that the task `encoders` settled on. Raises PipelineError before that task has succeeded."""
         settled = self.done.get(("encoders", ""))
         if settled is None or not settled.succeeded or not settled.figures:
             raise PipelineError(f"no encoder has been chosen in run {self.run_id}; run the encoders task first")
@@ -48,12 +51,12 @@ class RunContext:
 
 
 def context_of(root: Path, run_id: str, task: str) -> RunContext:
-    """The run as `task` is given it.
+    """Build a task's context.
 
-    A table of the warehouse's state is read at the version that the run's own task left, else at the one it had when the run
-    was opened; what the task makes itself, as it is.
+    A state table is read at the version that the run's own task left, else at the version it had when the run
+    was opened; the tables the task writes itself, at their newest.
 
-    Raises PipelineError where there is no such run, or where it is over: another was opened since.
+    Raises PipelineError where there is no such run, or where it is over because a later run was opened.
     """
     plain = Warehouse(root)
     row = run_row(plain, run_id)

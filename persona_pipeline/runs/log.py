@@ -1,4 +1,4 @@
-"""`runs` and `task_runs` as values, and rows added to them."""
+"""Read and append rows of `runs` and `task_runs`."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at a task; `ended_at`, `outcome` and what follows are None where it is at work, or died."""
+    """One attempt at a task; `ended_at`, `outcome` and all later fields are None while it is running, or if it died."""
 
     task: str
     part: str
@@ -40,11 +40,11 @@ class Attempt:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the task did what it had to."""
+        """Whether the task succeeded."""
         return self.outcome == "succeeded"
 
     def summary(self) -> Row:
-        """What it counted, as its process said it."""
+        """The task's summary, as its process returned it."""
         candidate = [write for write in self.writes if write["table"].startswith("_candidates/")]
         written = [write for write in self.writes if write not in candidate]
         return {"job": self.task, "seconds": self.seconds, "written": [*written, *candidate], **(self.figures or {})}
@@ -68,12 +68,12 @@ def run_row(warehouse: Warehouse, run_id: str) -> Row:
 
 
 def write_run(warehouse: Warehouse, row: Row) -> None:
-    """Add a run, or say how it ended."""
+    """Add a run, or record its end."""
     warehouse.upsert(RUNS, pa.Table.from_pylist([row], load_contract(RUNS).arrow_schema()))
 
 
 def attempts(warehouse: Warehouse, run_id: str | None = None) -> dict[str, list[Attempt]]:
-    """Attempts by run, of all or of one, in the order they started."""
+    """Read attempts by run, of all runs or of one, in the order they started."""
     rows = warehouse.read(TASK_RUNS, where=f"run_id = '{run_id}'" if run_id else None).to_pylist()
     found: dict[str, list[Attempt]] = {}
     for one in _folded(rows):
@@ -106,6 +106,6 @@ def latest(of_run: Iterable[Attempt]) -> dict[tuple[str, str], Attempt]:
 
 
 def add_event(warehouse: Warehouse, row: Mapping[str, Any]) -> None:
-    """Add one event of an attempt; safe beside other tasks that do the same."""
+    """Append one event of an attempt; safe beside concurrent tasks."""
     schema = load_contract(TASK_RUNS).arrow_schema()
     warehouse.append(TASK_RUNS, pa.Table.from_pylist([{**dict.fromkeys(schema.names), **row}], schema))

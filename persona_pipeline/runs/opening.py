@@ -1,4 +1,4 @@
-"""A run is opened: everything it depends on is resolved once and written down, before its first task reads anything."""
+"""Open and close runs: resolve every input of a run once and write it to `runs`, before its first task reads anything."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ HELD = "PERSONA_RUNNER"
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What a run reads from outside; without a source nothing, for runs of later tasks alone."""
+    """Input files of a run; no source means no input, for runs of later tasks alone."""
 
     source: str | None = None
     reviews: Path | None = None
@@ -41,10 +41,10 @@ class Input:
 def open_run(
     root: Path, as_of: date, config: PipelineConfig, given: Input, environment: Mapping[str, str] = os.environ
 ) -> str:
-    """Write down a run and return its id. One run of a warehouse at a time.
+    """Write a run's row and return its id. One run of a warehouse at a time.
 
-    Raises BusyError where another run goes on, saying which; SourceError, ConfigError or ReleaseError where the input is
-    not what it should be, or a later night is served.
+    Raises BusyError where another run is active, naming it; SourceError, ConfigError or ReleaseError where the input is
+    invalid, or a later night is served.
     """
     warehouse = Warehouse(root, {"job": "runs", "as_of": as_of.isoformat()})
     files = _input_files(given, config)
@@ -58,20 +58,20 @@ def open_run(
 
 
 def made_from(root: Path, as_of: date, config: PipelineConfig, given: Input) -> str:
-    """What `open_run` would write as such: two runs with the same one make the same tables."""
+    """Compute the input hash that `open_run` would record: two runs with equal hashes make equal tables."""
     row = _resolved(Warehouse(root), as_of, config, given, _input_files(given, config))
     return str(row["made_from"])
 
 
 def close_run(warehouse: Warehouse, run_id: str, outcome: str, detail: str | None) -> None:
-    """Say how a run ended; one that is closed and run further is closed anew."""
+    """Record how a run ended; a run that was closed and continued is closed again."""
     with warehouse.lock("opening"):
         row = run_row(warehouse, run_id)
         write_run(warehouse, {**row, "closed_at": datetime.now(UTC), "outcome": outcome, "detail": detail})
 
 
 def close_failed(warehouse: Warehouse, run_id: str, outcome: str = "failed") -> Row:
-    """Close a run that nobody has closed yet, with what its last attempts said; returns its row."""
+    """Close a run that is still open, with the errors of its last attempts; returns its row."""
     row = run_row(warehouse, run_id)
     if row["closed_at"]:
         return row
@@ -113,7 +113,7 @@ def _resolved(
 
 
 def _input_files(given: Input, config: PipelineConfig) -> list[Row]:
-    """Listed once: the run reads these, whatever is added beside them."""
+    """List and hash the input files once: the run reads exactly these, whatever is added beside them."""
     found: list[tuple[str, Path]] = []
     if given.source and given.reviews:
         source = adapter(given.source)
@@ -139,7 +139,7 @@ def _digest(path: Path) -> str:
 
 
 def check_input(row: Row, kinds: Sequence[str]) -> dict[str, list[Path]]:
-    """A run's input files by kind. Raises PipelineError where one is gone, or is not what it was when the run was opened."""
+    """Return a run's input files by kind. Raises PipelineError where one is gone, or has changed since the run was opened."""
     found: dict[str, list[Path]] = {kind: [] for kind in kinds}
     for file in row["input_files"]:
         if file["kind"] in found:
@@ -154,7 +154,7 @@ def check_input(row: Row, kinds: Sequence[str]) -> dict[str, list[Path]]:
 
 
 def _end_last(warehouse: Warehouse, environment: Mapping[str, str]) -> None:
-    """Close the run before this one if it is over; raise BusyError if it goes on."""
+    """Close the previous run if it is over; raise BusyError if it is active."""
     rows = run_rows(warehouse)
     last = rows[-1] if rows else None
     if environment.get(HELD) != str(warehouse.root) and (holder := warehouse.holder(RUNNER)):
@@ -179,7 +179,7 @@ def _end_last(warehouse: Warehouse, environment: Mapping[str, str]) -> None:
 
 
 def lock_name(task: str, part: str) -> str:
-    """Name of the claim that an attempt holds as long as it lives."""
+    """Name of the lock that an attempt holds while it runs."""
     return f"task-{task}{f'-{part}' if part else ''}"
 
 

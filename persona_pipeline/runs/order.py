@@ -1,4 +1,4 @@
-"""The tasks of a run, and what their processes end with."""
+"""List the tasks of a run in execution order (`ORDER`), and the exit code that asks for a retry."""
 
 ORDER = (
     "reviews",

@@ -1,4 +1,4 @@
-"""Runs without Airflow: which one a night goes on with, and what of it stands."""
+"""Resume runs without Airflow: find the run to continue, and the tasks whose results are still valid."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +11,9 @@ from persona_pipeline.warehouse import Warehouse
 
 @contextmanager
 def holding(root: Path) -> Iterator[dict[str, str]]:
-    """Run tasks one after the other, and nobody else; yields what their environment must say. Closes their run at the end.
+    """Hold the warehouse while tasks run in sequence; yields their environment variables. Closes their run at the end.
 
-    Raises BusyError where another process does so.
+    Raises BusyError where another process holds it.
     """
     warehouse = Warehouse(root, {"job": "a night, task by task"})
     with warehouse.lock(RUNNER):
@@ -27,13 +27,13 @@ def holding(root: Path) -> Iterator[dict[str, str]]:
 
 
 def resumable_run(root: Path, made_from: str) -> str | None:
-    """The newest run of the warehouse, if that is made from the same."""
+    """The id of the warehouse's newest run, if its input hash is the same."""
     rows = run_rows(Warehouse(root))
     return rows[-1]["run_id"] if rows and rows[-1]["made_from"] == made_from else None
 
 
 def still_valid(root: Path, made_from: str, task: str) -> Row | None:
-    """The summary of a task that no run made from anything else has run since; None where it must be run."""
+    """The summary of a task's last success, if it ran under the same input hash; None where it must run."""
     warehouse = Warehouse(root)
     of_run = attempts(warehouse)
     for row in reversed(run_rows(warehouse)):

@@ -1,1 +1,1 @@
-"""Users against personas: exact top-k, what each score is made of, and why, in words."""
+"""Rank items for users: exact top-k over personas, contributions to each score, and explanations in words."""

@@ -1,7 +1,8 @@
-"""One batch of users, as Arrow, to their ranked items with contributions, as Arrow: what a Spark task runs.
+"""Rank items for one batch of users and attribute each score to contributions, Arrow in and out: the body of a Spark task.
 
-Contributions (invariant 7): a user is sum_i w_i A h_i, so u . persona is a sum of one share per interaction; what other
-personas, popularity and the collaborative prior add are shares of their own. The score is defined as the sum of the rounded shares.
+Contributions (invariant 7): a user vector is sum_i w_i A h_i, so u . persona is a sum of one share per interaction; the
+item's other personas, popularity, the collaborative prior and fused lists add shares of their own. The score is defined
+as the sum of the rounded shares.
 """
 
 from collections.abc import Iterator
@@ -30,9 +31,10 @@ _BATCH_BYTES = 32 * 2**20  # of vectors that are multiplied at once
 
 @dataclass(frozen=True, slots=True)
 class RankingInputs:
-    """What every task needs; broadcast once.
+    """Inputs shared by all tasks of a ranking job, broadcast once.
 
-    `prior` (prior items, items) is `Encoder.prior_onto` the item index; `candidates_weight` is of another recommender's lists.
+    `prior` (prior items, items) is `Encoder.prior_onto` the item index; `candidates_weight` is the weight of another
+    recommender's lists.
     """
 
     item_index: ItemIndex
@@ -56,7 +58,7 @@ class RankingInputs:
         candidates_weight: float = 0.0,
         device: str = "cpu",
     ) -> "RankingInputs":
-        """From rows of `persona_vectors` of this encoder, in any order."""
+        """Build the inputs from rows of `persona_vectors` of this encoder, in any order."""
         rows = personas.select(["item_id", "persona_id", "vector"]).sort_by(
             [("item_id", "ascending"), ("persona_id", "ascending")]
         )
@@ -71,10 +73,10 @@ class RankingInputs:
         return cls(item_index, persona_ids, encoder, prior, k, block_bytes, shelf_bytes, candidates_weight, device)
 
     def lifts(self, lists: pa.ListArray) -> csr_array:
-        """(users, items) what another recommender's lists of structs item_id and rank, null for none, add to scores.
+        """Return (users, items) score shares of another recommender's lists, given as structs of item_id and rank; null is no list.
 
-        Its first place adds the weight, any other 61 / (60 + rank) of it: reciprocal rank fusion (Cormack, Clarke and
-        Buettcher, SIGIR 2009), which needs no scale of scores.
+        The first rank adds the weight, any other rank 61 / (60 + rank) of it: reciprocal rank fusion (Cormack, Clarke
+        and Buettcher, SIGIR 2009), which needs no common scale of scores.
         """
         told = lists.flatten()
         places = pc.index_in(told.field("item_id"), pa.array(self.item_index.item_ids, pa.string()))
@@ -90,7 +92,7 @@ class RankingInputs:
         return csr_array((shares, (owners, at)), shape=(len(lists), len(self.item_index.item_ids)))
 
     def blocks(self) -> Iterator["RankingInputs"]:
-        """The same against a part of the items each, of at most `shelf_bytes` of vectors."""
+        """Yield the same inputs for consecutive blocks of items, each of at most `shelf_bytes` of persona vectors."""
         for start, stop in self.item_index.spans(self.shelf_bytes):
             first = int(self.item_index.slots[start, 0])
             item_index = self.item_index.part(start, stop)
@@ -100,16 +102,16 @@ class RankingInputs:
 
 @dataclass(frozen=True, slots=True)
 class UserSums:
-    """Users as the sums they are, their interactions one after the other.
+    """User vectors together with their terms, one term per interaction, all users concatenated.
 
     Attributes:
         told: (interactions,) structs with review_id and item_id.
         owner: (interactions,) row of the user.
-        parts: (interactions, d) float64, what each adds to its user's vector.
+        parts: (interactions, d) float64, the term each interaction adds to its user's vector.
         vectors: (users, d) float64.
-        prior: (users, items) what the collaborative prior adds to each score, and another recommender's lists.
-        scales: (users,) what popularity is times.
-        lifts: (users, items) the lists' part of `prior`; None where none are fused.
+        prior: (users, items) sum of the score shares of the collaborative prior and of another recommender's lists.
+        scales: (users,) factor of an item's popularity share.
+        lifts: (users, items) the lists' part of `prior`; None where no lists are fused.
     """
 
     told: pa.StructArray
@@ -124,9 +126,10 @@ class UserSums:
     def build(
         cls, ranking: RankingInputs, told: pa.StructArray, counts: np.ndarray, profiles: np.ndarray
     ) -> "UserSums":
-        """From interactions as structs of review_id, item_id and weight, user after user.
+        """Build the sums from interactions as structs of review_id, item_id and weight, user after user.
 
-        `counts` (users,) says how many each has, `profiles` (interactions, d) are the base embeddings of their items.
+        `counts` (users,) is the number of interactions of each user, `profiles` (interactions, d) the base embeddings
+        of their items.
         """
         owner = np.repeat(np.arange(len(counts)), counts)
         weights = told.field("weight").to_numpy(zero_copy_only=False)
@@ -139,21 +142,21 @@ class UserSums:
         return cls(told, owner, parts, vectors, prior, ranking.encoder.popularity_scales(counts))
 
     def lifted(self, lifts: csr_array) -> "UserSums":
-        """With what another recommender's lists add to scores, (users, items)."""
+        """Add the score shares of another recommender's lists, (users, items)."""
         return replace(self, prior=csr_array(self.prior + lifts), lifts=lifts)
 
 
 def rank_users(ranking: RankingInputs, users: pa.Table) -> pa.Table:
-    """Ranked items of users.
+    """Rank items for a batch of users.
 
     Args:
         ranking: items, encoder, k.
         users: user_id, reviewed_item_ids (items to leave out), and interactions, a list of structs review_id, item_id,
-            weight and vector (base embedding), in any order. A column candidate_item_ids, where there is one, names the
-            only items to rank; null: all. A column candidate_ranks holds lists whose items `Ranking.lifts`.
+            weight and vector (base embedding), in any order. A column candidate_item_ids, if present, names the only items to
+            rank; null: all. A column candidate_ranks, if present, holds lists to fuse (`RankingInputs.lifts`).
 
     Returns:
-        Columns of RANKED_FIELDS and `exact_score`, which decided who is among the k: `score` is the sum of rounded shares.
+        Columns of RANKED_FIELDS and `exact_score`, which decides the top k: `score` is the sum of rounded shares.
         Fewer than k rows for a user with fewer items left.
     """
     lists = users["interactions"].combine_chunks()
@@ -184,13 +187,13 @@ def rank_users(ranking: RankingInputs, users: pa.Table) -> pa.Table:
 
 
 def explain(ranking: RankingInputs, history: UserSums, items: np.ndarray) -> pa.Table:
-    """item_id, persona_id, score and contributions of given items of one user's, in the order given, as `rank_users` tells them."""
+    """Return item_id, persona_id, score and contributions of one user's given items, in order, as `rank_users` does."""
     ranked = _given(ranking, history, items)
     return _told(ranking, history, ranked, np.zeros(len(items), np.int64), np.arange(len(items)))
 
 
 def score_items(ranking: RankingInputs, history: UserSums, items: np.ndarray) -> np.ndarray:
-    """One user's scores of given items, (n,), in the order given: those of `rank_users`, to a billionth."""
+    """Return one user's scores of given items, (n,), in the order given: equal to those of `rank_users` to 1e-9."""
     ranked = _given(ranking, history, items)
     winning = ranking.item_index.vectors[ranked.personas[0]].astype(np.float64)
     whole = _whole(ranking, history, ranked, np.zeros(len(items), np.int64), np.arange(len(items)))
@@ -213,7 +216,7 @@ def _only(ranking: RankingInputs, users: pa.Table) -> list[np.ndarray | None] | 
 
 
 def _places(item_index: ItemIndex, item_ids: pa.ChunkedArray) -> list[np.ndarray]:
-    """Each user's items on the item index; none where the list is null."""
+    """Map each user's item ids to indices in the item index, dropping unknown items; an empty array where the list is null."""
     lists = item_ids.combine_chunks()
     index = pc.index_in(lists.flatten(), pa.array(item_index.item_ids, pa.string()))
     ends = np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False))[:-1]
@@ -229,11 +232,11 @@ def _shares(
     first: np.ndarray,
     count: np.ndarray,
 ) -> np.ndarray:
-    """What each interaction of a recommendation's user has in common with its persona, recommendation after recommendation.
+    """Dot product of every interaction vector of a recommendation's user with the winning persona, flattened by recommendation.
 
-    `personas` and `user` (n,) are the recommendations', users ascending; `first` and `count` (users,) where a user's
-    interactions are. Users with as many interactions and recommendations are multiplied together, so that each vector is
-    fetched once.
+    `personas` and `user` (n,) are those of the recommendations, users ascending; `first` and `count` (users,) are the
+    offset and number of a user's interactions. Users with equal numbers of interactions and recommendations are
+    multiplied together, so that each vector is fetched once.
     """
     starts, d = np.cumsum(count[user]) - count[user], histories.parts.shape[1]
     shares = np.empty(int(count[user].sum()))
@@ -253,7 +256,7 @@ def _shares(
 def _whole(
     ranking: RankingInputs, histories: UserSums, ranked: TopItems, user: np.ndarray, place: np.ndarray
 ) -> dict[ContributionKind, np.ndarray]:
-    """Shares of recommendations, by user row and place, (n,) each, that are of no interaction, by kind."""
+    """Score shares (n,) that belong to no interaction, by kind, of recommendations given by user row and rank."""
     items, prior = ranked.items[user, place], ranked.prior[user, place]
     shares = {
         ContributionKind.OTHER_PERSONAS: ranked.others[user, place],
@@ -269,7 +272,7 @@ def _whole(
 def _told(
     ranking: RankingInputs, histories: UserSums, ranked: TopItems, user: np.ndarray, place: np.ndarray
 ) -> pa.Table:
-    """Recommendations by user row and place, (n,) each: item_id, persona_id, score and contributions."""
+    """Assemble item_id, persona_id, score and contributions of recommendations given by user row and rank, (n,) each."""
     items, personas = ranked.items[user, place], ranked.personas[user, place]
     # Every (recommendation, interaction) combination of the same user, then the shares that are whole.
     owner, users = histories.owner, len(histories.vectors)

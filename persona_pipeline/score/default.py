@@ -1,4 +1,7 @@
-"""Recommendations for anyone without a usable history: what most people liked, with the persona most of them share."""
+"""Rank items by number of likes into `default_topk`, the fallback list for users without a usable history.
+
+Each item comes with its first persona, the best supported one that likes it.
+"""
 
 from datetime import date
 from typing import Any
@@ -13,7 +16,7 @@ from persona_pipeline.warehouse import Warehouse
 
 
 def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, parent_version: int | None) -> pa.Table:
-    """Rows of `default_topk`; a row equal to the parent release's keeps its `changed_as_of`."""
+    """Build the rows of `default_topk`; a row equal to the parent release's keeps its `changed_as_of`."""
     counts = pa.table(
         {"item_id": pa.array(list(encoder.liked_counts), pa.string()), "liked": list(encoder.liked_counts.values())}
     )

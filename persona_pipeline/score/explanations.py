@@ -1,8 +1,8 @@
-"""Why a recommendation, in words for the person it is shown to: a reason, at most two quotes, an item of their own.
+"""Compose the explanation of a recommendation for its user: a reason, at most two quotes, and one of the user's own items.
 
-The text says nothing else, so nothing that its evidence and the score's contributions do not hold. It is plain text that is
-also inert: control and format characters are gone, `<`, `>` and straight quotation marks are set as typographic ones. A page
-that escapes it shows it as it is; one that forgets to, in an element or a quoted attribute, is not broken out of. Other
+The text states only what the evidence and the score's contributions hold. It is plain text and also inert: control and
+format characters are gone, `<`, `>` and straight quotation marks are set as typographic ones. A page that escapes the
+text shows it unchanged; a page that forgets to, in an element or a quoted attribute, is not broken out of. Other
 columns (titles, names, quotes) are verbatim: escape them.
 """
 
@@ -35,7 +35,7 @@ _INERT = str.maketrans({"<": "‹", ">": "›", '"': "”", "'": "’", "`": "�
 
 
 def inert(text: str, most: int) -> str:
-    """Text on one line of at most `most` characters, that is the same in a page whether or not it is escaped there."""
+    """Render text on one line of at most `most` characters that reads the same in a page whether or not it is escaped there."""
     seen = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _UNSEEN)
     line = _OPENING.sub("“", " ".join(seen.split())).translate(_INERT)
     if len(line) <= most:
@@ -45,7 +45,7 @@ def inert(text: str, most: int) -> str:
 
 
 def opening(source: str, rationale: str, quotes: str) -> str:
-    """What a persona says of the item, before its quotes; "" of one that says nothing of its own (`persona_source`)."""
+    """State a persona's reason to like the item; "" for a persona without a reason of its own (`persona_source`)."""
     if source in _SILENT:
         return ""
     told = inert(rationale, RATIONALE)
@@ -53,7 +53,7 @@ def opening(source: str, rationale: str, quotes: str) -> str:
 
 
 def quoted(source: str, stance: str, evidence: Iterable[Mapping[str, Any]]) -> str:
-    """At most two quotes that differ; of quotes that stand for themselves only praise, of an item's own words its description."""
+    """Render at most two different quotes; of a persona made of quotes only praise, of metadata only the description."""
     if source == "quotes" and stance != "likes":
         return ""
     spans = [span for span in evidence if span["kind"] == "review" or span["ref"] == "description"]
@@ -66,19 +66,19 @@ def quoted(source: str, stance: str, evidence: Iterable[Mapping[str, Any]]) -> s
 
 
 def of_ones_own(title: str | None) -> str:
-    """The item of the user's own of which the user says what reviewers say of this one."""
+    """Name the user's own item whose review by that user praises the same topic."""
     return f"You wrote the same of “{inert(title, TITLE)}”." if title else ""
 
 
 def explanation(source: str, rationale: str, nearest: str, quotes: str, own: str) -> str:
-    """Reason, quotes and one's own item, as far as there are any.
+    """Join reason, quotes and the user's own item, as far as each is present.
 
     Args:
         source: `persona_source`.
         rationale: of the persona.
-        nearest: kind of the shares of the score that together are the largest, a key of RESTS_ON: the reason where the
-            persona has none.
-        quotes, own: of `quoted` and `of_ones_own`.
+        nearest: kind of contribution with the largest total share of the score, a key of RESTS_ON: the reason where the persona
+            has none.
+        quotes, own: results of `quoted` and `of_ones_own`.
     """
     because = opening(source, rationale, quotes) or RESTS_ON.get(nearest, "")
     return " ".join(part for part in (because, quotes, own) if part) or NOTHING

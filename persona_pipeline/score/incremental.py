@@ -1,10 +1,11 @@
-"""Last night's encoder again: only what may have changed is ranked anew, and the rest is last night's ranking (Spark).
+"""Reuse the parent release's `user_item_topk` under the same encoder: rank only changed users and changed items anew (Spark).
 
-A user whose history changed is ranked in full. Everyone else keeps last night's rows of items that are as they were, and is
-ranked against the changed items alone; both together are the exact top k as long as the k-th of them is not below last
-night's last row, since whatever was not listed then scores no more than that. Who is left in doubt is ranked in full.
+A user whose history changed is ranked in full. Every other user keeps the parent's rows of unchanged items, and is
+ranked against the changed items alone; the union is the exact top k as long as its k-th score is not below the parent's
+last row, since no item outside the parent's list scores higher than that. Users for whom this does not hold are ranked
+in full.
 
-Cost: (changed users + doubtful ones) x personas + other users x changed personas, and one pass over last night's rows.
+Cost: (changed users + doubtful users) x personas + other users x changed personas, and one pass over the parent's rows.
 """
 
 from collections.abc import Mapping
@@ -35,12 +36,12 @@ _RANKED = ("user_id", "rank", "item_id", "persona_id", "score", "contributions")
 
 @dataclass(frozen=True, slots=True)
 class ParentRanking:
-    """Tables of the parent release, whose encoder is tonight's, as are the settings of `user_item_topk`.
+    """Tables of the parent release, made with the same encoder and the same settings of `user_item_topk` as the run.
 
     Attributes:
         rows: `user_item_topk`.
-        users, histories: as of `ranked_users`.
-        changed_items: (n,) ids of items whose personas are not as they were.
+        users, histories: as in `ranked_users`.
+        changed_items: (n,) ids of items whose personas changed since the parent.
     """
 
     rows: DataFrame
@@ -52,7 +53,7 @@ class ParentRanking:
 def reusable_ranking(
     tables: SparkWarehouse, parent: Release | None, config: PipelineConfig, encoder_id: str, personas: pa.Table
 ) -> tuple[ParentRanking | None, str]:
-    """What of the parent release's ranking still holds; or None, and why everybody is ranked.
+    """Return the parent release's ranking where it can be reused; else None and the reason why all users are ranked in full.
 
     `personas` are the run's `persona_vectors` by its encoder.
     """
@@ -72,7 +73,7 @@ def reusable_ranking(
 def parent_ranking(
     tables: SparkWarehouse, versions: Mapping[str, int], encoder_id: str, personas: pa.Table, config: UserItemTopkConfig
 ) -> ParentRanking:
-    """Tables of a release at its versions, beside tonight's rows of `persona_vectors`."""
+    """Read a release's tables at its versions, and compare its `persona_vectors` with the run's."""
     mine = f"encoder_id = '{encoder_id}'"
     then = tables.files.read("persona_vectors", _TELLING, versions["persona_vectors"], mine)
     rows = tables.read("user_item_topk", versions["user_item_topk"])
@@ -80,9 +81,9 @@ def parent_ranking(
 
 
 def changed_items(tonight: pa.Table, before: pa.Table) -> np.ndarray:
-    """Items, sorted, whose personas are not the same in two states of `persona_vectors`, new and vanished items included.
+    """Return the sorted ids of items whose personas differ between two states of `persona_vectors`, or are in one only.
 
-    Both hold item_id, persona_id, text_hash and profile_hash of one encoder.
+    Both states hold item_id, persona_id, text_hash and profile_hash of one encoder.
     """
     both = pa.concat_tables([tonight.select(_TELLING), before.select(_TELLING)])
     counted = both.group_by(_TELLING, use_threads=False).aggregate([([], "count_all")])
@@ -99,11 +100,12 @@ def ranked_changes(
     before: ParentRanking,
     changed_ranking: RankingInputs | None,
 ) -> tuple[DataFrame, dict[str, int]]:
-    """What `ranked_users` gives, and how many users were ranked in full and why.
+    """Rank as `ranked_users` does, reusing the parent's rows; also count users ranked in full, by reason.
 
     Args:
-        users, histories, profiles, ranking: as of `ranked_users`.
-        changed_ranking: those of the changed items that have personas tonight; None where none has.
+        users, histories, profiles, ranking: as in `ranked_users`.
+        before: the parent's ranking.
+        changed_ranking: inputs restricted to the changed items that have personas in this run; None where no changed item has.
     """
     spark = users.sparkSession
     same = _unchanged(users, histories, before).persist(StorageLevel.MEMORY_AND_DISK)
@@ -126,7 +128,7 @@ def ranked_changes(
 
 
 def _unchanged(users: DataFrame, histories: DataFrame, before: ParentRanking) -> DataFrame:
-    """user_id of those with the same vector, the same items to leave out and the same candidates."""
+    """Select user_id of users whose vector, items to leave out and candidates are those of the parent release."""
 
     def known(vectors: DataFrame, met: DataFrame) -> DataFrame:
         seen = met.select("user_id", F.sha2(F.to_json(F.struct(*limit_columns(met))), 256).alias("seen"))
@@ -137,7 +139,7 @@ def _unchanged(users: DataFrame, histories: DataFrame, before: ParentRanking) ->
 
 
 def _doubtful(listed: DataFrame, merged: DataFrame, gone: DataFrame, k: int) -> DataFrame:
-    """user_id of those for whom an item that was not listed last night may belong to the list tonight, or a tie decides."""
+    """Select user_id of users where an item outside the parent's list may enter the top k, or a near-tie decides."""
     then = listed.join(gone.withColumn("gone", F.lit(1)), "item_id", "left")
     then = then.groupBy("user_id").agg(
         F.count("*").alias("places"), F.count("gone").alias("lost"), F.min("score").alias("last")

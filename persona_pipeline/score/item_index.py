@@ -1,4 +1,4 @@
-"""Items with their personas as arrays, and what a ranking of them holds."""
+"""Hold the item index (items with their persona vectors, as arrays) and the result arrays of a ranking (`TopItems`)."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from scipy.sparse import csr_array
 
 @dataclass(frozen=True, slots=True)
 class ItemIndex:
-    """Items and their personas, padded to the most personas any item has.
+    """Items and their personas, padded to the largest number of personas per item.
 
     Attributes:
         item_ids: (items,) sorted, so that a lower index is an earlier id.
         vectors: (personas, d) float32 unit vectors.
-        slots: (items, slots) row in `vectors`, 0 where there is none.
+        slots: (items, slots) row in `vectors`, 0 for padding.
         filled: (items, slots) whether the slot holds a persona.
         popularity: (items,) float64 popularity share of the score.
         temperature, aggregation: how an item's personas combine (see `encoder.head`).
@@ -31,7 +31,7 @@ class ItemIndex:
     def build(
         cls, items: np.ndarray, vectors: np.ndarray, popularity: dict[str, float], temperature: float, aggregation: str
     ) -> "ItemIndex":
-        """From one row per persona, ordered by item: its item (p,) and vector (p, d)."""
+        """Build the index from one row per persona, ordered by item: its item (p,) and vector (p, d)."""
         item_ids, first, counts = np.unique(items, return_index=True, return_counts=True)
         width = int(counts.max(initial=1))
         filled = np.arange(width) < counts[:, None]
@@ -40,7 +40,7 @@ class ItemIndex:
         return cls(item_ids, vectors, slots, filled, shares, temperature, aggregation)
 
     def part(self, start: int, stop: int) -> "ItemIndex":
-        """Items `start` to `stop` alone, with copies of their vectors."""
+        """Restrict the index to items `start` to `stop`, with copies of their vectors."""
         filled = self.filled[start:stop]
         first = int(self.slots[start, 0])
         vectors = self.vectors[first : first + int(filled.sum())].copy()
@@ -49,7 +49,7 @@ class ItemIndex:
         return ItemIndex(self.item_ids[start:stop], vectors, slots, filled, liked, self.temperature, self.aggregation)
 
     def spans(self, most_bytes: int) -> list[tuple[int, int]]:
-        """Consecutive items, by start and stop, whose vectors take no more than `most_bytes`, or that are one item."""
+        """Split the items into spans (start, stop) of at most `most_bytes` of vectors, or of one item."""
         ends = np.cumsum(self.filled.sum(1)) * self.vectors.itemsize * self.vectors.shape[1]
         found, start = [], 0
         while start < len(ends):
@@ -62,14 +62,14 @@ class ItemIndex:
 
 @dataclass(frozen=True, slots=True)
 class TopItems:
-    """Top items of each user, (users, k) each, best first; places a user has no item for have item -1.
+    """Top items of each user, (users, k) arrays, best first; unused places hold item -1.
 
     Attributes:
         items: index into `ItemIndex.item_ids`.
         personas: row of the winning persona in `ItemIndex.vectors`.
         best: u . winning persona.
-        others: what the item's other personas add (0 for `max`; negative when they pull the soft maximum down).
-        prior: what the collaborative prior adds.
+        others: share of the item's other personas (0 for `max`; negative when they pull the soft maximum down).
+        prior: share of the collaborative prior.
         scores: best + others + popularity, scaled for the user, + prior.
     """
 
@@ -88,9 +88,9 @@ def exact_scores(
     prior: csr_array | None = None,
     scales: np.ndarray | None = None,
 ) -> TopItems:
-    """float64 scores of given items, (users, n) each, in the order given. O(users x n x slots x d).
+    """Compute float64 scores of given items, (users, n) each, in the order given. O(users x n x slots x d).
 
-    `prior` (users, all items) and `scales` as in `top_items`; None where there are none.
+    `prior` (users, all items) and `scales` as in `top_items`; both optional.
     """
     rows = item_index.slots[items]  # (users, n, slots)
     similarities = np.einsum("ud,unsd->uns", users, item_index.vectors[rows].astype(np.float64))

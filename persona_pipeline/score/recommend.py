@@ -1,7 +1,7 @@
-"""Vectors, personas and items to the rows of `user_item_topk` (Spark): users stream through tasks against a broadcast item index.
+"""Compute the rows of `user_item_topk` (Spark): stream users through tasks against a broadcast item index.
 
-Memory per task: a block of the item index (4 bytes x personas x d, at most `shelf_bytes`), what the kernel may take and one batch
-of users. Driver: the item index once, and once more in blocks where there are several.
+Memory per task: a block of the item index (4 bytes x personas x d, at most `shelf_bytes`), the kernel's working memory
+and one batch of users. Driver: the item index once, and once more in blocks where there are several.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,15 +35,15 @@ _SAME_SAID = """get(flatten(transform(
 
 
 def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ranking: RankingInputs) -> DataFrame:
-    """Columns of RANKED_FIELDS.
+    """Rank items for users; returns the columns of RANKED_FIELDS.
 
     Args:
         users: rows of `user_vectors` of one encoder.
         histories: rows of `user_histories`; their reviewed items are left out. Pass empty lists to keep them. A column
-            candidate_item_ids names the only items to rank, null where all are; candidate_ranks holds lists to fuse.
-        profiles: text_hash and vector of the items' profiles by the encoder's base model.
-        ranking: what every task needs. Past its `shelf_bytes`, every block of items ranks all users by itself, and each
-            user's best of all blocks are merged, which gives the same rows.
+            candidate_item_ids names the only items to rank, null: all; candidate_ranks holds lists to fuse.
+        profiles: text_hash and vector of the item embeddings by the encoder's base model.
+        ranking: inputs shared by all tasks. Where the item index exceeds `shelf_bytes`, users are ranked against each block of
+            items, and each user's top k of all blocks are merged, which gives the same rows.
     """
     interactions = (
         users.select("user_id", F.explode("interactions").alias("i"))
@@ -66,7 +66,7 @@ def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ra
 
 
 def _ranked(inputs: DataFrame, ranking: RankingInputs) -> DataFrame:
-    """Columns of RANKED_FIELDS and `exact_score` of users against a broadcast item index."""
+    """Rank users against a broadcast item index; returns columns of RANKED_FIELDS and `exact_score`."""
     shared = inputs.sparkSession.sparkContext.broadcast(ranking)
 
     def rank(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -78,7 +78,7 @@ def _ranked(inputs: DataFrame, ranking: RankingInputs) -> DataFrame:
 
 
 def limit_columns(histories: DataFrame) -> list[str]:
-    """Columns that say which items a user may be recommended, and what another recommender says of them."""
+    """Columns of the histories that restrict a user's recommendable items or hold another recommender's list."""
     names = ("reviewed_item_ids", "candidate_item_ids", "candidate_ranks")
     return [name for name in names if name in histories.columns]
 
@@ -86,9 +86,9 @@ def limit_columns(histories: DataFrame) -> list[str]:
 def ranking_users(
     tables: SparkWarehouse, encoder_id: str, config: UserItemTopkConfig, versions: Mapping[str, int] | None = None
 ) -> tuple[DataFrame, DataFrame]:
-    """Users of the encoder, and their histories with the items to leave out and, if told so, another recommender's lists.
+    """Load `user_vectors` and `user_histories` of one encoder, at the given table versions or the newest.
 
-    Tonight's, or those of a release.
+    Adds the items to leave out, and another recommender's lists where the configuration uses them, as columns.
     """
     vectors, histories = (tables.read(t, versions[t] if versions else None) for t in ("user_vectors", "user_histories"))
     if not config.exclude_reviewed:
@@ -106,9 +106,10 @@ def ranking_users(
 
 
 def own_words(histories: DataFrame, aspects: DataFrame, items: DataFrame) -> DataFrame:
-    """What users say of items of their own that have a title: user_id, and `own`, structs of review_id, sentence and topics.
+    """Collect the user's own titled items with the topics praised in their reviews: user_id, and `own`.
 
-    `topics` are what a review has to say for the item, as `item_personas.topic` names it. One shuffle by review, one by user.
+    `own` holds structs of review_id, sentence and topics; `topics` are the topics the review likes, in the terms of
+    `item_personas.topic`. One shuffle by review, one by user.
     """
     said = (
         aspects.select("review_id", F.explode("evidence").alias("e"))
@@ -137,7 +138,10 @@ def recommendations(
     as_of: date,
     buckets: int,
 ) -> DataFrame:
-    """Rows of `user_item_topk`, all as if changed tonight; `titles` holds item_id and item_title, `own` is as of `own_words`."""
+    """Assemble rows of `user_item_topk`, with this run's date as `changed_as_of`.
+
+    `titles` holds item_id and item_title; `own` is the result of `own_words`.
+    """
     # In Python, once per persona and item: what a reader explains online is put in the same words.
     quoted, opening = (F.udf(part, "string", useArrow=False) for part in (words.quoted, words.opening))
     personas = personas.withColumn("quotes", quoted("persona_source", "stance", F.slice("evidence", 1, words.QUOTES)))
@@ -180,7 +184,7 @@ def recommendations(
 
 
 def keep_unchanged(rows: DataFrame, parent: DataFrame, key: list[str]) -> DataFrame:
-    """Rows with `changed_as_of` of the parent release where nothing else differs from it."""
+    """Keep `changed_as_of` of the parent release for rows in which no other column differs."""
     content = [name for name in rows.columns if name != "changed_as_of"]
     before = parent.select(*key, F.struct(*content).alias("before"), F.col("changed_as_of").alias("changed_before"))
     unchanged = F.struct(*content).eqNullSafe(F.col("before"))

@@ -1,4 +1,4 @@
-"""Recommendations of a release, as a web service or an analyst asks for them."""
+"""Serve the recommendations of a release to a web service or an analyst (`Recommendations`)."""
 
 from persona_pipeline.serving.reader import Recommendations
 

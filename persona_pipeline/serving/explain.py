@@ -1,4 +1,4 @@
-"""Trace a recommendation back to where it comes from: shares, persona, quotes, reviews, prompt and model, release."""
+"""Trace a recommendation to its sources: score shares, persona, quotes, reviews, prompt and model, release."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 
 def why(snapshot: ReleaseSnapshot, user_id: str, item_id: str) -> Why:
-    """See `Recommendations.why`."""
+    """Implement `Recommendations.why`."""
     online = snapshot.online
     personas = _personas(snapshot, item_id)
     if not online.known(item_id) or not personas:
@@ -102,7 +102,7 @@ def _persona(snapshot: ReleaseSnapshot, row: Row) -> Persona:
 
 
 def _call(snapshot: ReleaseSnapshot, request_key: str | None) -> Row | None:
-    """The row of `llm_calls`; None without a key, or where the ledger is another warehouse's."""
+    """The row of `llm_calls`; None without a key, or where the response cache is another warehouse's."""
     if request_key is None or "llm_calls" not in snapshot.release.versions:
         return None
     found: list[Row] = snapshot.table("llm_calls").rows("request_key", [request_key]).to_pylist()
@@ -117,7 +117,7 @@ def _explanation(snapshot: ReleaseSnapshot, persona: Row, contributions: Sequenc
 
 
 def _largest(contributions: Iterable[Contribution]) -> str:
-    """Kind of the shares that together are the largest; of the user's interactions and the item's other personas it is one."""
+    """Kind with the largest total share; the user's interactions and the item's other personas count as one kind."""
     sums: dict[str, float] = {}
     for share in contributions:
         known = ContributionKind.of(share.kind)
@@ -127,7 +127,7 @@ def _largest(contributions: Iterable[Contribution]) -> str:
 
 
 def _same_said(snapshot: ReleaseSnapshot, topic: str | None, contributions: Iterable[Contribution]) -> str | None:
-    """Title of the user's own item that says most for this one, of those of which the user says what its persona says."""
+    """Title of the user's own item with the largest share, among items of which the user praises the persona's topic."""
     spoke = [
         (c.review_id, c.item_id)
         for c in contributions
@@ -149,7 +149,7 @@ def _same_said(snapshot: ReleaseSnapshot, topic: str | None, contributions: Iter
 
 
 def _titles(snapshot: ReleaseSnapshot, item_ids: set[str]) -> dict[str, str]:
-    """What items are called; those without a title or a summary are not in it."""
+    """Titles of items; items without a title and a summary are absent."""
     rows = snapshot.table("items").rows("item_id", item_ids, ["item_id", "title"]).to_pylist()
     titles = {row["item_id"]: row["title"] for row in rows if row["title"] is not None}
     untitled = item_ids - set(titles)

@@ -1,7 +1,7 @@
-"""Any items for any user, scored where they are asked for: by the vectors a release stores, as its night would have.
+"""Score any items for any user online, from the vectors a release stores, with the same result as its run.
 
-Held in memory: the personas' vectors, and the profiles of items that may stand in a history, 4 x d bytes each; of the users
-asked about last, what each interaction adds to their vectors, 8 x d bytes an interaction.
+Held in memory: the personas' vectors, and the embeddings of items that may occur in a history, 4 x d bytes each; of the
+users scored last, each interaction's term of their vectors, 8 x d bytes an interaction.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from persona_pipeline.serving.table_snapshot import TableSnapshot
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """How near a user is to an item's personas: the best, its lead over the second, and which that is."""
+    """A user's nearest persona of an item, its lead over the second in cosine, and the second's name."""
 
     persona_id: str
     margin: float | None
@@ -31,7 +31,7 @@ class Nearest:
 
 
 class Online:
-    """One encoder's vectors at the versions of a release. Any number of threads may ask at once."""
+    """One encoder's vectors at the versions of a release. Thread-safe."""
 
     def __init__(
         self,
@@ -41,7 +41,10 @@ class Online:
         users_held: int,
         fused_weight: float | None = None,
     ) -> None:
-        """`fused_weight` is `user_item_topk.candidates_weight` where the release fused another recommender's lists."""
+        """Load the encoder and its vectors.
+
+        `fused_weight` is `user_item_topk.candidates_weight` where the release fused another recommender's lists.
+        """
         found = table("encoders").rows("encoder_id", [encoder_id], ["artefact"])
         if not found.num_rows:
             raise PipelineError(f"there is no encoder {encoder_id} in the table encoders of {root}")
@@ -51,7 +54,7 @@ class Online:
         self._ranking = RankingInputs.of(self.encoder, personas, 0, 0, candidates_weight=fused_weight or 0.0)
         self._place = {item: place for place, item in enumerate(self._ranking.item_index.item_ids.tolist())}
         self._table = table
-        # What items were like when the encoder was trained, and what those it did not know are like tonight.
+        # Item embeddings frozen with the encoder, and newer ones of items that it does not know.
         self._profiles = self._read_profiles(
             {*self.encoder.profile_hashes.values(), *personas["profile_hash"].to_pylist()}
         )
@@ -66,7 +69,7 @@ class Online:
         return self._history(user_id) is not None
 
     def scores(self, user_id: str, item_ids: Sequence[str]) -> np.ndarray:
-        """See `Recommendations.score`."""
+        """Implement `Recommendations.score`."""
         places = np.array([self._place.get(item, -1) for item in item_ids], dtype=np.int64)
         scores = np.full(len(places), np.nan)
         known = places >= 0
@@ -83,13 +86,13 @@ class Online:
         return scores
 
     def told(self, user_id: str, item_id: str) -> pa.Table:
-        """One row, as `score.rank.explain` gives it, of a user with a usable history and an item that is known."""
+        """Explain one score as a row of `score.contributions.explain`, for a user with a usable history and a known item."""
         history = self._history(user_id)
         assert history is not None
         return explain(self._ranking, history, np.array([self._place[item_id]]))
 
     def nearest(self, user_id: str, item_id: str) -> Nearest:
-        """Of a user with a usable history and an item that is known."""
+        """Find the nearest persona, for a user with a usable history and a known item."""
         history, item_index = self._history(user_id), self._ranking.item_index
         assert history is not None
         place = self._place[item_id]

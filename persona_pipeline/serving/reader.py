@@ -1,7 +1,7 @@
 """Answer a web service from one release, at its table versions, with pyarrow and delta-rs only.
 
-`top` needs nothing else. `score` and `why` also need numpy, scipy and the encoder's artefact; they load what they need when
-first asked. Nothing here imports Spark, DuckDB, pandas or torch.
+`top` needs nothing else. `score` and `why` also need numpy, scipy and the encoder's artefact, loaded at the first
+call. Nothing here imports Spark, DuckDB, pandas or torch.
 """
 
 import threading
@@ -23,8 +23,8 @@ class Recommendations:
         for row in recommendations.top("u1", 10):
             print(row.rank, row.item_title, row.explanation)
 
-    Everything asked is answered from the release that was served when the object was made, at the versions it names, whatever
-    a night is writing; `refresh` goes over to a newer one between two answers. Any number of threads may ask at once.
+    All answers come from the release that was served when the object was made, at its table versions, also while a night is
+    writing; `refresh` switches to a newer release between two answers. Any number of threads may ask at once.
 
     Args:
         warehouse: folder of the Delta tables.
@@ -47,14 +47,14 @@ class Recommendations:
 
     @property
     def release(self) -> Release:
-        """The release answers come from."""
+        """The release that answers come from."""
         return self._snapshot.release
 
     def refresh(self) -> bool:
-        """Go over to the release that is served now; whether that is another. A release given by name is stayed with.
+        """Switch to the release that is served now; returns whether it is another. A release given by name is kept.
 
-        Answers under way end on the release they began with, and none waits: vectors that are in use are read before going
-        over, so for that moment both releases' are in memory. Call it from a timer.
+        Calls in progress end on the release they began with, and none waits: vectors that are in use are read before
+        switching, so for that moment both releases' are in memory. Call it from a timer.
         """
         if self._named is not None:
             return False
@@ -68,27 +68,27 @@ class Recommendations:
             return True
 
     def top(self, user_id: str, k: int = 10) -> list[Recommendation]:
-        """The user's best `k` items at most, best first, by reading the few rows that can be the user's.
+        """The user's best items, at most `k`, best first, by reading only the few rows that can be the user's.
 
-        A user without a list of their own gets what most people like, less what they have reviewed (where the release
-        leaves that out); `recommendation_source` says on which rung of the ladder a row stands (`serving.records`).
+        A user without a list gets the popularity list, less reviewed items (where the release leaves those out);
+        `recommendation_source` names the fallback level of a row (`serving.records`).
         """
         return self._snapshot.top(user_id, k)
 
     def score(self, user_id: str, item_ids: Sequence[str]) -> np.ndarray:
-        """Scores of any items, (n,) float64 in the order given: those of `user_item_topk`, computed from the stored vectors.
+        """Score any items, (n,) float64 in the order given: the scores of `user_item_topk`, computed from the stored vectors.
 
-        An item without a persona in this release is NaN. For a user without a usable history they are those of
-        `default_topk`, which go by popularity alone.
+        An item without a persona in this release is NaN. For a user without a usable history the scores are those of
+        `default_topk`, by popularity alone.
         """
         return self._snapshot.online.scores(user_id, item_ids)
 
     def source(self, user_id: str) -> str:
-        """On which rung `score` stands for the user: persona, unusable_history or unknown_user."""
+        """Fallback level of `score` for the user: persona, unusable_history or unknown_user."""
         return self._snapshot.source(user_id)
 
     def why(self, user_id: str, item_id: str) -> Why:
-        """From a recommendation to all that is behind it; also of an item that is not in the user's list, scored online.
+        """Explain a recommendation with all its sources; also an item that is not in the user's list, scored online.
 
         Raises PipelineError for an item without a persona in this release.
         """

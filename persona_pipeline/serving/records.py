@@ -1,11 +1,11 @@
-"""What `Recommendations` answers: plain frozen dataclasses; `dataclasses.asdict` makes JSON-ready dictionaries of them.
+"""Define the result types of `Recommendations`: frozen dataclasses; `dataclasses.asdict` gives JSON-ready dictionaries.
 
-`recommendation_source` is the rung of the ladder an answer stands on:
+`recommendation_source` is the fallback level of a recommendation:
 
     persona             the user's own history, against an item's personas made from reviews
-    metadata_persona    the same, but the item is known by its metadata alone
-    unusable_history    a user whose history holds only low ratings, or nothing that is known of: what most people like
-    unknown_user        a user without a history: what most people like
+    metadata_persona    the same, but the item has no reviews, only metadata
+    unusable_history    a user whose history holds only low ratings or unknown items: popularity list
+    unknown_user        a user without a history: popularity list
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """A share of a score: of one past interaction, or of what `kind` says."""
+    """A share of a score: of one past interaction, or of the term named by `kind`."""
 
     kind: str
     review_id: str | None
@@ -45,7 +45,7 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """One row of a list, as `user_item_topk` or `default_topk` has it; default rows have no contributions."""
+    """One row of a list, from `user_item_topk` or `default_topk`; default rows have no contributions."""
 
     rank: int
     item_id: str
@@ -63,7 +63,7 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class LlmRequest:
-    """What an LLM was asked, and what it answered, verbatim. It shows sentences of reviews, and no names of their authors."""
+    """An LLM request and its response, verbatim. It shows sentences of reviews, and no names of their authors."""
 
     request_key: str
     system: str
@@ -73,14 +73,14 @@ class LlmRequest:
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """The persona a score rests on, and who made it.
+    """The persona a score rests on, and its origin.
 
     Attributes:
-        stance: what these people make of the item: likes, mixed or dislikes.
-        extractor_version: which prompts, model and code it was made with.
-        model: what answered: an LLM, or of the embedded extractor the base model; None where that is not on record.
-        prompt_pack: words of the domain the LLM was asked in; None where none was asked.
-        request: to the LLM; None where none was asked, or the answer is on record elsewhere.
+        stance: towards the item: likes, mixed or dislikes.
+        extractor_version: hash of the prompts, model and code that made it.
+        model: the LLM, or the base model of the embedded extractor; None where that is not recorded.
+        prompt_pack: domain words of the LLM's prompts; None without an LLM.
+        request: to the LLM; None without an LLM, or where the response is cached in another warehouse.
     """
 
     persona_id: str
@@ -99,7 +99,7 @@ class Persona:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A span of the persona's evidence, and the review it is from; its personal data is masked, its author left out."""
+    """A span of the persona's evidence, with its review; personal data is masked, the author left out."""
 
     span: Span
     rating: float | None
@@ -109,7 +109,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """What people hold against an item who dislike it; it recommends nothing, and is worth knowing."""
+    """A persona that dislikes the item: shown as an objection, never a reason to recommend it."""
 
     persona_name: str
     rationale: str
@@ -122,12 +122,12 @@ class Why:
     """Everything behind one recommendation.
 
     Attributes:
-        rank: place in the user's list; None for an item that is not in it.
+        rank: in the user's list; None for an item that is not in it.
         margin: how much nearer the user is to this persona than to the item's second-best, in cosine; None for an
             item with one persona, and for a user without a usable history.
-        runner_up: that persona's name.
+        runner_up: the second-best persona's name.
         contributions: the shares that add up to the score, largest first.
-        objections: what others hold against the item.
+        objections: personas that dislike the item.
     """
 
     user_id: str
@@ -150,7 +150,7 @@ class Why:
 
 
 def recommendations(rows: pa.Table, source: str | None = None) -> list[Recommendation]:
-    """Rows of `user_item_topk` or `default_topk` by rank; `source` says on which rung, where the rows cannot know."""
+    """Convert rows of `user_item_topk` or `default_topk` by rank; `source` is the fallback level, where the rows lack it."""
     # Column by column: a Python object for every nested value at once takes several times as long.
     columns: dict[str, Sequence[Any]] = {
         name: rows[name].to_pylist() for name in rows.column_names if name not in ("evidence", "contributions")

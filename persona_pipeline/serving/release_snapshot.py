@@ -1,4 +1,4 @@
-"""Open one release: its tables at their versions, each read when first asked for."""
+"""Open one release's tables at their versions, each read at first use."""
 
 import json
 import threading
@@ -30,7 +30,7 @@ _LONG = 32  # characters from which Delta's statistics hold a bound instead of t
 
 
 class ReleaseSnapshot:
-    """One release: its tables at their versions, opened when first read. The part of a reader that a refresh replaces."""
+    """One release: its tables at their versions, opened at first use. The part of a reader that a refresh replaces."""
 
     def __init__(self, root: Path, row: dict[str, Any], users_held: int) -> None:
         self.root, self.release = root, release_of(row)
@@ -43,13 +43,13 @@ class ReleaseSnapshot:
         self._buckets = _buckets(self._lists, self._config("user_buckets"))
 
     def read_what(self, other: "ReleaseSnapshot") -> None:
-        """Read now what another snapshot has had to read since it was made."""
+        """Read now the tables that another snapshot has read since it was made."""
         for name in ("_online", "_users"):
             if name in vars(other):
                 getattr(self, name)
 
     def table(self, name: str) -> TableSnapshot:
-        """A table as this release made it; a cache, which only grows, as it is. Raises PipelineError where there is none."""
+        """A table at the release's version; a cache, which only grows, at its newest. Raises PipelineError where there is none."""
         cached = load_contract(name).role == "cache"
         version = Warehouse(self.root).version(name) if cached else self.release.versions.get(name)
         if version is None:
@@ -61,7 +61,7 @@ class ReleaseSnapshot:
 
     @property
     def online(self) -> "Online":
-        """The release's vectors; read when first asked for."""
+        """The release's vectors, read at first use."""
         with self._opening:
             return self._online
 
@@ -73,7 +73,7 @@ class ReleaseSnapshot:
         return Online(self.root, self.release.encoder_id, self.table, self._users_held, weight)
 
     def top(self, user_id: str, k: int | None = None) -> list[Recommendation]:
-        """See `Recommendations.top`; None for the whole list."""
+        """Implement `Recommendations.top`; None for the whole list."""
         bucket = {"user_bucket": zlib.crc32(user_id.encode()) % self._buckets} if self._buckets else None
         rows = self._lists.rows("user_id", [user_id], _LISTED, bucket)
         if rows.num_rows:
@@ -88,7 +88,7 @@ class ReleaseSnapshot:
         return [replace(row, rank=place) for place, row in enumerate(rows, start=1)]
 
     def source(self, user_id: str) -> str:
-        """See `Recommendations.source`."""
+        """Implement `Recommendations.source`."""
         return "persona" if self.online.usable(user_id) else self._cold(user_id)
 
     def _cold(self, user_id: str) -> str:
@@ -96,7 +96,7 @@ class ReleaseSnapshot:
 
     @cached_property
     def _users(self) -> pa.ChunkedArray:
-        """Users with a history of any kind: some 30 bytes each, read when the first stranger comes."""
+        """Users with a history of any kind: some 30 bytes each, read at the first user without a list."""
         return self.table("user_histories").read(["user_id"])["user_id"]
 
     def _config(self, setting: str) -> Any:
@@ -107,7 +107,7 @@ _LISTED = [field.name for field in fields(Recommendation)]
 
 
 def release_row(root: Path, release_id: str | None) -> dict[str, Any]:
-    """The row of `releases` of that id, or of the release that is served."""
+    """The row of `releases` with that id, or of the served release."""
     folder = root / "releases"
     if not (folder / "_delta_log").is_dir():
         raise PipelineError(f"nothing has been published in {root} yet; `make nightly` runs a night")
@@ -124,10 +124,10 @@ def release_row(root: Path, release_id: str | None) -> dict[str, Any]:
 
 
 def _buckets(lists: TableSnapshot, configured: int | None) -> int | None:
-    """How many buckets there are, by the release's configuration; None unless the table is divided so.
+    """Number of user buckets in the release's configuration; None unless the table is partitioned accordingly.
 
-    A user looked for in another bucket than theirs would seem to have no list, so the table itself is asked: of every file,
-    the user Delta's statistics name must belong where the file is.
+    A lookup in a wrong bucket would find no list, so the table itself is checked: in every file, the user named in
+    Delta's statistics must belong to the file's bucket.
     """
     if not configured:
         return None

@@ -1,8 +1,8 @@
-"""Rows of one version of a table, found by a value: delta-rs names the files, pyarrow reads what may hold it.
+"""Look up rows of one version of a table by key: delta-rs lists the files, pyarrow reads those that may hold the key.
 
-Files are passed over by their partition and by the least and greatest value Delta keeps of them, row groups by those in
-Parquet's footer. So a row of a table that is stored in the order of its key is a few milliseconds away, whatever the
-table's size; of another table the key column is read, and the rest only where it was found.
+Files are skipped by their partition and by Delta's min/max statistics, row groups by those in
+Parquet's footer. So a row of a table that is sorted by its key is a few milliseconds away, whatever the
+table's size; of any other table the key column is read, and the other columns only on a match.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,9 +28,9 @@ class DataFile:
     """One Parquet file of a table.
 
     Attributes:
-        path: where it is.
+        path: of the file.
         partition: its partition columns.
-        stats: `min.<column>` and `max.<column>` as Delta's log has them; a long string's are bounds, not values.
+        stats: `min.<column>` and `max.<column>` as in Delta's log; those of long strings are bounds, not values.
     """
 
     path: str
@@ -43,9 +43,9 @@ class DataFile:
 
 
 class TableSnapshot:
-    """One version of a table; never written, so any number of threads may ask at once.
+    """One version of a table; read-only and thread-safe.
 
-    Its files stay readable after later commits, until a vacuum removes what no release in its keeping names.
+    Its files stay readable after later commits, until a vacuum removes those that no retained release names.
     """
 
     def __init__(self, folder: Path, version: int | None = None) -> None:
@@ -66,9 +66,9 @@ class TableSnapshot:
         columns: Sequence[str] | None = None,
         partition: Mapping[str, Any] | None = None,
     ) -> pa.Table:
-        """Rows whose `key` is one of `values`, in no order: the columns asked for, or all but the partition's.
+        """Look up rows whose `key` is one of `values`, unordered: the columns given, or all but the partition's.
 
-        `partition` names a partition column's value that all of them are known to have.
+        `partition` gives a partition column's value that all of these rows are known to have.
         """
         names = list(columns or [name for name in self._schema.names if name not in self._partitions])
         wanted = pa.array(sorted(values), pa.string())
@@ -82,7 +82,7 @@ class TableSnapshot:
         return self._joined(parts, names)
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """All rows, in no order: the columns asked for, or all but the partition's."""
+        """Read all rows, unordered: the columns given, or all but the partition's."""
         names = list(columns or [name for name in self._schema.names if name not in self._partitions])
         return self._joined([pq.read_table(file.path, columns=names, partitioning=None) for file in self.files], names)
 
@@ -103,9 +103,9 @@ def _within(low: Any, high: Any, values: Iterable[str]) -> bool:
 
 @lru_cache(maxsize=_FILES)  # a Delta table's files never change
 def _bounds(path: str, key: str) -> list[tuple[Any, Any]]:
-    """Least and greatest value of a column by row group; None where unknown.
+    """Minimum and maximum of a column by row group; None where unknown.
 
-    Not the footer they are from: it takes some 30 kB a group, and where the last ones used were kept, memory grew by a
+    The footer is not cached: it takes some 30 kB a group, and where the last ones used were kept, memory grew by a
     megabyte with each that was let go, in pieces too small to be used again. It is read for every answer, in 1.5 ms.
     """
     metadata = pq.read_metadata(path)

@@ -1,1 +1,1 @@
-"""Input: files of reviews and item metadata, in several formats, to clean and de-duplicated rows."""
+"""Ingest files of reviews, item metadata and candidates in several formats, into cleaned and de-duplicated rows."""

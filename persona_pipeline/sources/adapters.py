@@ -1,4 +1,4 @@
-"""Where each source keeps what: canonical field to the JSON key that holds it.
+"""Map each source's JSON keys to the canonical fields of reviews and items (`Adapter`).
 
 Every source is JSON lines, plain or gzip. An adapter is only names; parsing and cleaning are the same for all.
 """
@@ -57,7 +57,7 @@ ADAPTERS: dict[str, Adapter] = {
 
 
 def adapter(name: str) -> Adapter:
-    """The adapter of that name. Raises ConfigError listing those there are."""
+    """Find an adapter by name. Raises ConfigError listing the known names."""
     if name not in ADAPTERS:
         raise ConfigError(f"source {name}: no such adapter; there are {', '.join(sorted(ADAPTERS))}")
     return ADAPTERS[name]

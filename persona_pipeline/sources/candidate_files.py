@@ -1,4 +1,4 @@
-"""A file of candidates before Spark sees it: found, of one format, with the columns that are needed."""
+"""Validate files of candidates before Spark reads them: existing, of one format, with the required columns."""
 
 import csv
 import json
@@ -22,10 +22,10 @@ _SAMPLED_LINES = 100
 
 @dataclass(frozen=True, slots=True)
 class CandidateFiles:
-    """Checked files of one format.
+    """Validated files of one format.
 
     Attributes:
-        columns: of a CSV file, all in their order; else those of `COLUMNS` that are there.
+        columns: of a CSV file, all in their order; else those of `COLUMNS` that are present.
     """
 
     paths: tuple[Path, ...]
@@ -34,12 +34,12 @@ class CandidateFiles:
 
     @property
     def by_rank(self) -> bool:
-        """Whether rank orders a user's list; else score does."""
+        """Whether a user's list is ordered by rank; else by score."""
         return "rank" in self.columns
 
 
 def check_candidates(path: Path) -> CandidateFiles:
-    """The file, or the files of the folder, if they say who is recommended what, in which order.
+    """Validate the file, or the files of the folder: user, item, and rank or score must be present.
 
     Reads gzip files whole, of others the beginning. Raises SourceError naming file, column and what was expected.
     """

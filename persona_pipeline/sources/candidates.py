@@ -1,7 +1,7 @@
-"""Files of another recommender's lists to `candidates` and `rejected_candidates` (Spark).
+"""Parse files of another recommender's lists into `candidates` and `rejected_candidates` (Spark).
 
-Every row ends in exactly one place: a candidate, a rejection with a typed reason, or the count of those that name a user
-or an item the night does not know.
+Every row ends in exactly one place: a candidate, a rejection with a typed reason, or the count of rows that name a user
+or an item unknown to the run.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class ParsedCandidates:
     """Rows of `candidates` and of `rejected_candidates`, and counts of rows of the files.
 
     Attributes:
-        reasons: refused rows by reason.
-        unknown_users, unknown_items: rows not refused that name one; a row may name both.
+        reasons: rejected rows by reason.
+        unknown_users, unknown_items: other rows that name one; a row may name both.
         unknown: rows that name either.
     """
 
@@ -36,7 +36,7 @@ class ParsedCandidates:
 
 
 def read_candidates(spark: SparkSession, files: CandidateFiles) -> DataFrame:
-    """Columns source_file, source_line (from 1), line, malformed, and user_id, item_id, rank and score as texts."""
+    """Read columns source_file, source_line (from 1), line, malformed, and user_id, item_id, rank and score as texts."""
     if files.format == "parquet":
         present = [F.col(name).cast("string").alias(name) for name in files.columns]
         return spark.read.parquet(*map(str, files.paths)).select(
@@ -67,10 +67,10 @@ def read_candidates(spark: SparkSession, files: CandidateFiles) -> DataFrame:
 
 
 def parse_candidates(lines: DataFrame, files: CandidateFiles, users: DataFrame, items: DataFrame) -> ParsedCandidates:
-    """The candidates among rows as `read_candidates` gives them.
+    """Parse rows of `read_candidates` into candidates.
 
-    A user's list is ordered by rank where the files have one, else by score, equals by item id; of an item named twice the
-    better place counts. `users` (user_id) and `items` (item_id) are those the night knows, each once.
+    A user's list is ordered by rank where the files have one, else by score, equals by item id; of an item named twice
+    the better place counts. `users` (user_id) and `items` (item_id) are those known to the run, each once.
     """
     rank = F.regexp_replace("rank", r"\.0$", "").try_cast("int")
     score = F.col("score").try_cast("double")
@@ -117,7 +117,7 @@ def parse_candidates(lines: DataFrame, files: CandidateFiles, users: DataFrame, 
 
 
 def require_usable(parsed: ParsedCandidates, config: CandidatesConfig) -> None:
-    """Raise SourceError where more rows than the configuration allows are refused, or name what the night does not know."""
+    """Raise SourceError where more rows than the configuration allows are rejected, or name unknown users or items."""
     faults = {reason: n for reason, n in parsed.reasons.items() if reason not in NOT_FAULTS}
     refused = sum(faults.values())
     if refused > config.max_rejected_share * parsed.lines:
@@ -140,7 +140,7 @@ def _texts(columns: tuple[str, ...]) -> str:
 
 
 def _given(name: str) -> Column:
-    """A field as trimmed text; null where there is nothing."""
+    """A field as trimmed text; null where it is empty or missing."""
     text = F.trim(F.col("record").getField(name))
     return F.when(text != "", text)
 

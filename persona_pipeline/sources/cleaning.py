@@ -1,4 +1,4 @@
-"""Text cleaning as Spark expressions: markup, control characters, white space, and personal data masked."""
+"""Clean text by Spark expressions: strip markup, control characters and white space, and mask personal data."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -30,7 +30,7 @@ _CONTROL = r"[\p{Cc}\p{Cf}\p{Co}\p{Cn}&&[^\n\r\t]]"
 
 
 def mask_personal_data(text: Column) -> Column:
-    """E-mail addresses become `[email]`, phone numbers `[phone]`."""
+    """Mask e-mail addresses as `[email]` and phone numbers as `[phone]`."""
     return F.regexp_replace(F.regexp_replace(text, EMAIL, "[email]"), PHONE, "[phone]")
 
 

@@ -1,4 +1,4 @@
-"""Input files before Spark sees them: found, whole, and with the keys the adapter expects.
+"""Validate input files before Spark reads them: existing, undamaged, with the keys the adapter expects.
 
 A fault found here costs a second and names the file; found in a Spark task it is a page of Java.
 """
@@ -29,7 +29,7 @@ class InputFile:
 
 
 def input_files(path: Path, kind: InputKind) -> list[Path]:
-    """The file, or the *.json, *.jsonl files (plain or .gz) of the folder, sorted by name."""
+    """List the file, or the *.json, *.jsonl files (plain or .gz) of the folder, sorted by name."""
     if path.is_file():
         return [path]
     if path.is_dir():
@@ -41,7 +41,7 @@ def input_files(path: Path, kind: InputKind) -> list[Path]:
 
 
 def check_files(path: Path, kind: InputKind, adapter: Adapter) -> list[InputFile]:
-    """Files that can be read to the end and whose first lines carry the adapter's required keys.
+    """Validate that files can be read to the end and that their first lines carry the adapter's required keys.
 
     Reads gzip files whole (a truncated one shows only at its end), plain ones for their first lines.
     Raises SourceError naming file, line and key.
@@ -72,7 +72,7 @@ def day_after_newest(path: Path, adapter: Adapter) -> date:
 
 
 def parse_timestamp(value: object) -> datetime | None:
-    """Epoch seconds, epoch milliseconds (11 digits or more before the point) or ISO 8601, as UTC; None if neither.
+    """Parse epoch seconds, epoch milliseconds (11 digits or more before the point) or ISO 8601, as UTC; None if neither.
 
     The same rule as `reader.timestamp_column`, which Spark applies to whole files.
     """
@@ -110,7 +110,7 @@ def _broken(file: Path, lines: int, error: Exception) -> SourceError:
 
 
 def check_gzip(file: Path) -> None:
-    """Raise SourceError where a gzip file breaks off; one that does shows it only at its end."""
+    """Raise SourceError for a truncated gzip file, which shows only at its end."""
     lines = 0
     with gzip.open(file, "rb") as stream:
         try:

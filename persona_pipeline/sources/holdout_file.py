@@ -1,4 +1,4 @@
-"""The file of withheld review ids: what a backtest keeps from a night, written and read in one place."""
+"""Write and read the hold-out file: ids of the reviews that a backtest withholds from a night."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ COLUMN = "review_id"
 
 
 def write_holdout(path: Path, review_ids: pa.ChunkedArray) -> None:
-    """Keep the ids, sorted, so that the same ids make the same file. The folder must exist."""
+    """Write the ids, sorted, so that the same ids make the same file. The folder must exist."""
     partial = path.with_name(f"{path.name}.partial")
     pq.write_table(pa.table({COLUMN: review_ids.cast(pa.string())}).sort_by(COLUMN), partial)
     partial.replace(path)
 
 
 def check_holdout(path: Path) -> Path:
-    """The file, if it is one of review ids. Raises PipelineError naming it where it is missing or holds something else."""
+    """Return the file, if it holds review ids. Raises PipelineError naming it where it is missing or has other content."""
     if not path.is_file():
         raise PipelineError(f"reviews.withheld: {path}: no such file; expected Parquet with a column {COLUMN}")
     try:

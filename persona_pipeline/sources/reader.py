@@ -1,4 +1,4 @@
-"""Input lines to `reviews`, `items` and `rejected_reviews` (Spark).
+"""Parse input lines into `reviews`, `items` and `rejected_reviews` (Spark).
 
 Every line ends in exactly one place: a row, a rejection with a typed reason, or the count of reviews not yet due or
 withheld for a backtest.
@@ -22,7 +22,7 @@ NOT_FAULTS = ("repeated",)
 
 @dataclass(frozen=True, slots=True)
 class ParsedInput:
-    """Lines of one kind: good rows and refused lines. Reviews written at or after `as_of`, or withheld, are in neither."""
+    """Lines of one kind: valid rows and rejected lines. Reviews written at or after `as_of`, or withheld, are in neither."""
 
     rows: DataFrame
     rejected: DataFrame
@@ -32,7 +32,7 @@ class ParsedInput:
 
 
 def read_lines(spark: SparkSession, files: list[Path]) -> DataFrame:
-    """Columns source_file, source_line (from 1) and line, of plain or gzip text files; blank lines are left out.
+    """Read columns source_file, source_line (from 1) and line from plain or gzip text files; blank lines are left out.
 
     Spark reads a large plain file in blocks and numbers nothing: rows are numbered within their block, and blocks
     offset by the lines of those before them, without sorting or moving a row.
@@ -58,7 +58,7 @@ def read_lines(spark: SparkSession, files: list[Path]) -> DataFrame:
 
 
 def timestamp_column(text: Column) -> Column:
-    """`files.parse_timestamp` as a Spark expression: s, ms or ISO 8601 to a UTC timestamp, null if neither."""
+    """`files.parse_timestamp` as a Spark expression: s, ms or ISO 8601 to a UTC timestamp, null for any other form."""
     whole = F.regexp_replace(F.trim(text), r"\.0$", "")
     number = whole.try_cast("long")
     epoch = F.when(F.length(whole) > 11, F.timestamp_millis(number)).otherwise(F.timestamp_seconds(number))
@@ -68,10 +68,10 @@ def timestamp_column(text: Column) -> Column:
 def parse_reviews(
     lines: DataFrame, adapter: Adapter, config: ReviewsConfig, as_of: date, withheld: DataFrame | None = None
 ) -> ParsedInput:
-    """Canonical reviews written before `as_of`, one per user and item. `lines` should be persisted: it is scanned twice.
+    """Parse canonical reviews written before `as_of`, one per user and item. `lines` should be persisted: it is scanned twice.
 
     `withheld` (column review_id) is left out last: an older review of the same user and item, which the withheld one
-    stands for, stays out with it.
+    replaces, stays out with it.
     """
     record = _record(lines, adapter.reviews)
     rating = _field(adapter.reviews, "rating").try_cast("double")
@@ -112,7 +112,7 @@ def parse_reviews(
 
 
 def parse_items(lines: DataFrame, adapter: Adapter, config: ReviewsConfig) -> ParsedInput:
-    """Canonical item metadata, the last line of an item winning."""
+    """Parse canonical item metadata, the last line of an item winning."""
     record = _record(lines, adapter.items)
     item_id = _field(adapter.items, "item_id")
     judged = record.select(
@@ -145,7 +145,7 @@ def parse_items(lines: DataFrame, adapter: Adapter, config: ReviewsConfig) -> Pa
 
 
 def with_reviewed_items(items: DataFrame, reviews: DataFrame) -> DataFrame:
-    """Items with metadata, and a bare row for every item that only reviews name."""
+    """Add a bare row for every item that only reviews name to the items with metadata."""
     bare = reviews.select("item_id").distinct().join(items.select("item_id"), "item_id", "left_anti")
     empty = bare.select(
         "item_id",
@@ -166,7 +166,7 @@ def _record(lines: DataFrame, fields: dict[str, str]) -> DataFrame:
 
 
 def _field(fields: dict[str, str], name: str) -> Column:
-    """A canonical field as trimmed text; null where the source has no such key, or nothing under it."""
+    """A canonical field as trimmed text; null where the source has no such key or value."""
     if name not in fields:
         return F.lit(None).cast("string")
     text = F.trim(F.col("record").getField(fields[name]))
@@ -174,7 +174,7 @@ def _field(fields: dict[str, str], name: str) -> Column:
 
 
 def _texts(value: Column) -> Column:
-    """A JSON array of texts, an array of such arrays, or one plain text, as an array of texts."""
+    """Convert a JSON array of texts, an array of such arrays, or one plain text, to an array of texts."""
     nested = F.flatten(F.from_json(value, "array<array<string>>"))
     flat = F.from_json(value, "array<string>")
     listed = F.when(value.rlike(r"^\[\s*\["), nested).when(value.startswith("["), flat)
@@ -182,7 +182,7 @@ def _texts(value: Column) -> Column:
 
 
 def _verdict(checks: list[tuple[str, Column, Column]]) -> tuple[Column, Column]:
-    """Columns reason and detail of the first check that fails; both null for a good line."""
+    """Columns reason and detail of the first check that fails; both null for a valid line."""
     not_json = F.col("record").isNull() | F.col("record._corrupt").isNotNull()
     reason, detail = F.when(not_json, F.lit("not_json")), F.when(not_json, F.lit(None).cast("string"))
     for name, fails, value in checks:
@@ -191,7 +191,7 @@ def _verdict(checks: list[tuple[str, Column, Column]]) -> tuple[Column, Column]:
 
 
 def _repeat_reason() -> Column:
-    """`repeated` for all but a user's newest review of an item, `duplicate_id` for a review_id taken before."""
+    """`repeated` for all but a user's newest review of an item, `duplicate_id` for a review_id used before."""
     good = F.col("reason").isNull()
     newest = Window.partitionBy("user_id", "item_id", good).orderBy(
         F.desc("reviewed_at"), F.desc("source_file"), F.desc("source_line")

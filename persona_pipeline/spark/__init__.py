@@ -1,1 +1,1 @@
-"""The Spark session of a task, and what `make setup` prepares so that it starts sooner."""
+"""Start a task's Spark session, and prepare jars and a class archive that make it start faster."""

@@ -1,7 +1,7 @@
-"""The one place that makes a Spark session.
+"""Create Spark sessions with Delta; no other module does.
 
 In local mode Delta's jars and an archive of Spark's classes come from the virtual environment, where `make setup` puts
-them once (`spark_setup`); resolving jars through Ivy at every start would cost seconds and the network. Any other
+them once (`spark.setup`); resolving jars through Ivy at every start would cost seconds and the network. Any other
 master resolves them itself, so that its executors get them too.
 """
 
@@ -23,7 +23,7 @@ JVM_OPTIONS = "spark.driver.extraJavaOptions"
 
 
 def session(config: SparkConfig, name: str) -> SparkSession:
-    """A session with Delta. Raises PipelineError when Java or the Delta jars cannot be had."""
+    """Create a session with Delta. Raises PipelineError when Java or the Delta jars are missing."""
     settings = {
         **delta_on_classpath(config.master),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -46,14 +46,14 @@ def session(config: SparkConfig, name: str) -> SparkSession:
 
 
 def delta_on_classpath(master: str) -> dict[str, str]:
-    """The setting that brings Delta's jars to a driver of this master."""
+    """Settings that bring Delta's jars to a driver of this master."""
     if _is_local(master) and JARS.is_dir():
         return {"spark.driver.extraClassPath": f"{JARS}/*"}
     return {"spark.jars.packages": DELTA_PACKAGE}
 
 
 def start(master: str, name: str, settings: dict[str, str]) -> SparkSession:
-    """A session with exactly these settings. Raises PipelineError when Java is missing or Spark does not start."""
+    """Create a session with exactly these settings. Raises PipelineError when Java is missing or Spark does not start."""
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
         raise PipelineError(
             "Spark needs Java 17, and there is no `java` on the PATH. Debian: apt-get install openjdk-17-jre-headless"

@@ -1,8 +1,8 @@
-"""What `make setup` does once for Spark on this machine: Delta's jars, and an archive of the classes that Spark loads.
+"""Prepare Spark on this machine for `make setup`: fetch Delta's jars, and archive the classes that Spark loads.
 
 A nightly Spark task on a small warehouse is mostly a JVM reading, verifying and linking 18,000 classes. The JVM can map
-them from an archive instead (class data sharing, in every OpenJDK): `user_histories` of the demo took 22.8 s without and
-16.3 s with it. A JVM started with another class path ignores the archive.
+them from an archive instead (class data sharing, in every OpenJDK): `user_histories` of the demo took 22.8 s without
+and 16.3 s with it. A JVM started with another class path ignores the archive.
 """
 
 import shutil
@@ -72,7 +72,7 @@ def archive_classes() -> None:
 
 
 def _typical_task(spark: SparkSession, warehouse: Path) -> None:
-    """What the nightly tasks have in common: text in, windows, joins, Arrow functions, a table created and then merged."""
+    """Run the operations nightly tasks share: text in, windows, joins, Arrow functions, a table created and then merged."""
     warehouse.mkdir()
     (warehouse / "lines.txt").write_text("\n".join(f'{{"user_id": "{i}"}}' for i in range(1_000)))
     lines = spark.read.text(str(warehouse / "lines.txt"))

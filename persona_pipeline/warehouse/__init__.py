@@ -1,6 +1,6 @@
-"""Reading and writing Delta tables by contract, from delta-rs (`Warehouse`) and from Spark (`SparkWarehouse`).
+"""Read and write Delta tables by contract, from delta-rs (`Warehouse`) and from Spark (`SparkWarehouse`).
 
-A write states the whole content a table should have; it is compared with what is stored, and when no row differs there
+A write states the whole content a table should have, which is compared with the stored rows; when no row differs there
 is no commit at all. So a rerun of a job leaves data, versions and files as they are.
 """
 

@@ -1,4 +1,4 @@
-"""Write tables as every engine can read them: properties, schemas, comments."""
+"""Define Delta properties, schemas and column comments that every engine can read."""
 
 import pyarrow as pa
 from deltalake import Field

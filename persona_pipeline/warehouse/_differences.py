@@ -1,4 +1,4 @@
-"""Compare rows with what is stored, by DuckDB."""
+"""Diff rows against stored rows by key, in DuckDB."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 def connect() -> "duckdb.DuckDBPyConnection":
-    """A connection of its own; DuckDB is loaded here, since what serves recommendations never asks it."""
+    """Open a connection; DuckDB is imported here, since serving never needs it."""
     import duckdb
 
     return duckdb.connect()
 
 
 def quoted(columns: Sequence[str]) -> list[str]:
-    """Names as SQL identifiers."""
+    """Quote names as SQL identifiers."""
     return [f'"{column}"' for column in columns]
 
 
 def differences(contract: Contract, rows: pa.Table, stored: Any, *, delete_others: bool) -> pa.Table:
-    """New, changed and (if asked) vanished rows with their `_op`. Hash joins on the key: O(new + stored)."""
+    """Return new, changed and (with `delete_others`) vanished rows with their `_op`. Hash joins on the key: O(new + stored)."""
     using = ", ".join(quoted(contract.key))
     values = [name for name in contract.names if name not in contract.key]
     differs = " OR ".join(f'wanted."{name}" IS DISTINCT FROM stored."{name}"' for name in values) or "false"

@@ -1,6 +1,6 @@
 """Lock a name in a warehouse: a file under `_claims/`, held while a table is written or a release is published.
 
-The kernel lets go of a lock when its process dies, so a killed writer never stands in the way of its rerun.
+The kernel releases a lock when its process dies, so a killed writer never blocks its rerun.
 """
 
 import json
@@ -17,7 +17,7 @@ LOCKS = "_claims"
 
 
 def holder(root: Path, name: str) -> str | None:
-    """Who holds `name` in a warehouse, in the words `lock` was given; None where nobody does."""
+    """Describe the holder of the lock `name`, in the words given to `lock`; None where it is free."""
     path = _path(root, name)
     if not path.is_file():
         return None
@@ -30,10 +30,10 @@ def holder(root: Path, name: str) -> str | None:
 
 @contextmanager
 def lock(root: Path, name: str, holder: Mapping[str, str], wait: bool = False) -> Iterator[None]:
-    """Hold `name` in a warehouse; `holder` is told to whoever comes second.
+    """Hold the lock `name` in a warehouse; `holder` is shown to a second process.
 
-    Raises BusyError at once where another process holds it: to wait would be to overwrite what it just wrote. With `wait` it
-    waits: for what looks again at what is there.
+    Raises BusyError at once where another process holds it: a waiting writer would overwrite what the first just wrote.
+    With `wait` it waits instead, for writers that reread the table first.
     """
     path = _path(root, name)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Read Delta tables by delta-rs and DuckDB, at the newest versions or at those a run gives its task."""
+"""Read Delta tables by delta-rs and DuckDB, at their newest versions or at those pinned for a run's task."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -20,7 +20,7 @@ from persona_pipeline.warehouse._pins import Pins
 class Tables:
     """One folder of Delta tables, for reading.
 
-    With `pins` the newest version of a table is the one that the run gives its task, and what it reads is noted.
+    With `pins` the newest version of a table is the pinned one, and reads are recorded.
     """
 
     def __init__(self, root: str | Path, commit: Mapping[str, str] | None = None, pins: Pins | None = None) -> None:
@@ -30,7 +30,7 @@ class Tables:
         self._held: dict[str, pa.Table] = {}
 
     def holding(self, **tables: pa.Table) -> Self:
-        """The same warehouse, where `query` finds these tables in the place of its own: to try out, or to look at a part."""
+        """Overlay tables in memory: `query` finds these in place of the stored ones, for trials or parts of the data."""
         other = type(self)(self.root, self.commit, self.pins)
         other._held = {**self._held, **tables}
         return other
@@ -57,7 +57,7 @@ class Tables:
         }
 
     def partitions(self, table: str, since: int | None = None) -> list[dict[str, Any]]:
-        """Partitions the table has, by column; with `since` those that got a file after that version."""
+        """List the table's partitions, by column; with `since` those that got a file after that version."""
         found = self._listed(table).to_pylist()
         before = set() if since is None else set(self._listed(table, since)["path"].to_pylist())
         names = self._open(table).metadata().partition_columns
@@ -91,7 +91,7 @@ class Tables:
             ).to_arrow_table()
 
     def dataset(self, table: str, version: int | None = None) -> Any:
-        """A version (the newest by default) as an Arrow dataset, which reads nothing yet.
+        """Open a version (the newest by default) as a lazy Arrow dataset.
 
         An empty table where it was never written. Raises PipelineError for a version that is gone.
         """
@@ -102,25 +102,25 @@ class Tables:
         return self._open(table, version).to_pyarrow_dataset()
 
     def lock(self, name: str) -> AbstractContextManager[None]:
-        """Hold a table, or whatever `name` stands for, against other writers. Raises BusyError where one holds it."""
+        """Hold a table, or any other `name`, against other writers. Raises BusyError where another process holds it."""
         return lock(self.root, name, self.commit)
 
     def holder(self, name: str) -> str | None:
-        """Who holds it, None where nobody does."""
+        """Describe the holder of a lock; None where it is free."""
         return holder(self.root, name)
 
     def row_count(self, table: str, version: int) -> int:
-        """Rows of a version, as its log says."""
+        """Number of rows of a version, from its log."""
         return int(sum(self._listed(table, version)["num_records"].to_pylist()))
 
     def files(self, table: str, version: int | None = None) -> set[Path]:
-        """Paths of the files a version (the newest by default) is made of, whether or not they are still there."""
+        """Paths of the files of a version (the newest by default), whether or not they still exist."""
         return {self.root / table / unquote(path) for path in self._listed(table, version)["path"].to_pylist()}
 
     def query(
         self, sql: str, tables: Sequence[str], parameters: Mapping[str, Any] | None = None, **given: Any
     ) -> pa.Table:
-        """DuckDB SQL over tables of the warehouse (newest versions) and the given Arrow tables or datasets, by name.
+        """Run DuckDB SQL over tables of the warehouse (newest versions) and the given Arrow tables or datasets, by name.
 
         A table never written is empty. `$name` in the query takes its value from `parameters`.
         """
@@ -132,14 +132,15 @@ class Tables:
             return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
 
     def _listed(self, table: str, version: int | None = None) -> pa.Table:
-        """The files of a version, one a row; `path` is percent-encoded, as Delta's log has it.
+        """List the files of a version, one a row; `path` is percent-encoded, as Delta's log has it.
 
-        Not `file_uris`: it encodes the folder of the table and leaves what is below it, so that no decoding is right for both.
+        Not `file_uris`: it encodes the folder of the table but not the path below it, so that no decoding is right for
+        both.
         """
         return pa.table(self._open(table, version).get_add_actions(flatten=True))
 
     def reading(self, table: str) -> int | None:
-        """The version at which a run's task is given the table, noted as read; None: the newest. Raises PipelineError."""
+        """Return the pinned version of a table and record the read; None if it is not pinned. Raises PipelineError."""
         if self.pins is None or not self.pins.holds(table):
             return None
         self.pins.check(table)

@@ -1,4 +1,4 @@
-"""Write Delta tables by delta-rs: Arrow tables in, only what differs committed.
+"""Write Delta tables by delta-rs: Arrow tables in, only the differences committed.
 
 Memory: a write holds the new rows and streams the stored ones.
 """
@@ -20,12 +20,12 @@ from persona_pipeline.warehouse._differences import differences, quoted
 from persona_pipeline.warehouse._locks import lock
 from persona_pipeline.warehouse._tables import Tables
 
-_ROWS_PER_GROUP = 512  # of a table stored in order: what is read for the sake of one row
+_ROWS_PER_GROUP = 512  # of a sorted table: the unit read to look up one row
 
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What a write changed. `version` is the table's Delta version afterwards."""
+    """Row counts of a write. `version` is the table's Delta version afterwards."""
 
     table: str
     version: int
@@ -35,24 +35,24 @@ class WriteResult:
 
     @property
     def changed(self) -> bool:
-        """Whether anything was committed."""
+        """Whether the write committed."""
         return bool(self.inserted or self.updated or self.deleted)
 
     def as_dict(self) -> dict[str, Any]:
-        """For a job's JSON summary."""
+        """Convert for a job's JSON summary."""
         return asdict(self)
 
 
 class Warehouse(Tables):
-    """One folder of Delta tables. `commit` is kept in the commit metadata of every write.
+    """One folder of Delta tables. `commit` is stored in the commit metadata of every write.
 
-    With `pins` the newest version of a table is the one that the run gives its task, and what it reads and writes is noted.
+    With `pins` the newest version of a table is the pinned one, and reads and writes are recorded.
     """
 
     def unneeded_files(self, table: str, keep: Sequence[int], grace_hours: int) -> list[Path]:
-        """Files that neither the newest version nor one of `keep` needs, and that are not younger than `grace_hours`.
+        """List files that neither the newest version nor one of `keep` needs, and that are older than `grace_hours`.
 
-        What a change data feed says since the oldest of `keep` stays too.
+        Files of the change data feed since the oldest of `keep` are needed too.
         """
         assert self.pins is None, "what an older version does not need may be needed"
         found = self._open(table).vacuum(
@@ -71,7 +71,7 @@ class Warehouse(Tables):
             }
         # The log knows nothing of the checksums that Hadoop keeps beside its files; they go with them.
         data = [path for path in named if not path.name.startswith(".")]
-        # What was deleted before is still told.
+        # delta-rs also lists files that are deleted already.
         return sorted(file for path in data for file in (path, path.with_name(f".{path.name}.crc")) if file.is_file())
 
     def restore(self, table: str, version: int) -> bool:
@@ -92,15 +92,16 @@ class Warehouse(Tables):
             return True
 
     def append(self, table: str, rows: pa.Table) -> None:
-        """Add rows whose keys the caller knows to be new; one commit, and no look at what is stored."""
+        """Append rows whose keys the caller knows to be new; one commit, without comparing stored rows."""
         contract = self._writable(table)
         self._commit(contract, self._created(contract), contract.conform(rows), "append")
 
     def add_new(self, table: str, rows: pa.Table) -> int:
-        """Add those rows whose key the table does not hold, one a key; how many they are.
+        """Append the rows whose key the table does not hold, one per key; returns their number.
 
         For caches, which runs and backtests fill side by side, whose warehouses may reach the same table by different
-        paths: the lock, which is waited for, lies where the table really is. Appends never conflict in Delta by themselves.
+        paths: the lock, for which it waits, lies where the table really is. Appends never conflict in Delta by
+        themselves.
         """
         contract = self._writable(table)
         place = Path(self.path(table)).resolve()
@@ -113,7 +114,7 @@ class Warehouse(Tables):
             return int(new.num_rows)
 
     def drop_duplicates(self, table: str) -> int:
-        """Leave one row a key, for caches; how many went."""
+        """Delete duplicate keys, for caches; returns the number of rows deleted."""
         contract = self._writable(table)
         place = Path(self.path(table)).resolve()
         with lock(place.parent, place.name, self.commit, wait=True):
@@ -125,18 +126,18 @@ class Warehouse(Tables):
             return int(rows.num_rows - once.num_rows)
 
     def replace(self, table: str, rows: pa.Table) -> WriteResult:
-        """Make the table hold exactly these rows, committing only what differs."""
+        """Make the table hold exactly these rows, committing only the differences."""
         return self._write(table, rows, delete_others=True)
 
     def upsert(self, table: str, rows: pa.Table, base: int | None = None) -> WriteResult:
-        """Insert rows with a new key and update those that differ; other rows stay.
+        """Insert rows with a new key and update rows that differ; other rows stay.
 
-        `base` is the version the rows were decided on: BusyError where the table has moved on since.
+        `base` is the version the rows were computed from: BusyError where the table has moved on since.
         """
         return self._write(table, rows, delete_others=False, base=base)
 
     def wrote(self, result: WriteResult) -> None:
-        """Note a write for the record."""
+        """Record a write."""
         if self.pins is not None:
             self.pins.writes[result.table] = (result.version, result.inserted, result.updated, result.deleted)
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a warehouse though every task did its part, and is mended without making anything anew."""
+"""Repair a warehouse's caches: delete duplicate keys, which no task would remove."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from persona_pipeline.warehouse import Warehouse
 
 
 def mend(root: Path, console: Console) -> None:
-    """Leave one row a key in every cache: a second one fails the audit of every night, and nothing else takes it away."""
+    """Delete duplicate keys in every cache: they fail the audit of every night, and no task removes them."""
     warehouse = Warehouse(root, {"job": "doctor"})
     for table in table_names("cache"):
         gone = warehouse.drop_duplicates(table) if warehouse.exists(table) else 0

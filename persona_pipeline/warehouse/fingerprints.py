@@ -1,4 +1,4 @@
-"""Fingerprint what things are made from: reviews, files, the code of a run, the code of baselines."""
+"""Hash the inputs of runs and artefacts: `reviews`, files, the code of a run, the code of baselines."""
 
 import hashlib
 from collections.abc import Iterable
@@ -20,15 +20,15 @@ _JUDGING = (
 def reviews_digest(warehouse: Warehouse) -> str:
     """sha256, in hexadecimal, over the sorted review ids of the newest `reviews`, joined by newlines.
 
-    An encoder's artefact carries that of the reviews it was trained from, so that an evaluation can tell whether they
-    were those it was allowed to see.
+    An encoder's artefact carries the digest of the reviews it was trained from, so that an evaluation can tell whether
+    they were those it was allowed to see.
     """
     found = warehouse.query("SELECT review_id FROM reviews", ["reviews"])["review_id"].to_pylist()
     return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
 
 
 def files_digest(paths: Iterable[Path]) -> str:
-    """sha256, in hexadecimal, over names and content of files, in the order given."""
+    """sha256, in hexadecimal, over names and contents of files, in the order given."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as stream:
@@ -37,7 +37,7 @@ def files_digest(paths: Iterable[Path]) -> str:
 
 
 def run_code() -> str:
-    """Hash of what the jobs of a night run: jobs, contracts, and the library with its prompts, packs and profiles."""
+    """Hash of the code of a night: jobs, contracts, and the library with its prompts, packs and profiles."""
     left_out = [LIBRARY / name for name in (*_JUDGING, "expectations", "dags")]
     return _code_digest(
         path
@@ -48,7 +48,7 @@ def run_code() -> str:
 
 
 def baselines_code() -> str:
-    """Hash of what tunes and fits baselines."""
+    """Hash of the code that tunes and fits baselines."""
     return _code_digest(path for name in ("collaborative", "evaluate") for path in (LIBRARY / name).rglob("*"))
 
 

@@ -1,4 +1,4 @@
-"""The Spark side of the warehouse: DataFrames in and out, written as the smallest MERGE that makes the table equal."""
+"""Read and write Delta tables by Spark: DataFrames in and out, written as the smallest MERGE that makes the table equal."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -32,11 +32,11 @@ _SCALARS: dict[str, T.DataType] = {
 
 # Off, so that delta-rs and DuckDB open what Spark wrote.
 _READABLE = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
-_GROUP_BYTES = 2**19  # of a row group of a table stored in order, encoded: what is read for the sake of one row
+_GROUP_BYTES = 2**19  # of a row group of a sorted table, encoded: the unit read to look up one row
 
 
 def spark_schema(contract: Contract) -> T.StructType:
-    """The contract as a Spark schema, descriptions as column comments."""
+    """Convert a contract to a Spark schema, descriptions as column comments."""
 
     def struct(fields: tuple[StructField, ...]) -> T.StructType:
         return T.StructType([T.StructField(f.name, _SCALARS[f.type], True, {"comment": f.description}) for f in fields])
@@ -62,7 +62,7 @@ class SparkWarehouse:
         self.files = warehouse
 
     def read(self, table: str, version: int | None = None) -> DataFrame:
-        """The table at a version (the newest by default); empty where it was never written."""
+        """Read the table at a version (the newest by default); empty where it was never written."""
         if not self.files.exists(table):
             return self.empty(table)
         reader = self.spark.read.format("delta")
@@ -70,11 +70,11 @@ class SparkWarehouse:
         return (reader if version is None else reader.option("versionAsOf", version)).load(self.files.path(table))
 
     def empty(self, table: str) -> DataFrame:
-        """No rows, with the table's columns."""
+        """An empty DataFrame with the table's columns."""
         return self.spark.createDataFrame([], spark_schema(load_contract(table)))
 
     def replace(self, table: str, rows: DataFrame) -> WriteResult:
-        """Make the table hold exactly these rows, committing only what differs.
+        """Make the table hold exactly these rows, committing only the differences.
 
         Raises ContractError, before anything is written, for wrong columns, nulls or repeated keys; BusyError where
         another process writes the table.
@@ -86,8 +86,8 @@ class SparkWarehouse:
     def publish(self, table: str, rows: DataFrame) -> WriteResult:
         """`replace` for a table that readers open: stored in the contract's order, with its change data feed.
 
-        A MERGE leaves the files it rewrites in no order. They are written again in order, in a commit of their own that
-        changes no row: the change data feed passes over it. A table from before there was an order, or a feed, gets both.
+        A MERGE leaves the files it rewrites unordered. They are rewritten in order, in a separate commit that
+        changes no row: the change data feed skips it. A table without order or feed gets both.
         """
         contract = self._writable(table)
         properties = {**_READABLE, **_published(contract)}
@@ -114,7 +114,7 @@ class SparkWarehouse:
 
     @contextmanager
     def _checked(self, contract: Contract, rows: DataFrame) -> Iterator[tuple[DataFrame, int]]:
-        """Rows that keep the contract, computed once, and how many there are."""
+        """Yield rows that satisfy the contract, computed once, and their number."""
         wanted = _conform(contract, rows).persist(StorageLevel.MEMORY_AND_DISK)
         try:
             total = _check(contract, wanted)
@@ -138,7 +138,7 @@ class SparkWarehouse:
         except DeltaConcurrentModificationException as error:
             raise _overtaken(contract.table) from error
         version = self.files.version(contract.table)
-        # The differences are those from `base`; on top of another commit they make neither what is wanted nor what was.
+        # The differences are relative to `base`; applied to any other version they give a wrong table.
         if version != expected:
             raise _overtaken(contract.table)
         done = (counts.get(op, 0) for op in ("insert", "update", "delete"))
@@ -147,12 +147,12 @@ class SparkWarehouse:
         return result
 
     def _missing(self, contract: Contract, properties: Mapping[str, str]) -> dict[str, str]:
-        """Properties the table does not have as they should be."""
+        """Properties of the table that are missing or differ."""
         detail = DeltaTable.forPath(self.spark, self.files.path(contract.table)).detail().collect()[0]
         return {name: value for name, value in properties.items() if detail["properties"].get(name) != value}
 
     def _restore_order(self, contract: Contract, *, everything: bool) -> None:
-        """Write partitions again in the contract's order: all, or those whose files the newest commit, a MERGE, has added."""
+        """Rewrite partitions in the contract's order: all, or those to which the newest commit, a MERGE, added files."""
         path = self.files.path(contract.table)
         newest = DeltaTable.forPath(self.spark, path).history(1).collect()[0]
         if not everything and newest["operation"] != "MERGE":
@@ -234,7 +234,7 @@ def _conform(contract: Contract, rows: DataFrame) -> DataFrame:
 
 
 def _check(contract: Contract, rows: DataFrame) -> int:
-    """The number of rows, if they keep the contract."""
+    """Return the number of rows, if they satisfy the contract."""
     required = [c.name for c in contract.columns if not c.nullable]
     # One pass: the partial aggregate by key carries the null counts along.
     nulls = [F.sum(F.col(name).isNull().cast("long")).alias(f"nulls_{name}") for name in required]
@@ -251,7 +251,7 @@ def _check(contract: Contract, rows: DataFrame) -> int:
 
 
 def _differences(contract: Contract, wanted: DataFrame, stored: DataFrame) -> DataFrame:
-    """New, changed and vanished rows with their `_op`: one full outer join on the key."""
+    """Return new, changed and vanished rows with their `_op`: one full outer join on the key."""
     key = list(contract.key)
     pack = F.struct(*contract.names)
     left = wanted.select(*key, pack.alias("wanted"))

@@ -1,5 +1,5 @@
-"""The whole base model trained, not a head over it: the head's loss and batches, with gradients through every text.
+"""Fine-tune the whole base model, with the head's loss and batches and gradients through every text.
 
-`prepared` writes a folder of texts and pairs from the tables, `python -m persona_pipeline.encoder.finetune` trains on it,
-alone or under torchrun, and leaves a sentence-transformers folder. `tuned` does both for a night.
+`prepared` writes a folder of texts and pairs from the tables, `python -m persona_pipeline.encoder.finetune` trains on
+it, alone or under torchrun, and leaves a sentence-transformers folder. `run` does both for a night.
 """

@@ -1,7 +1,8 @@
 """Train a base model on a prepared folder: `python -m persona_pipeline.encoder.finetune --data D --output O`.
 
-Under `torchrun --nproc_per_node N -m persona_pipeline.encoder.finetune ...` N processes share the work; batches and result are
-those of one. Killed, it goes on from its last checkpoint when it is started again with the same arguments.
+Under `torchrun --nproc_per_node N -m persona_pipeline.encoder.finetune ...` N processes share the work; batches and
+result equal those of one process. A killed training resumes from its last checkpoint when started again with the same
+arguments.
 """
 
 import argparse
@@ -57,9 +58,9 @@ def read_config(file: Path | None) -> FinetuneConfig:
 
 
 def finetune(data: Path, output: Path, base_name: str, config: FinetuneConfig) -> None:
-    """Train and write `output`, which appears whole or not at all; its checkpoints lie beside it until then.
+    """Train and write `output` atomically; its checkpoints lie beside it until then.
 
-    An output made from the same base, data and settings stays. Raises PipelineError for one made from others.
+    An output made from the same base, data and settings is kept. Raises PipelineError for an output made from others.
     """
     folder = model_folder(base_name)  # before imports that take seconds
     from accelerate import PartialState

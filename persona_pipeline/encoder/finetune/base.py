@@ -1,4 +1,4 @@
-"""Any sentence-transformers model as a function from texts to unit vectors, with gradients."""
+"""Wrap a sentence-transformers model as a differentiable function from texts to unit vectors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +12,11 @@ Features = dict[str, Tensor]
 
 
 class Base(nn.Module):
-    """The model, on a device, in float32; on CUDA it computes in bfloat16 where the GPU has it.
+    """The base model on a device, in float32; on CUDA it computes in bfloat16 where the GPU has it.
 
     Args:
         folder: sentence-transformers folder; nothing is downloaded.
-        max_tokens: tokens of a text it reads, if it can read as many.
+        max_tokens: truncation length, if the model can read as many.
         device: where it is trained.
         dropout: whether its dropout is on.
     """
@@ -32,14 +32,14 @@ class Base(nn.Module):
         self._bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
-        """Tokens of each text as far as they are read, (n,)."""
+        """Count the tokens of each text after truncation, (n,)."""
         longest = self.model.max_seq_length or 0
         return np.array(
             [min(len(ids), longest) for ids in self.model.tokenizer(list(texts), verbose=False)["input_ids"]]
         )
 
     def features(self, texts: Sequence[str]) -> Features:
-        """The texts as padded tensors, still on the CPU."""
+        """Tokenise texts into padded tensors, still on the CPU."""
         found = self.model.preprocess(list(texts))
         return {name: value for name, value in found.items() if isinstance(value, Tensor)}
 

@@ -1,4 +1,4 @@
-"""Pairs to batches: each distinct text once, each distinct item once, drawn evidence, and who is no negative of whom."""
+"""Build training batches from pairs: distinct texts, distinct items, sampled evidence, and the mask of false negatives."""
 
 from dataclasses import dataclass, fields
 from typing import Self
@@ -12,22 +12,22 @@ from persona_pipeline.encoder.finetune.examples import Examples
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch over t distinct texts, b pairs, i distinct items of at most s personas, and q items with those of histories.
+    """A batch of b pairs over t distinct texts, with i target items of at most s personas, and q items in all.
 
     Attributes:
-        evidence: (e,) text of each piece of evidence drawn, one item's after the other's.
-        evidence_offsets: (q,) where each item's begin.
-        members: (h,) item, among the q, of each interaction, the pairs' histories one after the other.
-        offsets: (b,) where each pair's begin.
-        weights: (h,) their weights.
-        items: (i,) each target among the q.
+        evidence: (e,) text of each sampled evidence review, grouped by item.
+        evidence_offsets: (q,) start of each item's evidence.
+        members: (h,) item, among the q, of each history entry, grouped by pair.
+        offsets: (b,) start of each pair's history.
+        weights: (h,) weight of each history entry.
+        items: (i,) index of each target item among the q.
         personas: (i, s) text of each persona.
-        filled: (i, s) slots that hold one.
-        targets: (b,) item of each pair, among the i.
-        visible: (b, s) personas of the own item the pair may see.
+        filled: (i, s) whether the slot holds a persona.
+        targets: (b,) target item of each pair, among the i.
+        visible: (b, s) personas of the target item that are not masked for the pair.
         log_q: (i,) log of the share of all pairs that have this target.
-        no_negative: (b, i) items that must not count against the pair: the user likes them, or one of their personas is
-            all but the pair's own.
+        no_negative: (b, i) items that must not count as negatives of the pair: the user likes them, or one of their personas
+            is a near-duplicate of the pair's own.
     """
 
     evidence: Tensor
@@ -44,12 +44,12 @@ class Batch:
     no_negative: Tensor
 
     def to(self, device: torch.device) -> Self:
-        """The batch on a device."""
+        """Copy the batch to a device."""
         return type(self)(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 def rows_of_step(rows: np.ndarray, step: int, batch_size: int, seed: int) -> np.ndarray:
-    """Pairs of a step, from a permutation per epoch.
+    """Select the pairs of a step, from a permutation per epoch.
 
     A function of its arguments alone, so that neither a resumed run nor the number of processes changes a batch. The
     last pairs of an epoch that fill no batch are left out: fewer negatives would be another loss.
@@ -63,7 +63,7 @@ def rows_of_step(rows: np.ndarray, step: int, batch_size: int, seed: int) -> np.
 def make_batch(
     examples: Examples, rows: np.ndarray, near_duplicate: float, evidence_per_item: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, Batch]:
-    """The texts of a batch as rows of `examples.texts`, (t,), and the batch; `rng` draws the evidence."""
+    """Build a batch; returns its texts as rows of `examples.texts`, (t,), and the batch. `rng` samples the evidence."""
     items, targets = np.unique(examples.targets[rows], return_inverse=True)
     places, lengths = examples.histories.places(rows)
     profiled, found = np.unique(np.concatenate([examples.histories.values[places], items]), return_inverse=True)
@@ -95,10 +95,10 @@ def make_batch(
 def draw_evidence(
     examples: Examples, rows: np.ndarray, items: np.ndarray, most: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """At most so many texts of each item's evidence, (e,), and how many each has, (items,).
+    """Sample at most `most` evidence texts per item, (e,), with their number per item, (items,).
 
-    What a pair's user wrote of the target is left out where there is anything else: serving recommends nobody what they
-    have reviewed, so there a profile never holds it, and here it would give the answer away.
+    A pair's user's own review of the target is left out where the item has any other: serving recommends no item that
+    the user has reviewed, so there an item embedding never holds it, and here it would leak the label.
     """
     places, lengths = examples.evidence.places(items)
     texts, item = examples.evidence.values[places], np.repeat(np.arange(len(items)), lengths)
@@ -113,7 +113,7 @@ def draw_evidence(
 
 
 def known_positives(examples: Examples, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Whether the user of each pair likes each of the items, ascending: (rows, items). Covers the user's other pairs."""
+    """Mark (rows, items) items, ascending, that the user of each pair likes. Covers the user's other pairs."""
     places, lengths = examples.known.places(examples.users[rows])
     liked, pair = examples.known.values[places], np.repeat(np.arange(len(rows)), lengths)
     column = np.searchsorted(items, liked).clip(max=len(items) - 1)

@@ -1,6 +1,6 @@
-"""Checkpoints: folders `step-000200` that appear whole or not at all; the newest is kept.
+"""Save and load checkpoints of a fine-tune: folders `step-000200`, written atomically; the newest is kept.
 
-`state.pt` is what all processes have in common, `random-<rank>.pt` the generators of each.
+`state.pt` is the state common to all processes, `random-<rank>.pt` the random generators of each.
 """
 
 import shutil
@@ -19,7 +19,7 @@ State = dict[str, Any]
 
 
 def save_checkpoint(folder: Path, step: int, state: State, random: Sequence[Tensor]) -> None:
-    """Write a checkpoint, every process its part, and drop the older ones."""
+    """Write a checkpoint, every process its part, and delete older checkpoints."""
     rank, world = processes()
     partial = folder / f".step-{step:06d}"
     if rank == 0:
@@ -38,10 +38,10 @@ def save_checkpoint(folder: Path, step: int, state: State, random: Sequence[Tens
 
 
 def load_checkpoint(folder: Path, digest: str) -> tuple[State, list[Tensor] | None] | None:
-    """The newest checkpoint and this process's generators, or None where there is none.
+    """Load the newest checkpoint and this process's generators; None where there is no checkpoint.
 
     The generators are None where the run had fewer processes. Raises PipelineError where the checkpoint is of another
-    run: `digest` names settings, base and data.
+    run: `digest` identifies settings, base and data.
     """
     found = sorted(folder.glob("step-*"))
     if not found:

@@ -1,4 +1,4 @@
-"""Training pairs as arrays of row numbers; numpy alone, so that a machine that only trains needs no table engine."""
+"""Hold a fine-tune's training pairs as arrays of row numbers, in numpy alone: a training machine needs no table engine."""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Ragged:
-    """Lists of numbers, one after the other.
+    """Lists of numbers, concatenated (CSR layout).
 
     Attributes:
         values: (total,)
-        starts: (rows + 1,) where each row begins, and the end.
+        starts: (rows + 1,) start of each row, and the end.
     """
 
     values: np.ndarray
@@ -21,11 +21,11 @@ class Ragged:
 
     @classmethod
     def of_lengths(cls, values: np.ndarray, lengths: np.ndarray) -> "Ragged":
-        """From the rows' values in order and how many each has."""
+        """Build from the rows' values in order and the length of each row."""
         return cls(values, np.concatenate([[0], np.cumsum(lengths)]))
 
     def places(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where in `values` the rows' members are, one row after the other, and how many each has, (rows,)."""
+        """Positions in `values` of the rows' entries, concatenated, and the length of each row, (rows,)."""
         lengths = self.starts[rows + 1] - self.starts[rows]
         before = np.cumsum(lengths) - lengths
         return np.arange(lengths.sum()) + np.repeat(self.starts[rows] - before, lengths), lengths
@@ -33,25 +33,25 @@ class Ragged:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Everything a fine-tune learns from.
+    """Training data of a fine-tune.
 
     Attributes:
         texts: distinct texts, of evidence and of personas.
-        evidence: texts whose mean is the profile of each item, by item; one at least.
+        evidence: texts whose mean is the embedding of each item, by item; at least one.
         histories: item of each of the user's other liked interactions, newest first, by pair.
-        weights: (total,) weight of each member of `histories`, those of a pair summing to one.
+        weights: (total,) weight of each entry of `histories`, those of a pair summing to one.
         users: (n,) user of each pair as a number.
         places: (users,) `place_of` each user.
         targets: (n,) the liked item.
-        labels: (n,) persona the user is taken to be.
-        visible: (n, slots) personas of the target the pair may see.
-        own: (n,) the text the pair's user wrote of the target, -1 where it is no evidence.
+        labels: (n,) labelled persona of the target.
+        visible: (n, slots) personas of the target that are not masked for the pair.
+        own: (n,) the user's review text of the target, -1 where it is no evidence.
         persona_texts: (p,) text of each persona.
-        persona_vectors: (p, d) unit vectors by the untrained base, to tell near-duplicates.
-        slots: (items, slots) personas of each item, 0 where there is none.
+        persona_vectors: (p, d) unit vectors by the untrained base, to find near-duplicates.
+        slots: (items, slots) personas of each item, 0 for padding.
         filled: (items, slots) whether the slot holds a persona.
         known: items each user is known to like, by user, targets among them.
-        persona_weight: of a persona's own text beside the profile of its item.
+        persona_weight: weight of a persona's own text beside the embedding of its item.
         aggregation: how an item's personas combine, `softmax` or `max`.
     """
 
@@ -78,7 +78,7 @@ class Examples:
 
 
 def item_slots(persona_items: np.ndarray, items: int) -> tuple[np.ndarray, np.ndarray]:
-    """Personas by item as `slots` and `filled`, from each persona's item, ascending, (p,)."""
+    """Arrange personas by item as `slots` and `filled`, from each persona's item, ascending, (p,)."""
     counts = np.bincount(persona_items, minlength=items)
     filled = np.arange(counts.max(initial=1)) < counts[:, None]
     first = np.cumsum(counts) - counts
@@ -86,11 +86,11 @@ def item_slots(persona_items: np.ndarray, items: int) -> tuple[np.ndarray, np.nd
 
 
 def place_of(user_ids: Iterable[str]) -> np.ndarray:
-    """A number in [0, 1) for each user, the same every night, so that a held-out user was held out before, (users,)."""
+    """Hash users to [0, 1), (users,), the same in every run, so that held-out users stay held out."""
     return np.array([int(hashlib.sha256(user.encode()).hexdigest()[:13], 16) / 16**13 for user in user_ids])
 
 
 def split(examples: Examples, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs to train on and pairs held out, as rows: those of users whose place is below `share`."""
+    """Split pairs into training and hold-out rows: held out are users whose place is below `share`."""
     mask = examples.places[examples.users] < share
     return np.flatnonzero(~mask), np.flatnonzero(mask)

@@ -1,13 +1,13 @@
-"""Gradient caching: the gradient of a whole batch in the memory of a part of it, over one process or several.
+"""Compute the gradient of a whole batch in the memory of a micro-batch (GradCache), over one process or several.
 
-Source: Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup" (GradCache). The texts
-are encoded in parts without a graph; the loss over all of them gives the gradient of each vector; each part is encoded once
-more, with a graph, and takes its vectors' gradient back to the parameters. By the chain rule the sum is the gradient of the
-whole batch.
+Source: Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup" (GradCache). The
+texts are encoded in micro-batches without a graph; the loss over all of them gives the gradient of each vector; each
+micro-batch is encoded once more, with a graph, and its vectors' gradient is propagated back to the parameters. By the
+chain rule the sum is the gradient of the whole batch.
 
 Several processes divide the batch's distinct texts, not its pairs: no text is encoded twice, and the work is even. The
-vectors are gathered, every process computes the same loss over all of them, so all negatives are global, and takes back
-its own texts' part; the sum over processes is the gradient of one process.
+vectors are gathered, every process computes the same loss over all of them, so all negatives are global, and propagates
+the gradient of its own texts; the sum over processes is the gradient of one process.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,20 +24,20 @@ from persona_pipeline.encoder.finetune.base import Base, Features
 
 
 def processes() -> tuple[int, int]:
-    """Number of this process, and how many there are."""
+    """Rank of this process, and the number of processes."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessTexts:
-    """What one process encodes of a batch's t texts.
+    """The texts of a batch that one process encodes, of t in all.
 
     Attributes:
         order: (t,) texts from the longest to the shortest; this process has every `world`-th.
         micro_batches: its texts, in parts that fit into memory.
-        sizes: texts in each part.
+        sizes: texts in each micro-batch.
         rank: of this process.
-        world: processes.
+        world: number of processes.
     """
 
     order: Tensor
@@ -47,7 +47,7 @@ class ProcessTexts:
     world: int
 
     def gathered(self, own: Tensor) -> Tensor:
-        """Vectors of all texts, (t, d) in the batch's order, from this process's."""
+        """Gather the vectors of all texts, (t, d) in the batch's order, from every process."""
         rows = own
         if self.world > 1:
             padded = own.new_zeros(-(-len(self.order) // self.world), own.shape[1])
@@ -58,7 +58,7 @@ class ProcessTexts:
         return torch.empty_like(rows).index_copy_(0, self.order.to(rows.device), rows)
 
     def own(self, rows: Tensor) -> Tensor:
-        """Of all texts' rows, (t, d), those of this process in the order of its micro-batches."""
+        """Select from the rows of all texts, (t, d), those of this process in the order of its micro-batches."""
         return rows[self.order[self.rank :: self.world].to(rows.device)]
 
 
@@ -83,7 +83,7 @@ def texts_of_process(base: Base, texts: Sequence[str], lengths: np.ndarray, budg
 
 @torch.no_grad()
 def encode(base: Base, share: ProcessTexts) -> Tensor:
-    """Vectors of all the batch's texts, (t, d), without a graph and without dropout."""
+    """Encode all the batch's texts, (t, d), without a graph and without dropout."""
     dropout = base.model.training
     base.model.eval()
     found = share.gathered(torch.cat([base(features) for features in share.micro_batches]))
@@ -94,7 +94,7 @@ def encode(base: Base, share: ProcessTexts) -> Tensor:
 def cached_backward(
     base: Base, temperature: nn.Module, share: ProcessTexts, loss_of: Callable[[Tensor], Tensor]
 ) -> float:
-    """The loss; adds its gradients to the parameters of `base` and `temperature`, on every process those of the whole batch.
+    """Compute the loss and add its gradients to the parameters of `base` and `temperature`; on every process the whole batch's.
 
     Args:
         loss_of: from the vectors of all texts, (t, d), to the loss; it may depend on `temperature`.
@@ -123,12 +123,12 @@ def cached_backward(
 
 
 def random_state(device: torch.device) -> list[Tensor]:
-    """State of the generators dropout draws from."""
+    """State of the random generators used by dropout."""
     return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 
 def restore_random_state(state: Sequence[Tensor], device: torch.device) -> None:
-    """Put it back."""
+    """Restore the state of the random generators."""
     torch.set_rng_state(state[0])
     if device.type == "cuda":
         torch.cuda.set_rng_state(state[1], device)

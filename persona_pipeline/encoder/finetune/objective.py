@@ -1,8 +1,9 @@
-"""From the texts' vectors to the loss, and the temperature it learns.
+"""Compute the fine-tune's loss from the vectors of a batch's texts, with a learned temperature.
 
-The head's loss (`encoder.loss`) on what serving computes, without a head: an item's profile is norm(mean f(text)), over a
-few of its evidence reviews where serving takes all (`encoder.profiles`); a user is norm(sum_i w_i profile_i) over the
-history, a persona norm(profile + weight * f(text)). All is linear in f but for the norms, which come after the encoding.
+The head's loss (`encoder.loss`) on the representations of serving, without a head: an item embedding is norm(mean
+f(text)), over a few of its evidence reviews where serving takes all (`encoder.item_embeddings`); a user is norm(sum_i
+w_i item_i) over the history, a persona norm(item + weight * f(text)). All is linear in f but for the norms, which come
+after the encoding.
 """
 
 import math
@@ -32,12 +33,12 @@ class Temperature(nn.Module):
 
     @torch.no_grad()
     def clamp_(self) -> None:
-        """Back within the bounds."""
+        """Clip log tau to its bounds."""
         self.log_tau.clamp_(*self.bounds)
 
 
 def represented(embeddings: Tensor, batch: Batch, persona_weight: float) -> tuple[Tensor, Tensor]:
-    """Unit vectors of the pairs' users (b, d) and of the batch's personas (i, s, d), from those of its texts (t, d)."""
+    """Compute unit vectors of the pairs' users (b, d) and of the batch's personas (i, s, d) from those of its texts (t, d)."""
     normalize, embedding_bag = nn.functional.normalize, nn.functional.embedding_bag
     profiles = normalize(
         embedding_bag(batch.evidence, embeddings, batch.evidence_offsets, mode="mean"), dim=-1

@@ -1,9 +1,9 @@
-"""The folder a fine-tune reads, so that it may run on a machine without the warehouse.
+"""Write and read the folder a fine-tune trains from, so that it may run on a machine without the warehouse.
 
 `texts.parquet` (text), `items.parquet` (item_id, evidence), `personas.parquet` (persona_id, item_id, text, vector),
 `pairs.parquet` (user_id, item_id, persona_id, masked_persona_ids, own, history, weights) and `known_positives.parquet`
-(user_id, item_id); `text`, `evidence` and `own` are rows of `texts`, `history` of `items`. `about.json` says what it was made
-from, and how serving puts it together.
+(user_id, item_id); `text`, `evidence` and `own` are rows of `texts`, `history` of `items`. `about.json` records the
+sources, and the settings by which serving combines the vectors.
 """
 
 import argparse
@@ -39,13 +39,13 @@ SERVING = {"half_life", "recency", "training_histories", "persona_weight", "aggr
 
 
 def prepare(warehouse: Warehouse, folder: Path, base_model: str, config: PipelineConfig) -> None:
-    """Write the folder; it appears whole or not at all. A folder already there is left as it is.
+    """Write the folder atomically. An existing folder is kept.
 
-    What is trained on is what the head would be: the same pairs, the same weights of histories, the same profiles.
+    The training data equals the head's: the same pairs, the same history weights, the same item embeddings.
 
     Args:
-        base_model: whose cached vectors tell near-duplicate personas; need not be the model that is trained.
-        config: what serving will do: `encoders`, `training_pairs`, and how much of a text is read.
+        base_model: whose cached vectors find near-duplicate personas; need not be the model that is trained.
+        config: of serving: `encoders`, `training_pairs`, and the truncation length.
 
     Raises PipelineError where there are no pairs, or a persona has no vector by `base_model`.
     """
@@ -117,7 +117,7 @@ def _tables(
 
 
 def _what_stands_for(items: pa.Table) -> pa.ListArray:
-    """Text hashes of each item's evidence; of one without any its content, and of one without that its personas."""
+    """Text hashes that represent each item: its evidence, else its fields, else its personas."""
     content = [
         [found for field in CONTENT_FIELDS for found in row[field]] or row["told"]
         for row in items.select([*CONTENT_FIELDS, "told"]).to_pylist()
@@ -127,12 +127,12 @@ def _what_stands_for(items: pa.Table) -> pa.ListArray:
 
 
 def _lists(lengths: Any, values: pa.Array) -> pa.ListArray:
-    """Values in lists of these lengths."""
+    """Group values into lists of these lengths."""
     return pa.ListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)), values)
 
 
 def load(folder: Path) -> tuple[Examples, dict[str, object]]:
-    """The examples, and what `about.json` says of them. Raises PipelineError where the folder was not made by `prepare`."""
+    """Load the examples and the contents of `about.json`. Raises PipelineError where the folder was not made by `prepare`."""
     if not (folder / _ABOUT).is_file():
         raise PipelineError(f"{folder} is no prepared folder: it has no {_ABOUT}")
     about: dict[str, object] = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
@@ -177,7 +177,7 @@ def _ragged(lists: pa.ChunkedArray) -> Ragged:
 
 
 def _visible(pairs: pa.Table, personas: pa.Table, slots: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """Filled slots of the targets without the masked personas, (n, slots)."""
+    """Mark (n, slots) filled slots of the targets without the masked personas."""
     masked = pairs["masked_persona_ids"].combine_chunks()
     rows = _rows_in(pa.chunked_array([masked.flatten()]), personas["persona_id"])
     pair = np.repeat(np.arange(len(pairs)), pc.list_value_length(masked).to_numpy(zero_copy_only=False))
@@ -188,7 +188,7 @@ def _visible(pairs: pa.Table, personas: pa.Table, slots: np.ndarray, filled: np.
 
 
 def _rows_in(values: pa.ChunkedArray, among: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Row of each value among distinct ones, (n,). Raises PipelineError for one that is not there."""
+    """Index of each value among distinct values, (n,). Raises PipelineError for an unknown value."""
     found = pc.index_in(values, among)
     if found.null_count:
         raise PipelineError(

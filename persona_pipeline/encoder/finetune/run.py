@@ -1,8 +1,8 @@
-"""The fine-tune as part of a night: tables to a tuned base in the warehouse's artefacts, trained in a process of its own.
+"""Fine-tune the base model within a run: tables to a base in `_artefacts/bases`, trained in a process of its own.
 
-The base lies in `_artefacts/bases/<id>`, where the id is a hash of all it is trained from, and appears there whole or not
-at all. Beside it, hidden and until then: the prepared data, the settings, the checkpoints that a night broken off goes on
-from, and a lock.
+The base lies in `_artefacts/bases/<id>`, where the id is a hash of all inputs of the training, and appears there
+atomically. Beside it, hidden and until then: the prepared data, the settings, the checkpoints an interrupted training
+resumes from, and a lock.
 """
 
 import hashlib
@@ -26,20 +26,20 @@ from persona_pipeline.warehouse import Warehouse
 
 
 def tuned_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[str, int]) -> Embedder:
-    """The configured base fine-tuned on tonight's tables; trained unless it is there already.
+    """Fine-tune the configured base on the run's tables, unless the result exists already; returns its embedder.
 
     Args:
         versions: of the tables it is trained on.
 
-    Raises PipelineError where the training fails, TransientError where it was, or may have been, killed: started again, it
-    goes on from its last checkpoint.
+    Raises PipelineError where the training fails, TransientError where it was, or may have been, killed: a retry resumes
+    from its last checkpoint.
     """
     configured = Embedder(config.text_embeddings, warehouse)
     folder = warehouse.root / BASES / base_id(configured.base_model, config, versions)
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         data = folder.with_name(f".{folder.name}.data")
-        # Near-duplicate personas are told by the untrained base, whichever embeds the night's other texts.
+        # Near-duplicate personas are found by the untrained base, whichever embeds the run's other texts.
         configured.ensure(sorted(set(persona_texts(warehouse)["text"].to_pylist())))
         prepare(warehouse, data, configured.base_model, config)
         _train(folder, data, config)
@@ -49,7 +49,7 @@ def tuned_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[s
 
 
 def base_id(base_model: str, config: PipelineConfig, versions: Mapping[str, int]) -> str:
-    """Hash of all that a tuned base depends on; settings of the head alone are not among it."""
+    """Hash of all inputs of a fine-tuned base; settings of the head alone are left out."""
     parts = (
         base_model,
         TEXT_VERSION,
@@ -75,7 +75,7 @@ def _train(folder: Path, data: Path, config: PipelineConfig) -> None:
         code = subprocess.run(command, pass_fds=(lock.fileno(),), check=False).returncode
     if code:
         told = f"was killed by signal {-code}" if code < 0 else f"ended with {code}, see the lines above"
-        # torchrun ends with 1 whatever became of its processes.
+        # torchrun exits with 1 however its processes ended.
         fault = TransientError if code < 0 or config.encoders.finetune.processes > 1 else PipelineError
         raise fault(f"the fine-tune {told}; run again, it goes on from its last checkpoint")
 

@@ -1,4 +1,4 @@
-"""The fine-tune itself: AdamW with linear warm-up and decay, checkpoints, and held-out pairs to stop by."""
+"""Run the fine-tune's training loop: AdamW with linear warm-up and decay, checkpoints, early stopping on held-out pairs."""
 
 import logging
 import math
@@ -35,18 +35,18 @@ Validate = Callable[[Base, Temperature], float]
 
 
 class Finetune:
-    """A run: what is trained, by what, and how far it is.
+    """A training run: model, data, optimiser and progress.
 
     Attributes:
-        base: trained in place; after `run`, the best of the validated states, or the last where nothing is validated.
+        base: trained in place; after `run`, the best of the validated states, or the last where there is no validation.
         losses: (steps made, loss of the last of them).
-        validations: (steps made, what `validate` said).
+        validations: (steps made, result of `validate`).
 
     Args:
         base: loaded on every process from the same folder.
         examples: the same on every process.
-        digest: of all that makes this run what it is, to tell its checkpoints from others'.
-        validate: lower is better; it must say the same on every process. By default the loss of held-out users' pairs.
+        digest: of all inputs of this run, to tell its checkpoints from others'.
+        validate: lower is better; must return the same on every process. By default the loss of held-out users' pairs.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Finetune:
             self._load_weights(self.best)
 
     def _prepared(self) -> Iterator[tuple[ProcessTexts, Batch]]:
-        """The remaining steps' batches, each tokenised while the one before it is trained on."""
+        """Yield the remaining steps' batches, each tokenised while the previous batch is trained on."""
         with ThreadPoolExecutor(1) as ahead:
             steps = range(self.step, self.config.steps)
             following = ahead.submit(self.prepare, steps[0]) if steps else None
@@ -100,7 +100,7 @@ class Finetune:
                 yield ready
 
     def prepare(self, step: int) -> tuple[ProcessTexts, Batch]:
-        """What a step is trained on, on the CPU: this process's texts, and the whole batch."""
+        """Prepare a step on the CPU: this process's texts, and the whole batch."""
         rows = rows_of_step(self.rows, step, self.config.batch_size, self.config.seed)
         return self._share(rows, np.random.default_rng([self.config.seed, step, 1]))
 
@@ -111,7 +111,7 @@ class Finetune:
         return texts_of_process(self.base, found, self.lengths[texts], config.micro_batch_tokens), batch
 
     def backward(self, share: ProcessTexts, batch: Batch) -> float:
-        """The batch's loss; adds its gradients to the parameters."""
+        """Compute the batch's loss and add its gradients to the parameters."""
         there = batch.to(self.base.device)
         return cached_backward(self.base, self.temperature, share, partial(self._loss, batch=there))
 
@@ -135,7 +135,7 @@ class Finetune:
 
     @property
     def tau(self) -> float:
-        """The temperature as learned so far."""
+        """The current temperature."""
         return float(self.temperature().item())
 
     def _held_out_loss(self) -> Validate:

@@ -1,1 +1,1 @@
-"""Personas and explanations judged by people: a sample to read, verdicts taken back, truth with its interval."""
+"""Have people judge personas and explanations: draw a sample, read verdicts back, report shares with confidence intervals."""

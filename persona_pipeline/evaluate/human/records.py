@@ -1,4 +1,4 @@
-"""Lines of a sample file: what is shown to whoever judges, and the verdict they fill in."""
+"""Define, write and read the JSON lines of a sample file: a persona or explanation, and the verdict to fill in."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ class _Record(BaseModel):
 
 
 class PersonaVerdict(_Record):
-    """Of a persona, by reading its quotes alone; null where nobody has judged yet."""
+    """Verdict on a persona, from reading its quotes alone; null while not judged."""
 
     true: bool | None = Field(None, description="everything it says follows from the quotes")
     person: bool | None = Field(None, description="it describes a kind of person, or a motive")
@@ -24,7 +24,7 @@ class PersonaVerdict(_Record):
 
 
 class ExplanationVerdict(_Record):
-    """Of an explanation, by reading it as the shopper it is shown to."""
+    """Verdict on an explanation, read as the shopper it is shown to."""
 
     sensible: bool | None = Field(None, description="it is a reason to look at the item")
     objection: bool | None = Field(None, description="it speaks against the item")
@@ -78,13 +78,13 @@ _LINE: TypeAdapter[PersonaToJudge | ExplanationToJudge] = TypeAdapter(Judgeable)
 
 
 def said(row: Mapping[str, Any]) -> str:
-    """Hash of what a row of `item_personas` says and quotes."""
+    """Hash of a row of `item_personas`: its statements and quotes."""
     parts = [row["name"], row["description"], row["preference_rationale"], *(e["quote"] for e in row["evidence"])]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
 
 
 def write_sample(records: Iterable[PersonaToJudge | ExplanationToJudge], path: Path) -> int:
-    """One JSON object a line; returns how many. Raises PipelineError where the file exists: it may hold verdicts."""
+    """Write one JSON object per line; returns their number. Raises PipelineError where the file exists: it may hold verdicts."""
     if path.exists():
         raise PipelineError(f"{path}: exists, and may hold verdicts; choose another name")
     lines = [record.model_dump_json() for record in records]
@@ -93,7 +93,7 @@ def write_sample(records: Iterable[PersonaToJudge | ExplanationToJudge], path: P
 
 
 def read_sample(path: Path) -> list[PersonaToJudge | ExplanationToJudge]:
-    """Records of a file, judged or not. Raises PipelineError with the line and the field that is wrong."""
+    """Read a file's records, judged or not. Raises PipelineError naming the faulty line and field."""
     if not path.is_file():
         raise PipelineError(f"{path}: no such file; `persona-pipeline personas sample` writes one")
     records = []

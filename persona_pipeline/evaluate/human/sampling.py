@@ -1,4 +1,7 @@
-"""A release to a sample for judging, drawn by hash: the same one every time, and a larger one holds every smaller one."""
+"""Sample personas (`item_personas`) and explanations (`user_item_topk`) of the served release for judging, by hash.
+
+The sample is the same every time, and a larger sample contains every smaller one.
+"""
 
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.evaluate.human.records import ExplanationToJudge, PersonaToJudge, said
@@ -10,7 +13,7 @@ _SAYING = "('llm', 'embedded')"
 
 
 def sample_personas(warehouse: Warehouse, count: int, seed: str = "") -> list[PersonaToJudge]:
-    """Current personas of the served release that say something. Raises PipelineError where there is no release."""
+    """Sample current personas of the served release that make a statement. Raises PipelineError where there is no release."""
     rows = warehouse.query(
         f"""
         SELECT item_personas.*, title FROM item_personas LEFT JOIN items USING (item_id)
@@ -39,7 +42,7 @@ def sample_personas(warehouse: Warehouse, count: int, seed: str = "") -> list[Pe
 
 
 def sample_explanations(warehouse: Warehouse, count: int, seed: str = "") -> list[ExplanationToJudge]:
-    """Explanations of the served release, of one user and item each."""
+    """Sample explanations of the served release, of one user and item each."""
     rows = warehouse.query(
         """
         SELECT t.item_id, item_title, persona_source, extractor_version, topic, explanation

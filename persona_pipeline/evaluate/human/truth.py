@@ -1,4 +1,4 @@
-"""Verdicts to shares with their 95% intervals, in all and by source, label and prompt."""
+"""Estimate shares of true personas and sensible explanations from verdicts, with 95% intervals, in all and by source and prompt."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ R = TypeVar("R", PersonaToJudge, ExplanationToJudge)
 
 @dataclass(frozen=True, slots=True)
 class TrueShare:
-    """How many of how many, with Wilson's 95% interval; of none it is 0 to 1."""
+    """A share, `yes` of `of`, with Wilson's 95% interval; 0 to 1 for an empty sample."""
 
     yes: int
     of: int
@@ -37,13 +37,13 @@ class TrueShare:
 
 
 def share(verdicts: Iterable[bool | None]) -> TrueShare:
-    """Of those that were given."""
+    """Count the share of True among the verdicts given."""
     given = [verdict for verdict in verdicts if verdict is not None]
     return TrueShare(sum(given), len(given))
 
 
 def known_truth(records: Sequence[Record]) -> dict[str, bool]:
-    """Whether what was judged is true, by `said`; a later verdict of the same replaces an earlier one."""
+    """Map `said` hashes to judged truth; a later verdict on the same hash replaces an earlier one."""
     return {
         record.said: record.verdict.true
         for record in records
@@ -52,12 +52,12 @@ def known_truth(records: Sequence[Record]) -> dict[str, bool]:
 
 
 def truth_of(personas: Iterable[Mapping[str, Any]], known: Mapping[str, bool]) -> TrueShare:
-    """Of rows of `item_personas` that say what was judged."""
+    """Share of true personas among rows of `item_personas` whose statements were judged."""
     return share(known.get(said(row)) for row in personas)
 
 
 def show_truth(records: Sequence[Record], console: Console) -> None:
-    """Print shares for personas and for explanations, in all and by what made them."""
+    """Print shares for personas and for explanations, in all and by group."""
     personas = [record for record in records if isinstance(record, PersonaToJudge) and record.judged]
     told = [record for record in records if isinstance(record, ExplanationToJudge) and record.judged]
     open_ = len(records) - len(personas) - len(told)
@@ -91,7 +91,7 @@ def _table(what: str, records: Sequence[R], measures: Mapping[str, Callable[[R],
 
 
 def _groups(records: Sequence[R]) -> Iterator[tuple[str, list[R]]]:
-    """All, then by source, label and prompt, where there is more than one."""
+    """Yield all records, then groups by source, label and prompt, where there is more than one."""
     yield "all", list(records)
     for kind, key in _BY.items():
         groups: dict[str, list[R]] = defaultdict(list)

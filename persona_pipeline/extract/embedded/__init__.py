@@ -1,4 +1,4 @@
-"""Persona extraction without an LLM."""
+"""Extract personas without an LLM, by grammar and a lexicon."""
 
 from persona_pipeline.extract.embedded.extractor import EmbeddedExtractor
 

@@ -1,4 +1,4 @@
-"""A review's remarks become its four aspects: each aspect is the sentence that says it first, verbatim."""
+"""Choose a review's aspects among its remarks: per aspect the first sentence that makes it, verbatim."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from persona_pipeline.extract.types import ASPECT_NAMES, AspectName, AspectQuote
 
 
 def aspects_of(review_id: str, remarks: Sequence[AspectQuote]) -> ReviewAspects:
-    """At most one text per aspect; every remark is evidence. What is denied says nothing."""
+    """Choose at most one text per aspect; every remark is evidence. Denied remarks (stance mixed) give no text."""
     said: dict[AspectName, str] = {}
     for remark in remarks:
         if remark.stance != "mixed":

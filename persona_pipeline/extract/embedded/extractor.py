@@ -1,4 +1,4 @@
-"""Reviews and metadata become aspects, summaries and personas by grammar and by what a shop's reviewers share, without an LLM."""
+"""Extract aspects, summaries and personas without an LLM (`EmbeddedExtractor`), by grammar and topics shared across a shop."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ READING = f"{CODE_VERSION}/{load_lexicon().digest}/{MODEL}"
 class EmbeddedExtractor:
     """`PersonaExtractor` without an LLM; every text is built from the reviews' own words.
 
-    `shop` is asked when personas are to be made: it tells what this shop's reviewers talk about.
+    `shop` is called when personas are to be made: it returns the topics of this shop's reviews.
     """
 
     source: Literal["llm", "embedded"] = "embedded"
@@ -46,15 +46,15 @@ class EmbeddedExtractor:
         self._version = f"embedded-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
 
     def version(self, stage: Stage) -> str:
-        """One for all stages: they share the lexicon."""
+        """One version for all stages: they share the lexicon."""
         return self._version
 
     def usage(self) -> dict[str, Any]:
-        """Nothing."""
+        """No usage."""
         return {}
 
     def close(self) -> None:
-        """Holds nothing."""
+        """Nothing to release."""
 
     def aspects(self, reviews: Sequence[ReviewText]) -> Iterator[tuple[ReviewAspects, list[Refusal]]]:
         """One result per review, in order."""
@@ -67,7 +67,7 @@ class EmbeddedExtractor:
             yield summarise(item), []
 
     def personas(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[list[Persona], list[Refusal]]]:
-        """One result per item, in order; nothing of an item of which nothing can be said for certain."""
+        """One result per item, in order; empty for an item without a topic that two people agree on."""
         for item in items:
             yield personas_of(item, self._shop, self._config.max_personas), []
 

@@ -1,7 +1,7 @@
-"""Sentences to opinions by their grammar: what is called what, and whether that is meant.
+"""Parse opinions out of sentences by grammar (spaCy): topic, opinion word, stance, and whether it is denied.
 
-spaCy parses; a handful of constructions are read, the plainest there are: "great sound", "the sound is great", "love the
-sound", "sounds great", "it is sturdy", "use it for recording". What is denied is kept as such: it speaks against others.
+A handful of plain constructions are recognised: "great sound", "the sound is great", "love the sound", "sounds great",
+"it is sturdy", "use it for recording". A denied opinion is kept as such: it counts against agreeing ones.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,20 +32,20 @@ _PARTLY = frozenset({"some", "few", "any", "most"})
 _AHEAD = frozenset({"will", "'ll", "’ll", "shall", "to"})  # it has not done so yet
 SPOKEN_OF = frozenset({"one", "thing", "product", "item"})
 """General nouns that stand for the item itself: this one, a sturdy product."""
-_FAR = 8  # tokens from a subject to what is said of it: farther off the parser is wrong too often
+_FAR = 8  # tokens from a subject to its predicate: farther off the parser is wrong too often
 _BOUGHT = frozenset({"use", "buy", "get", "purchase", "order"})
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """One reading of one place in a sentence.
+    """One opinion found in a sentence.
 
     Attributes:
         topic: a noun's base form, an adjective, "to" and a verb, or "for" and a noun.
-        word: what it is called or done with.
+        word: the adjective or verb said of the topic.
         stance: mixed where it is denied.
-        form: how it is put.
-        start, end: characters of the sentence that hold topic and word.
+        form: grammatical construction.
+        start, end: characters of the sentence that span topic and word.
     """
 
     topic: str
@@ -57,7 +57,7 @@ class Opinion:
 
 
 def parse(sentences: Sequence[str]) -> Iterator[list[Opinion]]:
-    """Opinions of each sentence, in order. About 400 sentences a second and core; no memory beyond a batch."""
+    """Parse opinions of each sentence, in order. About 400 sentences a second and core; no memory beyond a batch."""
     pipeline, lexicon = _pipeline(), load_lexicon().lexicon
     for doc in pipeline.pipe(sentences, batch_size=_BATCH):
         yield list(dict.fromkeys(_opinions(doc, lexicon)))
@@ -87,7 +87,7 @@ def _opinions(doc: "Doc", lexicon: Lexicon) -> Iterator[Opinion]:
 
 
 def _called(adjective: "Token", stance: Stance, lexicon: Lexicon) -> Iterator[Opinion]:
-    """Great sound; the sound is great; it is sturdy; great for recording."""
+    """Opinions by an adjective: great sound; the sound is great; it is sturdy; great for recording."""
     word, head = adjective.lower_, adjective.head
     if adjective.i and adjective.nbor(-1).text == "-":  # the end of a longer word: feel-good
         return
@@ -118,7 +118,7 @@ def _called(adjective: "Token", stance: Stance, lexicon: Lexicon) -> Iterator[Op
 
 
 def _is_misread(adjective: "Token") -> bool:
-    """It is solid oak; smooth to play and the sound is amazing; nice and heavy; easy to find: of another thing than it seems."""
+    """Whether an adjective modifies another noun than it seems: it is solid oak; smooth to play and the sound is amazing."""
     after = adjective.doc[adjective.i + 1 : adjective.i + 2]
     between = adjective.doc[adjective.head.i + 1 : adjective.i]
     nouns = any(token.pos_ in ("NOUN", "PROPN") for token in between)
@@ -131,7 +131,7 @@ def _is_misread(adjective: "Token") -> bool:
 
 
 def _felt(verb: "Token", stance: Stance) -> Iterator[Opinion]:
-    """I love the sound."""
+    """Opinions by a verb of liking: I love the sound."""
     subject = _subject(verb)
     opens = subject is None and verb.dep_ == "ROOT" and verb.is_sent_start
     if not opens and (subject is None or subject.lower_ not in _WRITERS):
@@ -143,7 +143,7 @@ def _felt(verb: "Token", stance: Stance) -> Iterator[Opinion]:
 
 
 def _done(verb: "Token", lexicon: Lexicon) -> Iterator[Opinion]:
-    """It sounds great; it works well."""
+    """Opinions by a verb and adverb: it sounds great; it works well."""
     lemma = verb.lemma_.lower()
     sense = lexicon.senses.get(lemma)
     if not _is_itself(_subject(verb), verb, lexicon) or any(c.dep_ in ("prt", "dobj", "agent") for c in verb.children):
@@ -160,7 +160,7 @@ def _done(verb: "Token", lexicon: Lexicon) -> Iterator[Opinion]:
 
 
 def _used(verb: "Token") -> Iterator[Opinion]:
-    """I use it for recording."""
+    """Opinions by a use: I use it for recording."""
     subject = _subject(verb)
     used = next((child for child in verb.children if child.dep_ == "dobj"), None)
     if subject is None or subject.lower_ not in _WRITERS or used is None or used.lower_ not in _ITSELF | {"them"}:
@@ -171,7 +171,7 @@ def _used(verb: "Token") -> Iterator[Opinion]:
 
 
 def _purposes(head: "Token") -> Iterator["Token"]:
-    """Bare nouns and gerunds after "for"."""
+    """Yield bare nouns and gerunds after "for"."""
     for preposition in head.children:
         if preposition.lower_ == "for" and preposition.i > head.i:
             for purpose in preposition.children:
@@ -196,7 +196,7 @@ def _form_before(noun: "Token", general: bool) -> Form:
 
 
 def _noun(token: "Token") -> str:
-    """Base form, with the noun right before it: build quality."""
+    """Base form of a noun, with the noun right before it: build quality."""
     before = [
         c.lemma_.lower() for c in token.children if c.dep_ == "compound" and c.pos_ == "NOUN" and c.i == token.i - 1
     ]
@@ -212,7 +212,7 @@ def _subject(verb: "Token") -> "Token | None":
 
 
 def _is_beside_the_point(noun: "Token", lexicon: Lexicon) -> bool:
-    """There were good actors (somewhere); like a great character (a simile); my amp, or the company, has a great sound."""
+    """Whether a noun is not of the item: there were good actors; like a great character (a simile); my amp has a great sound."""
     exists = any(child.dep_ == "expl" and child.lower_ == "there" for child in noun.head.children)
     if exists or (noun.dep_ == "pobj" and noun.head.lower_ in ("like", "as", "without")):
         return True
@@ -225,7 +225,7 @@ def _is_beside_the_point(noun: "Token", lexicon: Lexicon) -> bool:
 
 
 def _is_itself(subject: "Token | None", verb: "Token", lexicon: Lexicon) -> bool:
-    """Whether the item is spoken of; a sentence may begin with its verb ("Sounds great")."""
+    """Whether the subject is the item itself; a sentence may begin with its verb ("Sounds great")."""
     if subject is None:
         return verb.dep_ == "ROOT" and not any(c.dep_ in ("csubj", "expl") for c in verb.children)
     if subject.lower_ in _ITSELF:
@@ -235,7 +235,7 @@ def _is_itself(subject: "Token | None", verb: "Token", lexicon: Lexicon) -> bool
 
 
 def _is_what_it_is(noun: "Token") -> bool:
-    """It is a ... strap; this ... strap; or nothing but: A ... strap."""
+    """Whether a noun names the item: it is a ... strap; this ... strap; or a bare "A ... strap"."""
     if _said_of(noun) & {"this", "these"}:
         return True
     if noun.dep_ == "ROOT":
@@ -245,13 +245,13 @@ def _is_what_it_is(noun: "Token") -> bool:
 
 
 def _is_of_a_clause(adjective: "Token") -> bool:
-    """It is funny that ..., it is useful to ...: not the item is."""
+    """Whether an adjective is about a clause, not the item: it is funny that ..., it is useful to ...."""
     clauses = ("ccomp", "xcomp", "csubj", "advcl")
     return any(child.dep_ in clauses for token in (adjective, adjective.head) for child in token.children)
 
 
 def _denied(token: "Token") -> bool:
-    """By a word that belongs to it or to what it hangs on, up to its clause."""
+    """Whether a negation belongs to the token or to one of its heads, up to its clause."""
     for _ in range(4):
         for child in token.children:
             also = child.lower_ == "too" and child.i > token.i  # "the colour is lovely too"

@@ -1,4 +1,4 @@
-"""`lexicon.yaml` as a value: words of opinion, words that make a sentence or a clause unsure, and motives by whole phrases."""
+"""Load `lexicon.yaml`: opinion words, words that make a sentence or clause doubtful, and motives with their cue phrases."""
 
 import hashlib
 import re
@@ -48,13 +48,13 @@ class _Model(BaseModel):
 
 
 class Motive(_Model):
-    """Who somebody is or why they buy, told by whole phrases.
+    """A kind of person or reason to buy, recognised by whole phrases.
 
     Attributes:
-        stance: of whoever says so.
-        praises: the phrases praise (or, if disliking, blame) by themselves; else only the stars say whether it was liked.
-        topic: what they speak of; an opposite motive has the same. None: the motive's own key.
-        vetoes: phrases that make another thing of it.
+        stance: of a person who says so.
+        praises: whether the phrases praise (or, if disliking, blame) by themselves; else only the rating says so.
+        topic: topic of the phrases; an opposite motive has the same. None: the motive's own key.
+        vetoes: phrases that change the meaning.
     """
 
     aspect: AspectName
@@ -69,7 +69,7 @@ class Motive(_Model):
 
 
 class Lexicon(_Model):
-    """See the comments of `lexicon.yaml`."""
+    """Word lists and motives; see the comments of `lexicon.yaml`."""
 
     praise: Words
     blame: Words
@@ -90,22 +90,22 @@ class Lexicon(_Model):
 
     @property
     def properties(self) -> frozenset[str]:
-        """Of either kind."""
+        """Good and bad properties."""
         return self.good_properties | self.bad_properties
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedLexicon:
-    """The lexicon and what follows from it.
+    """The lexicon with regular expressions compiled from it.
 
     Attributes:
         digest: of its file.
-        opinion: what a sentence must hold for its grammar to be worth a look.
-        elsewhere: finds what makes a sentence speak of another thing.
-        unsure: finds what makes a clause unsure.
-        contrast: finds what sets two clauses against each other.
-        cut: finds where one clause ends and another begins.
-        praise, blame: find words of either kind; a clause that holds one of the other kind, or any denial, is evidence of
+        opinion: matches sentences that may hold an opinion and are worth parsing.
+        elsewhere: matches sentences about another thing.
+        unsure: matches doubtful clauses.
+        contrast: matches words that contrast two clauses.
+        cut: matches clause boundaries.
+        praise, blame: match words of praise and of blame; a clause with a word of the other kind, or any denial, is evidence of
             neither.
     """
 
@@ -120,17 +120,17 @@ class LoadedLexicon:
     blame: re.Pattern[str]
 
     def doubtful(self, text: str) -> bool:
-        """Whether a text that is taken as a whole speaks of another thing, contrasts two, or leaves a doubt."""
+        """Whether a text, taken as a whole, is about another thing, contrasts two, or is unsure."""
         return any(found.search(text) for found in (self.elsewhere, self.unsure, self.contrast))
 
     def against(self, stance: Stance | None) -> re.Pattern[str]:
-        """What a sentence of that stance must not hold."""
+        """The pattern that must not occur in a sentence of that stance."""
         return self.blame if stance == "likes" else self.praise
 
 
 @cache
 def load_lexicon() -> LoadedLexicon:
-    """The packaged one."""
+    """Load the packaged lexicon."""
     raw = files("persona_pipeline.extract.embedded").joinpath("lexicon.yaml").read_bytes()
     plain: dict[str, Any] = yaml.safe_load(raw)
     lexicon = Lexicon.model_validate(plain)

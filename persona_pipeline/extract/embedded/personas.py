@@ -1,6 +1,6 @@
-"""An item's remarks to personas: what at least two people say of the same thing, and none of them denies.
+"""Group an item's remarks into personas: topics that at least two people praise (or fault) and none of them denies.
 
-What a persona says follows from its quotes: the topic is in every one of them, and so are the words it repeats. The number of
+A persona's text follows from its quotes: each contains the topic, and the words the text repeats. The number of
 people behind it is in `support` alone.
 """
 
@@ -34,7 +34,7 @@ class QuotedRemark:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What people say of the same topic, and none of them denies."""
+    """Remarks of several people on one topic with one stance; none of these people also denies it."""
 
     topic: str
     stance: Stance
@@ -42,17 +42,17 @@ class Group:
 
     @property
     def people(self) -> int:
-        """How many say so."""
+        """Number of distinct people."""
         return _people(self.said)
 
 
 def personas_of(item: ItemEvidence, shop: Shop, most: int) -> list[Persona]:
-    """At most `most` personas, those who like it first, each by support; one who dislikes it has a place among them."""
+    """Make at most `most` personas, liking ones first, each by support; one place among them is for a persona that dislikes."""
     return [persona_of(item.item.item_id, group, quotes_of(group), shop) for group in groups_of(item, shop, most)]
 
 
 def groups_of(item: ItemEvidence, shop: Shop, most: int) -> list[Group]:
-    """What is behind each of `personas_of`, in the same order."""
+    """The group of remarks behind each of `personas_of`, in the same order."""
     found = [Group(*key, tuple(said)) for key, said in _groups(item, shop).items() if agree(said)]
     apart: list[Group] = []
     for group in sorted(found, key=lambda group: (-group.people, group.topic)):
@@ -65,7 +65,7 @@ def groups_of(item: ItemEvidence, shop: Shop, most: int) -> list[Group]:
 
 
 def _groups(item: ItemEvidence, shop: Shop) -> dict[tuple[str, Stance], list[QuotedRemark]]:
-    """What is said by topic and stance, without people who also say the opposite."""
+    """Group remarks by topic and stance, without people who also say the opposite."""
     reviews = {review.review_id: review for review in item.reviews}
     own = _goods_of(item) | shop.goods
     stances: dict[tuple[str, str], set[Stance | None]] = defaultdict(set)
@@ -87,7 +87,7 @@ def _groups(item: ItemEvidence, shop: Shop) -> dict[tuple[str, Stance], list[Quo
 
 
 def _topic(remark: AspectQuote, own: frozenset[str], shop: Shop, lexicon: Lexicon) -> str | None:
-    """What the remark speaks of, if it is a topic here; an adjective before the item's own noun is a property of it."""
+    """The remark's topic, or None if it is no topic in this shop; an adjective before the item's own noun is a property of it."""
     topic = remark.topic or ""
     if remark.form in ("motive", "property", "manner"):
         return topic
@@ -110,17 +110,14 @@ def _topic(remark: AspectQuote, own: frozenset[str], shop: Shop, lexicon: Lexico
 
 
 def _goods_of(item: ItemEvidence) -> frozenset[str]:
-    """Nouns that stand for this item: those its reviewers point at, and those it is called by.
-
-    Of "these strings sound great" strings; a sense is none of them.
-    """
+    """Nouns that name this item: those its reviewers point at ("these strings"), and those of its title; never a sense."""
     pointed = (m.group(1) for review in item.reviews for m in _THIS.finditer(review.text.lower()))
     goods = {singular(word) for phrase in (*pointed, (item.item.title or "").lower()) for word in tokens(phrase)}
     return frozenset(goods - set(load_lexicon().lexicon.senses.values()))
 
 
 def agree(said: Sequence[QuotedRemark]) -> bool:
-    """Whether two people say it, in words that differ."""
+    """Whether two people say the same in different words."""
     return _people(said) >= SUPPORTERS and len({same_words(one.remark.quote) for one in said}) >= SUPPORTERS
 
 
@@ -129,13 +126,13 @@ def _people(said: Iterable[QuotedRemark]) -> int:
 
 
 def _alike(one: Sequence[QuotedRemark], other: Sequence[QuotedRemark]) -> bool:
-    """Whether much the same sentences are behind two groups."""
+    """Whether two groups rest on mostly the same sentences."""
     left, right = ({(said.review.review_id, said.remark.start) for said in group} for group in (one, other))
     return len(left & right) > _ALIKE * min(len(left), len(right))
 
 
 def quotes_of(group: Group) -> list[QuotedRemark]:
-    """One a person, no wording twice, those that keep to the thing and read best."""
+    """Choose quotes: one per person, no wording twice, those that keep to the item and read best first."""
     sale = load_lexicon().lexicon.sale
 
     def place(one: QuotedRemark) -> tuple[bool, float, str, str]:
@@ -156,7 +153,7 @@ def quotes_of(group: Group) -> list[QuotedRemark]:
 
 
 def persona_of(item_id: str, group: Group, quotes: Sequence[QuotedRemark], shop: Shop) -> Persona:
-    """Worded with nothing but the topic and words of these quotes of the group."""
+    """Word a persona with nothing but the topic and words of these quotes of the group."""
     topic, stance, said = group.topic, group.stance, group.said
     name, description, rationale = _words(topic, stance, [one.remark for one in quotes], shop)
     ratings = {one.review.review_id: one.review.rating for one in said}
@@ -176,7 +173,7 @@ def persona_of(item_id: str, group: Group, quotes: Sequence[QuotedRemark], shop:
 
 
 def _words(topic: str, stance: Stance, remarks: Sequence[AspectQuote], shop: Shop) -> tuple[str, str, str]:
-    """Name, description and rationale."""
+    """Compose name, description and rationale."""
     form = remarks[0].form
     if form == "motive":
         motives = load_lexicon().lexicon.motives.items()
@@ -200,7 +197,7 @@ def _words(topic: str, stance: Stance, remarks: Sequence[AspectQuote], shop: Sho
 
 
 def _purpose(remarks: Sequence[AspectQuote]) -> tuple[str, str, str]:
-    """For recording: they use it for it, or find it good for it."""
+    """Compose the texts for a purpose: "For recording"."""
     topic = remarks[0].topic or ""
     noun = topic.removeprefix("for ")
     forms = re.findall(rf"\bfor ({re.escape(noun[:-1])}\w*)", " ".join(remark.quote.lower() for remark in remarks))
@@ -211,7 +208,7 @@ def _purpose(remarks: Sequence[AspectQuote]) -> tuple[str, str, str]:
 
 
 def _manner(verb: str, stance: Stance) -> tuple[str, str, str]:
-    """Likes how it works: they want it to work well, or find that it does not."""
+    """Compose the texts for a manner: "Likes how it works", or faults it."""
     if verb.endswith(("s", "x", "z", "ch", "sh", "o")):
         does = f"{verb}es"
     else:
@@ -227,5 +224,5 @@ def _is_adjective(word: str) -> bool:
 
 
 def listed(words: Sequence[str]) -> str:
-    """Great, warm and clear."""
+    """Join words in English: great, warm and clear."""
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)

@@ -1,4 +1,4 @@
-"""An item of which nothing can be said for certain: what reviewers say of it, word for word, under a neutral heading."""
+"""Make a plain persona of an item without any other: reviewers' quotes, or metadata, verbatim under a neutral heading."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,9 @@ _PITCH = 5  # words of a description's sentence that says something
 
 
 def plain_persona(item: ItemEvidence) -> Persona | None:
-    """Quotes of praise, else any quotes, which are no reason to want it; else the item's own metadata; None without any.
+    """Quote praise, else any reviews (stance mixed), else the item's metadata; None where there is neither.
 
-    Only praise has the stance `likes`; what praises something of the item, as far as aspects tell, comes first.
+    Only praise has the stance `likes`; quotes that praise a part of the item, as far as aspects tell, come first.
     """
     told = [(review, sentence) for review in item.reviews for sentence in readable_sentences(review.text, 3)]
     praise = [(review, sentence) for review, sentence in told if review.rating >= _LIKED and _praises(sentence.quote)]
@@ -25,7 +25,7 @@ def plain_persona(item: ItemEvidence) -> Persona | None:
 
 
 def _quoting(item: ItemEvidence, told: Sequence[tuple[ReviewText, Sentence]], stance: Stance) -> Persona | None:
-    """One quote a person, no wording twice, those that read best; what praises something of the item leaves no room for other."""
+    """Quote one sentence per person, no wording twice, best readable first; praise of a part of the item excludes all others."""
     likes = [(found.review_id, span) for found in item.aspects for span in found.evidence if span.stance == "likes"]
     of_a_part = {(review_id, span.start) for review_id, span in likes if _tells(span)}
     of_any = {(review_id, span.start) for review_id, span in likes}
@@ -62,13 +62,13 @@ def _quoting(item: ItemEvidence, told: Sequence[tuple[ReviewText, Sentence]], st
 
 
 def _tells(span: AspectQuote) -> bool:
-    """Whether what it likes is something of the item, and not just the whole: "a solid buy"."""
+    """Whether an aspect likes a part of the item, and not just the whole: "a solid buy"."""
     head = (span.topic or "").split()[-1:]
     return span.form == "motive" or load_lexicon().lexicon.general_nouns.isdisjoint(head)
 
 
 def _praises(quote: str) -> bool:
-    """Whether it holds a word of praise, and nothing of blame, denial or doubt, nor of how it was sold."""
+    """Whether a quote has a word of praise, and none of blame, denial, doubt, or about the sale."""
     loaded = load_lexicon()
     lexicon, words = loaded.lexicon, set(tokens(quote))
     praised = words & (lexicon.praise | lexicon.good_properties | {"love", "loved", "loves", "recommended"})

@@ -1,4 +1,4 @@
-"""Reviews to remarks: what each sentence says for certain, of which topic, and in which sense."""
+"""Read remarks off reviews: unambiguous opinions of each sentence, with aspect, topic and stance."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ _PRAISED_FROM, _LIKED_FROM, _BLAMED_TO = 3.0, 4.0, 4.0  # stars; fewer (or more)
 
 
 def read_remarks(reviews: Sequence[ReviewText]) -> Iterator[tuple[AspectQuote, ...]]:
-    """Remarks of each review, in order of the reviews and of the text."""
+    """Read the remarks of each review, in order of the reviews and of the text."""
     loaded = load_lexicon()
     readable = [readable_sentences(review.text) for review in reviews]
     sure = (s.quote for sentences in readable for s in sentences if not loaded.elsewhere.search(s.quote))
@@ -32,7 +32,7 @@ def read_remarks(reviews: Sequence[ReviewText]) -> Iterator[tuple[AspectQuote, .
 
 
 def clauses_of(sentence: str) -> list[tuple[int, str]]:
-    """Clauses of a sentence as far as its words tell, each with its offset; what hangs on a condition stays with it."""
+    """Split a sentence into clauses by cue words, each with its offset; a condition stays with its clause."""
     loaded = load_lexicon()
     found, start = [], 0
     for cut in loaded.cut.finditer(sentence):
@@ -49,7 +49,7 @@ def _tells(clause: str) -> bool:
 
 
 def _around(sentence: Sentence, start: int, end: int) -> Sentence:
-    """The clauses that hold `sentence.quote[start:end]`, without the white space and signs about them."""
+    """The clauses that contain `sentence.quote[start:end]`, stripped of surrounding white space and punctuation."""
     touched = [(at, clause) for at, clause in clauses_of(sentence.quote) if at < end and start < at + len(clause)]
     first, (last, clause) = touched[0][0], touched[-1]
     held = sentence.quote[first : last + len(clause)].rstrip(" ,:-")
@@ -58,7 +58,7 @@ def _around(sentence: Sentence, start: int, end: int) -> Sentence:
 
 
 def _shown(sentence: Sentence, clause: Sentence, stance: Stance) -> Sentence:
-    """The whole sentence, unless what is not of the clause doubts, or says the opposite: then the clause alone."""
+    """The whole sentence, unless its other clauses are doubtful or say the opposite: then the clause alone."""
     loaded = load_lexicon()
     before = sentence.quote[: clause.start - sentence.start]
     rest = f"{before} {sentence.quote[clause.end - sentence.start :]}"

@@ -1,7 +1,7 @@
-"""What a shop's reviewers talk about, learned from `review_aspects` and `item_reviews` instead of listed.
+"""Learn the topics and goods of a shop's reviews from `review_aspects` and `item_reviews`, instead of listing them.
 
-A noun is a topic where opinions of it are spread over several items and are not only put before it ("great job" is an idiom,
-"the job is great" is none), and where it does not stand for the goods themselves ("this strap").
+A noun is a topic where opinions of it are spread over several items and are not only attributive ("great job" is an
+idiom, "the job is great" is none), and where it does not name the goods themselves ("this strap").
 """
 
 from collections import Counter
@@ -23,11 +23,11 @@ POINTED_AT = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What is talked about, and what is sold.
+    """Topics and goods of a shop.
 
     Attributes:
         topics: nouns (base forms) with the form they are shown in: character, characters.
-        goods: nouns (base forms) that stand for what is sold.
+        goods: nouns (base forms) that name the items sold.
     """
 
     topics: dict[str, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Shop:
 
 
 def read_shop(warehouse: Warehouse) -> Shop:
-    """Of all that was read so far. One pass over each table, in DuckDB; memory by distinct nouns."""
+    """Learn from all aspects extracted so far. One pass over each table, in DuckDB; memory by distinct nouns."""
     opinions = warehouse.query(
         """
         SELECT q.topic AS topic, count(DISTINCT item_id) AS items, count(*) AS opinions,
@@ -58,7 +58,7 @@ def read_shop(warehouse: Warehouse) -> Shop:
 
 
 def shop_of_item(remarks: Iterable[AspectQuote]) -> Shop:
-    """What one item's reviewers talk about: every noun of an opinion but general ones, in the form most of them have it."""
+    """Topics of one item's reviews: every noun with an opinion except general ones, in its most frequent form."""
     lexicon = load_lexicon().lexicon
     general, senses = lexicon.general_nouns, set(lexicon.senses.values())
     shown: dict[str, Counter[str]] = {}
@@ -74,7 +74,7 @@ def shop_of_item(remarks: Iterable[AspectQuote]) -> Shop:
 
 
 def shop_of(opinions: Iterable[dict[str, int | str]], phrases: Iterable[tuple[str, int]]) -> Shop:
-    """From counts: of opinions by topic, and of nouns after a definite word."""
+    """Build a shop from counts: of opinions by topic, and of nouns after a definite word."""
     this, that, shown = dict[str, int](), dict[str, int](), dict[str, dict[str, int]]()
     for phrase, uses in phrases:
         word, noun = phrase.split()

@@ -1,4 +1,4 @@
-"""Metadata, or else what reviewers call it, becomes an item's summary of at most three sentences."""
+"""Summarise an item in at most three sentences, from metadata, or else from the names its reviewers give it."""
 
 import re
 
@@ -14,7 +14,7 @@ MAX_WORDS = 40
 
 
 def summarise(item: ItemEvidence) -> ItemSummary:
-    """What the item is: from title, categories and description, else from its reviews, else empty."""
+    """Summarise from title, categories and description, else from the item's reviews, else empty."""
     text = item.item
     if (text.title or "").strip() or (text.description or "").strip():
         return ItemSummary(text.item_id, _from_metadata(text), "metadata")
@@ -35,9 +35,9 @@ def _from_metadata(item: ItemText) -> str:
 
 
 def _from_reviews(item: ItemEvidence) -> str:
-    """What reviewers call it ("Clip-on tuner."), and one of them in their own words; empty where they do not call it anything.
+    """The reviewers' name for the item ("Clip-on tuner."), and one typical quote; empty where they do not name it.
 
-    The first sentence is what an item without a title is called: no reviewer's sentence may stand there.
+    The first sentence serves as the item's name where it has no title: no reviewer's sentence may stand there.
     """
     called = _called(item)
     typical = plain_persona(item) if called else None
@@ -46,7 +46,7 @@ def _from_reviews(item: ItemEvidence) -> str:
 
 
 def _called(item: ItemEvidence) -> str:
-    """The noun that most people put after "this" or "these", of at least two; with the next where most of them add that too."""
+    """The noun that most people, at least two, put after "this" or "these"; with the following noun where most of them add it."""
     nouns: dict[str, set[str]] = {}
     pairs: dict[str, set[str]] = {}
     for review in item.reviews:

@@ -1,10 +1,10 @@
-"""Texts to words, as far as no grammar is needed for it."""
+"""Tokenise texts into words and filter stop words, without a parser."""
 
 import re
 
 
 def word_set(text: str) -> frozenset[str]:
-    """The words of a text; a long list reads better so than one word a line."""
+    """Split a text into the set of its words."""
     return frozenset(text.split())
 
 
@@ -33,12 +33,12 @@ def tokens(text: str) -> list[str]:
 
 
 def is_content(word: str) -> bool:
-    """Whether a token says something of its own: a word of three letters or more that is not a function word."""
+    """Whether a token is a content word: three letters or more and not a function word."""
     return len(word) > 2 and word[0].isalpha() and word not in STOP_WORDS
 
 
 def singular(word: str) -> str:
-    """Of a lower-case English noun; good enough to merge inflections, not to be shown."""
+    """Singular of a lower-case English noun; good enough to merge inflections, not to be shown."""
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
     if len(word) > 4 and word.endswith(("ches", "shes", "sses", "xes")):

@@ -1,1 +1,1 @@
-"""Label training pairs by an LLM: which persona of a liked item its user was."""
+"""Label training pairs by an LLM judge: the persona of a liked item that fits its user."""

@@ -1,8 +1,8 @@
-"""`user_histories`, `item_personas` and `reviews` to the pairs a judge is asked about.
+"""Sample the pairs an LLM judge labels, from `user_histories`, `item_personas` and `reviews`.
 
-A pair is a liked interaction with what the user liked and disliked before it, and an item with at least two current personas
-to choose from.
-A persona that rests on this one review would give the answer away and is left out, as it is from `training_pairs`.
+A pair is a liked interaction with the user's earlier interactions, liked or not, and an item with at least two current
+personas to choose from. A persona that rests on this one review would leak the label and is left out, as from
+`training_pairs`.
 """
 
 from typing import Any, TypedDict, cast
@@ -13,12 +13,12 @@ from persona_pipeline.extract.types import ReviewText, Stance
 from persona_pipeline.warehouse import Warehouse
 
 HISTORY = 5  # earlier interactions shown at most: what a person is like now is in the most recent
-LIKED = 4.0  # stars from which somebody liked an item, as a judge is told; what pulls a user's vector is another matter
+LIKED = 4.0  # least rating shown to the judge as a like; `training_pairs.min_liked_rating` of user vectors is another setting
 _CHARACTERS = 300  # of a review, whole sentences, and at least one
 
 
 class LikedInteraction(TypedDict):
-    """An interaction as it is shown: what the item is called, as far as known, and the user's stars and words."""
+    """An interaction as shown to the judge: the item's title, as far as known, and the user's rating and review."""
 
     title: str | None
     rating: str
@@ -26,7 +26,7 @@ class LikedInteraction(TypedDict):
 
 
 class PersonaOption(TypedDict):
-    """A persona of the item."""
+    """A persona of the item, as shown to the judge."""
 
     persona_id: str
     name: str
@@ -36,7 +36,7 @@ class PersonaOption(TypedDict):
 
 
 class LabellingPair(TypedDict):
-    """A user and an item they liked; `history` newest first, `personas` in their order, `review_ids` of all that is shown."""
+    """A user and an item they liked; `history` newest first, `personas` in their order, `review_ids` of all reviews shown."""
 
     user_id: str
     item_id: str
@@ -85,7 +85,7 @@ _PAIRS = """
 
 
 def pairs_to_judge(warehouse: Warehouse, most: int) -> list[LabellingPair]:
-    """At most `most` pairs, drawn by a hash of user and item: the same ones every night, as far as they are still there."""
+    """Sample at most `most` pairs by a hash of user and item: the same ones every night, as far as they still exist."""
     tables = ["user_histories", "item_personas", "items", "item_summaries", "reviews"]
     settings = {"liked": LIKED, "most": most, "history": HISTORY}
     return [_pair(row) for row in warehouse.query(_PAIRS, tables, settings).to_pylist()]
@@ -100,7 +100,7 @@ def _pair(row: dict[str, Any]) -> LabellingPair:
 
 
 def _told(met: dict[str, Any]) -> LikedInteraction:
-    """Of a review as much as fits, sentence by sentence, none that commands."""
+    """Shorten a review to whole citable sentences."""
     review = ReviewText(met["review_id"], "", "", met["rating"], met["text"], met["headline"])
     said = headline(review)
     for sentence in citable(review):

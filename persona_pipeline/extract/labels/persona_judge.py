@@ -1,6 +1,6 @@
-"""Pairs of a user and a liked item to the persona the user was, as an LLM judges it, for `persona_choices`.
+"""Judge by an LLM which persona of a liked item fits its user, for `persona_choices`.
 
-A request holds names and texts but no ids, so it is the same request as long as what it shows is the same.
+A request holds names and texts but no ids, so its cache key is stable as long as the texts shown are.
 """
 
 import re
@@ -27,7 +27,7 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
 
 
 class PersonaJudge:
-    """Asks which persona somebody was."""
+    """LLM judge of the persona that fits a user."""
 
     def __init__(self, config: LlmConfig, client: LlmClient) -> None:
         self._config, self._client = config, client
@@ -35,12 +35,12 @@ class PersonaJudge:
         self._system = self._prompts.render("choice_system")
 
     def choose(self, pairs: Sequence[LabellingPair]) -> list[tuple[LabellingPair, Outcome]]:
-        """Each pair with its outcome, in order; one whose user has not said a word is not asked about."""
+        """Return each pair with its outcome, in order; pairs without any review text of the user are skipped."""
         asked = [pair for pair in pairs if any(one["said"] for one in (pair["target"], *pair["history"]))]
         return list(zip(asked, self._client.ask([self.question(pair) for pair in asked]), strict=True))
 
     def question(self, pair: LabellingPair) -> PromptRequest:
-        """About one pair, with as much of its history as fits, newest first, but never none of it."""
+        """Build the request about one pair, with as much of its history as fits, newest first, at least one interaction."""
         question = self._about(pair, pair["history"])
         for count in range(len(pair["history"]) - 1, 0, -1):
             if self._fits(question):
@@ -70,16 +70,16 @@ class PersonaJudge:
 
 
 def contradiction(reasoning: str, chosen: int, names: dict[int, str], count: int) -> str:
-    """What a choice's reasoning says against it, empty if nothing.
+    """Explain how a choice's reasoning contradicts it; empty if it does not.
 
-    It speaks against the choice when it names another persona, by name or by number, and not the chosen one. A reasoning
-    that weighs several, the chosen among them, or names none, does not.
+    The reasoning contradicts the choice when it names another persona, by name or by number, and not the chosen one. A
+    reasoning that weighs several, the chosen among them, or names none, does not.
 
     Args:
         reasoning: of the reply.
         chosen: number of the persona chosen.
-        names: what the personas are called, by number, as far as known.
-        count: how many personas there are; other numbers are none of theirs.
+        names: names of the personas by number, as far as known.
+        count: number of personas; higher numbers refer to none of them.
     """
     named = _by_number(reasoning, count) | _by_name(reasoning, names)
     if not named or chosen in named:
@@ -101,7 +101,7 @@ def _by_number(reasoning: str, count: int) -> set[int]:
 
 
 def _by_name(reasoning: str, names: dict[int, str]) -> set[int]:
-    """Whole words, whatever their case, quotes or plural; the longer name first, of which a shorter one may be a part."""
+    """Find personas named in whole words, ignoring case, quotes and plural; longer names first, as they may contain others."""
     text, found = _words(reasoning), set()
     for number, name in sorted(names.items(), key=lambda one: -len(_words(one[1]))):
         words = _words(name).removeprefix(" the")
@@ -112,6 +112,6 @@ def _by_name(reasoning: str, names: dict[int, str]) -> set[int]:
 
 
 def _words(text: str) -> str:
-    """Its words in lower case without a plural's s, a space around each."""
+    """Lower-case words without a plural's s, a space around each."""
     words = re.findall(r"[^\W_]+", text.casefold())
     return f" {' '.join(word.removesuffix('s') for word in words)} "

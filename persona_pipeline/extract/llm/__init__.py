@@ -1,1 +1,1 @@
-"""Persona extraction by an LLM: requests in, typed outcomes out, every answer paid for once."""
+"""Extract personas by an LLM: build requests, cache responses (`llm_calls`), validate replies into typed outcomes."""

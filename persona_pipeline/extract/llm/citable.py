@@ -1,4 +1,4 @@
-"""Evidence to the sentences a model may be shown and a persona may cite."""
+"""Select the sentences of reviews that may be shown to an LLM and cited by a persona."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class CitableSentence:
 
 
 def citable(review: ReviewText) -> list[Sentence]:
-    """Sentences that may be shown to the model and quoted to shoppers: commands, addresses and markup are neither."""
+    """Split a review into sentences that may be shown to the LLM and quoted to shoppers: no instructions, addresses or markup."""
     return [sentence for sentence in split_sentences(review.text) if not what_is_unsafe(sentence.quote)]
 
 
@@ -37,7 +37,7 @@ def all_sentences(item: ItemEvidence) -> list[CitableSentence]:
 
 
 def cited_by_aspects(item: ItemEvidence) -> list[CitableSentence]:
-    """The sentences the item's aspects rest on, review by review in order of the text."""
+    """The sentences that the item's aspects rest on, review by review in order of the text."""
     spans = {found.review_id: {(q.start, q.end): q.quote for q in found.evidence} for found in item.aspects}
     return [
         CitableSentence(review, Sentence(start, end, quote))
@@ -47,5 +47,5 @@ def cited_by_aspects(item: ItemEvidence) -> list[CitableSentence]:
 
 
 def review_ids(cited: Sequence[CitableSentence]) -> tuple[str, ...]:
-    """Of the reviews the sentences are from, in order."""
+    """Ids of the reviews the sentences are from, in order."""
     return tuple(dict.fromkeys(one.review.review_id for one in cited))

@@ -1,8 +1,8 @@
-"""Questions to outcomes: known answers from the ledger, the others from an engine that is kept full until none is open.
+"""Answer LLM requests from the response cache (`llm_calls`) first, then from an engine with as many in flight as it takes.
 
-A reply that cannot be used is asked again within a bound: with more room where the tokens ran out, with another seed where
-it was malformed or one of its texts was cut. Every attempt is a request of its own, so a rerun climbs the same ladder
-without asking anybody.
+An unusable reply is retried within a bound: with more tokens where it was cut off, with another seed where it was
+malformed or one of its texts was cut. Every attempt is a request with its own cache key, so a rerun repeats the same
+attempts from the cache.
 """
 
 import logging
@@ -33,7 +33,7 @@ Check = Callable[[BaseModel], str]
 
 @dataclass(frozen=True, slots=True)
 class PromptRequest:
-    """A request, the model its reply must fit, and what the reply's validators need to know."""
+    """A request, the response model of its reply, and the validation context."""
 
     request: Request
     reply: type[BaseModel]
@@ -43,9 +43,9 @@ class PromptRequest:
 
 @dataclass(slots=True)
 class Usage:
-    """What asking has cost so far. `asked` are requests sent to an engine, retries included.
+    """Requests and tokens so far. `asked` are requests sent to an engine, retries included.
 
-    `cached_tokens`, prompts and replies, are those of answers that were on record before: what they would have cost.
+    `cached_tokens`, prompts and replies, are those of responses that were cached before: what they would have cost.
     """
 
     asked: int = 0
@@ -58,7 +58,7 @@ class Usage:
 
 
 def feeding_order(request: Request) -> tuple[str, str, str]:
-    """Requests of one grammar, and of one beginning, lie together: the engine compiles the one and caches the other."""
+    """Sort key of requests: same grammar and same prompt prefix together, as the engine compiles the one and caches the other."""
     return request.system, request.schema_key, request.user
 
 
@@ -70,7 +70,7 @@ class _Attempt:
 
 
 class LlmClient:
-    """Asks one backend on one ledger; an engine is only started when something is not on record, and never without `engine`."""
+    """Client of one backend and one response cache; an engine starts only for uncached requests, and never without `engine`."""
 
     def __init__(self, backend: Backend, ledger: ResponseCache, config: LlmConfig, *, engine: bool = True) -> None:
         self.backend, self.ledger = backend, ledger
@@ -81,7 +81,7 @@ class LlmClient:
         self.usage = Usage()
 
     def ask(self, questions: Sequence[PromptRequest]) -> list[Outcome]:
-        """One outcome per question, in order. Raises PipelineError when the engine keeps dying or an answer is missing."""
+        """Return one outcome per request, in order. Raises PipelineError when the engine keeps dying or responses are missing."""
         outcomes: dict[int, Outcome] = {}
         self.ledger.refresh()
         unknown = self._settle([(i, _Attempt(q, q.request, 1)) for i, q in enumerate(questions)], outcomes)
@@ -97,7 +97,7 @@ class LlmClient:
         try:
             self._work_through(waiting, flying, outcomes, progress, len(questions))
         finally:
-            self.ledger.flush()  # whatever stopped it, what was answered is kept
+            self.ledger.flush()  # responses are kept, whatever the error
         missing = [q.request.subject for i, q in enumerate(questions) if i not in outcomes]
         if missing:
             raise PipelineError(f"{len(missing)} requests have no outcome, {missing[0]} among them")
@@ -139,15 +139,15 @@ class LlmClient:
             progress.log(len(waiting) + len(flying))
 
     def open_requests(self, questions: Sequence[PromptRequest]) -> list[Request]:
-        """What `ask` would need an engine for, as far up the ladder as the record goes.
+        """List the requests for which `ask` would need an engine, following cached attempts as far as the cache goes.
 
-        One request per question without an answer; subjects that ask the same have the same key.
+        One request per prompt without a response; subjects with the same prompt have the same key.
         """
         open_ = self._settle([(i, _Attempt(q, q.request, 1)) for i, q in enumerate(questions)], {})
         return [attempt.request for _, attempt in open_]
 
     def close(self) -> None:
-        """End the engine, if one was started, and commit what was answered."""
+        """Stop the engine, if one was started, and commit the responses."""
         if self._engine is not None:
             self._engine.close()
             self._engine = None
@@ -166,7 +166,7 @@ class LlmClient:
             )
 
     def _require_answers(self, failed: int, questions: int, error: str) -> None:
-        """As soon as it is certain: with the server gone, each of the rest would only wait and fail as well."""
+        """Fail as soon as too many responses are missing: with the server gone, every further request would fail as well."""
         if failed > max(_FEW, self._config.max_engine_errors * questions):
             raise TransientError(
                 f"{failed} of {questions} requests got no answer from the engine (extraction.llm.max_engine_errors "
@@ -176,7 +176,7 @@ class LlmClient:
     def _settle(
         self, attempts: Sequence[tuple[int, _Attempt]], outcomes: dict[int, Outcome]
     ) -> list[tuple[int, _Attempt]]:
-        """Follow each as far as the record goes; returns those an engine must answer."""
+        """Follow each attempt through the cache; returns those an engine must answer."""
         unanswered: list[tuple[int, _Attempt]] = []
         todo = list(attempts)
         while todo:
@@ -198,7 +198,7 @@ class LlmClient:
     def _fitting(
         self, attempts: Sequence[tuple[int, _Attempt]], outcomes: dict[int, Outcome]
     ) -> list[tuple[int, _Attempt]]:
-        """Those that fit the context; for the others that is the outcome. An engine would fail the whole batch."""
+        """Keep attempts that fit the context; record `too_long` for all others. An engine would fail the whole batch."""
         fitting = []
         counts = self.backend.count_tokens([attempt.request for _, attempt in attempts])
         for (i, attempt), prompt in zip(attempts, counts, strict=True):
@@ -241,7 +241,7 @@ class LlmClient:
         cached: bool = False,
         record: bool = False,
     ) -> tuple[int, _Attempt] | None:
-        """Settle the outcome, or return the next attempt."""
+        """Record the outcome, or return the next attempt."""
         i, attempt = one
         question = attempt.question
         name, detail, value = outcome_of(answer, question.reply, question.request.schema, dict(question.context))
@@ -298,7 +298,7 @@ class LlmClient:
 
 
 class _Progress:
-    """One line now and then: requests, tokens a second, time left."""
+    """Periodic progress log: requests, tokens per second, time left."""
 
     def __init__(self, total: int, usage: Usage) -> None:
         self._total, self._usage = total, usage

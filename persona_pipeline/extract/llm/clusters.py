@@ -1,8 +1,8 @@
-"""`per_cluster`: what several reviewers say of the same thing, found by grammar; a model says whether they do, and words it.
+"""Find topics several reviewers agree on by grammar (`per_cluster`), and turn an LLM's reply about each into a persona.
 
-Nothing a model writes is believed unchecked: a small one calls everything liked, and its prose says what no sentence holds. So
-topic and stance are those of the sentences, the model may take sentences out, or the whole point, and its description stands
-where every telling word of it is in sentences of two reviewers; else the persona is worded as without a model.
+No LLM output is trusted unchecked: a small model calls everything liked, and writes prose that no sentence supports. So
+topic and stance are those of the sentences, the LLM may drop sentences, or the whole topic, and its description stands
+only if every content word of it is in sentences of two reviewers; else the persona is worded as without an LLM.
 """
 
 import re
@@ -35,13 +35,13 @@ _FRAME = word_set(
     """they their people reviewers find finds found say says like likes liked love enjoy praise praised want care uses
     using used use appreciate complain fault dislike works work well even also value speak"""
 )
-_JUDGING = word_set("great good perfect best nice better bad pretty")  # no stop words of what is said of an item
+_JUDGING = word_set("great good perfect best nice better bad pretty")  # judgements, though stop words elsewhere
 _SPOKEN = re.compile(r"\b(?:i|my|me|we|our|us|you|your)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What people say of one topic of an item, and the sentences a request shows of it."""
+    """Remarks on one topic of an item, and the sentences that a request shows."""
 
     item: ItemEvidence
     shop: Shop
@@ -51,7 +51,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class ClusterOutcome:
-    """What became of a point: a persona, or none with a verdict and why."""
+    """Result for a cluster: a persona, or none, with a verdict and a reason."""
 
     persona: Persona | None
     verdict: Verdict
@@ -59,7 +59,7 @@ class ClusterOutcome:
 
 
 def clusters_of(items: Sequence[ItemEvidence], most: Sequence[int]) -> Iterator[list[Cluster]]:
-    """Of each item, at most so many; those who like it first, each by support. All reviews are parsed in one go."""
+    """Find at most `most` clusters of each item, liking ones first, each by support. All reviews are parsed in one batch."""
     remarks = read_remarks([review for item in items for review in item.reviews])
     for item, count in zip(items, most, strict=True):
         read = [tuple(remark for remark in next(remarks) if not what_is_unsafe(remark.quote)) for _ in item.reviews]
@@ -70,7 +70,7 @@ def clusters_of(items: Sequence[ItemEvidence], most: Sequence[int]) -> Iterator[
 
 
 def cluster_outcome(point: Cluster, reply: ClusterResponse, request: Request) -> ClusterOutcome:
-    """The persona that a reply makes of a point."""
+    """Build the persona from a reply about a cluster."""
     kept = [point.shown[number - 1] for number in reply.sentences]
     if not agree(kept):
         return ClusterOutcome(None, "silent")
@@ -84,7 +84,7 @@ def cluster_outcome(point: Cluster, reply: ClusterResponse, request: Request) ->
 
 
 def is_said(description: str, quotes: Sequence[QuotedRemark], stance: Stance) -> bool:
-    """Whether it is a sentence of people whose every telling word stands in sentences of two of them, and denies nothing."""
+    """Whether a description is one sentence about people whose content words are each in sentences of two, with no denial."""
     loaded = load_lexicon()
     if not re.match(r"They [a-z].*[.!]$", description) or _SPOKEN.search(description):
         return False
@@ -100,6 +100,6 @@ def is_said(description: str, quotes: Sequence[QuotedRemark], stance: Stance) ->
 
 
 def _stem(word: str) -> str:
-    """Its first letters without a possessive or a plural, in which inflections of one word are mostly alike."""
+    """First letters of a word without possessive or plural; the same for most inflections of one word."""
     word = word.removesuffix("'s")
     return (word.removesuffix("s") if not word.endswith("ss") else word)[:_STEM]

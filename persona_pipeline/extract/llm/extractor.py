@@ -1,4 +1,4 @@
-"""`PersonaExtractor` on an LLM: evidence to questions, outcomes to aspects, summaries and personas, and what was refused."""
+"""Implement `PersonaExtractor` on an LLM: build requests, turn outcomes into aspects, summaries, personas and refusals."""
 
 import hashlib
 from collections import Counter
@@ -48,10 +48,10 @@ _PROMPTS_OF: dict[str, dict[Stage, tuple[str, ...]]] = {
 
 
 class LlmExtractor:
-    """Asks an LLM, and believes it only as far as the cited sentences go. `verdicts` counts the personas it was answered.
+    """LLM extractor that keeps only claims supported by cited sentences. `verdicts` counts the personas in replies.
 
-    `per_review`, the paper's way: aspects of every evidence review, then one request an item. `per_cluster`: what several
-    reviewers say of the same thing is found by grammar, then one short request about each, and nobody is asked for aspects.
+    `per_review`, the paper's way: aspects of every evidence review, then one request per item. `per_cluster`: topics
+    that several reviewers agree on are found by grammar, then one short request about each, and none for aspects.
     """
 
     source: Literal["llm", "embedded"] = "llm"
@@ -64,7 +64,7 @@ class LlmExtractor:
         self.verdicts: Counter[Verdict] = Counter()
 
     def version(self, stage: Stage) -> str:
-        """Changes whenever a request of this stage would: prompts, model, sampling, schema."""
+        """Hash of everything a request of this stage depends on: prompts, model, sampling, schema."""
         llm = self._llm
         parts = [CODE_VERSION, self.client.backend.model, llm.context_tokens]
         parts += [llm.temperature, llm.seed]  # further attempts only serve what has no answer, and that is asked anyway
@@ -77,11 +77,11 @@ class LlmExtractor:
         return f"llm-{hashlib.sha256(repr(parts).encode()).hexdigest()[:12]}"
 
     def usage(self) -> dict[str, Any]:
-        """Requests, tokens, outcomes, and verdicts on the personas answered, so far."""
+        """Requests, tokens, outcomes, and verdicts on personas, so far."""
         return {"llm": {**asdict(self.client.usage), "verdicts": dict(self.verdicts)}}
 
     def close(self) -> None:
-        """End the engine."""
+        """Stop the engine."""
         self.client.close()
 
     def aspects(self, reviews: Sequence[ReviewText]) -> Iterator[tuple[ReviewAspects | None, list[Refusal]]]:
@@ -112,7 +112,7 @@ class LlmExtractor:
                 yield summary_of(item, outcomes[i], embed)
 
     def personas(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[list[Persona], list[Refusal]]]:
-        """One result per item, in order. No persona and a refusal: the item keeps those it has."""
+        """One result per item, in order. No persona and a refusal: the item keeps its earlier personas."""
         questions = self._about_personas(items)
         outcomes = iter(self.client.ask([asked.question for of_item in questions for asked in of_item]))
         answers = [
@@ -128,30 +128,30 @@ class LlmExtractor:
                 yield personas, refusals
 
     def ask_ahead(self, reviews: Sequence[ReviewText], items: Sequence[ItemEvidence]) -> None:
-        """Have the answers about these reviews and items on record, so that `aspects` and `summaries` only look them up.
+        """Fill the response cache for these reviews and items, so that `aspects` and `summaries` only look responses up.
 
-        All in one go: an engine that is fed the one kind of question after the other runs empty in between.
+        All in one batch: an engine that is fed one stage after the other runs empty in between.
         """
         questions = [*self.questions_about_reviews(reviews), *self.questions_about_items("item_summaries", items)]
         self.client.ask(questions)
 
     def ask_ahead_personas(self, items: Sequence[ItemEvidence]) -> None:
-        """The same for `personas`."""
+        """Fill the response cache for `personas`."""
         self.client.ask(self.questions_about_items("item_personas", items))
 
     def questions_about_reviews(self, reviews: Sequence[ReviewText]) -> list[PromptRequest]:
-        """One per review with a usable sentence, in order."""
+        """Build one request per review with a citable sentence, in order."""
         told = ((review, citable(review)) for review in reviews)
         return [self._questions.about_review(review, sentences) for review, sentences in told if sentences]
 
     def questions_about_items(self, stage: Stage, items: Sequence[ItemEvidence]) -> list[PromptRequest]:
-        """In order of the items: one for each that something is known of, or one for each of its clusters."""
+        """Build requests in order of the items: one per item with any information, or one per cluster of each item."""
         if stage == "item_summaries":
             return [question for item in items if (question := self._questions.about_item(item))]
         return [asked.question for of_item in self._about_personas(items) for asked in of_item]
 
     def _about_personas(self, items: Sequence[ItemEvidence]) -> list[list[PersonaRequest]]:
-        """By item; none where no sentence is usable."""
+        """Build requests by item; none where no sentence is citable."""
         if self._llm.method == "per_review":
             return [self._questions.about_personas(item) for item in items]
         return self._questions.about_points(items)

@@ -1,8 +1,8 @@
-"""What a reply claims, held against the sentences it cites and against the prompt.
+"""Check an LLM reply's claims against the sentences it cites (grounding), against the prompt, and for unsafe text.
 
-Valid is not grounded: a small model fills any schema with words of the prompt. A claim counts as supported by a sentence
-when MiniLM puts them nearer together than it puts claims and sentences that have nothing to do with each other;
-`benchmarks/grounding_threshold.py` finds where that is.
+Valid is not grounded: a small model fills any schema with words of the prompt. A sentence supports a claim when the
+base model (MiniLM) embeds them closer together than unrelated claims and sentences; `benchmarks/grounding_threshold.py`
+finds that threshold.
 """
 
 import re
@@ -48,7 +48,7 @@ _UNSAFE = (
 
 
 def what_is_unsafe(text: str, people: AbstractSet[str] = frozenset()) -> str:
-    """What must not be shown to a shopper, in words; empty for a safe text. `people` are user ids."""
+    """Name the reason why a text must not be shown to a shopper; empty for a safe text. `people` are user ids."""
     for name, pattern in _UNSAFE:
         if pattern.search(text):
             return name
@@ -57,36 +57,36 @@ def what_is_unsafe(text: str, people: AbstractSet[str] = frozenset()) -> str:
 
 
 def claim(persona: PersonaResponse) -> str:
-    """All a persona says, as what it cites must support."""
+    """Concatenate a persona's statements, which its cited sentences must support."""
     return f"{label(persona.name, persona.description)} {persona.preference_rationale}"
 
 
 def is_copied(text: str, prompt: str) -> bool:
-    """Whether half of the text's four-word runs stand in the prompt."""
+    """Whether half of the text's four-word runs occur in the prompt."""
     runs = _runs(text)
     return bool(runs) and len(runs & _runs(prompt)) >= _COPIED * len(runs)
 
 
 def names_nobody(name: str) -> bool:
-    """Whether a name has no word that tells one kind of person from another."""
+    """Whether a persona's name has no word that distinguishes one kind of person from another."""
     return not any(is_content(word) and word not in _NOBODY for word in tokens(name))
 
 
 def repeats_itself(text: str) -> bool:
-    """Whether a quarter of the text's four-word runs are there already: a model that got stuck."""
+    """Whether a quarter of the text's four-word runs are repetitions: a degenerate generation."""
     words = re.findall(r"\w+", text.casefold())
     count = len(words) - _RUN + 1
     return count >= _RUN and len(_runs(text)) <= _STUCK * count
 
 
 def supporting(claim: str, sentences: Sequence[str], embed: Embed) -> list[int]:
-    """Places of the sentences that support the claim, best first."""
+    """Indices of the sentences that support the claim, best first."""
     found = cosines(claim, sentences, embed)
     return [int(i) for i in np.argsort(-found, kind="stable") if found[i] >= SUPPORT]
 
 
 def cosines(claim: str, sentences: Sequence[str], embed: Embed) -> np.ndarray:
-    """How near each sentence is to the claim, (n,)."""
+    """Cosine similarity of each sentence to the claim, (n,)."""
     vectors = embed([claim, *sentences])
     found: np.ndarray = vectors[1:] @ vectors[0]
     return found

@@ -1,4 +1,4 @@
-"""Every request has exactly one outcome (invariant 3); raw output is judged, never patched into shape."""
+"""Validate raw LLM output into exactly one typed outcome per request (invariant 3); output is never repaired."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ ANSWERED: tuple[OutcomeName, ...] = ("ok", "truncated", "invalid_json", "schema"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a question: `request` is its last attempt, `value` the validated reply when the outcome is ok."""
+    """Outcome of a prompt: `request` is its last attempt, `value` the validated reply when the outcome is ok."""
 
     request: Request
     name: OutcomeName
@@ -55,7 +55,7 @@ def outcome_of(
 
 
 def _cut(value: Any, schema: Mapping[str, Any]) -> str:
-    """A string as long as the schema allows, which the grammar ended and not the model; empty without one."""
+    """Find a string as long as the schema allows, which was cut off by the grammar; empty without one."""
     if isinstance(value, str):
         return value if len(value) == schema.get("maxLength") else ""
     parts: Iterable[tuple[Any, Mapping[str, Any]]] = ()

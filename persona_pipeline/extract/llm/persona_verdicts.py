@@ -1,4 +1,4 @@
-"""An item's personas as answered to one verdict each: kept, merged, ungrounded or unsafe."""
+"""Give each persona in an item's replies one verdict: kept, merged, ungrounded or unsafe."""
 
 import re
 from collections import Counter
@@ -25,7 +25,7 @@ from persona_pipeline.extract.types import Embed
 Verdict = Literal["kept", "merged", "ungrounded", "unsafe", "silent"]
 """`silent`: the model says that there is no persona in what it was shown."""
 
-DUPLICATE = 0.9  # cosine of two personas from which they are one, whatever they cite
+DUPLICATE = 0.9  # least cosine at which two personas are duplicates, regardless of their citations
 SIMILAR = 0.75  # the same where they cite mostly the same
 _SHARED = 0.5  # Jaccard overlap of what they cite that counts as mostly
 _ITSELF = re.compile(r"\bthis persona\b", re.IGNORECASE)  # how a model may speak of the one it describes
@@ -35,7 +35,7 @@ _SPEAKS = re.compile(r"(?:^|[.!?]\s+)(?:I(?:'|’|\s)|review \d)", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True)
 class AnsweredPersona:
-    """A persona as answered, the sentences it cites, and the request it answers."""
+    """A persona of a reply, the sentences it cites, and the request."""
 
     persona: PersonaResponse
     cited: tuple[CitableSentence, ...]
@@ -55,10 +55,10 @@ class PersonaWithVerdict:
 def judge_personas(
     claimed: Sequence[AnsweredPersona], people: AbstractSet[str], embed: Embed
 ) -> list[PersonaWithVerdict]:
-    """A verdict per persona of one item, in order.
+    """Return a verdict per persona of one item, in order.
 
     Args:
-        claimed: the personas answered, of one request or of several.
+        claimed: the personas of one or of several replies.
         people: user ids of the reviewers.
         embed: the base model.
     """
@@ -90,7 +90,7 @@ def _judged(one: AnsweredPersona, people: AbstractSet[str], embed: Embed) -> Per
 
 
 def _merge(judged: list[PersonaWithVerdict], embed: Embed) -> None:
-    """Near-duplicates join the first of their kind and stance, which takes over what they cite, as far as it supports that one."""
+    """Merge near-duplicates into the first persona of the same stance, which takes over the citations that support it."""
     kept = [i for i, one in enumerate(judged) if one.verdict == "kept"]
     if len(kept) < 2:
         return
@@ -116,7 +116,7 @@ def _merge(judged: list[PersonaWithVerdict], embed: Embed) -> None:
 
 
 def _share_out(judged: list[PersonaWithVerdict], embed: Embed) -> None:
-    """A sentence that several personas cite stays with the one it supports best; one left without any is ungrounded."""
+    """Assign a sentence cited by several personas to the one it supports best; a persona left without any is ungrounded."""
     nearest: dict[CitableSentence, tuple[float, int]] = {}
     cites = Counter(cited for one in judged for cited in one.cited)
     for i, one in enumerate(judged):

@@ -1,8 +1,7 @@
-"""What a night would ask an LLM, before it asks: subjects, requests, tokens, time and money by stage.
+"""Plan the LLM requests of a run before any is sent: subjects, requests, tokens, time and cost by stage.
 
-Personas are asked about on top of aspects and summaries that may still have to be asked for: those are counted as new, with
-the tokens of what is known so far. Should such an answer change nothing, a refused summary say, the old question stands and
-there is one request less.
+The plan is an upper bound: a persona request counts as new, with the tokens known so far, while an aspect or summary it
+depends on has no response yet, even if that response turns out to change nothing, such as a refused summary.
 """
 
 from collections import Counter
@@ -28,10 +27,10 @@ from persona_pipeline.warehouse import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """One stage. `changed` subjects have no valid answer, `why` counts the reasons.
+    """Plan of one stage. `changed` subjects have no valid result, `why` counts the reasons.
 
-    Of their distinct `requests`, `new` ones are not on record. `reply_tokens` are the mean of the
-    answers on record of that stage, else what a reply may have at most, as `most_tokens` (prompts and whole replies) takes it.
+    Of their distinct `requests`, `new` ones are not cached. `reply_tokens` assumes the mean of the stage's cached
+    responses, else the most a reply may have, as `most_tokens` (prompts and whole replies) does.
     """
 
     stage: str
@@ -47,7 +46,7 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class ExtractionPlan:
-    """Plans of the stages, the tokens that each item's new requests come to, about the item or its reviews, and their keys."""
+    """Plans of the stages, tokens of new requests by item, counting those about its reviews, and the requests' keys."""
 
     stages: tuple[StagePlan, ...]
     tokens_of_item: Mapping[str, int]
@@ -55,7 +54,7 @@ class ExtractionPlan:
 
     @property
     def total(self) -> StagePlan:
-        """The sum, in the shape of a stage."""
+        """The sum over stages, as a `StagePlan`."""
         counts = (name for name in StagePlan.__slots__ if name not in ("stage", "why"))
         sums = {name: sum(getattr(plan, name) for plan in self.stages) for name in counts}
         return StagePlan("all", why={}, **sums)
@@ -64,7 +63,7 @@ class ExtractionPlan:
 def plan_requests(
     warehouse: Warehouse, extractor: LlmExtractor, personas: pa.Table, summaries: pa.Table, refresh_share: float
 ) -> ExtractionPlan:
-    """Plan from tables as they are; `personas` and `summaries` are those of the parent release."""
+    """Plan from the warehouse's tables; `personas` and `summaries` are those of the parent release."""
     planner = Planner(extractor)
     part = planner.add_reviews(warehouse)
     part = planner.add_summaries(part, summaries)
@@ -73,7 +72,7 @@ def plan_requests(
 
 
 def require_affordable(plan: ExtractionPlan, ceiling: int) -> None:
-    """Raises PipelineError where the night may need more tokens than `ceiling`; 0 is none."""
+    """Raise PipelineError where the run may need more tokens than `ceiling`; 0 is no ceiling."""
     total = plan.total
     if ceiling and total.most_tokens > ceiling:
         raise PipelineError(
@@ -84,7 +83,7 @@ def require_affordable(plan: ExtractionPlan, ceiling: int) -> None:
 
 
 def show_plan(plan: ExtractionPlan, config: LlmConfig, console: Console) -> None:
-    """Print it, with an engine's minutes at the configured rate and their cost."""
+    """Print a plan, with an engine's minutes at the configured rate and their cost."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("stage", no_wrap=True)
     for name in ("same", "changed", "asked", "new", "tokens in", "tokens out", "minutes", "cost"):
@@ -101,7 +100,7 @@ def show_plan(plan: ExtractionPlan, config: LlmConfig, console: Console) -> None
 
 
 def show_judge(judged_pairs: int, console: Console) -> None:
-    """What comes on top: which pairs are judged rests on personas still to be written, so that only a bound is known."""
+    """Print the upper bound of the judge's requests: which pairs are judged depends on personas that are not extracted yet."""
     if judged_pairs:
         console.print(f"[dim]persona_choices: up to {judged_pairs:,} requests more (extraction.llm.judged_pairs)[/]")
 
@@ -110,10 +109,11 @@ _AWAITED = {"summary": "Still to be written.", "summary_source": "none", "extrac
 
 
 class Planner:
-    """Plans of the stages as they are added, in order.
+    """Plan the stages in order.
 
-    Each stage gives back the warehouse with what its answers on record make of it, so that what rests on them is planned as
-    it will be asked. What is still to be asked leaves its item `pending`: about that, the next stage will ask something else.
+    Each stage returns the warehouse with the rows its cached responses give, so that later stages are planned on their
+    actual inputs. A subject without a cached response leaves its item `pending`: the next stage's request about the
+    item will change.
     """
 
     def __init__(self, extractor: LlmExtractor) -> None:
@@ -124,7 +124,7 @@ class Planner:
         self._pending: set[str] = set()
 
     def plan(self) -> ExtractionPlan:
-        """All that was added."""
+        """The plan of all added stages."""
         return ExtractionPlan(tuple(self._stages), self._tokens_of_item, self._keys)
 
     def add_reviews(self, part: Warehouse) -> Warehouse:
@@ -149,7 +149,7 @@ class Planner:
         self._pending |= untold
         told = stages.of_items(part, sorted({row["item_id"] for row in rows} - untold))
         made = stages.item_summaries(told, self._extractor, inherited).made
-        # Some text: whatever it will say, the personas that rest on it are asked about anew.
+        # A placeholder: whatever the summary's text, it changes the request for the item's personas.
         awaited = [{**_AWAITED, "item_id": item} for item in sorted(untold)]
         rest = pa.Table.from_pylist(awaited, schema=made.schema)
         return part.holding(item_summaries=pa.concat_tables([known.cast(made.schema), made, rest]))
@@ -169,7 +169,7 @@ class Planner:
         questions: Sequence[PromptRequest],
         item_of: Mapping[str, str] | None = None,
     ) -> set[str]:
-        """Add a stage; returns the subjects that are still to be asked about."""
+        """Add a stage; returns the subjects without a cached response."""
         open_ = self._client.open_requests(questions)
         unknown = {request.key: request for request in open_}
         unknown |= {q.request.key: q.request for q in questions if q.request.subject in self._pending}

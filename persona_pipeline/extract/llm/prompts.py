@@ -1,6 +1,6 @@
-"""Templates and a domain's words to the text of a request.
+"""Render prompts from Jinja templates and a domain's prompt pack.
 
-Whatever comes from reviews or metadata goes through the `fenced` filter: it cannot close the tag it stands in, pass for a
+Text from reviews or metadata goes through the `fenced` filter: it cannot close the tag it stands in, pass for a
 numbered sentence, or span lines.
 """
 
@@ -27,19 +27,19 @@ _BRACKETS = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")"})
 
 
 def fenced(text: str) -> str:
-    """Text of a stranger on one line, without tags, sentence numbers or a chat template's control words in brackets."""
+    """Escape untrusted text on one line: no tags, sentence numbers, or a chat template's control words in brackets."""
     visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
     return _SPACES.sub(" ", visible).strip().translate(_BRACKETS)
 
 
 class Prompts:
-    """A pack's prompts. `digest` changes with any word of them.
+    """The prompts of a pack. `digest` changes with any word of them.
 
     Args:
         pack: the domain's words, `packs/<pack>.yaml`.
-        folder: its templates and packs go before the packaged ones of the same name; empty for none.
+        folder: its templates and packs override the packaged ones of the same name; empty for none.
 
-    Raises ConfigError naming file and line for a template or a pack that cannot work.
+    Raises ConfigError naming file and line for an invalid template or pack.
     """
 
     def __init__(self, pack: str, folder: str = "") -> None:
@@ -60,7 +60,7 @@ class Prompts:
             self._check(name)
 
     def render(self, template: str, **values: Any) -> str:
-        """`prompts/<template>.jinja2` with the pack's words and these values."""
+        """Render `prompts/<template>.jinja2` with the pack's words and these values."""
         try:
             return self._environment.get_template(template).render(pack=self._pack, **values).strip()
         except TemplateError as error:
@@ -69,14 +69,14 @@ class Prompts:
             raise _fault(file, lines[-1] if lines else None, error.message or "cannot be rendered") from error
 
     def digest(self, stage: str) -> str:
-        """12 hexadecimal digits of a stage's templates and of the pack, wherever they lie."""
+        """Hash a stage's templates and the pack, wherever they lie; 12 hexadecimal digits."""
         seen = hashlib.sha256(repr(sorted(self._pack.items())).encode())
         for part in ("system", "user"):
             seen.update(self._texts[f"{stage}_{part}"].encode())
         return seen.hexdigest()[:12]
 
     def _check(self, name: str) -> None:
-        """Find what is wrong with a template before the first request is paid for, as far as one can without its values."""
+        """Validate a template before the first request is paid for, as far as possible without its values."""
         file = str(self._files[name])
         try:
             tree = self._environment.parse(self._texts[name], name, file)
@@ -100,7 +100,7 @@ def _packaged() -> dict[str, Traversable]:
 
 
 def _own_files(folder: str) -> dict[str, Traversable]:
-    """Templates by name, packs as `packs/<name>`."""
+    """Find templates by name, packs as `packs/<name>`."""
     root = Path(folder)
     if not root.is_dir():
         raise ConfigError(f"extraction.llm.prompts {folder}: no such folder")

@@ -1,4 +1,4 @@
-"""Evidence to questions: what the model is shown, which sentences it may cite, and how many reviews fit."""
+"""Build LLM requests from evidence: the prompt, the citable sentences, and as many reviews as fit the context."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -33,7 +33,7 @@ _DESCRIPTION_CHARACTERS = 1_500
 
 
 class PersonaRequest(NamedTuple):
-    """A question about an item's personas, and what its sentence numbers stand for."""
+    """A request about an item's personas, and the sentences its numbers refer to."""
 
     question: PromptRequest
     cited: Sequence[CitableSentence] = ()
@@ -41,7 +41,7 @@ class PersonaRequest(NamedTuple):
 
 
 class RequestBuilder:
-    """Writes them for one configuration and one model."""
+    """Builder of requests for one configuration and one model."""
 
     def __init__(self, config: ExtractionConfig, backend: Backend) -> None:
         self._config, self._llm, self._backend = config, config.llm, backend
@@ -63,7 +63,7 @@ class RequestBuilder:
         )
 
     def about_review(self, review: ReviewText, sentences: Sequence[Sentence]) -> PromptRequest:
-        """For a review's aspects; `sentences` are its citable ones."""
+        """Build the request for a review's aspects; `sentences` are its citable ones."""
         quotes = [sentence.quote for sentence in sentences]
         rating, title = f"{review.rating:g}", headline(review)
         user = self.prompts.render("aspects_user", rating=rating, title=title, sentences=quotes)
@@ -72,7 +72,7 @@ class RequestBuilder:
         return PromptRequest(request, AspectsResponse, bounds)
 
     def about_item(self, item: ItemEvidence) -> PromptRequest | None:
-        """For an item's summary; none without metadata: what reviewers say of it is no account of what it is."""
+        """Build the request for an item's summary; None without metadata: reviews do not describe what an item is."""
         told = item.item
         if not (told.title or told.description):
             return None
@@ -86,7 +86,7 @@ class RequestBuilder:
         return PromptRequest(self._request("summary", told.item_id, user, {}, ()), SummaryResponse)
 
     def about_points(self, items: Sequence[ItemEvidence]) -> list[list[PersonaRequest]]:
-        """By item, one for each point that several reviewers make, best supported first."""
+        """Build the requests for each item's clusters, best supported first."""
         most = [self._most_personas(len(item.reviews)) for item in items]
         return [[self._about_point(point) for point in points] for points in clusters_of(items, most)]
 
@@ -101,7 +101,7 @@ class RequestBuilder:
         return PersonaRequest(PromptRequest(request, ClusterResponse, bounds), point=point)
 
     def about_personas(self, item: ItemEvidence) -> list[PersonaRequest]:
-        """One for all of an item's personas; none without a usable sentence.
+        """Build one request for all of an item's personas; none without a citable sentence.
 
         With as many reviews as the context holds, in the order of the aggregation.
         """
@@ -158,7 +158,7 @@ class RequestBuilder:
 
 
 def given(item: ItemText) -> list[str]:
-    """What a summary may rest on."""
+    """The texts a summary may rest on."""
     pitch = [sentence.quote for sentence in split_sentences((item.description or "")[:_DESCRIPTION_CHARACTERS])]
     return [text for text in (item.title, item.creator, ", ".join(item.categories), *pitch) if text]
 
@@ -169,6 +169,6 @@ def _of_first(cited: Sequence[CitableSentence], reviews: Sequence[str], count: i
 
 
 def _called(item: ItemEvidence) -> str:
-    """What the item is, in a line: title and creator; empty without a title."""
+    """Title and creator of the item in a line; empty without a title."""
     told = item.item
     return ", ".join(filter(None, (told.title, told.creator))) if told.title else ""

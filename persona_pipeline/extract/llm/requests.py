@@ -1,4 +1,4 @@
-"""What is asked: a request is its content, and its key is a hash of all that an answer may depend on (invariant 2)."""
+"""Define an LLM request and its cache key, a hash of everything a response may depend on (invariant 2)."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Sampling:
-    """How an answer is drawn."""
+    """Sampling parameters."""
 
     max_tokens: int
     temperature: float
@@ -21,8 +21,8 @@ class Sampling:
 class Request:
     """One chat request with structured output.
 
-    `stage` and `subject` say who asks and about what, `reviews` whose words are shown, by id; they are no part of the key, so
-    two subjects that need the same question answered share the answer.
+    `stage` and `subject` record its purpose, `reviews` the ids of the reviews shown; they are not part of the key, so
+    two subjects with the same prompt share the response.
     """
 
     stage: str
@@ -36,7 +36,7 @@ class Request:
 
     @cached_property
     def key(self) -> str:
-        """32 hexadecimal digits of the canonical request."""
+        """Hash of the canonical request, 32 hexadecimal digits."""
         sampling = self.sampling
         parts = {
             "system": self.system,
@@ -50,14 +50,14 @@ class Request:
 
     @cached_property
     def schema_key(self) -> str:
-        """Requests with the same one share a compiled grammar."""
+        """Requests with the same key share a compiled grammar."""
         return json.dumps(self.schema, sort_keys=True, separators=(",", ":"))
 
     def again(self, **sampling: Any) -> "Request":
-        """The same question drawn differently, which is another request."""
+        """The same prompt with other sampling parameters, which is another request."""
         return replace(self, sampling=replace(self.sampling, **sampling))
 
     @property
     def messages(self) -> list[dict[str, str]]:
-        """As chat messages."""
+        """The chat messages."""
         return [{"role": "system", "content": self.system}, {"role": "user", "content": self.user}]

@@ -1,7 +1,7 @@
-"""Answers are kept as they come, in `llm_calls`: whoever asks the same again, in whatever run, is answered from there.
+"""Cache LLM responses in `llm_calls`: an identical request of any later run is answered from the cache.
 
-Answers first go into small files beside the table, each written whole or not at all, so that a crash costs at most the
-answers of one; `commit` merges them into the table. A file that was merged but not yet removed does no harm: its keys
+Responses first go into small files beside the table, each written atomically, so that a crash costs at most the
+responses of one; `commit` merges them into the table. A file that was merged but not yet removed does no harm: its keys
 are known. Several processes may record at once, and commit one after the other.
 """
 
@@ -29,7 +29,7 @@ SECONDS = 20.0  # after which a smaller batch is written too
 
 
 class ResponseCache:
-    """What has been answered."""
+    """Responses by request key."""
 
     def __init__(self, warehouse: Warehouse, as_of: date) -> None:
         self._warehouse, self._as_of = warehouse, as_of
@@ -40,9 +40,9 @@ class ResponseCache:
         self._written = time.monotonic()
 
     def lookup(self, keys: Iterable[str]) -> dict[str, Answer]:
-        """Answers on record, by key; keys without one are absent.
+        """Cached responses by key; unknown keys are absent.
 
-        All keys are read once; the answers themselves only where there are some.
+        All keys are read once; the responses themselves only on a hit.
         """
         if self._known is None:
             self._known = self._all_keys()
@@ -67,18 +67,18 @@ class ResponseCache:
         }
 
     def mean_reply_tokens(self, stage: str) -> float | None:
-        """Tokens of the answers on record that a stage asked for first; None where it has none yet."""
+        """Mean completion tokens of a stage's cached responses; None where it has none."""
         said: float | None = self._warehouse.query(
             "SELECT avg(completion_tokens) AS mean FROM llm_calls WHERE stage = $stage", [TABLE], {"stage": stage}
         )["mean"][0].as_py()
         return said
 
     def refresh(self) -> None:
-        """See at the next lookup what other processes have recorded meanwhile."""
+        """Reread keys at the next lookup, to see responses that other processes recorded."""
         self._known = None
 
     def record(self, request: Request, answer: Answer, outcome: OutcomeName) -> None:
-        """Keep an answer; it is on disk once its batch is, at the latest after `flush`."""
+        """Store a response; it is on disk once its batch is, at the latest after `flush`."""
         if self._known is not None:
             self._known.add(request.key)
         self._rows.append(
@@ -105,7 +105,7 @@ class ResponseCache:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is still in memory."""
+        """Write responses that are still in memory."""
         self._written = time.monotonic()
         if not self._rows:
             return
@@ -118,7 +118,7 @@ class ResponseCache:
         self._rows.clear()
 
     def commit(self) -> int:
-        """Merge the files into the table; returns the number of answers that were new to it."""
+        """Merge the files into the table; returns the number of new responses."""
         self.flush()
         self._folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self._folder / ".lock"):  # one takes the files at a time

@@ -1,7 +1,7 @@
-"""What a reply must look like: pydantic models that mirror `schemas/llm/<name>.json`, and those schemas with their bounds.
+"""Define the response models (pydantic) that mirror `schemas/llm/<name>.json`, and fill in the schemas' bounds.
 
-An engine is given the schema and keeps to it if it can; the model is what decides, whoever answered. Evidence comes first in
-a reply, then the words: a model that has named sentences writes about them.
+An engine is given the schema and keeps to it if it can; the response model decides validity, whatever the engine.
+Evidence comes first in a reply, then the text: a model that has named sentences writes about them.
 """
 
 import functools
@@ -24,7 +24,7 @@ class _Reply(BaseModel):
 
 
 class _Cites(_Reply):
-    """Cites sentences by number; `sentences` of the validation context says how many there are."""
+    """Reply that cites sentences by number, at most `sentences` of the validation context."""
 
     @field_validator("sentences", check_fields=False)
     @classmethod
@@ -37,7 +37,7 @@ class _Cites(_Reply):
 
 
 class AspectResponse(_Cites):
-    """The sentences that show an aspect, and the aspect."""
+    """One aspect, with the sentences it rests on."""
 
     sentences: list[int] = Field(min_length=1, max_length=3)
     aspect: AspectName
@@ -45,19 +45,19 @@ class AspectResponse(_Cites):
 
 
 class AspectsResponse(_Reply):
-    """Aspects of one review: those it has, and at least one, so that nothing is no way out."""
+    """Aspects of one review, at least one, so that an empty reply is no way out."""
 
     aspects: list[AspectResponse] = Field(min_length=1, max_length=4)
 
 
 class SummaryResponse(_Reply):
-    """What an item is."""
+    """Summary of an item."""
 
     summary: Annotated[str, StringConstraints(min_length=10, max_length=500, strip_whitespace=True)]
 
 
 class PersonaResponse(_Cites):
-    """The sentences that show one persona, and the persona."""
+    """One persona, with the sentences it rests on."""
 
     sentences: list[int] = Field(min_length=1, max_length=12)
     stance: Stance
@@ -74,7 +74,7 @@ class PersonaResponse(_Cites):
 
 
 class ClusterResponse(_Cites):
-    """Which sentences make the point they are shown for, none at all perhaps, and what they say."""
+    """The sentences that make the cluster's point, possibly none, and a description."""
 
     sentences: list[int] = Field(max_length=10)
     description: Annotated[str, StringConstraints(min_length=5, max_length=160, strip_whitespace=True)]
@@ -94,7 +94,7 @@ class PersonasResponse(_Reply):
 
 
 class ChoiceResponse(_Reply):
-    """The persona a user was; `personas` of the validation context says how many there are."""
+    """A judge's choice among the personas, at most `personas` of the validation context."""
 
     reasoning: Annotated[str, StringConstraints(min_length=10, max_length=800, strip_whitespace=True)]
     persona: int
@@ -109,7 +109,10 @@ class ChoiceResponse(_Reply):
 
 
 class RankingResponse(_Reply):
-    """Candidates by number, best first. No server can be held to name each once: the reader of it orders what it leaves out."""
+    """Candidates by number, best first.
+
+    No server can be held to name each once: the reader of the reply appends the candidates left out.
+    """
 
     ranking: list[int] = Field(min_length=1)
 
@@ -131,10 +134,10 @@ def _schema(name: str, bounds: tuple[tuple[str, int], ...]) -> dict[str, Any]:
 
 
 def schema_digest(name: str) -> str:
-    """12 hexadecimal digits of `schemas/llm/<name>.json`."""
+    """Hash of `schemas/llm/<name>.json`, 12 hexadecimal digits."""
     return hashlib.sha256((_SCHEMAS / f"{name}.json").read_bytes()).hexdigest()[:12]
 
 
 def output_schema(name: str, bounds: Mapping[str, int]) -> dict[str, Any]:
-    """`schemas/llm/<name>.json` with its `$bounds` filled in; one object per set of bounds. Raises KeyError for one not given."""
+    """Fill in the `$bounds` of `schemas/llm/<name>.json`; cached by bounds. Raises KeyError for a missing bound."""
     return _schema(name, tuple(sorted(bounds.items())))

@@ -1,4 +1,4 @@
-"""Outcomes to aspects, summaries and personas, as far as they are grounded and safe; the rest to refusals."""
+"""Convert outcomes into aspects, summaries and personas, as far as they are grounded and safe; all else into refusals."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ _JOINED = "; "  # two aspects of one kind
 def aspects_of(
     review: ReviewText, sentences: Sequence[Sentence], outcome: Outcome, embed: Embed
 ) -> tuple[ReviewAspects | None, list[Refusal]]:
-    """A review's aspects, or None without an answer. `embed` knows `aspect_texts`."""
+    """A review's aspects, or None without a valid reply. `embed` knows `aspect_texts`."""
     if outcome.value is None:
         return None, [Refusal(review.review_id, outcome.name, outcome.detail)]
     assert isinstance(outcome.value, AspectsResponse)
@@ -76,7 +76,7 @@ def aspects_of(
 
 
 def summary_of(item: ItemEvidence, outcome: Outcome, embed: Embed) -> tuple[ItemSummary | None, list[Refusal]]:
-    """An item's summary, or None without one to believe. `embed` knows `summary_texts`."""
+    """An item's summary, or None without a valid, grounded reply. `embed` knows `summary_texts`."""
     item_id = item.item.item_id
     if outcome.value is None:
         return None, [Refusal(item_id, outcome.name, outcome.detail)]
@@ -93,7 +93,7 @@ def summary_of(item: ItemEvidence, outcome: Outcome, embed: Embed) -> tuple[Item
 
 @dataclass(frozen=True, slots=True)
 class PersonaAnswer:
-    """What became of one question about an item's personas; `cited` is what its sentence numbers stand for."""
+    """Outcome of one request about an item's personas; `cited` are the sentences its numbers refer to."""
 
     cited: Sequence[CitableSentence]
     outcome: Outcome
@@ -101,12 +101,12 @@ class PersonaAnswer:
 
     @property
     def personas(self) -> Sequence[PersonaResponse]:
-        """As answered; none without an answer, or to a question about a point."""
+        """The personas of the reply; empty without a reply, or for a request about a cluster."""
         reply = self.outcome.value
         return reply.personas if isinstance(reply, PersonasResponse) else []
 
     def texts(self) -> Iterator[str]:
-        """What `personas_of` will embed."""
+        """Texts that `personas_of` will embed."""
         for persona in self.personas:
             yield claim(persona)
             yield label(persona.name, persona.description)
@@ -116,10 +116,10 @@ class PersonaAnswer:
 def personas_of(
     item: ItemEvidence, answered: Sequence[PersonaAnswer], embed: Embed
 ) -> tuple[list[Persona], list[Refusal], Counter[Verdict]]:
-    """An item's personas, those who dislike it last, best supported first. `embed` knows the answers' `texts`.
+    """An item's personas, disliking ones last, best supported first. `embed` knows the replies' `texts`.
 
-    None at all where the item keeps those it has: nothing in the answers is believed, or an engine failed, so that asking again
-    may give more. With the verdicts, one for each persona answered.
+    Empty where the item keeps its earlier personas: no persona was kept, or an engine failed, so that a retry may give
+    more. Also returns the refusals, and the verdicts, one per persona in the replies.
     """
     item_id = item.item.item_id
     claimed = [
@@ -151,14 +151,14 @@ def personas_of(
 
 
 def aspect_texts(outcome: Outcome, sentences: Sequence[Sentence]) -> Iterator[str]:
-    """What `aspects_of` will embed."""
+    """Texts that `aspects_of` will embed."""
     for aspect in outcome.value.aspects if isinstance(outcome.value, AspectsResponse) else ():
         yield aspect.text
         yield from (sentences[number - 1].quote for number in aspect.sentences)
 
 
 def summary_texts(item: ItemEvidence, outcome: Outcome) -> Iterator[str]:
-    """What `summary_of` will embed."""
+    """Texts that `summary_of` will embed."""
     if isinstance(outcome.value, SummaryResponse):
         yield outcome.value.summary
         yield from given(item.item)

@@ -1,12 +1,13 @@
-"""A night's requests in shards: which engine asks about which items, and a shard's part of the asking.
+"""Split a run's LLM requests into shards of items, one engine each, and send a shard's requests into the response cache.
 
-A shard only fills the ledger. Reviews belong to one item, so what an item's personas rest on is answered in its own shard,
-and one engine goes through all three stages without waiting for another. The stages' own tasks find every answer on
-record: each is the one committer of its table.
+A shard only fills the response cache. Reviews belong to one item, so the inputs of an item's personas are answered in
+its own shard, and one engine goes through all three stages without waiting for another. The stages' own tasks find
+every response cached: each is the one committer of its table.
 
-Two items in different shards may have a review of the same words and stars, which each shard then asks about unless the
-other's answer is on record by then. The ledger keeps one answer. Should the other have read otherwise, the personas it asked
-for are not the ones the committer looks for; the item keeps those it has, and the next plan asks again.
+Two items in different shards may have a review with the same text and rating, which each shard then requests unless the
+other's response is cached by then. The cache keeps one response. Should the other have read otherwise, the personas it
+requested are not the ones the committer looks for; the item keeps its earlier ones, and the next plan requests it
+again.
 """
 
 import heapq
@@ -28,7 +29,7 @@ from persona_pipeline.warehouse import Warehouse
 
 
 def assign(tokens_of_item: Mapping[str, int], max_shards: int, shard_tokens: int) -> list[list[str]]:
-    """Items by shard. As few shards as hold `shard_tokens` each, `max_shards` at most; none where nothing is to be asked.
+    """Assign items to shards: as few as hold `shard_tokens` each, `max_shards` at most; none where nothing is to be requested.
 
     The largest item first, each to the shard with the fewest tokens: no shard exceeds the best possible largest one by
     more than a third (Graham, 1969). O(n log n).
@@ -45,7 +46,7 @@ def assign(tokens_of_item: Mapping[str, int], max_shards: int, shard_tokens: int
 
 
 def write_shards(warehouse: Warehouse, run_id: str, shards: list[list[str]]) -> Path:
-    """Keep a run's assignment, whole or not at all; returns its file."""
+    """Write a run's assignment atomically; returns its file."""
     path = _path(warehouse, run_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [(number, item) for number, items in enumerate(shards) for item in items]
@@ -80,7 +81,7 @@ def ask_shard(
     parent_summaries: pa.Table,
     items: list[str],
 ) -> None:
-    """Have every answer on record that the three stages will look for about these items."""
+    """Fill the response cache with every response the three stages will look for about these items."""
     part = stages.of_items(warehouse, items)
     reviews = reviews_to_read(part, extractor.version("review_aspects"), extractor.reads)[1].to_pylist()
     untold = items_to_summarise(part, extractor.version("item_summaries"))[1].to_pylist()
@@ -88,7 +89,7 @@ def ask_shard(
     asked, extractor.client.usage = (
         extractor.client.usage,
         Usage(),
-    )  # what is taken over now was counted when it was asked
+    )  # cached responses were counted when requested
     part = part.holding(review_aspects=stages.review_aspects(part, extractor).rows)
     part = part.holding(item_summaries=stages.item_summaries(part, extractor, parent_summaries).rows)
     extractor.client.usage = asked

@@ -1,6 +1,6 @@
-"""What a reply says people make of an item, held against their stars and their words.
+"""Check the stance a reply gives a persona against the reviews' ratings and the words of the quotes.
 
-Likes and dislikes are only believed where both agree: a persona that likes an item explains why it is recommended.
+Likes and dislikes are only accepted where both agree: a persona that likes an item explains why it is recommended.
 """
 
 import re
@@ -26,7 +26,7 @@ def complains(quote: str) -> bool:
 
 
 def stance_of(said: Stance, ratings: Sequence[float], quotes: Sequence[str]) -> Stance:
-    """`said` of a reply where the reviews' stars and the quotes bear it out, else the stance nearest to it that they do."""
+    """Accept the reply's stance `said` where ratings and quotes support it, else return the nearest stance they support."""
     stars = float(np.mean(ratings))
     complaints = sum(map(complains, quotes))
     if stars <= LET_DOWN:

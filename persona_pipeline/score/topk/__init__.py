@@ -1,1 +1,1 @@
-"""Exact top-k items for users over personas of unequal number per item: `kernel.top_items` is the door."""
+"""Compute exact top-k items for users over a varying number of personas per item; `kernel.top_items` is the entry point."""

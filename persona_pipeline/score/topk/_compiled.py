@@ -1,14 +1,16 @@
-"""What is done with every score of a first pass, and with the few it leaves open: loops that numba compiles.
+"""Maintain each user's reservoir of top-k candidates over chunks of first-pass scores, and rescore them: loops compiled by numba.
 
-A tile of users keeps a reservoir of items that may be among their best. A chunk of first-pass scores at a time, `combine`
-makes scores of personas scores of items and `collect` takes in those that reach their user's bar. `settle` scores in
-float64 the k that look best and raises the bar to where no item below can be among the k: the k-th of these scores less the
-error of the pass; `expect` raises it sooner, to where a sample says that will be. What is open is settled by item, over all
-users of the tile, so that a persona's row is fetched once.
+A tile of users keeps a reservoir of items that may be among each user's top k. For every chunk of first-pass scores,
+`combine` reduces persona scores to item scores and `collect` adds items whose score reaches the user's threshold
+(`Reservoir.bars`). `settle` rescores in float64 the k most promising candidates and raises the threshold to the k-th of
+these scores less the error bound of the first pass: no item below it can be in the top k. `expect` raises the threshold
+earlier, to an estimate of that score from the items seen so far. Candidates are rescored item by item, over all users
+of the tile, so that a persona's row is fetched once.
 
-All in one file, since numba keeps what it compiled for as long as this file is unchanged, whatever it calls elsewhere.
+All loops are in one file, since numba's on-disk cache is keyed by the file that defines the function, not by its
+callees.
 
-Cost beside the product: one comparison per user and item, and O(d) for each of some multiple of k items a user.
+Cost beside the product: one comparison per user and item, and O(d) for each of a small multiple of k items per user.
 """
 
 import logging
@@ -18,7 +20,7 @@ from typing import NamedTuple, TypeVar
 import numba
 import numpy as np
 
-DIGITS = 9  # rounded to where float64 summation order cannot reach, so that equal scores are equal whatever the block
+DIGITS = 9  # decimals of scores: coarser than float64 summation error, so that equal scores tie in any block
 LEVEL = 1e-12  # personas of one item no further apart than this are level, and the first of them wins
 TIED = 2 * 10.0**-DIGITS  # two scores this close may be rounded to the same number
 _BITS = 32  # of `Reservoir.near`; the last stands for every further slot
@@ -39,11 +41,11 @@ def _compiled(function: Function, **options: object) -> Function:
 
 
 class ItemBlock(NamedTuple):
-    """An item index.
+    """Arrays of an item index, for compiled loops.
 
     Attributes:
-        vectors: (personas, d) float32, an item's one after the other.
-        ends: (items + 1,) int64, row of each item's first persona; then their number.
+        vectors: (personas, d) float32, grouped by item.
+        ends: (items + 1,) int64, row of each item's first persona; the last entry is the number of personas.
         popularity: (items,) float64.
         temperature: of the soft maximum; 0 for the maximum.
     """
@@ -55,14 +57,14 @@ class ItemBlock(NamedTuple):
 
 
 class UserTile(NamedTuple):
-    """Users of a tile.
+    """Arrays of the users of a tile.
 
     Attributes:
-        vectors, single: (users, d) float64, and float32.
-        scales: (users,) float64, what popularity is times.
-        errors: (users,) float32, how far off a score of the first pass may be, rounded up.
-        floats: (users,) float32, how far off it may be by float32 alone, rounded up.
-        prior_ends, prior_items, prior: what is added to scores, sparse by user, items ascending: (users + 1,), (n,), (n,).
+        vectors, single: (users, d) the user vectors in float64 and in float32.
+        scales: (users,) float64, factor of an item's popularity share.
+        errors: (users,) float32, error bound of a first-pass score, rounded up.
+        floats: (users,) float32, error bound of a float32 score, rounded up.
+        prior_ends, prior_items, prior: score shares of the prior, sparse by user, items ascending: (users + 1,), (n,), (n,).
     """
 
     vectors: np.ndarray
@@ -76,13 +78,13 @@ class UserTile(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The same users' entries by item of a block: (items + 1,) where each item's start, then per entry.
+    """Per-user restrictions and prior of a tile, sparse by item of a block: (items + 1,) offsets, then one value per entry.
 
     Attributes:
-        prior_ends, prior_users, prior: what is added, float32.
-        left_out_ends, left_out_users: who is not to get the item.
-        allowed: (items, users) bool, who may get it at all; (0, 0) for everybody.
-        offered: (items,) bool.
+        prior_ends, prior_users, prior: score shares of the prior, float32.
+        left_out_ends, left_out_users: users who must not be recommended the item.
+        allowed: (items, users) bool, users who may be recommended the item; (0, 0) for all users.
+        offered: (items,) bool, items that may be recommended at all.
     """
 
     prior_ends: np.ndarray
@@ -101,14 +103,15 @@ _FOUND = np.dtype(
 
 
 class Reservoir(NamedTuple):
-    """What may be among the best of each user, by its index on the item index, a row each.
+    """Top-k candidates of each user of a tile, one row per user, items by their index in the item index.
 
     Attributes:
-        open: (users, capacity) records: score of the first pass, and bits of the slots whose persona may be the item's best.
-        opened: (users,) how many of a row.
-        found: (users, capacity + k) records of what was scored in float64, in any order, and of k beyond; see `TopItems`.
-        counted: (users,) how many of a row.
-        bars: (users,) float32, least score of the first pass that may still be among the best.
+        open: (users, capacity) records of candidates not rescored: first-pass score (`guess`), and a bit mask of the slots whose
+            persona may be the item's best (`near`).
+        opened: (users,) number of records of a row.
+        found: (users, capacity + k) records of rescored candidates, in any order, with room for k more; see `TopItems`.
+        counted: (users,) number of records of a row.
+        bars: (users,) float32 threshold: least first-pass score that may still be in the top k.
     """
 
     open: np.ndarray
@@ -119,24 +122,24 @@ class Reservoir(NamedTuple):
 
     @classmethod
     def empty(cls, users: int, capacity: int, k: int) -> "Reservoir":
-        """For a tile of users."""
+        """Allocate an empty reservoir for a tile of users."""
         return cls(
             np.empty((users, capacity), _OPEN),
             np.zeros(users, np.int64),
             np.empty((users, capacity + k), _FOUND),
             np.zeros(users, np.int64),
-            # -inf is what is left out, and stays below every bar.
+            # -inf marks excluded items, and stays below every threshold.
             np.full(users, np.finfo(np.float32).min, np.float32),
         )
 
     @staticmethod
     def bytes_of(capacity: int, k: int) -> int:
-        """Of one user, with what `settle` needs beside."""
+        """Bytes of one user's reservoir, including the working memory of `settle`."""
         return capacity * (_OPEN.itemsize + 8) + (capacity + k) * _FOUND.itemsize
 
 
 def _combine_loop(personas: np.ndarray, ends: np.ndarray, summed: bool, out: np.ndarray) -> None:
-    """Maximum, or mean, of each item's rows of (personas, users) into (items, users)."""
+    """Reduce (personas, users) scores by item, to the maximum or (`summed`) the mean of its rows, into (items, users)."""
     users = out.shape[1]
     for item in range(out.shape[0]):
         first, last = ends[item] - ends[0], ends[item + 1] - ends[0]
@@ -157,7 +160,10 @@ def _combine_loop(personas: np.ndarray, ends: np.ndarray, summed: bool, out: np.
 
 
 def _to_whole_loop(vectors: np.ndarray, step: float, levels: int, zero: int, rows: np.ndarray) -> tuple[float, float]:
-    """Multiples of `step`, at most `levels`, about `zero`, into (n, d) uint8: largest lengths of rests and of multiples."""
+    """Quantise vectors to multiples of `step`, at most `levels`, offset by `zero`, into (n, d) uint8.
+
+    Returns the largest length of a quantisation residual and of a quantised vector.
+    """
     inverse, single = np.float32(1 / step), np.float32(step)
     most, rest, length = np.float32(levels), np.float32(0), np.float32(0)
     for row in range(vectors.shape[0]):
@@ -174,7 +180,7 @@ def _to_whole_loop(vectors: np.ndarray, step: float, levels: int, zero: int, row
 
 
 to_whole = _compiled(_to_whole_loop, fastmath=True)
-# Without NaN, which there is none of, a comparison is a maximum of eight lanes at once.
+# Scores hold no NaN; without NaN semantics a comparison compiles to a maximum of eight lanes at once.
 combine = _compiled(_combine_loop, fastmath={"nnan", "nsz"})
 
 
@@ -206,10 +212,10 @@ def _collect_loop(
     columns: Columns,
     reservoir: Reservoir,
 ) -> None:
-    """Take in what reaches the bar of a chunk, whose scores (items, users) become whole: with popularity and prior.
+    """Complete scores (items, users) by popularity and prior, and add items that reach the user's threshold.
 
-    There must be room for as many items as the chunk has. `personas` (personas of the chunk, users) tell which may be best.
-    Both may have columns behind those of the users.
+    The reservoir must have room for all items of the chunk. `personas` (personas of the chunk, users) decide which
+    slots may be the item's best. Both arrays may have padding columns behind those of the users.
     """
     users = len(reservoir.opened)
     for n in range(scores.shape[0]):
@@ -279,7 +285,7 @@ _kth = _compiled(_kth_loop)
 
 
 def _bar_loop(score: float, error: float, before: float) -> float:
-    """Least guess of what may have this score, rounded down; a bar is never lowered."""
+    """Least first-pass score of an item that may reach `score`, rounded down; never below the threshold `before`."""
     bar = np.float32(np.float64(score) - np.float64(error) - TIED)
     return float(max(before, np.nextafter(bar, np.float32(-np.inf))))
 
@@ -288,9 +294,10 @@ _bar = _compiled(_bar_loop)
 
 
 def _expect_loop(people: UserTile, rank: int, expected: np.ndarray, reservoir: Reservoir) -> None:
-    """Set bars as if the k-th score will be no lower than that of the `rank`-th guess so far; keep it in `expected` (users,).
+    """Raise thresholds to an estimate of the k-th score: the `rank`-th best first-pass score so far, less a quarter of its error.
 
-    Whoever asks has to see in the end whether it came so. A guess is rarely off by a quarter of what it may be.
+    The estimate is kept in `expected` (users,); the caller must check that the final k-th score reached it. The actual
+    error is rarely more than a quarter of its bound.
     """
     guesses = np.empty(reservoir.open.shape[1], np.float32)
     for user in range(len(expected)):
@@ -320,9 +327,9 @@ expect = _compiled(_expect_loop)
 def _settle_loop(
     item_index: ItemBlock, people: UserTile, k: int, start: int, stop: int, everything: bool, reservoir: Reservoir
 ) -> int:
-    """Score what looks best of what is open, at most k items of each user, or everything, and drop what cannot be among the k.
+    """Rescore open candidates in float64, the k most promising of each user or `everything`, and drop those below the threshold.
 
-    What is open lies in the block of items `start` to `stop`. Returns how many personas were scored by themselves.
+    The open candidates lie in the block of items `start` to `stop`. Returns the number of personas that were rescored.
     """
     users = len(reservoir.opened)
     least = np.full(users, np.float32(-np.inf))
@@ -330,7 +337,7 @@ def _settle_loop(
     likely = np.empty(reservoir.open.shape[1], np.float32)
     for user in range(users):
         if not everything:
-            # What the first pass puts above the k-th score is likely to be; only at first is it more than k.
+            # Items whose first-pass score is above the k-th score; at first these may be more than k.
             least[user], many = reservoir.bars[user] + people.errors[user], 0
             for place in range(reservoir.opened[user]):
                 likely[many] = reservoir.open[user, place].guess
@@ -360,7 +367,7 @@ def _settle_loop(
             shares = item_index.popularity[item] * people.scales[user]
             shares += _prior(people.prior_ends, people.prior_items, people.prior, user, item)
             if item_index.temperature == 0:
-                # Most of what is open falls to a float32 product, at half the time of a float64 one.
+                # Most open candidates are dropped by a float32 product, at half the time of a float64 one.
                 single = -np.inf
                 for slot in range(slots):
                     if near >> np.uint32(min(slot, _BITS - 1)) & np.uint32(1):
@@ -439,7 +446,7 @@ def _seed_loop(
     people: UserTile,
     reservoir: Reservoir,
 ) -> None:
-    """Begin with what other blocks found, (users, k) each; -1 is no item."""
+    """Fill the reservoir with the results of earlier blocks, (users, k) each; -1 is no item."""
     for user in range(len(items)):
         for place in range(items.shape[1]):
             if items[user, place] >= 0:
@@ -464,7 +471,7 @@ def _give_loop(
     prior: np.ndarray,
     scores: np.ndarray,
 ) -> None:
-    """Write what was found into `TopItems`'s (users, k), best first, ties by item."""
+    """Write the rescored items into `TopItems`'s (users, k) arrays, best first, ties by item."""
     for user in range(len(items)):
         found = reservoir.found[user, : reservoir.counted[user]]
         by_item = np.argsort(found["item"])

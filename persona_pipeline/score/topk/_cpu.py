@@ -1,7 +1,7 @@
-"""Users against every item of an item index on a CPU, a tile of users and a block of items at a time, within a bound on memory.
+"""Rank users against an item index on a CPU, by tiles of users and blocks of items, within a memory bound.
 
-A first pass multiplies a chunk of personas with a tile of users; `_plan` says how many at once, and `_compiled` what is done
-with the scores, while they are in cache.
+A first pass multiplies a chunk of personas with a tile of users; `_plan` sizes tiles, blocks and chunks, and
+`_compiled` processes the scores while they are in cache.
 """
 
 from collections.abc import Callable
@@ -30,18 +30,18 @@ from persona_pipeline.score.topk._plan import CHUNK_ITEMS, Plan, capacity, width
 from persona_pipeline.score.topk._products import Personas, Precision, Products, best_precision, longest
 from persona_pipeline.score.topk._request import TopKRequest, nothing_found, part_of, put, spans
 
-_EVERY = 3  # times as many items are seen before bars are raised again
+_EVERY = 3  # factor by which the items seen grow before thresholds are raised again
 # How far below a user's best k among the items seen so far bars are set, in deviations of their number and in items: one
 # of some ten thousand users is missed where items lie in no order.
 _DEVIATIONS, _SPARE = 4.0, 4
-# Share of all personas which, scored by themselves beside the best k's, take as long as int8 products save.
+# Share of all personas at which rescoring, beside the top k's, takes the time that int8 products save.
 _TOO_MANY_OPEN = 1 / 27
-_TOO_OFTEN = 0.1  # share of users missed, from which on nothing is expected of later tiles
+_TOO_OFTEN = 0.1  # share of users to rank again from which on later tiles use no estimate
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Items `start` to `stop` with their personas; `chunks` are items, by start and stop, on the item index."""
+    """Items `start` to `stop`, their personas in the first pass's precision, and their chunks (start, stop)."""
 
     start: int
     stop: int
@@ -50,15 +50,15 @@ class Block:
 
     @classmethod
     def of(cls, items: ItemBlock, start: int, stop: int, plan: Plan, precision: Precision) -> "Block":
-        """Of an item index."""
+        """Prepare a block of an item index."""
         personas = Personas.of(items.vectors[items.ends[start] : items.ends[stop]], precision, plan.rows)
         return cls(start, stop, personas, list(plan.chunks(items.ends, start, stop)))
 
 
 def topk_cpu(request: TopKRequest, found: TopItems, block_bytes: int, precision: Precision | None) -> None:
-    """Put the top items of the request's users into `found`, which is empty.
+    """Write the top items of the request's users into `found`, which is empty.
 
-    Left to itself (`precision` None), a block whose int8 products leave too much open goes on in float32.
+    With `precision` None, a block continues in float32 when its int8 products leave too many personas to rescore.
     """
     item_index = request.item_index
     ends = np.concatenate([[0], np.cumsum(item_index.filled.sum(1))]).astype(np.int64)
@@ -70,7 +70,7 @@ def topk_cpu(request: TopKRequest, found: TopItems, block_bytes: int, precision:
     limited = any(only is not None for only in request.candidates)
     for start, stop in plan.blocks:
         if request.offered[start:stop].any():
-            # What a user brings along, in bytes: entries of the prior, items left out, and which are candidates.
+            # A user's restrictions and prior, in bytes: entries of the prior, items left out, and candidates.
             entries = np.diff(request.prior.indptr) + [len(seen) for seen in request.seen]
             brought = 64 * entries + limited * (stop - start)
             tiles = plan.tiles(brought)
@@ -103,14 +103,14 @@ def topk_cpu(request: TopKRequest, found: TopItems, block_bytes: int, precision:
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    """As broadcast arrays are: numba compiles for either, and once is enough."""
+    """View an array as read-only, as broadcast arrays are: numba compiles a function for each kind, and one is enough."""
     view = array.view()
     view.flags.writeable = False
     return view
 
 
 def _in_threads(rank: Callable[[list[tuple[int, int]]], None], shares: list[list[tuple[int, int]]]) -> None:
-    """Each share in a thread of its own, with one thread for torch: many of the operations are too small to be shared out."""
+    """Rank each share of tiles in a thread, with one torch thread each: many operations are too small to parallelise."""
     if len(shares) == 1:
         return rank(shares[0])
     threads = torch.get_num_threads()
@@ -124,13 +124,15 @@ def _in_threads(rank: Callable[[list[tuple[int, int]]], None], shares: list[list
 def _tile(
     request: TopKRequest, items: ItemBlock, block: Block, found: TopItems, expecting: bool
 ) -> tuple[np.ndarray, int]:
-    """Put the block's best into what was `found`.
+    """Merge the block's top items into `found`, for one tile of users.
 
-    Returns (n,) users for whom, expecting too much, it may have missed some, and how many personas were scored by themselves.
+    With `expecting`, thresholds are raised early to an estimate of the user's k-th score: the r-th best score so far,
+    where r is k times the fraction of items seen, plus 4 standard deviations and 4 items. Every item below a threshold
+    is worse than the user's k-th if the final k-th score reaches the estimate. Otherwise thresholds follow the k-th
+    score so far, and no item is missed.
 
-    Expecting, bars are set where a sample says the k-th score will be: of the items seen so far, as large a share of a user's
-    best k as they are of all, and some more. Every item below a bar is worse than its user's k-th, if that reached what was
-    expected. Otherwise bars follow the k-th score so far, and nothing is missed.
+    Returns (n,) users whose final k-th score is below the estimate, who must be ranked again, and how many personas
+    were rescored.
     """
     k = request.k
     largest = longest(request.users, block.personas)
@@ -186,7 +188,7 @@ def _people(request: TopKRequest, block: Block, products: Products, steep: float
     def bound(coarse: bool) -> np.ndarray:
         return error_bound(item_index, request.users, request.scales, largest_prior, norm, coarse)
 
-    # torch may have been told to multiply float32 by way of TF32 or bfloat16.
+    # torch may be configured to multiply float32 through TF32 or bfloat16.
     coarse = block.personas.precision == "bfloat16" or torch.get_float32_matmul_precision() != "highest"
     # Beyond what exponentials hold the pass takes the maximum, which is above the soft one by no more than this.
     errors = bound(coarse) + products.errors(request.users) + steep * np.log(item_index.slots.shape[1])
@@ -204,7 +206,7 @@ def _people(request: TopKRequest, block: Block, products: Products, steep: float
 
 
 def _columns(request: TopKRequest, block: Block) -> Columns:
-    """What the tile's users bring along, by item of the block."""
+    """Arrange the tile's restrictions and prior by item of the block."""
     start, stop = block.start, block.stop
     prior = request.prior[:, start:stop].tocsc()
     owners = np.repeat(np.arange(len(request.users)), [len(seen) for seen in request.seen])

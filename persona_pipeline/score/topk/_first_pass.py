@@ -1,9 +1,9 @@
-"""A score of every item for a tile of users, in float32 or bfloat16, with a bound on how far it is off.
+"""Score every item of a block for a tile of users in float32 or bfloat16, and bound the error (first pass on a GPU).
 
-Scores lie items by users, so that a persona's row, an item's row and a threshold per user are all contiguous. Personas are
-multiplied a chunk of items at a time: while the chunk's scores are in cache, an elementwise maximum (or sum of
-exponentials) over slots makes them scores of items. Within a chunk items lie by number of personas, most first, so that
-those with a j-th persona are a prefix and nothing is padded.
+Scores are stored items by users, so that a persona's row, an item's row and a threshold per user are all contiguous.
+Personas are multiplied a chunk of items at a time: while the chunk's scores are in cache, an elementwise maximum (or
+sum of exponentials) over slots reduces them to scores of items. Within a chunk items are sorted by number of personas,
+descending, so that the items with a j-th persona are a prefix and nothing is padded.
 """
 
 import warnings
@@ -21,7 +21,7 @@ LARGEST_EXPONENT = 80.0  # e**80 and e**-80 are normal float32 numbers
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive items: their rows of scores, their rows in the block's vectors, and per slot the latter's, within them."""
+    """Consecutive items of a block: their score rows, persona rows, and per slot the persona's row in the chunk."""
 
     items: slice
     personas: slice
@@ -29,7 +29,7 @@ class Chunk:
 
     @property
     def width(self) -> int:
-        """Personas."""
+        """Number of personas."""
         return int(self.personas.stop - self.personas.start)
 
 
@@ -40,11 +40,11 @@ class Block:
     Attributes:
         items: (n,) index into `ItemIndex.item_ids` of each row of scores.
         place: (n,) row of scores of each item in the item index's order.
-        chunks: what is multiplied at once.
+        chunks: items that are multiplied at once.
         vectors: (personas, d) float32, on a CPU the item index's own memory.
-        first_row: row of the first of them in `ItemIndex.vectors`.
-        rows: (n, slots) row in `vectors`, 0 where there is none.
-        filled: (n, slots) whether there is one.
+        first_row: row of the block's first persona in `ItemIndex.vectors`.
+        rows: (n, slots) row in `vectors`, 0 for padding.
+        filled: (n, slots) whether the slot holds a persona.
         popularity: (n,) float32.
         norm: largest length of a vector.
     """
@@ -62,7 +62,7 @@ class Block:
 
     @classmethod
     def of(cls, item_index: ItemIndex, start: int, stop: int, device: str) -> "Block":
-        """Items `start` to `stop` of the item index."""
+        """Prepare items `start` to `stop` of the item index on a device."""
         counts = item_index.filled[start:stop].sum(1)
         order = np.lexsort((-counts, np.arange(stop - start) // CHUNK))
         first_row = int(item_index.slots[start, 0])
@@ -91,20 +91,20 @@ class Block:
 
 
 def tensor(array: np.ndarray) -> Tensor:
-    """The same memory, also where it is read-only, as broadcast arrays are: nothing here writes to it."""
+    """Wrap a NumPy array as a tensor of the same memory, also where it is read-only: no function here writes to it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(array)
 
 
 class FirstPass:
-    """Scores of a block for one tile of users after another, in memory that is allocated once.
+    """Compute first-pass scores of a block for successive tiles of users, in memory that is allocated once.
 
     Args:
         block: the items.
-        users: most users of a tile.
+        users: largest number of users of a tile.
         temperature: of the soft maximum; None for the maximum.
-        bfloat16: what to multiply in, instead of float32.
+        bfloat16: whether to multiply in bfloat16 instead of float32.
     """
 
     def __init__(self, block: Block, users: int, temperature: float | None, bfloat16: bool) -> None:
@@ -119,11 +119,11 @@ class FirstPass:
         self._items = torch.empty(len(block.items) * users, device=device)
 
     def scores(self, users: Tensor, scales: Tensor) -> Tensor:
-        """(n, users) float32 scores without the prior, valid until the next call.
+        """Compute (n, users) float32 scores without the prior, valid until the next call.
 
         Args:
             users: (users, d) float64.
-            scales: (users,) float64, what popularity is times.
+            scales: (users,) float64, factor of an item's popularity share.
         """
         block, n = self._block, len(users)
         turned = (users if self.temperature is None else users / self.temperature).T
@@ -149,12 +149,12 @@ class FirstPass:
         return items.addr_(block.popularity, scales.float())
 
     def personas(self, chunk: Chunk, users: int) -> Tensor:
-        """(personas of the chunk, users) where their scores are."""
+        """View the (personas of the chunk, users) buffer of persona scores."""
         start = chunk.personas.start if self.temperature is None else 0
         return self._personas[start * users : (start + chunk.width) * users].view(-1, users)
 
     def of_items(self, rows: Tensor, users: Tensor, tile: int) -> Tensor:
-        """(pairs, slots) scores of every persona of some pairs of a row of items and a user, -inf where there is none."""
+        """Gather (pairs, slots) scores of every persona for pairs of an item row and a user, -inf for padding."""
         found = self._personas[self._block.rows[rows] * tile + users[:, None]]
         return found.masked_fill_(~self._block.filled[rows], -torch.inf)
 
@@ -183,23 +183,23 @@ class FirstPass:
 def error_bound(
     item_index: ItemIndex, users: np.ndarray, scales: np.ndarray, largest_prior: np.ndarray, norm: float, bfloat16: bool
 ) -> np.ndarray:
-    """How far a score of the first pass may be from the true one, for each user.
+    """Bound the error of a first-pass score, for each user.
 
-    With unit roundoff r, a dot product of d terms whose factors were each rounded once is off by at most
-    ((1 + r)**2 * (1 + g) - 1) |u| |p|, where g = d s / (1 - d s) and s = 2**-24 is the roundoff of its float32 sums,
-    in any order of summation, fused or not (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1;
-    sum |u_i| |p_i| <= |u| |p|). bfloat16 has r = 2**-8 and rounds the result once more; float32 vectors are only rounded where
-    users are made float32. The soft maximum is 1-Lipschitz in the largest difference of its arguments; its exponentials,
+    With unit roundoff r, a dot product of d terms whose factors were each rounded once is off by at most ((1 + r)**2 *
+    (1 + g) - 1) |u| |p|, where g = d s / (1 - d s) and s = 2**-24 is the roundoff of its float32 sums, in any order of
+    summation, fused or not (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1; sum |u_i| |p_i| <= |u|
+    |p|). bfloat16 has r = 2**-8 and rounds the result once more; float32 vectors are only rounded where users are
+    converted to float32. The soft maximum is 1-Lipschitz in the largest difference of its arguments; its exponentials,
     sum and logarithm are off by a few s each, in units of the temperature. Popularity and prior are rounded, multiplied
     and added in float32.
 
     Args:
         item_index: its popularity, temperature and number of slots.
         users: (users, d) float64.
-        scales: (users,) what popularity is times.
+        scales: (users,) factor of an item's popularity share.
         largest_prior: (users,) largest absolute entry.
         norm: largest length of a persona vector.
-        bfloat16: whether the products were.
+        bfloat16: whether the products were computed in bfloat16.
     """
     single, d = 2.0**-24, users.shape[1]
     rounded = 2.0**-8 if bfloat16 else single

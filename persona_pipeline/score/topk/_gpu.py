@@ -1,4 +1,4 @@
-"""Rank users against an item index on a GPU, by tiles of users and blocks of items within a bound on memory; and short lists."""
+"""Rank users against an item index on a GPU, by tiles of users and blocks of items within a memory bound; score short lists."""
 
 from collections.abc import Iterator
 
@@ -19,10 +19,10 @@ _GROUPS = 8  # times k: of so many groups of items, the k-th best of their best 
 
 
 def topk_gpu(request: TopKRequest, found: TopItems, block_bytes: int, device: str, bfloat16: bool) -> None:
-    """Put the top items of the request's users into `found`, which is empty, by a first pass over every item."""
+    """Write the top items of the request's users into `found`, which is empty, by a first pass over every item."""
     item_index = request.item_index
     tile, blocks = _plan(request, block_bytes)
-    # What a user brings along beside scores, in bytes: entries of the prior, and items left out.
+    # A user's restrictions and prior, in bytes: entries of the prior, and items left out.
     left_out = [
         len(seen) + (0 if only is None else len(item_index.item_ids))
         for seen, only in zip(request.seen, request.candidates, strict=True)
@@ -38,7 +38,7 @@ def topk_gpu(request: TopKRequest, found: TopItems, block_bytes: int, device: st
 
 
 def rank_lists(request: TopKRequest, found: TopItems, block_bytes: int) -> None:
-    """Put the top items of the request's users, all with candidates, into `found`, which is empty, by scoring those alone."""
+    """Write the top items of the request's users, all with candidates, into the empty `found`; scores only candidates."""
     item_index = request.item_index
     listed = []
     for only, seen in zip(request.candidates, request.seen, strict=True):
@@ -65,13 +65,13 @@ def _temperature(item_index: ItemIndex) -> float | None:
 
 
 def _plan(request: TopKRequest, block_bytes: int) -> tuple[int, list[tuple[int, int]]]:
-    """Users of a tile, and the blocks of items: five eighths of the memory are for scores."""
+    """Size a tile of users and the blocks of items; five eighths of the memory are for scores."""
     item_index, d = request.item_index, request.users.shape[1]
     groups = min(_GROUPS * request.k, len(item_index.item_ids))
     chunk = min(CHUNK, len(item_index.item_ids)) * (
         1 if _temperature(item_index) is None else item_index.slots.shape[1] + 1
     )
-    # Bytes of a user whatever the block: copies, the best of groups, and what a chunk's scores go through.
+    # Bytes of a user for any block: copies, the best of groups, and buffers of a chunk's scores.
     each = 32 * d + 8 * groups + 4 * chunk
     # Bytes of an item and user: its score, whether it stays, and for the maximum its personas' scores.
     costs = 5 + 4 * item_index.filled.sum(1) * (_temperature(item_index) is None)
@@ -97,7 +97,7 @@ def _tile(
     if not request.offered[block.items].all():
         scores[torch.from_numpy(~request.offered[block.items]).to(users.device)] = -torch.inf
 
-    # torch may have been told to multiply float32 by way of TF32 or bfloat16.
+    # torch may be configured to multiply float32 through TF32 or bfloat16.
     coarse = bfloat16 or torch.get_float32_matmul_precision() != "highest"
     errors = error_bound(item_index, request.users, request.scales, request.largest_prior(), block.norm, coarse)
     error = torch.from_numpy(errors).to(users.device)
@@ -105,7 +105,7 @@ def _tile(
         _kth_at_least(scores, request.k) - 2 * error,
         torch.from_numpy(found.scores[:, -1]).to(users.device) - error,
     )
-    # Rounded down; above -inf, which is where what is left out lies.
+    # Rounded down; above -inf, the score of excluded items.
     bar = torch.nextafter((least - TIED).float(), torch.tensor(-torch.inf)).clamp(min=torch.finfo().min)
     for low, high, rows, owners in _pairs(scores >= bar, request, block_bytes):
         near = block.filled[rows]
@@ -124,7 +124,7 @@ def _tile(
 
 
 def _pairs(chosen: Tensor, request: TopKRequest, block_bytes: int) -> Iterator[tuple[int, int, Tensor, Tensor]]:
-    """Rows and users of what is chosen, (items, users) bool, by user: from user `low` to `high`, counted from `low`."""
+    """Yield rows and users of chosen cells, (items, users) bool, by group of users `low` to `high`, counted from `low`."""
     if int(chosen.count_nonzero()) <= block_bytes // 8 // _PAIR_BYTES:
         pairs = chosen.nonzero()
         rows, owners = pairs[pairs[:, 1].argsort(stable=True)].unbind(1)
@@ -140,7 +140,7 @@ def _pairs(chosen: Tensor, request: TopKRequest, block_bytes: int) -> Iterator[t
 
 
 def _left_out(request: TopKRequest, block: Block) -> np.ndarray:
-    """(n,) places in the scores, items by users, of what a user has seen or is not among the candidates."""
+    """Return (n,) flat positions, items by users, of scores to mask: items seen or not among the user's candidates."""
     tile, (start, n) = len(request.users), (block.start, len(block.items))
     owners = np.repeat(np.arange(tile), [len(seen) for seen in request.seen])
     items = np.concatenate(request.seen).astype(np.int64) - start
@@ -155,7 +155,10 @@ def _left_out(request: TopKRequest, block: Block) -> np.ndarray:
 
 
 def _kth_at_least(scores: Tensor, k: int) -> Tensor:
-    """(users,) float64: a score that k items (items, users) reach, the k-th best of the best of disjoint groups; -inf for fewer."""
+    """Bound the k-th best of (items, users) scores from below, (users,) float64, by maxima of disjoint groups.
+
+    -inf where there are fewer than k items.
+    """
     groups = min(len(scores), _GROUPS * k)
     if groups < k:
         return torch.full(scores.shape[1:], -torch.inf, dtype=torch.float64, device=scores.device)
@@ -165,7 +168,7 @@ def _kth_at_least(scores: Tensor, k: int) -> Tensor:
 
 
 def _groups(counts: np.ndarray, request: TopKRequest, block_bytes: int) -> Iterator[tuple[int, int]]:
-    """Users so many that tables as wide as the largest of their counts fit in an eighth of the memory, or one."""
+    """Split users into consecutive groups whose padded tables fit in an eighth of the memory; a group has at least one user."""
     slots = request.item_index.slots.shape[1]
     cells = max(1, block_bytes // 8 // (32 * slots + 256))
     start = 0
@@ -185,7 +188,7 @@ def _rescore(
     users: Tensor,
     block_bytes: int,
 ) -> None:
-    """Merge pairs (owners, items, near) into what was found, by float64 scores of the near personas, `rows` of `vectors`."""
+    """Merge pairs (owners, items, near) into `found`, by float64 scores of the near personas, `rows` of `vectors`."""
     owners, items, near = pairs
     pair, slot = near.nonzero()
     similarities = np.full(near.shape, -np.inf)

@@ -1,8 +1,8 @@
-"""How much is multiplied at once, and in how many threads, so that ranking on a CPU stays within its memory.
+"""Size the tiles of users, blocks of items and matrix products of a CPU ranking, and its threads, within the memory bound.
 
-oneDNN keeps what it makes for every shape of product it was given until the process ends: 20 KB on a CPU with AVX2 alone,
-up to 0.37 MB with VNNI, AVX-512 or AMX. Shapes are therefore few, whatever users, items and blocks there are: a product has
-a multiple of 64 personas, the same number for a whole item index, and one of eleven numbers of users; what is missing is filled up.
+oneDNN caches a primitive for every shape of product until the process ends: 20 KB on a CPU with AVX2 alone, up to 0.37
+MB with VNNI, AVX-512 or AMX. Shapes are therefore few, whatever the users, items and blocks: a product has a multiple
+of 64 personas, the same number for a whole item index, and one of eleven numbers of users; the rest is padding.
 """
 
 from collections.abc import Iterator
@@ -24,30 +24,30 @@ _KEPT_BYTES = 4 * 2**20
 
 
 def capacity(k: int) -> int:
-    """Of a reservoir: room for a chunk beside what is open, of which there are some multiples of k."""
+    """Open candidates a reservoir holds per user: a small multiple of k, and room for a chunk."""
     return 8 * k + 2 * CHUNK_ITEMS
 
 
 def width(users: int) -> int:
-    """As how many so many users are multiplied."""
+    """Number of users, padded to one of the supported product widths."""
     return next((few for few in _FEW_USERS if users <= few), -(-users // _USERS) * _USERS)
 
 
 def _within(users: int) -> int:
-    """The largest such number up to `users`; fewer than all of them are their own."""
+    """The largest supported product width of at most `users`; below the smallest width, `users` itself."""
     return next((few for few in reversed(_FEW_USERS) if few <= users < _USERS), users // _USERS * _USERS or users)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a sweep does at once.
+    """Sizes of the parts a ranking is computed in.
 
     Attributes:
         threads: each has a tile of its own.
-        tile: most users of a tile.
-        rows: personas of a product; an item has no more.
-        blocks: items, by start and stop, whose personas are made whole at once.
-        brought_bytes: for what a tile's users bring along.
+        tile: largest number of users of a tile.
+        rows: personas of a product; no item has more.
+        blocks: items, by start and stop, whose personas are quantised at once.
+        brought_bytes: memory for the restrictions and prior of a tile's users.
     """
 
     threads: int
@@ -58,13 +58,13 @@ class Plan:
 
     @classmethod
     def of(cls, request: TopKRequest, ends: np.ndarray, block_bytes: int, threads: int, precision: Precision) -> "Plan":
-        """A quarter of the memory for a block's personas, five eighths for tiles, an eighth for what users bring along.
+        """Plan a quarter of the memory for a block's personas, five eighths for tiles, an eighth for users' restrictions and prior.
 
-        `ends` (items + 1,) is where each item's personas start; `threads` as many as there may be.
+        `ends` (items + 1,) is the row of each item's first persona; `threads` is the largest number of threads.
         """
         d, items = request.users.shape[1], len(ends) - 1
         left = max(block_bytes - _KEPT_BYTES, block_bytes // 2)  # the second below the least that is promised
-        # As many as a chunk's items have on average, so that most of what is multiplied is theirs.
+        # As many as a chunk's items have on average, so that little of a product is padding.
         rows = min(_MOST_ROWS, int(ends[-1]) * CHUNK_ITEMS // max(1, items), left // 4 // d) // _ROWS * _ROWS
         most = int(np.diff(ends).max(initial=1))  # of an item
         rows = max(rows, -(-most // _ROWS) * _ROWS)
@@ -79,14 +79,14 @@ class Plan:
         return cls(threads, tile, rows, list(spans(costs, left // 4, items)), left // threads // 8)
 
     def tiles(self, brought: np.ndarray) -> list[tuple[int, int]]:
-        """Users, by start and stop, who bring along (users,) bytes: as many in each tile as can be, a multiple of threads."""
+        """Split users into tiles (start, stop), as large as `brought` (users,) bytes permit, balanced over the threads."""
         usual = self.brought_bytes // max(1, int(brought.mean()))
         most = min(self.tile, max(1, _within(usual)))
         share = -(-len(brought) // self.threads)
         return list(spans(brought, self.brought_bytes, min(most, width(-(-share // -(-share // most))))))
 
     def chunks(self, ends: np.ndarray, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """Items of a block, by start and stop, that have no more than `rows` personas."""
+        """Split the items of a block into chunks (start, stop) of at most `rows` personas."""
         while start < stop:
             last = int(np.searchsorted(ends, ends[start] + self.rows, side="right")) - 1
             last = min(last, start + CHUNK_ITEMS, stop)

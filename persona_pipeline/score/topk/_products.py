@@ -1,4 +1,4 @@
-"""First-pass scores on a CPU: users against a chunk of personas in int8, bfloat16 or float32, and how far off they are."""
+"""Multiply users with a chunk of personas in int8, bfloat16 or float32 on a CPU (first pass), and bound the quantisation error."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ _ROUNDED = 1 + 1e-4  # lengths of what rounding left are themselves rounded
 
 
 def best_precision() -> Precision:
-    """int8 on x86, where it takes half of float32's time even without instructions of its own; else bfloat16 where native."""
+    """Choose int8 on x86, where it takes half of float32's time even without VNNI; else bfloat16 where native, else float32."""
     # Elsewhere it may be as exact and done one by one.
     if "AVX" in torch.backends.cpu.get_cpu_capability() and multiplies_int8():
         return "int8"
@@ -33,7 +33,7 @@ def best_precision() -> Precision:
 
 @cache
 def multiplies_int8() -> bool:
-    """Whether torch's product of uint8 and int8 is exact here, tried on the largest numbers it will be given."""
+    """Whether torch's product of uint8 and int8 is exact on this CPU, tested on the largest numbers it will be given."""
     chance = torch.Generator().manual_seed(0)
     personas = torch.randint(_ZERO - _PERSONA_LEVELS, _ZERO + _PERSONA_LEVELS + 1, (96, 512), generator=chance)
     users = torch.randint(-_USER_LEVELS, _USER_LEVELS + 1, (48, 512), generator=chance)
@@ -48,7 +48,7 @@ def multiplies_int8() -> bool:
 
 
 class _Int8Product:
-    """Personas times users, whole numbers times their steps, in float32."""
+    """Product of quantised personas and users, scaled back to float32."""
 
     def __init__(self, users: Tensor, steps: Tensor, step: float) -> None:
         self._step, self._steps = step, steps
@@ -56,7 +56,7 @@ class _Int8Product:
         self._zeros = torch.zeros(len(users), dtype=torch.int32)
 
     def __call__(self, personas: Tensor) -> Tensor:
-        """(personas, users) float32 of (personas, d) uint8."""
+        """Multiply (personas, d) uint8 with the users; returns (personas, users) float32."""
         found: Tensor = torch.ops.onednn.qlinear_pointwise(
             personas,
             self._step,
@@ -77,17 +77,16 @@ class _Int8Product:
 
 @dataclass(frozen=True, slots=True)
 class Personas:
-    """Consecutive personas of an item index as they are multiplied.
+    """Consecutive personas of an item index in the precision they are multiplied in.
 
     Attributes:
         precision: of their products.
-        rows: (personas, d) uint8 about `_ZERO`, zeros behind where they are fewer than are multiplied at once; or float32,
-            the item index's own memory.
-        at_once: how many are multiplied.
-        step: what a whole number stands for.
-        residual: largest length of what rounding to whole numbers left out; 0 for float32.
+        rows: (personas, d) uint8 with zero point `_ZERO`, padded to `at_once` rows; or float32, the item index's own memory.
+        at_once: personas of one product.
+        step: quantisation step.
+        residual: largest length of a quantisation residual; 0 for float32.
         norm: largest length of a vector.
-        rounded_norm: largest length of a rounded vector.
+        rounded_norm: largest length of a quantised vector.
     """
 
     precision: Precision
@@ -100,7 +99,7 @@ class Personas:
 
     @classmethod
     def of(cls, vectors: np.ndarray, precision: Precision, at_once: int) -> "Personas":
-        """From (personas, d) float32."""
+        """Prepare (personas, d) float32 vectors."""
         exact = tensor(vectors)
         norm = float(exact.norm(dim=1).max())
         if precision != "int8":
@@ -121,7 +120,7 @@ class Personas:
 
 
 def longest(users: np.ndarray, personas: Personas) -> float:
-    """The largest product can be, users rounded to whole numbers or not; `users` (users, d)."""
+    """Bound the largest dot product of users (users, d) and personas, whether users are quantised or not."""
     most, d = float(np.abs(users).max(initial=0.0)), users.shape[1]
     rounded = most / (2 * _USER_LEVELS) * d**0.5 if personas.precision == "int8" else 0.0
     return (float(np.linalg.norm(users, axis=1).max()) + rounded) * max(personas.norm, personas.rounded_norm)
@@ -131,7 +130,7 @@ class Products:
     """Scores of one tile of users, a chunk of personas at a time."""
 
     def __init__(self, personas: Personas, users: np.ndarray, over: float, wide: int) -> None:
-        """`users` (users, d) float64, multiplied as if they were `wide`; scores are divided by `over`."""
+        """Prepare `users` (users, d) float64, padded to `wide` rows; scores are divided by `over`."""
         self._personas = personas
         self._multiply: Callable[[Tensor], Tensor]
         exact = torch.zeros(wide, users.shape[1], dtype=torch.float64)
@@ -150,13 +149,13 @@ class Products:
             self._multiply = lambda rows: rows @ single
 
     def __call__(self, low: int, high: int) -> Tensor:
-        """(high - low, wide) float32 of those rows of the personas, of which there are no more than are multiplied at once."""
+        """Multiply rows `low` to `high` of the personas, at most `at_once`; returns (high - low, wide) float32."""
         rows, many = self._personas.rows, self._personas.at_once
         first = max(0, min(low, len(rows) - many))
         return self._multiply(rows[first : first + many])[low - first : high - first]
 
     def errors(self, users: np.ndarray) -> np.ndarray:
-        """(users,) what whole numbers may have left out of u . p.
+        """Bound (users,) the quantisation error of u . p.
 
         It is u . (p - p') + (u - u') . p', at most the lengths of its factors by Cauchy-Schwarz.
         """

@@ -1,4 +1,4 @@
-"""What a ranking is asked, and the empty places of its answer."""
+"""Hold the input of the top-k kernel (`TopKRequest`) and preallocate its output arrays."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -11,7 +11,7 @@ from persona_pipeline.score.item_index import ItemIndex, TopItems
 
 @dataclass(frozen=True, slots=True)
 class TopKRequest:
-    """What `top_items` was asked, for all or some of its users, with nothing left None but candidates."""
+    """Arguments of `top_items` for all or some of its users, with defaults resolved; only `candidates` may hold None."""
 
     item_index: ItemIndex
     users: np.ndarray
@@ -23,7 +23,7 @@ class TopKRequest:
     offered: np.ndarray
 
     def of(self, chosen: np.ndarray) -> "TopKRequest":
-        """For some of the users, by their indices."""
+        """Restrict the request to some of the users, by their indices."""
         return TopKRequest(
             self.item_index,
             self.users[chosen],
@@ -36,7 +36,7 @@ class TopKRequest:
         )
 
     def largest_prior(self) -> np.ndarray:
-        """(users,) the largest absolute entry of each."""
+        """Return (users,) the largest absolute entry of each user's prior."""
         if not self.prior.nnz:
             return np.zeros(len(self.users))
         largest: np.ndarray = abs(self.prior).max(axis=1).toarray().ravel()
@@ -44,7 +44,7 @@ class TopKRequest:
 
 
 def nothing_found(users: int, k: int) -> TopItems:
-    """Empty places."""
+    """Allocate empty `TopItems`, (users, k)."""
     size = (users, k)
     return TopItems(
         np.full(size, -1), np.zeros(size, int), np.zeros(size), np.zeros(size), np.zeros(size), np.full(size, -np.inf)
@@ -52,18 +52,18 @@ def nothing_found(users: int, k: int) -> TopItems:
 
 
 def part_of(found: TopItems, low: int, high: int) -> TopItems:
-    """Users `low` to `high`, the same memory."""
+    """View the results of users `low` to `high`, in the same memory."""
     return TopItems(*(getattr(found, field.name)[low:high] for field in fields(TopItems)))
 
 
 def put(found: TopItems, chosen: np.ndarray, part: TopItems) -> None:
-    """Write what was found for the chosen users alone among everybody's."""
+    """Write the results of the chosen users into the results of all users."""
     for field in fields(TopItems):
         getattr(found, field.name)[chosen] = getattr(part, field.name)
 
 
 def spans(costs: np.ndarray, budget: int, most: int) -> Iterator[tuple[int, int]]:
-    """Consecutive spans of at most `most` that cost no more than the budget, or are of one."""
+    """Yield consecutive spans of at most `most` entries within the cost budget; a span has at least one entry."""
     ends = np.cumsum(costs)
     start = 0
     while start < len(costs):

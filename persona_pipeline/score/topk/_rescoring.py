@@ -1,4 +1,4 @@
-"""Float64 scores of the few items a first pass leaves open, and the best of them merged into what was found before."""
+"""Rescore the top-k candidates of a first pass in float64, and merge the best of them into earlier results."""
 
 from dataclasses import dataclass, fields
 
@@ -14,10 +14,10 @@ _COPIED_BYTES = 2 * 2**20  # most vectors copied at once: four users' of a hundr
 
 
 def dots(vectors: Tensor, rows: Tensor, users: Tensor, owners: np.ndarray, copied_bytes: int) -> Tensor:
-    """(n,) float64 u . p of pairs of a row of `vectors` (personas, d) float32 and of `users` (users, d) float64.
+    """Compute (n,) float64 dot products of rows of `vectors` (personas, d) float32 and `users` (users, d) float64.
 
-    `rows`, `owners` (n,), owners ascending: a user's vectors lie together, and one small product has them all. At most
-    about `copied_bytes` of vectors are copied at once, into memory that is used again.
+    `rows`, `owners` (n,), owners ascending: a user's vectors are contiguous, and multiplied in one small product. At
+    most about `copied_bytes` of vectors are copied at once, into reused memory.
     """
     n, d = len(rows), vectors.shape[1]
     step = max(1, min(copied_bytes, _COPIED_BYTES) // (12 * d))
@@ -43,12 +43,12 @@ def dots(vectors: Tensor, rows: Tensor, users: Tensor, owners: np.ndarray, copie
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Items of users with float64 similarities of their personas, -inf for those that cannot be the best or are not there.
+    """Pairs of users and items with float64 similarities of the item's personas.
 
     Attributes:
         users: (n,) ascending row in the tile.
         items: (n,) index into `ItemIndex.item_ids`.
-        similarities: (n, slots).
+        similarities: (n, slots), -inf for padding and for personas that cannot be the item's best.
     """
 
     users: np.ndarray
@@ -57,7 +57,7 @@ class Pairs:
 
 
 def merge(item_index: ItemIndex, found: TopItems, pairs: Pairs, prior: csr_array, scales: np.ndarray) -> None:
-    """Put the best of `found`, (users, k) each, and of pairs it does not hold into `found`.
+    """Merge pairs that `found`, (users, k) each, does not hold yet into `found`, keeping the best k.
 
     `prior` (users, items) and `scales` (users,) are those of the same users.
     """

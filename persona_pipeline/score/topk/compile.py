@@ -1,6 +1,6 @@
-"""Compile the loops of ranking, for every later process of the same user: `python -m persona_pipeline.score.topk.compile`.
+"""Compile the kernel's numba loops into the user's cache: `python -m persona_pipeline.score.topk.compile`.
 
-Without it the first task that ranks takes some 20 seconds longer.
+Without it the first ranking task takes some 20 seconds longer.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from persona_pipeline.score.topk.kernel import ItemIndex, top_items
 
 
 def main() -> None:
-    """Rank a little as a task would."""
+    """Rank a small example with the argument types of a task."""
     items = np.array(["A", "B", "B"])
     item_index = ItemIndex.build(items, np.eye(3, dtype=np.float32), {"A": 0.1, "B": 0.0}, 0.1, "softmax")
     prior = csr_array(([0.5], ([0], [1])), shape=(2, 2))

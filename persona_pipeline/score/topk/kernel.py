@@ -1,8 +1,8 @@
-"""Exact top-k items for users, over personas of unequal number per item.
+"""Compute exact top-k items for users, over a varying number of personas per item (`top_items`).
 
-A first pass in int8, bfloat16 or float32 scores everything; what its error bound leaves open is scored again in float64, and
-that score decides. Cost: users x personas x d for the pass; users x finalists x d for the rest (x slots for the soft maximum,
-which every persona is part of), with finalists some multiple of k.
+A first pass in int8, bfloat16 or float32 scores every item; candidates within its error bound are rescored in float64,
+and the float64 score decides. Cost: users x personas x d for the pass; users x candidates x d for rescoring (x slots
+for the soft maximum, to which every persona contributes), with candidates a small multiple of k.
 """
 
 from typing import TYPE_CHECKING
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ItemIndex", "TopItems", "exact_scores", "top_items"]
 
-# A list this many times shorter than the item index is scored persona by persona; a longer one as the item index less the others:
-# a dot product by itself takes about this many times what it takes within a matrix product.
+# A candidate list this many times shorter than the item index is scored by separate dot products (`rank_lists`); for a longer
+# list the whole index is scored and other items are masked. A dot product costs about this many times its share of a matmul.
 _SHORT = 50
 
 
@@ -36,22 +36,22 @@ def top_items(
     device: str = "cpu",
     precision: "Precision | None" = None,
 ) -> TopItems:
-    """Exact top-k.
+    """Compute the exact top k items of each user.
 
     Args:
         item_index: items and personas.
         users: (users, d) float64 vectors.
         seen: for each user the indices of items to leave out.
-        k: places wanted.
-        block_bytes: bound on what is allocated beside arguments and result, on a CPU whatever its instruction set; kept to
-            from 16 MiB (`LEAST_BLOCK_BYTES` of the configuration) on. Less is taken as a wish.
-        prior: (users, items) what the collaborative prior adds to each score; nothing where no entry is stored.
-        scales: (users,) what the item index's popularity is times for each user; None for one.
-        candidates: for each user the indices of the only items to rank, in any order; None, for all or for one user, is
+        k: number of items per user.
+        block_bytes: bound on memory allocated beside arguments and result, on a CPU whatever its instruction set; kept to
+            from 16 MiB (`LEAST_BLOCK_BYTES` of the configuration) on. Lower values are best effort.
+        prior: (users, items) score shares of the collaborative prior; may be empty.
+        scales: (users,) factor of the item index's popularity for each user; None is 1.
+        candidates: for each user the indices of the only items to rank, in any order; None, for all users or for one user, is
             every item.
         offered: (items,) bool, items that may be recommended at all; None is every item.
         device: `cpu`, or `cuda` where the personas of a block are copied to.
-        precision: of the first pass; None is the fastest that is native. A GPU knows bfloat16 and float32.
+        precision: of the first pass; None is the fastest native one. A GPU supports bfloat16 and float32.
     """
     # Imported where it computes: the driver only builds the item index, and torch takes seconds.
     from persona_pipeline.score.topk._cpu import topk_cpu

@@ -1,4 +1,4 @@
-"""Synthetic reviews whose truth is known: who wrote each one, why, and what every user would choose next.
+"""Generate synthetic reviews with known ground truth: each review's author persona, motive, and every user's preferences.
 
 `generate(config)` makes a world, `write(world, folder)` its files, `Oracle(folder)` the true preferences behind them.
 """

@@ -1,8 +1,9 @@
-"""Turns people and a catalogue into who chose what: the one place where the true preference is defined.
+"""Simulate which items users choose: the one place where the true preference is defined.
 
-A visitor is one of their latent personas (drawn from the mixture of the day). That persona takes an item it does not know yet with
-probability proportional to popularity ** exponent times what the item does for it, or, on impulse, to popularity alone within the
-categories it buys in. So the preference of a user is `mixture @ ChoiceModel.table(day)`, and nothing else.
+A visitor is one of their latent personas (drawn from the mixture of the day). That persona takes an item it does not
+know yet with probability proportional to popularity ** exponent times what the item does for it, or, on impulse, to
+popularity alone within the categories it buys in. So the preference of a user is `mixture @ ChoiceModel.table(day)`,
+and nothing else.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ _TRIES = 30
 
 @dataclass(frozen=True, slots=True)
 class ChoiceModel:
-    """What personas choose from. `p` counts latent personas."""
+    """Choice probabilities of latent personas. `p` counts latent personas."""
 
     weights: npt.NDArray[np.float64]  # (items, p)
     eligible: npt.NDArray[np.bool_]  # (items, p) the persona buys in the item's category
@@ -44,17 +45,17 @@ def _rows_to_one(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What each visit led to, (visits,) each."""
+    """The chosen item and persona of each visit, (visits,) each."""
 
     item: npt.NDArray[np.int64]
     persona: npt.NDArray[np.int64]
 
 
 def make_choices(config: SyntheticConfig, model: ChoiceModel, people: People, visits: Visits) -> Choices:
-    """Visit by visit in each user's order of time: first visits of everybody, then second ones, and so on.
+    """Simulate visits in each user's order of time: first visits of all users, then second ones, and so on.
 
-    Exact sampling without replacement: whoever draws an item they have reviewed draws persona and item again.
-    Raises ConfigError where somebody runs out of items.
+    Exact sampling without replacement: a user who draws an item they have reviewed draws persona and item again.
+    Raises ConfigError where a user runs out of items.
     """
     rng = np.random.default_rng([config.seed, 3])
     periods = np.unique(np.concatenate(([0], model.launch_day[model.launch_day < config.days])))

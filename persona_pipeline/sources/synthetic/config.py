@@ -1,4 +1,4 @@
-"""What a synthetic world looks like: sizes, calendar, how choices are made, and how much of the text is noise."""
+"""Define settings of a synthetic world: sizes, calendar, choice model, and shares of textual noise."""
 
 import datetime
 from typing import Self

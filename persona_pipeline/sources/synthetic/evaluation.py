@@ -1,4 +1,4 @@
-"""Turns what a pipeline extracted or recommended, and the truth, into figures: personas recovered, NDCG@k.
+"""Evaluate a pipeline against the synthetic truth: share of latent personas recovered, NDCG@k, the oracle's ceiling.
 
 Everything takes texts and arrays, so it serves any extractor and any recommender.
 """

@@ -1,4 +1,4 @@
-"""Turns a world into files: `reviews.jsonl.gz` and `items.jsonl.gz` in canonical form, and `truth/` beside them.
+"""Write and read a synthetic world's files: `reviews.jsonl.gz` and `items.jsonl.gz` in canonical form, and `truth/`.
 
 Same world, same bytes: keys keep their order, gzip carries neither a time nor a name.
 """

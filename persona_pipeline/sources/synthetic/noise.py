@@ -1,4 +1,4 @@
-"""Turns clean sentences into what arrives from a review site: typos, shorthand, emoji, HTML, contact details."""
+"""Add noise to clean sentences, as on a review site: typos, shorthand, emoji, HTML, contact details."""
 
 from persona_pipeline.sources.synthetic.config import SyntheticConfig
 from persona_pipeline.sources.synthetic.phrases import Draw, Phrase, sentence

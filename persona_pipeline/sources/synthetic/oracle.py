@@ -1,6 +1,6 @@
-"""Turns the truth files into the true preference of any user for any item on any day: the ceiling for recommenders.
+"""Compute the true preference of any user for any item on any day from the truth files: the ceiling for recommenders.
 
-Made by the same `ChoiceModel` that drew the choices, from the same rounded numbers, so it is exact, not an estimate.
+Uses the same `ChoiceModel` that drew the choices, with the same rounded numbers, so it is exact, not an estimate.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from persona_pipeline.sources.synthetic.files import CONFIG, TRUTH, read_rows
 
 
 class Oracle:
-    """Knows the latent personas of users and items."""
+    """True preferences of a world's users."""
 
     def __init__(self, folder: Path | str) -> None:
         """`folder` is what `write` made; only `truth/` is read. Raises SourceError where it is missing."""

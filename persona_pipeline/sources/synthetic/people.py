@@ -1,4 +1,4 @@
-"""Turns a configuration into people: which latent personas a user is made of, when that changes, and when they write reviews."""
+"""Generate users: their mixtures of latent personas, when these drift, and the times of their reviews."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class Visits:
-    """When somebody chooses something, (visits,) each, ordered by user, then time, which strictly increases."""
+    """Times at which users choose items, (visits,) each, ordered by user, then time, which strictly increases."""
 
     user: npt.NDArray[np.int64]
     timestamp: npt.NDArray[np.int64]  # epoch seconds
@@ -42,7 +42,7 @@ class Visits:
 
 
 def make_people(config: SyntheticConfig) -> tuple[People, Visits]:
-    """Users and the moments they review at; what they choose is `choices`."""
+    """Generate users and the times of their reviews; `choices` adds the items."""
     rng = np.random.default_rng([config.seed, 2])
     n, p = config.n_users, config.n_latent_personas
     cold = np.zeros(n, dtype=bool)

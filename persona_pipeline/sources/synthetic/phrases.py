@@ -1,7 +1,8 @@
-"""Turns a line of the vocabulary such as `the (battery|charge) lasts {time}` into many sentences.
+"""Expand lines of the vocabulary such as `the (battery|charge) lasts {time}` into many sentences.
 
-The notation: `(a|b|)` is one of the alternatives (an empty one allowed), `{slot}` a value given at expansion. Alternatives may hold
-slots, not further alternatives. Lines are compiled once, because a world of a million reviews expands ten million of them.
+The notation: `(a|b|)` is one of the alternatives (an empty one allowed), `{slot}` a value given at expansion.
+Alternatives may hold slots, not further alternatives. Lines are compiled once, because a world of a million reviews
+expands ten million of them.
 """
 
 import re
@@ -17,7 +18,7 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 class Phrase:
-    """One compiled line. `slots` names what an expansion must be given."""
+    """One compiled line. `slots` names the values an expansion needs."""
 
     __slots__ = ("parts", "slots", "source")
 

@@ -1,4 +1,4 @@
-"""Turns choices into reviews: ratings that follow the match, kinds of noise, a few repeats, and the texts."""
+"""Generate reviews of choices: ratings that follow the match, kinds of noise, a few repeats, and the texts."""
 
 import random
 from dataclasses import dataclass
@@ -155,7 +155,7 @@ def _write(
 
 @dataclass(frozen=True, slots=True)
 class _Drafts:
-    """What a text is written from, one row per review in order of time."""
+    """Inputs of the texts, one row per review in order of time."""
 
     item: npt.NDArray[np.int64]
     voice: npt.NDArray[np.int64]  # a persona in every row; off_topic texts do not use it

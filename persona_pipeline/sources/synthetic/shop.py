@@ -1,4 +1,4 @@
-"""Turns a configuration and the vocabulary into the catalogue: what items are, whom they serve, how popular they are."""
+"""Generate the catalogue from configuration and vocabulary: items, the personas they serve, and their popularity."""
 
 import random
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
-"""Turns (item, persona, rating, kind) into a title and a text such as a customer would write.
+"""Write a review's title and text from item, persona, rating and kind, as a customer would.
 
-A genuine review carries at least one sentence of its persona (who and why, where, or a reason) and otherwise what anybody says.
+A genuine review carries at least one sentence of its persona (who and why, where, or a reason) and otherwise generic
+ones.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ _LENGTHS = (0.12, 0.2, 0.23, 0.19, 0.13, 0.08, 0.05)  # share of reviews with 1,
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is reviewed and in whose words; `strong` names the reasons of that persona the item satisfies."""
+    """The reviewed item and the persona that speaks; `strong` names the reasons of that persona the item satisfies."""
 
     category: Category
     persona: LatentPersona
@@ -33,7 +34,7 @@ class Writer:
         self._draw = draw
 
     def title(self, subject: Subject, kind: Kind) -> str:
-        """Empty now and then, as on real review sites."""
+        """Write a title; empty now and then, as on real review sites."""
         roll = self._draw()
         if roll < 0.06:
             return ""
@@ -54,7 +55,7 @@ class Writer:
         return body
 
     def update(self, sentences: list[str]) -> list[str]:
-        """The same as an addition to an earlier review."""
+        """Turn sentences into an addition to an earlier review."""
         lead = self._said["update"][0].expand(self._draw, {"time": self._vocabulary.time.expand(self._draw)})
         return [f"{lead}: {sentences[0]}", *sentences[1:]]
 

@@ -1,4 +1,4 @@
-"""Turns the packaged YAML (`data/`) into compiled vocabulary: latent personas, categories, and what any reviewer may say."""
+"""Load the packaged YAML (`data/`) as compiled vocabulary: latent personas, categories, and generic sentences."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +16,7 @@ _GRAMMAR = ("it", "them", "this", "is", "was", "has")
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing a persona judges an item of a category by."""
+    """One criterion by which a persona judges an item of a category."""
 
     means: str  # the truth, in other words than reviewers use
     good: Phrase
@@ -25,7 +25,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one persona wants from one category."""
+    """One persona's wants from one category."""
 
     goal: Phrase
     use: Phrase
@@ -35,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class LatentPersona:
-    """An audience: who they are, what they are after, and what they want from each category they buy in."""
+    """An audience: its people, their motives, and their wants from each category they buy in."""
 
     persona_id: str
     name: str
@@ -53,7 +53,7 @@ class LatentPersona:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """One shelf of the shop."""
+    """One category of the shop."""
 
     category_id: str
     path: tuple[str, ...]
@@ -69,7 +69,7 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Everything words are taken from."""
+    """All vocabulary of a world."""
 
     personas: tuple[LatentPersona, ...]
     categories: tuple[Category, ...]  # those some persona buys in

@@ -1,4 +1,4 @@
-"""Turns a configuration into a whole world: catalogue, people, reviews, and the truth behind them."""
+"""Generate a whole synthetic world: catalogue, users, reviews, and the truth behind them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class SyntheticWorld:
             }
 
     def true_persona_rows(self) -> Iterator[Row]:
-        """Latent personas: all their reasons, and by category what the text to compare with is."""
+        """Latent personas: all their reasons, and by category the text to compare extracted personas with."""
         for persona in self.vocabulary.personas:
             yield {
                 "persona_id": persona.persona_id,
@@ -64,7 +64,7 @@ class SyntheticWorld:
             }
 
     def true_item_rows(self) -> Iterator[Row]:
-        """What items do for whom, most important persona first; `reasons` are those the item is good at."""
+        """The personas each item serves, most important first; `reasons` are those the item is good at."""
         personas = self.vocabulary.personas
         for i, item_id in enumerate(self.shop.item_ids):
             category = self.vocabulary.categories[self.shop.category[i]].category_id
@@ -105,7 +105,7 @@ class SyntheticWorld:
             }
 
     def true_review_rows(self) -> Iterator[Row]:
-        """Who chose the item, whose words the text is in (null for off_topic), and which earlier review it repeats (or null)."""
+        """The persona that chose the item, the one whose words the text uses (null for off_topic), and any review it repeats."""
         reviews = self.reviews
         ids = [persona.persona_id for persona in self.vocabulary.personas]
         columns = (
@@ -144,7 +144,7 @@ def generate(config: SyntheticConfig) -> SyntheticWorld:
 
 
 def choice_model(config: SyntheticConfig, vocabulary: Vocabulary, shop: Shop) -> ChoiceModel:
-    """What the people of this world choose by."""
+    """The choice model of this world."""
     buys = [[p in group.tolist() for p in range(len(vocabulary.personas))] for group in buyers_by_category(vocabulary)]
     return ChoiceModel(
         weights=shop.weights,

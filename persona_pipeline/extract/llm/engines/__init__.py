@@ -1,1 +1,1 @@
-"""Engines that answer requests: vLLM in this process, or a server that speaks the OpenAI protocol."""
+"""Serve LLM requests: vLLM in this process, or a server that speaks the OpenAI protocol."""

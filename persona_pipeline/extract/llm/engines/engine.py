@@ -1,7 +1,7 @@
-"""The engine seam: requests to answers, whoever generates them.
+"""Define the interface of LLM engines: `Backend` (model, token counts, start) and `Engine` (submit, poll).
 
-A `Backend` says which model it is and how long a request is, at no more cost than a tokenizer; `start` brings up the
-engine. An engine is fed one request at a time and polled: answers come as they finish, in any order, matched by key.
+A `Backend` names its model and counts a request's tokens, at no more cost than a tokenizer; `start` brings up the
+engine. An engine is fed one request at a time and polled: responses come as they finish, in any order, matched by key.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class EngineDiedError(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Raw output of one request. `detail` says what happened when `finish` is error."""
+    """Raw output of one request. `detail` explains an error when `finish` is error."""
 
     key: str
     text: str
@@ -34,10 +34,10 @@ class Answer:
 
 
 class Engine(Protocol):
-    """Something that answers requests."""
+    """A running LLM that answers requests."""
 
     def room(self) -> int:
-        """How many more requests it can usefully hold."""
+        """Number of further requests it can usefully hold."""
         ...
 
     def submit(self, request: Request) -> None:
@@ -45,16 +45,16 @@ class Engine(Protocol):
         ...
 
     def poll(self) -> list[Answer]:
-        """What has finished since the last call; waits a moment if nothing has. Raises EngineDiedError."""
+        """Responses finished since the last call; waits a moment if there are none. Raises EngineDiedError."""
         ...
 
     def close(self) -> None:
-        """Give back memory and processes."""
+        """Release memory and processes."""
         ...
 
 
 class Backend(Protocol):
-    """Where engines come from."""
+    """Factory of engines for one model."""
 
     model: str
     """Name and revision, part of every request's key."""
@@ -67,5 +67,5 @@ class Backend(Protocol):
         ...
 
     def start(self) -> Engine:
-        """A fresh engine. Raises EngineDiedError when it does not come up."""
+        """Start an engine. Raises EngineDiedError when it does not come up."""
         ...

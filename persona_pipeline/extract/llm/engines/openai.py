@@ -1,7 +1,8 @@
-"""Any OpenAI-compatible server, asked with bounded concurrency.
+"""Send LLM requests to an OpenAI-compatible server, with bounded concurrency.
 
-The client library waits and tries again on 429, 5xx and lost connections (it honours Retry-After); what still fails then
-is an engine error of that one request. A refused key or an unknown model is a fault for a person, and raised at once.
+The client library backs off and retries on 429, 5xx and lost connections (it honours Retry-After); a request that still
+fails then is an engine error of that one request. A refused key or an unknown model is a fault for a person, and raised
+at once.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ _TEMPLATE_TOKENS = 40
 
 
 class OpenAIBackend:
-    """A model by the name its server knows it by."""
+    """A model by its name on the server."""
 
     def __init__(self, config: LlmConfig) -> None:
         if not config.base_url:
@@ -40,7 +41,7 @@ class OpenAIBackend:
         self.context_tokens = config.context_tokens
 
     def count_tokens(self, requests: Sequence[Request]) -> list[int]:
-        """By the tokenizer in `extraction.llm.tokenizer`, else an estimate from the bytes."""
+        """Count by the tokenizer in `extraction.llm.tokenizer`, else estimate from the bytes."""
         if self._config.tokenizer:
             return [
                 len(self._tokenizer.apply_chat_template(r.messages, add_generation_prompt=True, return_dict=False))
@@ -49,7 +50,7 @@ class OpenAIBackend:
         return [math.ceil(len((r.system + r.user).encode()) / _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS for r in requests]
 
     def start(self) -> "OpenAIEngine":
-        """Nothing is sent before the first request."""
+        """Start an engine; nothing is sent before the first request."""
         return OpenAIEngine(self._config)
 
     @cached_property
@@ -60,7 +61,7 @@ class OpenAIBackend:
 
 
 class OpenAIEngine:
-    """An event loop in a thread of its own, so that storing answers never holds up requests."""
+    """Client with an event loop in a thread of its own, so that storing responses never delays requests."""
 
     def __init__(self, config: LlmConfig) -> None:
         from openai import AsyncOpenAI
@@ -80,16 +81,16 @@ class OpenAIEngine:
         self._thread.start()
 
     def room(self) -> int:
-        """As many as may be on their way at once."""
+        """Remaining concurrent requests."""
         return self._config.max_concurrent - self._open
 
     def submit(self, request: Request) -> None:
-        """Send it."""
+        """Send a request."""
         self._open += 1
         asyncio.run_coroutine_threadsafe(self._ask(request), self._loop)
 
     def poll(self) -> list[Answer]:
-        """What has come back; waits up to a second. Raises ConfigError where no request can succeed."""
+        """Responses received; waits up to a second. Raises ConfigError where no request can succeed."""
         found: list[Answer] = []
         if not self._open:
             return found
@@ -110,7 +111,7 @@ class OpenAIEngine:
             return found
 
     def close(self) -> None:
-        """Drop what is on its way and end the thread."""
+        """Cancel requests in flight and end the thread."""
 
         async def stop() -> None:
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
@@ -154,6 +155,6 @@ class OpenAIEngine:
         except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
             self._finished.put(ConfigError(f"{self._config.base_url} refuses model {self._config.model}: {error}"))
             return
-        except Exception as error:  # whatever a server may send, the request must come back, or nothing would ever end
+        except Exception as error:  # every request must return an answer, or polling never ends
             answer = Answer(request.key, "", "error", 0, 0, f"{type(error).__name__}: {error}")
         self._finished.put(answer)

@@ -1,7 +1,7 @@
-"""vLLM, offline: the engine on a GPU worker, and on a CPU for trying it out.
+"""Run LLM requests through vLLM in this process: on a GPU worker, or on a CPU for trials.
 
-The engine is stepped by hand instead of calling `LLM.chat`: it stays full while answers are stored as they finish. A
-request goes in as token ids, so that what was counted is what is sent.
+The engine is stepped by hand instead of calling `LLM.chat`: it stays full while responses are stored as they finish. A
+request is submitted as token ids, so that the tokens counted are the tokens sent.
 """
 
 import hashlib
@@ -44,18 +44,18 @@ class VllmBackend:
         self.context_tokens = config.context_tokens
 
     def count_tokens(self, requests: Sequence[Request]) -> list[int]:
-        """By the model's own tokenizer and chat template."""
+        """Count by the model's own tokenizer and chat template."""
         return [len(self.tokens(request)) for request in requests]
 
     def tokens(self, request: Request) -> list[int]:
-        """Prompt as token ids."""
+        """Render the prompt as token ids."""
         found: list[int] = self._tokenizer.apply_chat_template(
             request.messages, add_generation_prompt=True, tokenize=True, return_dict=False
         )
         return found
 
     def start(self) -> "VllmEngine":
-        """Load the model; some ten seconds to minutes."""
+        """Load the model; takes some ten seconds to minutes."""
         return VllmEngine(self, self._folder, self._config)
 
     @cached_property
@@ -105,27 +105,27 @@ class VllmEngine:
             _watch(self._engine.engine_core)
 
     def room(self) -> int:
-        """Twice what it runs at once, so that its scheduler always has something waiting."""
+        """Room up to twice the running batch, so that its scheduler always has requests waiting."""
         return self._most - len(self._keys)
 
     def submit(self, request: Request) -> None:
-        """Queue it."""
+        """Queue a request."""
         tokens = self._backend.tokens(request)
         self._submitted += 1
         request_id = str(self._submitted)
         try:
             self._engine.add_request(request_id, {"prompt_token_ids": tokens}, self._sampling(request))
-        except Exception as error:  # whatever breaks here, the engine did not take it
+        except Exception as error:  # on any error the engine did not take the request
             raise EngineDiedError(f"vLLM took no request: {error}") from error
         self._keys[request_id] = request.key
 
     def poll(self) -> list[Answer]:
-        """One step of the engine."""
+        """Step the engine once."""
         if not self._keys:
             return []
         try:
             outputs: Any = self._engine.step()
-        except Exception as error:  # whatever breaks a step breaks the engine
+        except Exception as error:  # any error in a step breaks the engine
             raise EngineDiedError(f"vLLM broke down: {type(error).__name__}: {error}") from error
         answers = []
         for output in outputs:
@@ -164,9 +164,9 @@ class VllmEngine:
 
 
 def _watch(core: Any) -> None:
-    """Have whoever waits for output learn that the engine's process is gone.
+    """Wake a waiting `step` when the engine's process ends.
 
-    A process that is killed sends no word of it. vLLM (0.32) then marks its client as dead and ends the thread that fills
+    A process that is killed sends no message. vLLM (0.32) then marks its client as dead and ends the thread that fills
     the queue of outputs, but leaves `step` waiting at that queue for ever.
     """
     processes, outputs = getattr(core.resources.engine_manager, "sentinels", None), core.outputs_queue
@@ -192,7 +192,7 @@ def _model_folder(name: str) -> Path:
 
 
 def _revision(folder: Path) -> str:
-    """What the folder holds: its small files whole, of its weights the size and samples spread over the file."""
+    """Hash a model folder: its small files whole, of its weights the size and samples spread over the file."""
     seen = hashlib.sha256()
     for path in sorted(p for pattern in _SMALL for p in folder.glob(pattern)):
         seen.update(path.name.encode() + path.read_bytes())
@@ -207,6 +207,6 @@ def _revision(folder: Path) -> str:
 
 
 def _manner(options: Mapping[str, Any]) -> str:
-    """Those engine options that may change an answer, as part of the model's name."""
+    """Encode the engine options that may change a response, as part of the model's name."""
     telling = sorted((key, str(value)) for key, value in options.items() if key not in _PLACEMENT)
     return "".join(f";{key}={value}" for key, value in telling)
