@@ -1,22 +1,15 @@
 """Train an encoder on `training_pairs` into `encoders` if the retrain policy demands one; the gate judges changed settings."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from jobs.runner import run
-from persona_pipeline.contracts import load_contract
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder import retrain_policy
-from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.model_registry.base_models import embedder_of_incumbent
 from persona_pipeline.model_registry.incumbent import incumbent_of, mark_manual
-from persona_pipeline.model_registry.training_run import train_encoder
+from persona_pipeline.model_registry.training_run import register, train_encoder
 from persona_pipeline.runs.context import RunContext
-
-ARTEFACTS = Path("_artefacts") / "encoders"
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
@@ -39,26 +32,11 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
         stood = "already trained by an earlier attempt at this night"
         return {"trained": False, "encoder_id": encoder_id, "reason": stood}
     trained = train_encoder(context.warehouse, context.config, incumbent, embedder, reason, encoder_id, versions)
-    encoder, settled, metrics = trained.encoder, trained.settled, trained.metrics
-    artefact = ARTEFACTS / encoder_id
-    encoder.save(context.warehouse.root / artefact)
-    row = {
-        "encoder_id": encoder_id,
-        "as_of": context.as_of,
-        "artefact": str(artefact),
-        "base_model": encoder.base_model,
-        "text_version": TEXT_VERSION,
-        "dimensions": len(encoder.persona_map),
-        "config_digest": retrain_policy.settings_digest(context.config),
-        **settled.columns(),
-        "pair_count": trained.pair_count,
-        "data_versions": [{"table": t, "version": v} for t, v in sorted(versions.items())],
-        "metrics": [{"name": n, "value": v} for n, v in sorted(metrics.items())],
-    }
-    rows = pa.Table.from_pylist([row], schema=load_contract("encoders").arrow_schema())
-    found = {"reason": reason, "verdict": settled.verdict, "reasons": settled.reasons, "base_model": encoder.base_model}
-    written = [context.warehouse.upsert("encoders", rows).as_dict()]
-    return {"trained": True, "encoder_id": encoder_id, **found, **metrics, "written": written}
+    written = register(context.warehouse, context.as_of, context.config, trained, versions)
+    settled = trained.settled
+    found = {"reason": reason, "verdict": settled.verdict, "reasons": settled.reasons}
+    found |= {"base_model": trained.encoder.base_model}
+    return {"trained": True, "encoder_id": encoder_id, **found, **trained.metrics, "written": [written.as_dict()]}
 
 
 if __name__ == "__main__":

@@ -4,10 +4,15 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cache, partial
+from pathlib import Path
+
+import pyarrow as pa
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig, PipelineConfig
+from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.encoder.artefact import Encoder
@@ -15,16 +20,52 @@ from persona_pipeline.encoder.cf_prior import liked_interactions
 from persona_pipeline.encoder.cf_prior_engine import fit_prior
 from persona_pipeline.encoder.embed_texts import embed_everything
 from persona_pipeline.encoder.item_embeddings import ensure_profiles
+from persona_pipeline.encoder.retrain_policy import settings_digest
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.encoder.training_data import TrainingData, training_data
 from persona_pipeline.model_registry.incumbent import Incumbent
 from persona_pipeline.model_registry.registry import settings_of
 from persona_pipeline.model_registry.select_settings import SelectedSettings, select_settings
 from persona_pipeline.model_selection.search_result import ChosenSettings
-from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse import Warehouse, WriteResult
 from persona_pipeline.warehouse.fingerprints import reviews_digest
 
 logger = logging.getLogger(__name__)
+
+ARTEFACTS = Path("_artefacts") / "encoders"
+"""Where a warehouse keeps its encoders."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """What a run may choose settings by and train on.
+
+    Attributes:
+        config: with the encoder's settings from which a search starts.
+        blind: training data that hides each user's newest liked interaction, over `embedder`.
+        interactions: all liked interactions, read when first called: where Spark fits the prior nobody calls it.
+        embedder: of the incumbent's base.
+    """
+
+    config: PipelineConfig
+    blind: TrainingData
+    interactions: Callable[[], Interactions]
+    embedder: Embedder
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingChoice:
+    """Settings and base to train with.
+
+    Attributes:
+        selected: the settings, and why.
+        embedder: of the base to train over.
+        metrics: of the search, where there was one.
+    """
+
+    selected: SelectedSettings
+    embedder: Embedder
+    metrics: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +87,7 @@ def train_encoder(
     encoder_id: str,
     versions: Mapping[str, int],
 ) -> TrainedEncoder:
-    """Search settings, gate them and train; refused settings leave the base as it is, and a head is fitted over the incumbent's.
-
-    The settings left open (`encoders.tuned`) are searched first; the gate compares the result with the served settings.
+    """Train a run's encoder in steps: the training set, the choice of settings and base, the fit.
 
     Args:
         incumbent: the encoder the run starts from.
@@ -58,44 +97,95 @@ def train_encoder(
 
     Raises PipelineError where there are too few pairs or a fine-tune fails, TransientError where that was killed.
     """
+    examples = gather_training_set(warehouse, config, incumbent, embedder)
+    choice = choose_settings(warehouse, examples, incumbent, reason, versions)
+    return fit(warehouse, examples, choice, encoder_id)
+
+
+def gather_training_set(
+    warehouse: Warehouse, config: PipelineConfig, incumbent: Incumbent, embedder: Embedder
+) -> TrainingSet:
+    """Gather the training set over the incumbent's base. Raises PipelineError where there are too few pairs."""
     liked = config.training_pairs.min_liked_rating
     starts = _where_the_search_starts(incumbent, embedder.base_model, config.encoders)
     # The review of a held-out interaction must not be an input, neither to choose settings nor to compare them.
     blind = training_data(warehouse, embedder.base_model, liked, starts, blind=True)
-    # All of them are read only where somebody asks: Spark reads the table itself.
-    interactions = cache(partial(liked_interactions, warehouse, liked))
     if blind.pairs.num_rows < 2:
         raise PipelineError(
             f"only {blind.pairs.num_rows} training pairs: too few to train on. A pair is a user's liked review of an item "
             "beside other liked ones; look at the tables user_histories and item_personas"
         )
-    chosen = _chosen(blind, interactions, starts)
-    config = config.model_copy(update={"encoders": chosen.config if chosen else config.encoders})
+    interactions = cache(partial(liked_interactions, warehouse, liked))
+    return TrainingSet(config.model_copy(update={"encoders": starts}), blind, interactions, embedder)
+
+
+def choose_settings(
+    warehouse: Warehouse, examples: TrainingSet, incumbent: Incumbent, reason: str, versions: Mapping[str, int]
+) -> TrainingChoice:
+    """Search the settings left open (`encoders.tuned`), then let the gate compare the result with the served settings.
+
+    Refused settings leave the base as it is. A base to be fine-tuned is tuned when it is first needed: to be judged, or to
+    be trained over.
+
+    Raises PipelineError where a fine-tune fails, TransientError where it was killed.
+    """
+    searched = _searched(examples.blind, examples.interactions, examples.config.encoders)
+    settings = searched.config if searched else examples.config.encoders
+    config = examples.config.model_copy(update={"encoders": settings})
+    liked, standing = config.training_pairs.min_liked_rating, examples.embedder
 
     @cache
-    def as_configured() -> Embedder:
+    def configured() -> Embedder:
         base = _configured_base(warehouse, config, versions)
-        if base.base_model != embedder.base_model:
+        if base.base_model != standing.base_model:
             embed_everything(warehouse, base, liked, None)
         return base
 
-    def tuned() -> TrainingData:
-        return training_data(warehouse, as_configured().base_model, liked, config.encoders, blind=True)
+    def over_configured() -> TrainingData:
+        return training_data(warehouse, configured().base_model, liked, settings, blind=True)
 
-    settled = select_settings(incumbent.row, reason, blind, interactions, embedder.base_model, config.encoders, tuned)
-    base = embedder if settled.verdict == "kept_settings" else as_configured()
-    ensure_profiles(warehouse, base, settled.config)
-    taught = training_data(warehouse, base.base_model, liked, settled.config)
+    selected = select_settings(
+        incumbent.row, reason, examples.blind, examples.interactions, standing.base_model, settings, over_configured
+    )
+    base = standing if selected.verdict == "kept_settings" else configured()
+    if searched is None:
+        return TrainingChoice(selected, base, {})
+    return TrainingChoice(replace(selected, reasons=[*selected.reasons, *searched.reasons()]), base, searched.metrics())
+
+
+def fit(warehouse: Warehouse, examples: TrainingSet, choice: TrainingChoice, encoder_id: str) -> TrainedEncoder:
+    """Fit head, popularity and prior on everything known, under the chosen settings and over the chosen base."""
     from persona_pipeline.encoder.fit import fit_encoder
 
-    prior = fit_prior(warehouse, interactions, config, settled.config)
-    encoder, metrics = fit_encoder(
-        encoder_id, base.base_model, taught, prior, reviews_digest(warehouse), settled.config
-    )
-    if chosen:
-        settled = replace(settled, reasons=[*settled.reasons, *chosen.reasons()])
-        metrics |= chosen.metrics()
-    return TrainedEncoder(encoder, settled, metrics, taught.pairs.num_rows)
+    settings, base = choice.selected.config, choice.embedder
+    ensure_profiles(warehouse, base, settings)
+    data = training_data(warehouse, base.base_model, examples.config.training_pairs.min_liked_rating, settings)
+    prior = fit_prior(warehouse, examples.interactions, examples.config, settings)
+    encoder, metrics = fit_encoder(encoder_id, base.base_model, data, prior, reviews_digest(warehouse), settings)
+    return TrainedEncoder(encoder, choice.selected, metrics | choice.metrics, data.pairs.num_rows)
+
+
+def register(
+    warehouse: Warehouse, as_of: date, config: PipelineConfig, trained: TrainedEncoder, versions: Mapping[str, int]
+) -> WriteResult:
+    """Save a trained encoder's artefact, then its row of `encoders`: a row always has its artefact."""
+    encoder = trained.encoder
+    artefact = ARTEFACTS / encoder.encoder_id
+    encoder.save(warehouse.root / artefact)
+    row = {
+        "encoder_id": encoder.encoder_id,
+        "as_of": as_of,
+        "artefact": str(artefact),
+        "base_model": encoder.base_model,
+        "text_version": TEXT_VERSION,
+        "dimensions": len(encoder.persona_map),
+        "config_digest": settings_digest(config),
+        **trained.settled.columns(),
+        "pair_count": trained.pair_count,
+        "data_versions": [{"table": t, "version": v} for t, v in sorted(versions.items())],
+        "metrics": [{"name": n, "value": v} for n, v in sorted(trained.metrics.items())],
+    }
+    return warehouse.upsert("encoders", pa.Table.from_pylist([row], schema=load_contract("encoders").arrow_schema()))
 
 
 def _where_the_search_starts(incumbent: Incumbent, base_model: str, config: EncodersConfig) -> EncodersConfig:
@@ -115,7 +205,7 @@ def _tunes(config: EncodersConfig) -> bool:
     return bool(config.tuned) and config.tuning_minutes > 0 and config.method == "head"
 
 
-def _chosen(
+def _searched(
     blind: TrainingData, interactions: Callable[[], Interactions], starts: EncodersConfig
 ) -> ChosenSettings | None:
     if not _tunes(starts):
@@ -123,9 +213,9 @@ def _chosen(
     from persona_pipeline.model_selection.search import search_settings
 
     began = time.monotonic()
-    chosen = search_settings(blind, interactions(), starts)
+    searched = search_settings(blind, interactions(), starts)
     logger.info("tuning took %.1f s", time.monotonic() - began)
-    return chosen
+    return searched
 
 
 def _configured_base(warehouse: Warehouse, config: PipelineConfig, versions: Mapping[str, int]) -> Embedder:
