@@ -17,8 +17,8 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     incumbent = incumbent_of(context.warehouse, context.overrides, context.as_of, context.parent)
     embedder = embedder_of_incumbent(context.warehouse, incumbent, context.config.text_embeddings)
     if incumbent.override:
-        written = [result.as_dict() for result in mark_manual(context.warehouse, incumbent)]
         override = incumbent.override
+        written = [result.as_dict() for result in mark_manual(context.warehouse, incumbent)]
         obeyed = {"encoder_id": override.encoder_id, "reason": override.told(), "written": written}
         return {"trained": False, override.override: True, **obeyed}
     configured = Embedder(context.config.text_embeddings, context.warehouse)
@@ -32,11 +32,11 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
         stood = "already trained by an earlier attempt at this night"
         return {"trained": False, "encoder_id": encoder_id, "reason": stood}
     trained = train_encoder(context.warehouse, context.config, incumbent, embedder, reason, encoder_id, versions)
-    written = register(context.warehouse, context.as_of, context.config, trained, versions)
+    registered = register(context.warehouse, context.as_of, context.config, trained, versions)
     settled = trained.settled
     found = {"reason": reason, "verdict": settled.verdict, "reasons": settled.reasons}
     found |= {"base_model": trained.encoder.base_model}
-    return {"trained": True, "encoder_id": encoder_id, **found, **trained.metrics, "written": [written.as_dict()]}
+    return {"trained": True, "encoder_id": encoder_id, **found, **trained.metrics, "written": [registered.as_dict()]}
 
 
 if __name__ == "__main__":
