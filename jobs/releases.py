@@ -60,7 +60,7 @@ def _concluded(context: RunContext) -> dict[str, Any]:
         )
         raise ReleaseError(
             f"release {row['release_id']} refused; readers keep the one before.\n  {told}"
-            + ("" if found.failures else accepting)
+            + ("" if found.unsound else accepting)
         )
     return {
         "release_id": row["release_id"],

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from persona_pipeline.config import LimitsConfig
 from persona_pipeline.contracts import load_contract, table_names
@@ -21,20 +21,52 @@ EXPECTATIONS = package_folder("expectations")
 _AGAINST_PARENT = tuple(f"user_item_topk.{name}" for name in LimitsConfig.model_fields)
 
 
+CheckKind = Literal["unsound", "drift"]
+
+
 @dataclass(frozen=True, slots=True)
-class Audit:
-    """Result of an audit.
+class FailedCheck:
+    """A failed expectation; as text, the sentence people read.
 
     Attributes:
-        measures: value by `table.measure`.
-        failures: failed expectations, in words; these cannot be accepted.
-        drift_violations: exceeded drift limits against the parent release, in words. The tables may be sound all the same, so a
-            person may accept these.
+        measure: `table.measure`.
+        value: the measured value; None where nothing could be measured.
+        at_least, at_most: the allowed range, open where None.
+        kind: `unsound` cannot be accepted. `drift` exceeds a limit against the parent release: the tables may be sound all
+            the same, so a person may accept it.
+        rule: the rule that should hold, in words.
     """
 
+    measure: str
+    value: float | None
+    at_least: float | None
+    at_most: float | None
+    kind: CheckKind
+    rule: str
+
+    def __str__(self) -> str:
+        found = "nothing" if self.value is None else f"{self.value:g}"
+        return f"{self.measure} is {found}, expected {self.expected}: {self.rule}"
+
+    @property
+    def expected(self) -> str:
+        """The allowed range, in words."""
+        limits = [f"at least {self.at_least:g}"] if self.at_least is not None else []
+        limits += [f"at most {self.at_most:g}"] if self.at_most is not None else []
+        return " and ".join(limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Result of an audit: value by `table.measure`, and the checks that failed."""
+
     measures: dict[str, float]
-    failures: list[str]
-    drift_violations: list[str] = field(default_factory=list)
+    failed: list[FailedCheck] = field(default_factory=list)
+
+    @property
+    def unsound(self) -> bool:
+        """Whether a check failed that nobody can accept."""
+        return any(check.kind == "unsound" for check in self.failed)
 
 
 def audit(warehouse: Warehouse, parameters: Mapping[str, Any], parent: Release | None = None) -> Audit:
@@ -43,17 +75,8 @@ def audit(warehouse: Warehouse, parameters: Mapping[str, Any], parent: Release |
     `parameters` are the values that measures and suites refer to by `$name` and `$PARAMETER`.
     """
     measured = {table: measure(warehouse, table, parameters, parent) for table in table_names()}
-    failed = _validate(measured, parameters)
-    return Audit(
-        {f"{t}.{name}": value for t, row in measured.items() for name, value in row.items()},
-        [failure for failure in failed if not is_drift_violation(failure)],
-        [failure for failure in failed if is_drift_violation(failure)],
-    )
-
-
-def is_drift_violation(failure: str) -> bool:
-    """Whether a failure is an exceeded drift limit against the parent release."""
-    return failure.split(" is ")[0] in _AGAINST_PARENT
+    failed = sorted(_validate(measured, parameters), key=lambda check: check.kind == "drift")
+    return Audit({f"{t}.{name}": value for t, row in measured.items() for name, value in row.items()}, failed)
 
 
 def measure(
@@ -79,7 +102,7 @@ def measure(
     return {name: float(value or 0) for name, value in row.items()}
 
 
-def _validate(measured: dict[str, dict[str, float]], parameters: Mapping[str, Any]) -> list[str]:
+def _validate(measured: dict[str, dict[str, float]], parameters: Mapping[str, Any]) -> list[FailedCheck]:
     import great_expectations as gx
     import pandas as pd
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -94,13 +117,15 @@ def _validate(measured: dict[str, dict[str, float]], parameters: Mapping[str, An
         result = batch.get_batch({"dataframe": pd.DataFrame([row])}).validate(
             suite, expectation_parameters=dict(parameters)
         )
-        failures += [_in_words(table, row, failed) for failed in result.results if not failed.success]
+        failures += [_failed(table, row, failed) for failed in result.results if not failed.success]
     return failures
 
 
-def _in_words(table: str, row: dict[str, float], failed: Any) -> str:
+def _failed(table: str, row: dict[str, float], failed: Any) -> FailedCheck:
     config = failed.expectation_config
+    limits = (config.kwargs.get(name) for name in ("min_value", "max_value"))
+    at_least, at_most = (None if limit is None else float(limit) for limit in limits)
     column = config.kwargs["column"]
-    limits = [f"at least {config.kwargs['min_value']:g}"] if config.kwargs.get("min_value") is not None else []
-    limits += [f"at most {config.kwargs['max_value']:g}"] if config.kwargs.get("max_value") is not None else []
-    return f"{table}.{column} is {row.get(column, float('nan')):g}, expected {' and '.join(limits)}: {config.meta['notes']}"
+    measure = f"{table}.{column}"
+    kind: CheckKind = "drift" if measure in _AGAINST_PARENT else "unsound"
+    return FailedCheck(measure, row.get(column), at_least, at_most, kind, config.meta["notes"])

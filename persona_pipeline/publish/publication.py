@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 
 import pyarrow as pa
@@ -83,7 +83,7 @@ def publish_or_refuse(
             f"since. Mend the cause and run the night again, or `persona-pipeline releases rollback {release_id}`"
         )
     accepted = before is not None and before["verdict"] in ("accepted", "published")
-    refused = bool(audit.failures or (audit.drift_violations and not accepted))
+    refused = audit.unsound or (bool(audit.failed) and not accepted)
     standing = before is not None and before["verdict"] == "published"
     table_versions = seen.logs | seen.tables
     if standing or not refused:
@@ -94,15 +94,15 @@ def publish_or_refuse(
     if standing:
         assert before is not None
         return before
+    # An acceptance stays on record beside what was accepted.
+    said = before if before and accepted and not refused else None
     row = {
         "release_id": release_id,
         "as_of": as_of,
         "parent_release_id": parent.release_id if parent else None,
         "verdict": "refused" if refused else "published",
-        # An acceptance stays on record beside what was accepted.
-        "reasons": before["reasons"]
-        if before and accepted and not refused
-        else [*audit.failures, *audit.drift_violations],
+        "reasons": said["reasons"] if said else [str(check) for check in audit.failed],
+        "failed_checks": said["failed_checks"] if said else [asdict(check) for check in audit.failed],
         "encoder_id": encoder_id,
         "config_digest": config.digest(),
         "config": config.model_dump_json(exclude={"spark"}),

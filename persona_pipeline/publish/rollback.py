@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from persona_pipeline.core.errors import ReleaseError
-from persona_pipeline.publish.audit import is_drift_violation
 from persona_pipeline.publish.publication import PUBLICATION, write_rows
 from persona_pipeline.publish.releases import Release, Row, missing_files, release_of, release_row, release_rows
 from persona_pipeline.publish.staging import PUBLISHED
@@ -69,7 +68,14 @@ def accept(warehouse: Warehouse, release_id: str, by: str, reason: str | None) -
         base, row = warehouse.version("releases"), release_row(warehouse, release_id)
         if row["verdict"] != "refused":
             raise ReleaseError(f"release {release_id} is {row['verdict']}; only a refused one can be accepted")
-        unsound = [failure for failure in row["reasons"] if not is_drift_violation(failure)]
+        if not row["failed_checks"]:
+            raise ReleaseError(
+                f"release {release_id} was refused by an earlier version, which kept no failed checks as values; "
+                "run its task releases again, then accept it"
+            )
+        unsound = [
+            told for told, check in zip(row["reasons"], row["failed_checks"], strict=False) if check["kind"] != "drift"
+        ]
         if unsound:
             raise ReleaseError(
                 f"release {release_id} cannot be accepted: its tables are not sound.\n  " + "\n  ".join(unsound)

@@ -1,23 +1,20 @@
 """Explain a run's verdict from its row of `releases`: decision, reasons, served release, audit measures."""
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from typing import Any
 
+from persona_pipeline.publish.audit import FailedCheck
 from persona_pipeline.publish.releases import published
 from persona_pipeline.report.tables import Row, RunTables
 from persona_pipeline.warehouse import Warehouse
 
-# As the audit words a failure: what was found, what was expected, and the rule it stands for.
-_FAILURE = re.compile(r"(?P<measure>[\w.]+) is (?P<found>\S+), expected (?P<expected>[^:]+): (?P<rule>.+)", re.DOTALL)
-
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One failed check; without a measure where its text has another form than the audit's failures."""
+    """One failed check, or, without a measure, a decision by a person."""
 
     text: str
     measure: str = ""
@@ -35,14 +32,13 @@ class Measure:
 
 
 def reasons(release_row: Row) -> list[Reason]:
-    """Parse failed checks, the rule before the numbers."""
-    found = []
-    for reason in release_row["reasons"]:
-        match = _FAILURE.fullmatch(reason)
-        found.append(
-            Reason(match["rule"], match["measure"], match["found"], match["expected"]) if match else Reason(reason)
-        )
-    return found
+    """List failed checks, the rule before the numbers, then what people decided about the release."""
+    checks = [FailedCheck(**check) for check in release_row.get("failed_checks") or ()]
+    failed = [
+        Reason(check.rule, check.measure, "nothing" if check.value is None else f"{check.value:g}", check.expected)
+        for check in checks
+    ]
+    return failed + [Reason(told) for told in release_row["reasons"][len(checks) :]]
 
 
 def measures(release_row: Row) -> list[tuple[str, list[Measure]]]:

@@ -10,14 +10,13 @@ from typer.testing import CliRunner
 
 from persona_pipeline.commands.app import app
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.publish.audit import Audit
+from persona_pipeline.publish.audit import Audit, FailedCheck
 from persona_pipeline.publish.releases import release_row
 from persona_pipeline.warehouse import Warehouse
 
 FAR = Audit(
     PASSED.measures,
-    [],
-    ["user_item_topk.lost_users is 0.4, expected at most 0.05: the parent's users still have lists"],
+    [FailedCheck("user_item_topk.lost_users", 0.4, None, 0.05, "drift", "the parent's users still have lists")],
 )
 NIGHTS = [AS_OF + timedelta(days=n) for n in range(3)]
 

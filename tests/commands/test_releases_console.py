@@ -48,7 +48,7 @@ def test_list(warehouse: Warehouse, ids: list[str], console: Console) -> None:
     lines = printed(console).splitlines()
     assert [line.split()[1] for line in lines if line[0] != " "] == ids[::-1]  # newest first
     assert line_of(console, ids[2]) == f"{THREE[2]} {ids[2]} refused enc1"
-    assert lines[1].strip() == FAILED.failures[0]
+    assert lines[1].strip() == str(FAILED.failed[0])
     assert line_of(console, ids[1]) == f"{THREE[1]} {ids[1]} published served enc1"
     assert line_of(console, ids[0]) == f"{THREE[0]} {ids[0]} published enc1"
 

@@ -41,7 +41,7 @@ def test_configuration_is_on_record(warehouse: Warehouse) -> None:
 
 def test_a_refused_night_publishes_nothing(warehouse: Warehouse) -> None:
     row = run(warehouse, audit=FAILED)
-    assert (row["verdict"], row["reasons"]) == ("refused", FAILED.failures)
+    assert (row["verdict"], row["reasons"]) == ("refused", [str(check) for check in FAILED.failed])
     assert served(warehouse) is None
     assert not any(warehouse.exists(table) for table in PUBLISHED)
     assert not {entry["table"] for entry in row["table_versions"]} & set(PUBLISHED)

@@ -7,7 +7,7 @@ from helpers import AS_OF
 from publishing import FAILED, PASSED, first_score, propose, run, verdicts
 
 from persona_pipeline.core.errors import BusyError, PipelineError, ReleaseError
-from persona_pipeline.publish.audit import Audit
+from persona_pipeline.publish.audit import Audit, FailedCheck
 from persona_pipeline.publish.publication import PUBLICATION
 from persona_pipeline.publish.releases import parent_of, read_released, release_of, release_row, release_rows, served
 from persona_pipeline.publish.rollback import accept, roll_back
@@ -15,7 +15,10 @@ from persona_pipeline.warehouse import Warehouse
 
 SCORES = (0.61, 0.62, 0.63)
 NIGHTS = [AS_OF + timedelta(days=n) for n in range(5)]
-FAR = "user_item_topk.replaced is 0.7, expected at most 0.5: lists are mostly those of the parent release"
+FAR_CHECK = FailedCheck(
+    "user_item_topk.replaced", 0.7, None, 0.5, "drift", "lists are mostly those of the parent release"
+)
+FAR = str(FAR_CHECK)
 
 
 @pytest.fixture
@@ -140,7 +143,7 @@ def test_no_rollback_during_a_publication(warehouse: Warehouse, nights: list[str
 
 def test_a_night_that_is_only_far_from_the_last_can_be_accepted(warehouse: Warehouse, nights: list[str]) -> None:
     propose(warehouse, 0.67)
-    far = Audit(PASSED.measures, [], [FAR])
+    far = Audit(PASSED.measures, [FAR_CHECK])
     refused = run(warehouse, NIGHTS[3], far)
     assert (refused["verdict"], refused["reasons"]) == ("refused", [FAR])
     accept(warehouse, refused["release_id"], "ana", "new prompt")
@@ -155,10 +158,12 @@ def test_a_night_that_is_only_far_from_the_last_can_be_accepted(warehouse: Wareh
 
 def test_an_acceptance_is_of_one_release_and_of_its_distance_alone(warehouse: Warehouse, nights: list[str]) -> None:
     propose(warehouse, 0.67)
-    far = Audit(PASSED.measures, [], [FAR])
+    far = Audit(PASSED.measures, [FAR_CHECK])
     refused = run(warehouse, NIGHTS[3], far)["release_id"]
     accept(warehouse, refused, "ana", None)
-    assert run(warehouse, NIGHTS[3], Audit({}, FAILED.failures, [FAR]))["verdict"] == "refused"  # unsound all the same
+    assert (
+        run(warehouse, NIGHTS[3], Audit({}, [*FAILED.failed, FAR_CHECK]))["verdict"] == "refused"
+    )  # unsound all the same
     with pytest.raises(ReleaseError, match=r"its tables are not sound\.\n  user_item_topk.ranks_broken is 1"):
         accept(warehouse, refused, "ana", None)
     propose(warehouse, 0.68)

@@ -1,5 +1,6 @@
 """The page as a whole: a good and a refused night, text of reviewers that stays text, the same bytes again."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -8,13 +9,15 @@ import pytest
 from report.shop import AS_OF, HOSTILE, SUMMARIES, put, recommendation, release
 
 from persona_pipeline.config import PipelineConfig
+from persona_pipeline.publish.audit import FailedCheck
 from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.report import render_report, write_report
 from persona_pipeline.report.tables import RunTables
 from persona_pipeline.warehouse import Warehouse
 
 CONFIG = PipelineConfig()
-FAILURE = "user_item_topk.user_coverage is 0.5, expected at least 0.95 and at most 1: users with a vector have lists"
+CHECK = FailedCheck("user_item_topk.user_coverage", 0.5, 0.95, 1, "unsound", "users with a vector have lists")
+FAILURE = str(CHECK)
 VOID = {"meta", "br", "rect", "line"}
 
 
@@ -80,7 +83,10 @@ def test_a_published_night(published: Warehouse) -> None:
 
 def test_a_refused_night_says_why_and_what_readers_keep(warehouse: Warehouse) -> None:
     earlier = {**release("published", [], {}, "2024-06-29-bbbb"), "as_of": AS_OF - timedelta(days=1)}
-    row = release("refused", [FAILURE, f"odd {HOSTILE}"], warehouse.versions())
+    odd = FailedCheck("items.odd", None, 1, None, "unsound", f"odd {HOSTILE}")
+    row = release("refused", [FAILURE, str(odd)], warehouse.versions()) | {
+        "failed_checks": [asdict(CHECK), asdict(odd)]
+    }
     put(warehouse, "releases", [earlier, row])
     text = page(warehouse, row)
     assert "✗ Refused: 2 checks failed" in text
@@ -98,7 +104,8 @@ def test_a_refused_first_night_leaves_readers_with_nothing(warehouse: Warehouse)
 
 def test_what_people_decided_is_told(published: Warehouse) -> None:
     told = [FAILURE, "accepted by ana: new prompt"]
-    text = page(published, {**row_of(published), "reasons": told})
+    decided = {"reasons": told, "failed_checks": [asdict(CHECK)]}
+    text = page(published, {**row_of(published), **decided})
     assert "It is far from the night before, and was let through." in text
     assert "accepted by ana: new prompt" in text
     assert '<span class="tag bad">1 failed</span>' in text
@@ -107,7 +114,7 @@ def test_what_people_decided_is_told(published: Warehouse) -> None:
     assert "✓ Published, then rolled back" in text
     assert "no check failed" in text
     assert HOSTILE not in text
-    waiting = page(published, release("accepted", told, {}))
+    waiting = page(published, {**release("accepted", told, {}), **decided})
     assert "✗ Refused: 1 check failed" in waiting
     assert "candidate, not published" in waiting
 

@@ -6,7 +6,7 @@ from datetime import date
 from helpers import AS_OF, Row, put, shop
 
 from persona_pipeline.config import PipelineConfig
-from persona_pipeline.publish.audit import Audit
+from persona_pipeline.publish.audit import Audit, FailedCheck
 from persona_pipeline.publish.publication import audited_versions, publish_or_refuse
 from persona_pipeline.publish.releases import parent_of, read_released
 from persona_pipeline.publish.staging import PUBLISHED, staged_tables
@@ -14,10 +14,11 @@ from persona_pipeline.warehouse import Warehouse
 
 CONFIG = PipelineConfig()
 PASSED = Audit({"reviews.rows": 10.0, "user_item_topk.user_coverage": 1.0}, [])
-FAILED = Audit(
-    {"reviews.rows": 10.0}, ["user_item_topk.ranks_broken is 1, expected at most 0: ranks run from 1 without a gap"]
+BROKEN_RANKS = FailedCheck("user_item_topk.ranks_broken", 1, None, 0, "unsound", "ranks run from 1 without a gap")
+FAILED = Audit({"reviews.rows": 10.0}, [BROKEN_RANKS])
+FAR = Audit(
+    {"reviews.rows": 10.0}, [FailedCheck("user_item_topk.replaced", 0.9, None, 0.5, "drift", "lists that differ")]
 )
-FAR = Audit({"reviews.rows": 10.0}, [], ["user_item_topk.replaced is 0.9, expected at most 0.5: lists that differ"])
 TONIGHT = date(2024, 7, 1)
 
 
