@@ -49,6 +49,13 @@ def test_every_table_has_a_maker_and_expectations(table: str) -> None:
         assert expectation["meta"]["notes"]
 
 
+@pytest.mark.parametrize("table", table_names())
+def test_a_table_is_kept_as_its_role_asks(table: str) -> None:
+    contract = load_contract(table)
+    kept = {"published": {"as_released"}, "state": {"as_released", "all_rows"}, "cache": {"until_emptied"}}
+    assert contract.retention in kept.get(contract.role, {"as_released", "all_rows"})
+
+
 def test_no_expectations_without_a_table() -> None:
     assert {path.stem for path in (ROOT / "expectations").iterdir()} == set(table_names())
 

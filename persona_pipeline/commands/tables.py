@@ -2,6 +2,12 @@
 
 from persona_pipeline.contracts import Column, load_contract
 
+_KEPT = {
+    "as_released": "at the versions that retained releases name",
+    "all_rows": "whole: rows are never removed",
+    "until_emptied": "as long as wanted: what is deleted is made again, at its cost",
+}
+
 
 def tables_reference(tables: list[str]) -> str:
     """Render Markdown with one section per table: description, key, partitions, columns."""
@@ -15,7 +21,8 @@ def _section(table: str) -> str:
     lines = [
         f"## {table}\n",
         f"{contract.description}\n",
-        f"Role: {contract.role}. Made by {_maker(contract.made_by)}, written with {contract.engine}. "
+        f"Role: {contract.role}, kept {_KEPT[contract.retention]}. Owner: {contract.owner}. "
+        f"Made by {_maker(contract.made_by)}, written with {contract.engine}. "
         + (f"Reads {', '.join(contract.reads)}. " if contract.reads else "")
         + f"Key: {', '.join(contract.key)}."
         + (f" Partitioned by {', '.join(contract.partition_by)}." if contract.partition_by else "")

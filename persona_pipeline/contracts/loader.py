@@ -30,6 +30,8 @@ ScalarName = Literal["string", "boolean", "int", "long", "float", "double", "dat
 
 
 Role = Literal["state", "published", "log", "cache"]
+Owner = Literal["data-engineering", "ml-engineering"]
+Retention = Literal["as_released", "all_rows", "until_emptied"]
 
 
 class _Model(BaseModel):
@@ -76,7 +78,9 @@ class Contract(_Model):
     """Contract of one table: description, producing job, key, partitions and columns.
 
     `role`: `state` is the result of a run; `published` tables are opened by readers; a `log` records events; a `cache`
-    may be emptied or filled at any time, and no release depends on it. `reads`: state tables that the task of this name
+    may be emptied or filled at any time, and no release depends on it. `owner`: who is asked about it. `retention`: how
+    long its rows are kept: `as_released` at the versions that retained releases name, `all_rows` for good, `until_emptied`
+    as long as somebody wants them, for they can be made again. `reads`: state tables that the task of this name
     reads; its run refuses it all other tables. `sort_by`: rows are stored in this order, in small row groups, so that
     looking up one value reads little. `change_feed`: once published, Delta's change data feed lists the rows each
     commit changed.
@@ -86,6 +90,8 @@ class Contract(_Model):
     description: str = Field(min_length=1)
     made_by: str
     role: Role
+    owner: Owner
+    retention: Retention
     reads: tuple[str, ...] = ()
     engine: Literal["spark", "delta-rs"]
     key: tuple[str, ...] = Field(min_length=1)

@@ -126,6 +126,8 @@ GOOD: Row = {
     "description": "One rating.",
     "made_by": "ratings",
     "role": "state",
+    "owner": "data-engineering",
+    "retention": "as_released",
     "engine": "spark",
     "key": ["user_id"],
     "columns": [{"name": "user_id", "type": "string", "nullable": False, "description": "Who"}],
