@@ -9,7 +9,6 @@ from jobs.runner import engine_option, run
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
-from persona_pipeline.extract.quarantine import write_refusals
 from persona_pipeline.publish.releases import read_parent
 from persona_pipeline.runs.context import RunContext
 
@@ -22,10 +21,7 @@ def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     parent = read_parent(warehouse, "item_personas", context.parent)
     found = stages.item_personas(warehouse, extractor, config, parent, context.as_of, embedder)
     extractor.close()
-    written = [
-        warehouse.replace("item_personas", found.rows),
-        write_refusals(warehouse, "item_personas", found.asked, found.refused),
-    ]
+    written = stages.write_stage(warehouse, "item_personas", found)
     return {
         "items": len(found.asked) + len(pc.unique(found.kept["item_id"])),
         "extracted": len(found.asked),

@@ -7,7 +7,6 @@ from jobs.runner import engine_option, run
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
-from persona_pipeline.extract.quarantine import write_refusals
 from persona_pipeline.publish.releases import read_parent
 from persona_pipeline.runs.context import RunContext
 
@@ -19,11 +18,7 @@ def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     extractor = make_extractor(config.extraction, embedder, warehouse, context.as_of, engine=arguments.engine)
     found = stages.item_summaries(warehouse, extractor, read_parent(warehouse, "item_summaries", context.parent))
     extractor.close()
-    # Refusals first, as in review_aspects: items with a row in the table are not extracted again.
-    written = [
-        write_refusals(warehouse, "item_summaries", found.asked, found.refused),
-        warehouse.replace("item_summaries", found.rows),
-    ]
+    written = stages.write_stage(warehouse, "item_summaries", found)
     return {
         "items": found.rows.num_rows,
         "extracted": len(found.asked),

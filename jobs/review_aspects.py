@@ -7,7 +7,6 @@ from jobs.runner import engine_option, run
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.extractors import make_extractor
-from persona_pipeline.extract.quarantine import write_refusals
 from persona_pipeline.runs.context import RunContext
 
 
@@ -18,11 +17,7 @@ def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     extractor = make_extractor(context.config.extraction, embedder, warehouse, context.as_of, engine=arguments.engine)
     found = stages.review_aspects(warehouse, extractor)
     extractor.close()
-    # Refusals first: killed in between, the rerun still counts these reviews as open, and writes both again.
-    written = [
-        write_refusals(warehouse, "review_aspects", found.asked, found.refused),
-        warehouse.replace("review_aspects", found.rows),
-    ]
+    written = stages.write_stage(warehouse, "review_aspects", found)
     return {
         "reviews": found.rows.num_rows,
         "extracted": len(found.asked),

@@ -42,13 +42,15 @@ def make_extractor(
     return LlmExtractor(config, make_client(config, warehouse, as_of, engine=engine), embed)
 
 
-def make_client(config: ExtractionConfig, warehouse: Warehouse, as_of: date, *, engine: bool = True) -> "LlmClient":
+def make_client(
+    config: ExtractionConfig, warehouse: Warehouse, as_of: date, *, engine: bool = True, bounded: bool = True
+) -> "LlmClient":
     """Build the client of the configured LLM, on the configured response cache; no engine is started yet."""
     from persona_pipeline.extract.llm.client import LlmClient
     from persona_pipeline.extract.llm.response_cache import ResponseCache
 
     kept = Warehouse(config.llm.ledger, warehouse.commit) if config.llm.ledger else warehouse
-    return LlmClient(_backend(config), ResponseCache(kept, as_of), config.llm, engine=engine)
+    return LlmClient(_backend(config), ResponseCache(kept, as_of), config.llm, engine=engine, bounded=bounded)
 
 
 def _backend(config: ExtractionConfig) -> "Backend":

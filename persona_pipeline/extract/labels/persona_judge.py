@@ -5,17 +5,20 @@ A request holds names and texts but no ids, so its cache key is stable as long a
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from pydantic import BaseModel
 
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.extract.labels.pairs import LabellingPair, LikedInteraction
 from persona_pipeline.extract.llm.client import LlmClient, PromptRequest
-from persona_pipeline.extract.llm.outcomes import Outcome
+from persona_pipeline.extract.llm.outcomes import ANSWERED, Outcome
 from persona_pipeline.extract.llm.prompts import Prompts
 from persona_pipeline.extract.llm.requests import Request, Sampling
 from persona_pipeline.extract.llm.response_models import ChoiceResponse, output_schema
+from persona_pipeline.extract.types import Refusal
 
 _NUMBERED = re.compile(
     # "personas 1 and 3", "persona #2", "number 2", "**Selection:** 2."
@@ -24,6 +27,23 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Choices of a sample of pairs.
+
+    Attributes:
+        rows: of `persona_choices`.
+        refused: refusals by review, with the key of their request.
+        pairs: pairs judged.
+        fresh: pairs whose response was not cached.
+    """
+
+    rows: list[dict[str, Any]]
+    refused: list[tuple[Refusal, str]]
+    pairs: int = 0
+    fresh: int = 0
 
 
 class PersonaJudge:
@@ -38,6 +58,21 @@ class PersonaJudge:
         """Return each pair with its outcome, in order; pairs without any review text of the user are skipped."""
         asked = [pair for pair in pairs if any(one["said"] for one in (pair["target"], *pair["history"]))]
         return list(zip(asked, self._client.ask([self.question(pair) for pair in asked]), strict=True))
+
+    def choices(self, pairs: Sequence[LabellingPair]) -> "Choices":
+        """Return what `persona_choices` and `quarantine` should hold about these pairs."""
+        rows, refused, fresh = [], [], 0
+        judged = self.choose(pairs)
+        for pair, outcome in judged:
+            key = outcome.request.key
+            fresh += outcome.name in ANSWERED and not outcome.cached
+            if isinstance(outcome.value, ChoiceResponse):
+                persona_id = pair["personas"][outcome.value.persona - 1]["persona_id"]
+                row = {"user_id": pair["user_id"], "item_id": pair["item_id"], "review_id": pair["review_id"]}
+                rows.append({**row, "persona_id": persona_id, "reasoning": outcome.value.reasoning, "request_key": key})
+            else:
+                refused.append((Refusal(pair["review_id"], outcome.name, outcome.detail), key))
+        return Choices(rows, refused, len(judged), fresh)
 
     def question(self, pair: LabellingPair) -> PromptRequest:
         """Build the request about one pair, with as much of its history as fits, newest first, at least one interaction."""

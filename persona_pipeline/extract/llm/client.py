@@ -70,12 +70,18 @@ class _Attempt:
 
 
 class LlmClient:
-    """Client of one backend and one response cache; an engine starts only for uncached requests, and never without `engine`."""
+    """Client of one backend and one response cache; an engine starts only for uncached requests, and never without `engine`.
 
-    def __init__(self, backend: Backend, ledger: ResponseCache, config: LlmConfig, *, engine: bool = True) -> None:
+    `bounded` clients hold to `token_ceiling`; others have a bound of their own.
+    """
+
+    def __init__(
+        self, backend: Backend, ledger: ResponseCache, config: LlmConfig, *, engine: bool = True, bounded: bool = True
+    ) -> None:
         self.backend, self.ledger = backend, ledger
         self._may_start = engine
         self._config = config
+        self._ceiling = config.token_ceiling if bounded else 0
         self._engine: Engine | None = None
         self._answered: set[str] = set()  # since this began; older answers are found before anything is fed
         self.usage = Usage()
@@ -154,7 +160,7 @@ class LlmClient:
         self.ledger.commit()
 
     def _require_affordable(self, requests: Sequence[Request]) -> None:
-        ceiling = self._config.token_ceiling
+        ceiling = self._ceiling
         if not ceiling or not requests:
             return
         prompt = sum(self.backend.count_tokens(requests))
