@@ -6,7 +6,6 @@ PipelineError is printed without a traceback and ends the job with exit code 65,
 
 import argparse
 import json
-import logging
 import os
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from persona_pipeline.core.errors import PipelineError, TransientError
+from persona_pipeline.core.progress import log_events
 from persona_pipeline.runs.attempt import attempt
 from persona_pipeline.runs.context import RunContext, context_of
 from persona_pipeline.runs.order import TRY_AGAIN
@@ -40,8 +40,7 @@ def parse(name: str, options: Options | None, arguments: list[str]) -> argparse.
 
 def end_with(name: str, work: Callable[[], dict[str, Any]]) -> None:
     """Do the work of a process, print its outcome as JSON, and exit."""
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("persona_pipeline").setLevel(logging.INFO)
+    log_events(name)
     print(json.dumps({"job": name, "event": "started"}), flush=True)
     try:
         summary = work()

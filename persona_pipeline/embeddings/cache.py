@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.core.progress import log_progress
 from persona_pipeline.embeddings.model import TextModel, model_folder
 from persona_pipeline.embeddings.model_names import (
     BASES,
@@ -88,7 +89,8 @@ class Embedder:
             self.keep(pa.table({"text_hash": keys, "vector": list(vectors)}), self.base_model)
             done.update(zip(keys, vectors, strict=True))
             self.embedded += len(keys)
-            logger.info("embedded %d of %d new texts", min(start + len(keys), len(order)), len(order))
+            count, of = start + len(keys), len(order)
+            log_progress(logger, "embedded %d of %d new texts", count, of, done=count, of=of)
         return done
 
     def keep(self, found: pa.Table, base_model: str) -> None:

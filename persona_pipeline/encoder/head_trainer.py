@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.progress import log_progress
 from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.loss import in_batch_loss
 from persona_pipeline.encoder.training_examples import ItemSlots, TrainingExamples
@@ -75,7 +76,8 @@ def _train_one(
             head.log_tau.clamp_(*_LOG_TAU)
         losses.append(loss.item())
         if step % 25 == 0:
-            logger.info("step %d of %d: loss %.3f", step, config.steps, losses[-1])
+            text = "step %d of %d: loss %.3f"
+            log_progress(logger, text, step, config.steps, losses[-1], done=step, of=config.steps)
     return head, losses
 
 

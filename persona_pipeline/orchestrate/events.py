@@ -1,13 +1,8 @@
-"""Parse job events (JSON lines and progress messages) out of job output or Airflow's log, for display in a terminal."""
+"""Parse job events (JSON lines, progress among them) out of job output or Airflow's log, for display in a terminal."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
-
-_PROGRESS = re.compile(
-    r"\b(?:answered|embedded|step) \d+ of \d+[ :][^\[]+"
-)  # as the jobs log it, before Airflow's own words
 
 
 def events(lines: Iterable[str], kept: IO[str]) -> Iterator[dict[str, Any]]:
@@ -18,8 +13,6 @@ def events(lines: Iterable[str], kept: IO[str]) -> Iterator[dict[str, Any]]:
         kept.flush()
         start = line.find('{"job": ')
         if start < 0:
-            if progress := _PROGRESS.search(line):
-                yield {"event": "progress", "text": progress[0].strip()}
             continue
         try:
             event, _ = decoder.raw_decode(line[start:])

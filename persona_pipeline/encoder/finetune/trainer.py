@@ -14,6 +14,7 @@ from transformers import get_linear_schedule_with_warmup
 
 from persona_pipeline.config import FinetuneConfig
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.core.progress import log_progress
 from persona_pipeline.encoder.finetune.base import Base
 from persona_pipeline.encoder.finetune.batches import Batch, make_batch, rows_of_step
 from persona_pipeline.encoder.finetune.checkpoints import State, load_checkpoint, save_checkpoint
@@ -127,7 +128,10 @@ class Finetune:
         self.step += 1
         self.losses.append((self.step, loss))
         if self.step % 25 == 0 or self.step in (1, self.config.steps):
-            logger.info("step %d of %d: loss %.4f, tau %.4f", self.step, self.config.steps, loss, self.tau)
+            self._log("step %d of %d: loss %.4f, tau %.4f", loss, self.tau)
+
+    def _log(self, text: str, *args: float) -> None:
+        log_progress(logger, text, self.step, self.config.steps, *args, done=self.step, of=self.config.steps)
 
     def _loss(self, embeddings: Tensor, batch: Batch) -> Tensor:
         serving = self.examples.persona_weight, self.examples.aggregation
@@ -157,7 +161,7 @@ class Finetune:
         if value < min((earlier for _, earlier in self.validations), default=math.inf):
             self.best = self._weights()
         self.validations.append((self.step, value))
-        logger.info("step %d of %d: validation %.4f", self.step, self.config.steps, value)
+        self._log("step %d of %d: validation %.4f", value)
 
     def _out_of_patience(self) -> bool:
         values = [value for _, value in self.validations]

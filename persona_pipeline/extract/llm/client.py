@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.core.errors import PipelineError, TransientError
+from persona_pipeline.core.progress import log_progress
 from persona_pipeline.extract.llm.engines.engine import Answer, Backend, Engine, EngineDiedError
 from persona_pipeline.extract.llm.outcomes import ANSWERED, Outcome, OutcomeName, outcome_of
 from persona_pipeline.extract.llm.requests import Request
@@ -319,4 +320,5 @@ class _Progress:
         done, seconds = max(self._total - left, 0), now - self._started
         rate = (self._usage.completion_tokens - self._tokens) / seconds
         eta = f"{left * seconds / done / 60:.0f} min left" if done else "no estimate yet"
-        logger.info("answered %d of %d requests, %.0f tokens/s, %s", done, self._total, rate, eta)
+        text = "answered %d of %d requests, %.0f tokens/s, %s"
+        log_progress(logger, text, done, self._total, rate, eta, done=done, of=self._total)
