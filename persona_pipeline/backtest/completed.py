@@ -9,6 +9,7 @@ import pyarrow as pa
 from persona_pipeline.backtest.models import chosen_settings
 from persona_pipeline.backtest.variants import KnownData
 from persona_pipeline.config import EncodersConfig, PipelineConfig
+from persona_pipeline.core.arrays import offsets_of
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.evaluate.dataset import EvaluationDataset, make_dataset
 from persona_pipeline.evaluate.metrics import RelevantItems
@@ -73,7 +74,7 @@ def read_completed(root: Path) -> CompletedBacktest:
         KnownData.of(test, config, dataset.test),
         validation,
         asked,
-        RelevantItems(items[order], np.concatenate([[0], np.cumsum(sizes)])),
+        RelevantItems(items[order], offsets_of(sizes)),
         chosen_settings(test, config.encoders.seed),
         config,
         (tuning, test),

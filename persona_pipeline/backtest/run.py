@@ -16,6 +16,7 @@ from persona_pipeline.backtest.models import (
 )
 from persona_pipeline.backtest.split_runs import BacktestRequest, SplitRun, SplitRuns, fingerprint
 from persona_pipeline.config import EncodersConfig, load_config
+from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.terminal import counted
 from persona_pipeline.evaluate.dataset import EvaluationDataset, make_dataset
@@ -94,10 +95,8 @@ def _write(
     rows = results.rows(evaluation_id, test.night.as_of, request.reviews.name, request.split)
     written = warehouse.replace(TABLE, pa.concat_tables([others.cast(rows.schema), rows]))
     by_user = split_runs.root / "_evaluations" / f"{evaluation_id}.parquet"
-    by_user.parent.mkdir(exist_ok=True)
-    partial = by_user.with_name(f".{by_user.name}")
-    pq.write_table(results.per_user(dataset.user_ids.tolist()), partial)
-    partial.replace(by_user)
+    with atomic_file(by_user) as partial:
+        pq.write_table(results.per_user(dataset.user_ids.tolist()), partial)
     split_runs.console.print(f"table   {warehouse.path(TABLE)} ({evaluation_id})", soft_wrap=True)
     split_runs.console.print(f"by user {by_user}", soft_wrap=True)
     return {

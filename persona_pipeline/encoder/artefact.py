@@ -5,8 +5,6 @@
 """
 
 import json
-import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -20,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array, load_npz, save_npz
 
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.atomic import atomic_folder
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.history_weights import popularity_scales
@@ -88,32 +87,29 @@ class Encoder:
         """Write the artefact; an existing folder is the same encoder and is kept."""
         if folder.is_dir():
             return
-        partial = folder.with_name(f".{folder.name}.{os.getpid()}")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_file(
-            {"interaction_map": self.interaction_map, "persona_map": self.persona_map}, partial / "head.safetensors"
-        )
-        items = sorted(self.liked_counts)
-        counts = [self.liked_counts[item] for item in items]
-        pq.write_table(
-            pa.table({"item_id": pa.array(items, pa.string()), "liked_count": pa.array(counts, pa.int64())}),
-            partial / "popularity.parquet",
-        )
-        pq.write_table(_mapping(self.profile_hashes), partial / "profiles.parquet")
-        save_npz(partial / "prior.npz", self.prior.similarities)
-        pq.write_table(
-            pa.table({"item_id": pa.array(self.prior.item_ids, pa.string())}), partial / "prior_items.parquet"
-        )
-        about = {
-            "encoder_id": self.encoder_id,
-            "base_model": self.base_model,
-            "text_version": self.text_version,
-            "config": self.config.model_dump(mode="json"),
-            "reviews_digest": self.reviews_digest,
-        }
-        (partial / "encoder.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        partial.rename(folder)
+        with atomic_folder(folder) as partial:
+            save_file(
+                {"interaction_map": self.interaction_map, "persona_map": self.persona_map}, partial / "head.safetensors"
+            )
+            items = sorted(self.liked_counts)
+            counts = [self.liked_counts[item] for item in items]
+            pq.write_table(
+                pa.table({"item_id": pa.array(items, pa.string()), "liked_count": pa.array(counts, pa.int64())}),
+                partial / "popularity.parquet",
+            )
+            pq.write_table(_mapping(self.profile_hashes), partial / "profiles.parquet")
+            save_npz(partial / "prior.npz", self.prior.similarities)
+            pq.write_table(
+                pa.table({"item_id": pa.array(self.prior.item_ids, pa.string())}), partial / "prior_items.parquet"
+            )
+            about = {
+                "encoder_id": self.encoder_id,
+                "base_model": self.base_model,
+                "text_version": self.text_version,
+                "config": self.config.model_dump(mode="json"),
+                "reviews_digest": self.reviews_digest,
+            }
+            (partial / "encoder.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "Encoder":

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.arrays import offsets_of
 
 
 def history_weights(distances: np.ndarray, lengths: np.ndarray, half_life: float) -> np.ndarray:
@@ -67,7 +68,7 @@ def shortened(pairs: pa.Table, kept: np.ndarray) -> pa.Table:
     places = pairs["history_place"].to_numpy(zero_copy_only=False)
     newer = ranks(np.bincount(owners, minlength=len(pairs))) < places[owners]
     left = np.bincount(owners[kept], minlength=len(pairs))
-    offsets = pa.array(np.concatenate([[0], np.cumsum(left)]).astype(np.int32))
+    offsets = pa.array(offsets_of(left).astype(np.int32))
     columns = {
         "history_review_ids": pa.ListArray.from_arrays(offsets, histories.flatten().filter(pa.array(kept))),
         "history_place": pa.array(np.bincount(owners[kept & newer], minlength=len(pairs)).astype(np.int32)),

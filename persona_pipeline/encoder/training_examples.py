@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.arrays import offsets_of
 from persona_pipeline.encoder.history_weights import examples_of, seconds_of, weighted_histories
 
 
@@ -88,7 +89,7 @@ class TrainingExamples:
         pairs = examples_of(pairs, config)
         lengths, members, weights = weighted_histories(pairs, interactions, config)
         # One sparse product instead of gathering every history's vectors: memory is the pairs', not their histories'.
-        ends = np.concatenate([[0], np.cumsum(lengths)])
+        ends = offsets_of(lengths)
         profiles = (
             csr_array((weights.astype(np.float32), members, ends), shape=(len(pairs), len(interactions))) @ vectors
         )

@@ -12,6 +12,7 @@ import numpy as np
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.collaborative.model import Model, ModelConfig, with_popularity
+from persona_pipeline.core.arrays import offsets_of
 from persona_pipeline.evaluate.metrics import RelevantItems, per_user, top_lists
 
 Config = TypeVar("Config", bound=ModelConfig)
@@ -106,7 +107,7 @@ def tune(
     if not len(rows):
         raise ValueError(f"no validation interactions to tune {family.name} on")
     users, sizes = np.unique(rows, return_counts=True)
-    truth = RelevantItems(items[np.argsort(rows, kind="stable")], np.concatenate([[0], np.cumsum(sizes)]))
+    truth = RelevantItems(items[np.argsort(rows, kind="stable")], offsets_of(sizes))
     best: Tuned[Config] | None = None
     for config in family.configs:
         model = family.fit(tuning, _seeded(config, seed))

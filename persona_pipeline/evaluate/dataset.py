@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from persona_pipeline.collaborative.interactions import Interactions
+from persona_pipeline.core.arrays import offsets_of
 from persona_pipeline.evaluate.metrics import RelevantItems
 from persona_pipeline.evaluate.slices import Slice, make_slices
 from persona_pipeline.warehouse import Warehouse
@@ -67,9 +68,7 @@ def make_dataset(
     items = np.searchsorted(known[1].item_ids, _texts(wanted["item_id"]))
     rows = np.searchsorted(known[0].user_ids, _texts(validation["user_id"]))
     asked = np.searchsorted(known[0].item_ids, _texts(validation["item_id"]))
-    return EvaluationDataset(
-        user_ids, RelevantItems(items, np.concatenate([[0], np.cumsum(sizes)])), known[0], (rows, asked), known[1]
-    )
+    return EvaluationDataset(user_ids, RelevantItems(items, offsets_of(sizes)), known[0], (rows, asked), known[1])
 
 
 def _interactions(night: Warehouse, catalogue: np.ndarray) -> Interactions:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from persona_pipeline.core.arrays import offsets_of
+
 METRICS = ("hit", "mrr", "ndcg", "recall", "precision")
 CUTOFFS = (1, 5, 10, 20)
 
@@ -60,11 +62,11 @@ class RelevantItems:
     def only(self, targets: np.ndarray) -> "RelevantItems":
         """Restrict to the relevant items that `targets`, (n,) bool, marks; users may be left with none."""
         sizes = np.bincount(self.owners[targets], minlength=self.users)
-        return RelevantItems(self.items[targets], np.concatenate([[0], np.cumsum(sizes)]))
+        return RelevantItems(self.items[targets], offsets_of(sizes))
 
     def of(self, users: np.ndarray) -> "RelevantItems":
         """Restrict to the users that `users`, (users,) bool, marks, in their order."""
-        offsets = np.concatenate([[0], np.cumsum(self.sizes[users])])
+        offsets = offsets_of(self.sizes[users])
         return RelevantItems(self.items[users[self.owners]], offsets)
 
 

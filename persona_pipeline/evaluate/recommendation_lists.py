@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.evaluate.results import Evaluated
 from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.warehouse import Warehouse
@@ -45,15 +46,13 @@ def recommended(warehouse: Warehouse, user_ids: np.ndarray, item_ids: np.ndarray
 
 def save(path: Path, run: Evaluated) -> None:
     """Write a model's lists atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     users, k = run.ranked.shape
     about = {"model": run.model, "seed": run.seed, "settings": dict(run.settings)}
     column = pa.FixedSizeListArray.from_arrays(pa.array(run.ranked.reshape(-1)), k)
     rows = pa.table({"ranked": column}).replace_schema_metadata({"run": json.dumps(about, sort_keys=True)})
     assert rows.num_rows == users
-    partial = path.with_name(f".{path.name}")
-    pq.write_table(rows, partial)
-    partial.replace(path)
+    with atomic_file(path) as partial:
+        pq.write_table(rows, partial)
 
 
 def load(path: Path) -> Evaluated | None:

@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.arrays import offsets_of
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.head import Head, aggregate
@@ -154,7 +155,7 @@ def held_out_interactions(
     return HeldOutInteractions(
         chosen,
         LikedHistories.of(data.interactions, chosen),
-        RelevantItems(np.searchsorted(item_ids, items[order]), np.concatenate([[0], np.cumsum(sizes)])),
+        RelevantItems(np.searchsorted(item_ids, items[order]), offsets_of(sizes)),
         (met[mine][valid], column.drop_null().to_numpy().astype(np.int64)),
     )
 

@@ -5,7 +5,6 @@ The same tables and summaries give the same bytes: no clock is read.
 """
 
 import math
-import os
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from persona_pipeline.config import PipelineConfig
+from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.report import flow, personas, refusals, users, verdict
 from persona_pipeline.report.tables import RunTables
 from persona_pipeline.warehouse import Warehouse
@@ -62,11 +62,10 @@ def write_report(
 ) -> Path:
     """Render and write `_reports/<as_of>.html` of the warehouse, atomically. Returns the path."""
     text = render_report(warehouse, as_of, release_row, config, summaries)
-    folder = warehouse.root / REPORTS
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{as_of.isoformat()}.{os.getpid()}"
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(folder / f"{as_of.isoformat()}.html")
+    path = warehouse.root / REPORTS / f"{as_of.isoformat()}.html"
+    with atomic_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return path
 
 
 @cache

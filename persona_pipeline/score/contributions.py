@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
 from persona_pipeline.config import UserItemTopkConfig
+from persona_pipeline.core.arrays import offsets_of
 from persona_pipeline.core.contribution_kinds import ContributionKind
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
@@ -301,7 +302,7 @@ def _told(
         ["kind", "review_id", "item_id", "share"],
     )
     lengths = np.bincount(rows[kept], minlength=len(user))
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    offsets = offsets_of(lengths).astype(np.int32)
     return pa.table(
         {
             "item_id": pa.array(ranking.item_index.item_ids[items], pa.string()),

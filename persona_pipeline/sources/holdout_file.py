@@ -5,16 +5,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.core.errors import PipelineError
 
 COLUMN = "review_id"
 
 
 def write_holdout(path: Path, review_ids: pa.ChunkedArray) -> None:
-    """Write the ids, sorted, so that the same ids make the same file. The folder must exist."""
-    partial = path.with_name(f"{path.name}.partial")
-    pq.write_table(pa.table({COLUMN: review_ids.cast(pa.string())}).sort_by(COLUMN), partial)
-    partial.replace(path)
+    """Write the ids, sorted, so that the same ids make the same file."""
+    with atomic_file(path) as partial:
+        pq.write_table(pa.table({COLUMN: review_ids.cast(pa.string())}).sort_by(COLUMN), partial)
 
 
 def check_holdout(path: Path) -> Path:

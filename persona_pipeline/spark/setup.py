@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession, Window
 from pyspark.sql import functions as F
 
 from persona_pipeline.config import load_config
+from persona_pipeline.core.atomic import atomic_file, atomic_folder
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.spark.session import (
     CLASS_ARCHIVE,
@@ -39,13 +40,10 @@ def fetch_delta_jars() -> None:
     spark = start("local[1]", "fetch-delta-jars", {"spark.jars.packages": DELTA_PACKAGE, "spark.ui.enabled": "false"})
     resolved = [Path(name.removeprefix("file:")) for name in (spark.conf.get("spark.jars") or "").split(",")]
     _stop(spark)
-    partial = JARS.with_name("partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for jar in resolved:
-        if any(jar.match(pattern) for pattern in _NEEDED):
-            shutil.copy(jar, partial)
-    partial.rename(JARS)
+    with atomic_folder(JARS) as partial:
+        for jar in resolved:
+            if any(jar.match(pattern) for pattern in _NEEDED):
+                shutil.copy(jar, partial)
 
 
 def archive_classes() -> None:
@@ -67,8 +65,8 @@ def archive_classes() -> None:
         if not archive.is_file():
             raise PipelineError(f"the JVM made no class archive:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
         # Moved only when whole: a JVM given half an archive crashes.
-        shutil.copy(archive, CLASS_ARCHIVE.with_suffix(".partial"))
-        CLASS_ARCHIVE.with_suffix(".partial").rename(CLASS_ARCHIVE)
+        with atomic_file(CLASS_ARCHIVE) as partial:
+            shutil.copy(archive, partial)
 
 
 def _typical_task(spark: SparkSession, warehouse: Path) -> None:

@@ -9,7 +9,6 @@ import argparse
 import hashlib
 import json
 import logging
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import yaml
 from pydantic import ValidationError
 
 from persona_pipeline.config import FinetuneConfig
+from persona_pipeline.core.atomic import atomic_folder
 from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.core.progress import log_events
 from persona_pipeline.embeddings.model import model_folder
@@ -97,10 +97,10 @@ def finetune(data: Path, output: Path, base_name: str, config: FinetuneConfig) -
             "processes": processes.num_processes,
             "versions": {name: metadata.version(name) for name in ("sentence-transformers", "torch", "transformers")},
         }
-        partial = output.with_name(f".{output.name}.{os.getpid()}")
-        run.base.model.save_pretrained(str(partial), create_model_card=False)
-        (partial / "training.json").write_text(json.dumps(training, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        partial.rename(output)
+        with atomic_folder(output) as partial:
+            run.base.model.save_pretrained(str(partial), create_model_card=False)
+            told = json.dumps(training, indent=1, sort_keys=True) + "\n"
+            (partial / "training.json").write_text(told, encoding="utf-8")
         shutil.rmtree(checkpoints)
     processes.wait_for_everyone()
     processes.destroy_process_group()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from persona_pipeline.core.arrays import offsets_of
+
 
 @dataclass(frozen=True, slots=True)
 class Ragged:
@@ -22,7 +24,7 @@ class Ragged:
     @classmethod
     def of_lengths(cls, values: np.ndarray, lengths: np.ndarray) -> "Ragged":
         """Build from the rows' values in order and the length of each row."""
-        return cls(values, np.concatenate([[0], np.cumsum(lengths)]))
+        return cls(values, offsets_of(lengths))
 
     def places(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Positions in `values` of the rows' entries, concatenated, and the length of each row, (rows,)."""

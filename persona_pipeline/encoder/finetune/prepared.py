@@ -9,8 +9,6 @@ sources, and the settings by which serving combines the vectors.
 import argparse
 import hashlib
 import json
-import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from persona_pipeline.config import CONTENT_FIELDS, EncodersConfig, PipelineConfig, load_config
+from persona_pipeline.core.arrays import offsets_of
+from persona_pipeline.core.atomic import atomic_folder
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.cache import Embedder, with_vectors
 from persona_pipeline.embeddings.vectors import vectors_of
@@ -52,24 +52,21 @@ def prepare(warehouse: Warehouse, folder: Path, base_model: str, config: Pipelin
     if folder.is_dir():
         return
     tables = _tables(warehouse, base_model, config.training_pairs.min_liked_rating, config.encoders)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    digests = {}
-    for name, table in tables.items():
-        pq.write_table(table, partial / f"{name}.parquet")
-        with (partial / f"{name}.parquet").open("rb") as file:
-            digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    about = {
-        "text_version": TEXT_VERSION,
-        "max_tokens": config.text_embeddings.max_tokens,
-        "near_duplicates_by": base_model,
-        **config.encoders.model_dump(include=SERVING),
-        "data_versions": {table: warehouse.version(table) for table in TRAINED_ON},
-        "sha256": digests,
-    }
-    (partial / _ABOUT).write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.rename(folder)
+    with atomic_folder(folder) as partial:
+        digests = {}
+        for name, table in tables.items():
+            pq.write_table(table, partial / f"{name}.parquet")
+            with (partial / f"{name}.parquet").open("rb") as file:
+                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        about = {
+            "text_version": TEXT_VERSION,
+            "max_tokens": config.text_embeddings.max_tokens,
+            "near_duplicates_by": base_model,
+            **config.encoders.model_dump(include=SERVING),
+            "data_versions": {table: warehouse.version(table) for table in TRAINED_ON},
+            "sha256": digests,
+        }
+        (partial / _ABOUT).write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _tables(
@@ -128,7 +125,7 @@ def _what_stands_for(items: pa.Table) -> pa.ListArray:
 
 def _lists(lengths: Any, values: pa.Array) -> pa.ListArray:
     """Group values into lists of these lengths."""
-    return pa.ListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)), values)
+    return pa.ListArray.from_arrays(pa.array(offsets_of(lengths).astype(np.int32)), values)
 
 
 def load(folder: Path) -> tuple[Examples, dict[str, object]]:

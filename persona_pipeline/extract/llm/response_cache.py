@@ -6,7 +6,6 @@ are known. Several processes may record at once, and commit one after the other.
 """
 
 import contextlib
-import os
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from persona_pipeline.contracts import load_contract
+from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.extract.llm.engines.engine import Answer
 from persona_pipeline.extract.llm.outcomes import OutcomeName
 from persona_pipeline.extract.llm.requests import Request
@@ -109,12 +109,8 @@ class ResponseCache:
         self._written = time.monotonic()
         if not self._rows:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        partial = self._folder / f"{uuid.uuid4().hex}.partial"
-        pq.write_table(pa.Table.from_pylist(self._rows, schema=self._schema), partial)
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.rename(partial.with_suffix(".parquet"))
+        with atomic_file(self._folder / f"{uuid.uuid4().hex}.parquet") as partial:
+            pq.write_table(pa.Table.from_pylist(self._rows, schema=self._schema), partial)
         self._rows.clear()
 
     def commit(self) -> int:

@@ -11,7 +11,6 @@ again.
 """
 
 import heapq
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from persona_pipeline.config import ExtractionConfig
+from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.evidence import item_evidence, review_text
@@ -48,7 +48,6 @@ def assign(tokens_of_item: Mapping[str, int], max_shards: int, shard_tokens: int
 def write_shards(warehouse: Warehouse, run_id: str, shards: list[list[str]]) -> Path:
     """Write a run's assignment atomically; returns its file."""
     path = _path(warehouse, run_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
     rows = [(number, item) for number, items in enumerate(shards) for item in items]
     table = pa.table(
         {
@@ -56,9 +55,8 @@ def write_shards(warehouse: Warehouse, run_id: str, shards: list[list[str]]) -> 
             "item_id": pa.array([item for _, item in rows], pa.string()),
         }
     )
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, partial)
-    partial.replace(path)
+    with atomic_file(path) as partial:
+        pq.write_table(table, partial)
     return path
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
+from persona_pipeline.core.arrays import offsets_of
 from persona_pipeline.score.item_index import TopItems
 from persona_pipeline.score.topk._compiled import (
     Columns,
@@ -61,7 +62,7 @@ def topk_cpu(request: TopKRequest, found: TopItems, block_bytes: int, precision:
     With `precision` None, a block continues in float32 when its int8 products leave too many personas to rescore.
     """
     item_index = request.item_index
-    ends = np.concatenate([[0], np.cumsum(item_index.filled.sum(1))]).astype(np.int64)
+    ends = offsets_of(item_index.filled.sum(1)).astype(np.int64)
     softmax = item_index.aggregation == "softmax"
     temperature = float(item_index.temperature) if softmax else 0.0
     items = ItemBlock(_read_only(item_index.vectors), ends, _read_only(item_index.popularity), temperature)

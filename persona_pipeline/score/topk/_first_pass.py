@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from persona_pipeline.core.arrays import offsets_of
 from persona_pipeline.score.item_index import ItemIndex
 
 CHUNK = 512  # items whose personas are multiplied at once: 2,560 rows of five each keep a matrix product busy
@@ -69,7 +70,7 @@ class Block:
         vectors = tensor(item_index.vectors[first_row : first_row + int(counts.sum())]).to(device)
         filled = item_index.filled[start:stop][order]
         rows = np.where(filled, item_index.slots[start:stop][order] - first_row, 0)
-        ends = np.concatenate([[0], np.cumsum(counts)])
+        ends = offsets_of(counts)
         chunks = []
         for first in range(0, stop - start, CHUNK):
             items = slice(first, min(first + CHUNK, stop - start))
