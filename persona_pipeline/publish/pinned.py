@@ -18,7 +18,9 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from persona_pipeline.contracts import Contract
 from persona_pipeline.errors import PipelineError
+from persona_pipeline.warehouse._earlier import completed, lacking
 
 _FILES = 4096  # whose row groups' bounds are kept, some 200 bytes a group
 
@@ -45,10 +47,11 @@ class DataFile:
 class PinnedTable:
     """One version of a table; never written, so any number of threads may ask at once.
 
-    Its files stay readable after later commits, until a vacuum removes what no release in its keeping names.
+    Its files stay readable after later commits, until a vacuum removes what no release in its keeping names. With its contract
+    a version that an earlier version of this code made has all columns.
     """
 
-    def __init__(self, folder: Path, version: int | None = None) -> None:
+    def __init__(self, folder: Path, version: int | None = None, contract: Contract | None = None) -> None:
         try:
             stored = DeltaTable(str(folder), version=version)
         except DeltaError as error:
@@ -56,6 +59,7 @@ class PinnedTable:
             raise PipelineError(f"table {folder.name}: {at}cannot be opened at {folder}: {error}") from error
         self.name, self.version = folder.name, stored.version()
         self._schema = pa.schema(stored.schema().to_arrow())
+        self._contract = contract if contract and lacking(contract, self._schema) else None
         self._partitions = list(stored.metadata().partition_columns)
         self.files = [_file(folder, row) for row in pa.table(stored.get_add_actions(flatten=True)).to_pylist()]
 
@@ -70,7 +74,7 @@ class PinnedTable:
 
         `partition` names a partition column's value that all of them are known to have.
         """
-        names = list(columns or [name for name in self._schema.names if name not in self._partitions])
+        names = self._names(columns)
         wanted = pa.array(sorted(values), pa.string())
         held = (file for file in self.files if (partition or {}).items() <= file.partition.items())
         parts = [
@@ -79,16 +83,25 @@ class PinnedTable:
             if file.may_hold(key, values)
             for part in _matching(file.path, key, values, wanted, names)
         ]
-        return self._joined(parts, names)
+        return self._joined(parts, names, columns)
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows, in no order: the columns asked for, or all but the partition's."""
-        names = list(columns or [name for name in self._schema.names if name not in self._partitions])
-        return self._joined([pq.read_table(file.path, columns=names, partitioning=None) for file in self.files], names)
+        names = self._names(columns)
+        parts = [pq.read_table(file.path, columns=names, partitioning=None) for file in self.files]
+        return self._joined(parts, names, columns)
 
-    def _joined(self, parts: list[pa.Table], names: list[str]) -> pa.Table:
+    def _names(self, columns: Sequence[str] | None) -> list[str]:
+        """Of the columns asked for those that are stored."""
+        stored = self._schema.names
+        if columns is None:
+            return [name for name in stored if name not in self._partitions]
+        return [name for name in columns if name in stored or self._contract is None]
+
+    def _joined(self, parts: list[pa.Table], names: list[str], columns: Sequence[str] | None) -> pa.Table:
         empty = pa.schema([self._schema.field(name) for name in names]).empty_table()
-        return pa.concat_tables(parts, promote_options="permissive") if parts else empty
+        found = pa.concat_tables(parts, promote_options="permissive") if parts else empty
+        return completed(self._contract, found, columns) if self._contract else found
 
 
 def _file(folder: Path, row: Mapping[str, Any]) -> DataFile:

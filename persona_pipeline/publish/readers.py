@@ -29,6 +29,7 @@ from persona_pipeline.publish.answers import (
 from persona_pipeline.publish.pinned import PinnedTable
 from persona_pipeline.publish.releases import Release, release_of
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse._earlier import layout
 
 if TYPE_CHECKING:
     from persona_pipeline.publish.online import Online
@@ -144,7 +145,7 @@ class View:
             raise PipelineError(f"release {self.release.release_id} names no table {name}")
         with self._opening:
             if name not in self._tables:
-                self._tables[name] = PinnedTable(self.root / name, version)
+                self._tables[name] = PinnedTable(self.root / name, version, load_contract(name))
             return self._tables[name]
 
     @property
@@ -196,6 +197,7 @@ _LISTED = [field.name for field in fields(Recommendation)]
 
 def _release_row(root: Path, release_id: str | None) -> dict[str, Any]:
     """The row of `releases` of that id, or of the release that is served."""
+    layout(root)  # refuses a later version's
     folder = root / "releases"
     if not (folder / "_delta_log").is_dir():
         raise PipelineError(f"nothing has been published in {root} yet; `make nightly` runs a night")

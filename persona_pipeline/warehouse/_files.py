@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field, Schema, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from persona_pipeline.contracts import Contract, load_contract
+from persona_pipeline.contracts import Contract, load_contract, table_names
 from persona_pipeline.errors import BusyError, ContractError, PipelineError
+from persona_pipeline.warehouse import _earlier
 from persona_pipeline.warehouse._claims import claim, holder
 from persona_pipeline.warehouse._pins import Pins
 
@@ -64,6 +65,7 @@ class Warehouse:
         self, root: str | Path, commit: Mapping[str, str] | None = None, pins: Pins | None = None
     ) -> None:
         self.root = Path(root)
+        _earlier.layout(self.root)  # refuses a later version's
         self.commit = dict(commit or {})
         self.pins = pins
         self._held: dict[str, pa.Table] = {}
@@ -116,7 +118,7 @@ class Warehouse:
                     f"table {table}: version {version} asked for, but there is no table at {self.path(table)}"
                 )
             return pa.schema([contract.arrow_schema().field(name) for name in names]).empty_table()
-        stored = self._open(table, version).to_pyarrow_dataset()
+        stored = _earlier.dataset(contract, self._open(table, version))
         order = ", ".join(_quoted(contract.key))
         with _duckdb() as connection:
             connection.register("stored", stored)
@@ -133,7 +135,7 @@ class Warehouse:
             return self._held[table]
         if version is None and not self.exists(table):
             return load_contract(table).arrow_schema().empty_table()
-        return self._open(table, version).to_pyarrow_dataset()
+        return _earlier.dataset(load_contract(table), self._open(table, version))
 
     def claim(self, name: str) -> AbstractContextManager[None]:
         """Hold a table, or whatever `name` stands for, against other writers. Raises BusyError where one holds it."""
@@ -205,6 +207,31 @@ class Warehouse:
                 connection.register(name, rows)
             return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
 
+    def lacking(self, table: str) -> list[str]:
+        """What the newest version lacks of its contract: an earlier version of this code made it.
+
+        Raises PipelineError where it has what the contract does not name.
+        """
+        return _earlier.lacking_only(load_contract(table), self._open(table))
+
+    def check_writable(self, table: str) -> None:
+        """Raise PipelineError, saying what to do, where the table was made by an earlier or a later version of this code."""
+        if self.exists(table):
+            _earlier.check_writable(load_contract(table), self._open(table))
+
+    def check_layout(self) -> None:
+        """Raise PipelineError where a task could not write some table of the warehouse; of a new one note the layout."""
+        found = self.versions()
+        for table in found.keys() & set(table_names()):
+            self.check_writable(table)
+        if not found:
+            _earlier.note_layout(self.root)
+
+    def add_columns(self, table: str) -> None:
+        """Give the newest version what it lacks of its contract; what releases name stays as it is."""
+        with self.claim(table):
+            _earlier.add_columns(load_contract(table), self._open(table), self._properties(exclusive=True))
+
     def append(self, table: str, rows: pa.Table) -> None:
         """Add rows whose keys the caller knows to be new; one commit, and no look at what is stored."""
         contract = self._writable(table)
@@ -235,7 +262,7 @@ class Warehouse:
             key = ", ".join(_quoted(contract.key))
             once = self.query(f"SELECT DISTINCT ON ({key}) * FROM rows ORDER BY ALL", [], rows=rows)
             if once.num_rows < rows.num_rows:
-                self._commit(contract, self._open(table), contract.conform(once), "overwrite", exclusive=True)
+                self._commit(contract, self._created(contract), contract.conform(once), "overwrite", exclusive=True)
             return int(rows.num_rows - once.num_rows)
 
     def replace(self, table: str, rows: pa.Table) -> WriteResult:
@@ -350,8 +377,10 @@ class Warehouse:
 
     def _created(self, contract: Contract) -> DeltaTable:
         if self.exists(contract.table):
-            return self._open(contract.table)
-        schema = Schema([_delta_field(field) for field in contract.arrow_schema()])
+            stored = self._open(contract.table)
+            _earlier.check_writable(contract, stored)
+            return stored
+        schema = Schema([_earlier.delta_field(field) for field in contract.arrow_schema()])
         return DeltaTable.create(
             self.path(contract.table),
             schema,
@@ -382,12 +411,6 @@ def _without_comments(field: pa.Field) -> pa.Field:
     elif pa.types.is_struct(kind):
         kind = pa.struct([_without_comments(part) for part in kind])
     return pa.field(field.name, kind, field.nullable)
-
-
-def _delta_field(field: pa.Field) -> Field:
-    plain = Field.from_arrow(field)
-    comment = (field.metadata or {})[b"comment"].decode()
-    return Field(field.name, plain.type, nullable=field.nullable, metadata={"comment": comment})
 
 
 def _quoted(columns: Sequence[str]) -> list[str]:
