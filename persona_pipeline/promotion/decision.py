@@ -53,17 +53,27 @@ class Standing:
 def standing(warehouse: Warehouse, overrides: Sequence[Override], as_of: date, parent: Release | None) -> Standing:
     """What a person decided, as far as the run was told, or the encoder of the parent release.
 
+    A promotion from before texts were rendered otherwise is passed over: no encoder of that time can serve, so there is none
+    to name instead, and the night trains one. A pin is not, as it says that none is to be trained.
+
     Raises PipelineError where the encoder decided on is not on record, cannot be read, or has a base that is gone.
     """
     override = in_force(overrides, as_of, parent)
-    if override:
+    if override and not (override.override == "promote" and _outdated(warehouse, override.encoder_id)):
         row = _obeyed(warehouse, override)
     else:
+        override = None
         found = [row for row in encoder_rows(warehouse) if parent and row["encoder_id"] == parent.encoder_id]
         if not found:
             return Standing(None, None, None)
         row = found[0]
     return Standing(row, override, serving_since(overrides, row["encoder_id"], row["as_of"], as_of))
+
+
+def _outdated(warehouse: Warehouse, encoder_id: str) -> bool:
+    return any(
+        row["encoder_id"] == encoder_id and row["text_version"] != TEXT_VERSION for row in encoder_rows(warehouse)
+    )
 
 
 def _obeyed(warehouse: Warehouse, override: Override) -> Row:
