@@ -17,10 +17,11 @@ import pyarrow as pa
 from rich.console import Console
 
 from persona_pipeline.contracts import load_contract, table_names
+from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.errors import BusyError, PipelineError
 from persona_pipeline.promotion.overrides import BEFORE as ORDERS
 from persona_pipeline.promotion.overrides import TABLE as OVERRIDES
-from persona_pipeline.promotion.overrides import read_overrides
+from persona_pipeline.promotion.overrides import pinned, read_overrides
 from persona_pipeline.publish.candidates import candidates
 from persona_pipeline.publish.publication import PUBLICATION
 from persona_pipeline.runs.log import run_rows
@@ -31,7 +32,7 @@ from persona_pipeline.warehouse._earlier import LAYOUT, layout, note_layout
 
 ASIDE = "_set_aside"
 """Folder of a warehouse for what nothing reads any more."""
-DEAD = ("_summaries", "done.json", "_text_embeddings.lock", "_llm_calls.lock")
+DEAD = ("_summaries", "done.json", "_text_embeddings.lock")
 """What jobs counted, which of them stood, and locks: `runs`, `task_runs` and `_claims` have them now."""
 
 
@@ -67,6 +68,8 @@ def migrate(root: Path, console: Console, dry_run: bool = False) -> None:
             pending = pending or bool(found)
         if pending and not dry_run:
             note_layout(root)
+    for told in _unobeyable(warehouse):
+        console.print(f"  to be decided: {told}", markup=False, soft_wrap=True)
     done = "would be converted" if dry_run else "converted"
     console.print(f"{done} to layout {LAYOUT}" if pending else "up to date, nothing to do")
 
@@ -79,6 +82,18 @@ def _check_idle(warehouse: Warehouse) -> None:
             f"run {run_id} is open in {warehouse.root}, and its tasks read tables as they were when it began. Wait for it to end; "
             f'where nothing will go on with it: persona-pipeline runs close {run_id} --reason "..."'
         )
+
+
+def _unobeyable(warehouse: Warehouse) -> list[str]:
+    """What only a person can decide: a pin of an encoder that this version cannot serve."""
+    pin = pinned(read_overrides(warehouse))
+    rows = warehouse.read("encoders", ["encoder_id", "text_version"]).to_pylist()
+    return [
+        f"encoder {row['encoder_id']} is {pin.told()}, but was trained on texts of version {row['text_version']}, and this version "
+        f"renders {TEXT_VERSION}: nights fail until `persona-pipeline encoders pin --off` ends that, and then train another"
+        for row in rows
+        if pin and row["encoder_id"] == pin.encoder_id and row["text_version"] != TEXT_VERSION
+    ]
 
 
 def _places(warehouse: Warehouse) -> Iterator[tuple[str, Warehouse, str]]:
