@@ -68,7 +68,8 @@ def _stale(context: RunContext) -> list[str]:
     What a later task makes (`encoders`, of which training_pairs reads the one before tonight's) they read as the run found it.
     """
     found = {entry["table"]: entry["version"] for entry in context.row["table_versions"]}
-    left, maker = dict(found), {}
+    left = dict(found)
+    maker: dict[str, str] = {}
     for one in context.done.values():
         left |= {write["table"]: write["version"] for write in one.writes}
         maker |= {write["table"]: one.task for write in one.writes}
