@@ -222,7 +222,7 @@ class Warehouse:
     def check_layout(self) -> None:
         """Raise PipelineError where a task could not write some table of the warehouse; of a new one note the layout."""
         found = self.versions()
-        for table in found.keys() & set(table_names()):
+        for table in [table for table in table_names() if table in found and self.lacking(table)]:
             self.check_writable(table)
         if not found:
             _earlier.note_layout(self.root)

@@ -1,5 +1,6 @@
 """Warehouses that earlier versions made: what they say, converted or not, and what can be done with them from then on."""
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -224,13 +225,15 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     monkeypatch.setattr(migrations, "note_layout", breaking(note_layout))
 
 
+@pytest.mark.slow
 def test_broken_off_anywhere_it_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = unpack(OLDEST, tmp_path / "whole")
+    unpack(OLDEST, tmp_path / "old")
+    whole = Warehouse(shutil.copytree(tmp_path / "old", tmp_path / "whole") / "warehouse")
     converted(whole)
     wanted, aside = newest(whole), files(whole.root / migrations.ASIDE)
     broken = 0
     while True:
-        warehouse = unpack(OLDEST, tmp_path / str(broken))
+        warehouse = Warehouse(shutil.copytree(tmp_path / "old", tmp_path / str(broken)) / "warehouse")
         with monkeypatch.context() as patched:
             interrupted(patched, broken)
             try:
@@ -238,11 +241,10 @@ def test_broken_off_anywhere_it_is_gone_on_with(tmp_path: Path, monkeypatch: pyt
                 break
             except BrokenOffError:
                 broken += 1
-        assert newest(warehouse)["item_personas"] == wanted["item_personas"]  # in between, too
+        assert warehouse.read("item_personas").to_pylist() == wanted["item_personas"]  # in between, too
         converted(warehouse)
         assert newest(warehouse) == wanted
         assert files(warehouse.root / migrations.ASIDE) == aside
-        assert converted(warehouse).endswith("up to date, nothing to do\n")
     assert broken == 2 * 9  # 3 tables, 1 table of overrides, 4 moved, the note
 
 
