@@ -104,6 +104,17 @@ def doctor(warehouse: WarehouseOption = Path("warehouse")) -> None:
 
 
 @app.command()
+def migrate(
+    warehouse: WarehouseOption = Path("warehouse"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+) -> None:
+    """Convert a warehouse that an earlier version made; what was published stays as it is."""
+    from persona_pipeline.runs.migrations import migrate as convert
+
+    convert(warehouse.resolve(), console, dry_run)
+
+
+@app.command()
 def evaluate_ranking(
     candidates: Annotated[Path, typer.Option(help="JSON lines: user_id, results of item_id, best first.")],
     ground_truth: Annotated[Path, typer.Option(help="JSON lines: user_id, item_id.")],

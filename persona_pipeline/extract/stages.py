@@ -133,20 +133,23 @@ def item_personas(
     outcomes: list[tuple[list[Persona], list[Refusal]]] = list(
         extractor.personas([item_evidence(row) for row in asked])
     )
-    new = [label(p.name, p.description) for personas, _ in outcomes for p in personas]
+    told = [
+        _with_one_to_recommend(personas, item_evidence(row), config.max_personas)
+        for row, (personas, _) in zip(asked, outcomes, strict=True)
+    ]
+    new = [label(p.name, p.description) for said in told for p in said]
     old = [label(row["name"], row["description"]) for before in earlier.values() for row in before]
     remembered = memoised(embed, [*new, *old] if old else [])
     stands = still_verbatim(warehouse, inherited_of_asked)
     rows: list[Row] = []
     refused = []
-    for row, (personas, refusals) in zip(asked, outcomes, strict=True):
+    for row, said, (personas, refusals) in zip(asked, told, outcomes, strict=True):
         item, key = row["item_id"], row["extraction_key"]
         before = earlier.get(item, [])
         last_good = kept_rows(before, stands, as_of) if refusals and not personas else []
         if any(kept["status"] == "current" for kept in last_good):
             rows += last_good
         else:
-            said = _with_one_to_recommend(personas, item_evidence(row), config.max_personas)
             if not said:
                 refusals = [
                     *refusals,

@@ -9,6 +9,7 @@ import pyarrow as pa
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.encoder.retrain_policy import Served
+from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.model_registry.overrides import Override, in_force, serving_since
 from persona_pipeline.model_registry.registry import (
     Row,
@@ -46,17 +47,27 @@ class Incumbent:
 def incumbent_of(warehouse: Warehouse, overrides: Sequence[Override], as_of: date, parent: Release | None) -> Incumbent:
     """Return the encoder chosen by an override in force, else the encoder of the parent release.
 
+    A promotion of an encoder that renders texts in an earlier version is passed over: no encoder of that time can serve, so
+    there is none to name instead, and the run trains one. A pin is not passed over, as it says that none is to be trained.
+
     Raises PipelineError where the override's encoder is not registered, cannot be read, or has a base that is gone.
     """
     override = in_force(overrides, as_of, parent)
-    if override:
+    if override and not (override.override == "promote" and _outdated(warehouse, override.encoder_id)):
         row = _obeyed(warehouse, override)
     else:
+        override = None
         found = [row for row in encoder_rows(warehouse) if parent and row["encoder_id"] == parent.encoder_id]
         if not found:
             return Incumbent(None, None, None)
         row = found[0]
     return Incumbent(row, override, serving_since(overrides, row["encoder_id"], row["as_of"], as_of))
+
+
+def _outdated(warehouse: Warehouse, encoder_id: str) -> bool:
+    return any(
+        row["encoder_id"] == encoder_id and row["text_version"] != TEXT_VERSION for row in encoder_rows(warehouse)
+    )
 
 
 def _obeyed(warehouse: Warehouse, override: Override) -> Row:

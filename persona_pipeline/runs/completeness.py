@@ -12,6 +12,12 @@ TASKS = ORDER[: ORDER.index("releases")]
 """Tasks without which nothing is published."""
 
 
+_ASKING, _ASKED_FOR = (
+    ("extraction_plan", "extraction_shard"),
+    "review_aspects",
+)  # they ask ahead for it and those after it
+
+
 def require_complete(context: RunContext) -> None:
     """Raise ReleaseError naming the tasks that are missing, failed, or have read outdated versions.
 
@@ -57,17 +63,31 @@ def _named(task: str, part: str) -> str:
 
 
 def _stale(context: RunContext) -> list[str]:
-    """List tasks that read another version of a table than its own task left."""
-    left = {entry["table"]: entry["version"] for entry in context.row["table_versions"]}
+    """List tasks that read another version of a table than its own task left.
+
+    A table that a later task makes (`encoders`, of which training_pairs reads the state before the run) is read as the run
+    found it.
+    """
+    found = {entry["table"]: entry["version"] for entry in context.row["table_versions"]}
+    left = dict(found)
+    maker: dict[str, str] = {}
     for one in context.done.values():
         left |= {write["table"]: write["version"] for write in one.writes}
+        maker |= {write["table"]: one.task for write in one.writes}
     return [
         f"{_named(one.task, one.part)} read {read['table']} at version {read['version']}, but its task left version "
         f"{left[read['table']]} since: run {_named(one.task, one.part)} again, and what comes after it"
         for one in context.done.values()
         for read in one.reads
         if left.get(read["table"]) != read["version"]
+        and not (_after(maker.get(read["table"]), one.task) and found.get(read["table"]) == read["version"])
     ]
+
+
+def _after(maker: str | None, task: str) -> bool:
+    """Whether the task that makes a table comes after one that reads it."""
+    task = _ASKED_FOR if task in _ASKING else task
+    return maker in ORDER and task in ORDER and ORDER.index(maker) > ORDER.index(task)
 
 
 def _overwritten(context: RunContext) -> list[str]:

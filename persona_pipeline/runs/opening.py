@@ -44,11 +44,12 @@ def open_run(
     """Write a run's row and return its id. One run of a warehouse at a time.
 
     Raises BusyError where another run is active, naming it; SourceError, ConfigError or ReleaseError where the input is
-    invalid, or a later night is served.
+    invalid, or a later night is served; PipelineError for a warehouse to be migrated first.
     """
     warehouse = Warehouse(root, {"job": "runs", "as_of": as_of.isoformat()})
     files = _input_files(given, config)
     with warehouse.lock("opening"):
+        warehouse.check_layout()
         _end_last(warehouse, environment)
         row = _resolved(warehouse, as_of, config, given, files)
         number = sum(other["as_of"] == as_of for other in run_rows(warehouse)) + 1

@@ -22,6 +22,7 @@ from persona_pipeline.serving.records import (
 )
 from persona_pipeline.serving.table_snapshot import TableSnapshot
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse._earlier import layout
 
 if TYPE_CHECKING:
     from persona_pipeline.serving.online import Online
@@ -56,7 +57,7 @@ class ReleaseSnapshot:
             raise PipelineError(f"release {self.release.release_id} names no table {name}")
         with self._opening:
             if name not in self._tables:
-                self._tables[name] = TableSnapshot(self.root / name, version)
+                self._tables[name] = TableSnapshot(self.root / name, version, load_contract(name))
             return self._tables[name]
 
     @property
@@ -108,6 +109,7 @@ _LISTED = [field.name for field in fields(Recommendation)]
 
 def release_row(root: Path, release_id: str | None) -> dict[str, Any]:
     """The row of `releases` with that id, or of the served release."""
+    layout(root)  # refuses a later version's
     folder = root / "releases"
     if not (folder / "_delta_log").is_dir():
         raise PipelineError(f"nothing has been published in {root} yet; `make nightly` runs a night")

@@ -18,7 +18,9 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from persona_pipeline.contracts import Contract
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.warehouse._earlier import completed, lacking
 
 _FILES = 4096  # whose row groups' bounds are kept, some 200 bytes a group
 
@@ -45,10 +47,11 @@ class DataFile:
 class TableSnapshot:
     """One version of a table; read-only and thread-safe.
 
-    Its files stay readable after later commits, until a vacuum removes those that no retained release names.
+    Its files stay readable after later commits, until a vacuum removes those that no retained release names. With its
+    contract, a version that an earlier version of this code made has all columns.
     """
 
-    def __init__(self, folder: Path, version: int | None = None) -> None:
+    def __init__(self, folder: Path, version: int | None = None, contract: Contract | None = None) -> None:
         try:
             stored = DeltaTable(str(folder), version=version)
         except DeltaError as error:
@@ -56,6 +59,7 @@ class TableSnapshot:
             raise PipelineError(f"table {folder.name}: {at}cannot be opened at {folder}: {error}") from error
         self.name, self.version = folder.name, stored.version()
         self._schema = pa.schema(stored.schema().to_arrow())
+        self._contract = contract if contract and lacking(contract, self._schema) else None
         self._partitions = list(stored.metadata().partition_columns)
         self.files = [_file(folder, row) for row in pa.table(stored.get_add_actions(flatten=True)).to_pylist()]
 
@@ -70,7 +74,7 @@ class TableSnapshot:
 
         `partition` gives a partition column's value that all of these rows are known to have.
         """
-        names = list(columns or [name for name in self._schema.names if name not in self._partitions])
+        names = self._names(columns)
         wanted = pa.array(sorted(values), pa.string())
         held = (file for file in self.files if (partition or {}).items() <= file.partition.items())
         parts = [
@@ -79,16 +83,29 @@ class TableSnapshot:
             if file.may_hold(key, values)
             for part in _matching(file.path, key, values, wanted, names)
         ]
-        return self._joined(parts, names)
+        return self._joined(parts, names, columns)
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Read all rows, unordered: the columns given, or all but the partition's."""
-        names = list(columns or [name for name in self._schema.names if name not in self._partitions])
-        return self._joined([pq.read_table(file.path, columns=names, partitioning=None) for file in self.files], names)
+        names = self._names(columns)
+        parts = [_whole(file.path, names) for file in self.files]
+        return self._joined(parts, names, columns)
 
-    def _joined(self, parts: list[pa.Table], names: list[str]) -> pa.Table:
+    def _names(self, columns: Sequence[str] | None) -> list[str]:
+        """Of the columns asked for those that are stored."""
+        stored = self._schema.names
+        if columns is None:
+            return [name for name in stored if name not in self._partitions]
+        return [name for name in columns if name in stored or self._contract is None]
+
+    def _joined(self, parts: list[pa.Table], names: list[str], columns: Sequence[str] | None) -> pa.Table:
         empty = pa.schema([self._schema.field(name) for name in names]).empty_table()
-        return pa.concat_tables(parts, promote_options="permissive") if parts else empty
+        found = pa.concat_tables(parts, promote_options="permissive") if parts else empty
+        for name in names:
+            if name not in found.column_names:
+                found = found.append_column(name, pa.nulls(found.num_rows, self._schema.field(name).type))
+        found = found.select(names)
+        return completed(self._contract, found, columns) if self._contract else found
 
 
 def _file(folder: Path, row: Mapping[str, Any]) -> DataFile:
@@ -114,6 +131,11 @@ def _bounds(path: str, key: str) -> list[tuple[Any, Any]]:
     return [(s.min, s.max) if s is not None and s.has_min_max else (None, None) for s in found]
 
 
+def _whole(path: str, columns: list[str]) -> pa.Table:
+    with pq.ParquetFile(path) as file:
+        return file.read([name for name in columns if name in file.schema_arrow.names])
+
+
 def _matching(path: str, key: str, values: Collection[str], wanted: pa.Array, columns: list[str]) -> list[pa.Table]:
     groups = [n for n, (low, high) in enumerate(_bounds(path, key)) if _within(low, high, values)]
     if not groups:
@@ -126,8 +148,10 @@ def _matching(path: str, key: str, values: Collection[str], wanted: pa.Array, co
                 and not pc.any(_is_one(file.read_row_group(group, [key], use_threads=False)[key], wanted)).as_py()
             ):
                 continue
-            read = file.read_row_group(group, list(dict.fromkeys([*columns, key])), use_threads=False)
-            parts.append(read.filter(_is_one(read[key], wanted)).select(columns))
+            # A file from before a column was added to its table lacks it.
+            held = [name for name in columns if name in file.schema_arrow.names]
+            read = file.read_row_group(group, list(dict.fromkeys([*held, key])), use_threads=False)
+            parts.append(read.filter(_is_one(read[key], wanted)).select(held))
     return [part for part in parts if part.num_rows]
 
 

@@ -12,6 +12,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.warehouse import _earlier
 from persona_pipeline.warehouse._differences import connect, quoted
 from persona_pipeline.warehouse._locks import holder, lock
 from persona_pipeline.warehouse._pins import Pins
@@ -25,6 +26,7 @@ class Tables:
 
     def __init__(self, root: str | Path, commit: Mapping[str, str] | None = None, pins: Pins | None = None) -> None:
         self.root = Path(root)
+        _earlier.layout(self.root)  # refuses a later version's
         self.commit = dict(commit or {})
         self.pins = pins
         self._held: dict[str, pa.Table] = {}
@@ -82,7 +84,7 @@ class Tables:
                     f"table {table}: version {version} asked for, but there is no table at {self.path(table)}"
                 )
             return pa.schema([contract.arrow_schema().field(name) for name in names]).empty_table()
-        stored = self._open(table, version).to_pyarrow_dataset()
+        stored = _earlier.dataset(contract, self._open(table, version))
         order = ", ".join(quoted(contract.key))
         with connect() as connection:
             connection.register("stored", stored)
@@ -99,7 +101,7 @@ class Tables:
             return self._held[table]
         if version is None and not self.exists(table):
             return load_contract(table).arrow_schema().empty_table()
-        return self._open(table, version).to_pyarrow_dataset()
+        return _earlier.dataset(load_contract(table), self._open(table, version))
 
     def lock(self, name: str) -> AbstractContextManager[None]:
         """Hold a table, or any other `name`, against other writers. Raises BusyError where another process holds it."""

@@ -13,8 +13,9 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from persona_pipeline.contracts import Contract, load_contract
+from persona_pipeline.contracts import Contract, load_contract, table_names
 from persona_pipeline.core.errors import ContractError, PipelineError
+from persona_pipeline.warehouse import _earlier
 from persona_pipeline.warehouse._delta import TABLE_PROPERTIES, delta_field, overtaken, without_comments
 from persona_pipeline.warehouse._differences import differences, quoted
 from persona_pipeline.warehouse._locks import lock
@@ -91,6 +92,31 @@ class Warehouse(Tables):
                 raise overtaken(table) from error
             return True
 
+    def lacking(self, table: str) -> list[str]:
+        """List what the newest version lacks of its contract: an earlier version of this code made it.
+
+        Raises PipelineError where it has what the contract does not name.
+        """
+        return _earlier.lacking_only(load_contract(table), self._open(table))
+
+    def check_writable(self, table: str) -> None:
+        """Raise PipelineError, saying what to do, where the table was made by an earlier or a later version of this code."""
+        if self.exists(table):
+            _earlier.check_writable(load_contract(table), self._open(table))
+
+    def check_layout(self) -> None:
+        """Raise PipelineError where a task could not write some table of the warehouse; of a new one note the layout."""
+        found = self.versions()
+        for table in [table for table in table_names() if table in found and self.lacking(table)]:
+            self.check_writable(table)
+        if not found:
+            _earlier.note_layout(self.root)
+
+    def add_columns(self, table: str) -> None:
+        """Give the newest version what it lacks of its contract; what releases name stays as it is."""
+        with self.lock(table):
+            _earlier.add_columns(load_contract(table), self._open(table), self._properties(exclusive=True))
+
     def append(self, table: str, rows: pa.Table) -> None:
         """Append rows whose keys the caller knows to be new; one commit, without comparing stored rows."""
         contract = self._writable(table)
@@ -122,7 +148,7 @@ class Warehouse(Tables):
             key = ", ".join(quoted(contract.key))
             once = self.query(f"SELECT DISTINCT ON ({key}) * FROM rows ORDER BY ALL", [], rows=rows)
             if once.num_rows < rows.num_rows:
-                self._commit(contract, self._open(table), contract.conform(once), "overwrite", exclusive=True)
+                self._commit(contract, self._created(contract), contract.conform(once), "overwrite", exclusive=True)
             return int(rows.num_rows - once.num_rows)
 
     def replace(self, table: str, rows: pa.Table) -> WriteResult:
@@ -205,7 +231,9 @@ class Warehouse(Tables):
 
     def _created(self, contract: Contract) -> DeltaTable:
         if self.exists(contract.table):
-            return self._open(contract.table)
+            stored = self._open(contract.table)
+            _earlier.check_writable(contract, stored)
+            return stored
         schema = Schema([delta_field(field) for field in contract.arrow_schema()])
         return DeltaTable.create(
             self.path(contract.table),

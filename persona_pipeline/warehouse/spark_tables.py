@@ -110,6 +110,7 @@ class SparkWarehouse:
         contract = load_contract(table)
         if contract.engine != "spark":
             raise ContractError(f"table {table}: schemas/{table}.yaml says it is written by {contract.engine}")
+        self.files.check_writable(table)
         return contract
 
     @contextmanager

@@ -295,6 +295,34 @@ def test_a_task_that_read_what_is_no_longer_so_stops_the_run(warehouse: Warehous
     require_complete(context_of(warehouse.root, run_id, "releases"))
 
 
+def test_what_was_read_of_a_table_that_a_later_task_makes_is_what_the_run_found(warehouse: Warehouse) -> None:
+    run_id = record(warehouse, AS_OF, load_config("local"))
+
+    def read(context: RunContext) -> dict[str, Any]:
+        context.warehouse.read("encoders")
+        return {}
+
+    def train(score: float) -> Callable[[RunContext], dict[str, Any]]:
+        def write(context: RunContext) -> dict[str, Any]:
+            rows = [{**shop()["encoders"][0], "ndcg_difference": score}]
+            context.warehouse.upsert("encoders", arrow("encoders", rows))
+            return {"encoder_id": "enc1"}
+
+        return write
+
+    task(warehouse, run_id, "training_pairs", read)
+    task(warehouse, run_id, "encoders", train(0.1))
+    task(warehouse, run_id, "persona_vectors", read)
+    require_complete(context_of(warehouse.root, run_id, "releases"))
+    task(warehouse, run_id, "training_pairs", read)  # again: now it is given what the later task left
+    require_complete(context_of(warehouse.root, run_id, "releases"))
+    task(warehouse, run_id, "encoders", train(0.2))
+    with pytest.raises(
+        ReleaseError, match=r"training_pairs read encoders at version 1, .*persona_vectors read encoders"
+    ):
+        require_complete(context_of(warehouse.root, run_id, "releases"))
+
+
 def test_a_run_whose_parent_was_withdrawn_in_between_is_run_again(warehouse: Warehouse) -> None:
     published = run(warehouse, AS_OF - timedelta(days=1))
     run_id = record(warehouse, AS_OF, load_config("local"))
