@@ -21,7 +21,7 @@ from persona_pipeline.serving.records import (
     Why,
 )
 
-_RUNGS = {
+_FALLBACKS = {
     METADATA_PERSONA: "known by its own description alone",
     UNUSABLE_HISTORY: "no usable history to recommend from; what most people like",
     UNKNOWN_USER: "no history to recommend from; what most people like",
@@ -34,11 +34,11 @@ def show_top(recommendations: Recommendations, user_id: str, k: int, console: Co
     rows = recommendations.top(user_id, k)
     cold = next((row.recommendation_source for row in rows if row.recommendation_source != METADATA_PERSONA), "")
     if cold in (UNUSABLE_HISTORY, UNKNOWN_USER):
-        _print(console, Text.assemble(one_line(user_id), f": {_RUNGS[cold]}", style="dim"))
+        _print(console, Text.assemble(one_line(user_id), f": {_FALLBACKS[cold]}", style="dim"))
     for row in rows:
-        rung = f"  {_RUNGS[METADATA_PERSONA]}" if row.recommendation_source == METADATA_PERSONA else ""
+        fallback = f"  {_FALLBACKS[METADATA_PERSONA]}" if row.recommendation_source == METADATA_PERSONA else ""
         title = one_line(row.item_title or row.item_id)
-        about = Text.assemble(one_line(row.item_id), f"  {row.score:.3f}{rung}", style="dim")
+        about = Text.assemble(one_line(row.item_id), f"  {row.score:.3f}{fallback}", style="dim")
         _print(console, Text.assemble((f"{row.rank:>3}  ", "bold"), (title.plain, "bold"), "  ", about))
         _print(console, Text.assemble("     ", one_line(row.explanation, 1_000)))
 
@@ -49,8 +49,8 @@ def show_why(recommendations: Recommendations, user_id: str, item_id: str, conso
     title = one_line(found.item_title or found.item_id).plain
     place = f"place {found.rank}" if found.rank else "not in the list"
     _print(console, Text.assemble((title, "bold"), "  ", (f"{found.item_id}  {place}  {found.score:.3f}", "dim")))
-    if found.recommendation_source in _RUNGS:
-        _print(console, Text(_RUNGS[found.recommendation_source], "dim"))
+    if found.recommendation_source in _FALLBACKS:
+        _print(console, Text(_FALLBACKS[found.recommendation_source], "dim"))
     _print(console, one_line(found.explanation, 1_000))
     _persona(found, console)
     _heading(console, "The score")

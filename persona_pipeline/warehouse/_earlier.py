@@ -1,4 +1,4 @@
-"""Tables as earlier versions of the pipeline left them: what they lack of their contract, and what is read in its place.
+"""Read and complete tables as earlier versions of the pipeline left them: what they lack of their contract, and what fills it.
 
 A version that a release names never changes, so what was added to a contract since is filled in whenever it is read. What
 is written has the whole contract: a table that lacks some of it is first given it, by `persona-pipeline migrate`.

@@ -1,4 +1,4 @@
-"""Lists, scores and rungs of the ladder, at the versions of a release, without any of the heavy libraries."""
+"""Lists, scores and fallback levels, at the versions of a release, without any of the heavy libraries."""
 
 import subprocess
 import sys
