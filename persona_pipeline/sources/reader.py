@@ -15,6 +15,7 @@ from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import Adapter
 from persona_pipeline.sources.cleaning import clean_text, mask_personal_data
+from persona_pipeline.sources.deduplication import repeated_item, repeated_review
 
 NOT_FAULTS = ("repeated",)
 """Reasons that set a line aside without anything being wrong with it."""
@@ -101,7 +102,7 @@ def parse_reviews(
         when.alias("reviewed_at"),
     )
     due = judged.where(F.col("reason").isNotNull() | (F.col("reviewed_at") < F.lit(as_of)))
-    deduplicated = due.withColumn("reason", F.coalesce("reason", _repeat_reason())).persist()
+    deduplicated = due.withColumn("reason", F.coalesce("reason", repeated_review())).persist()
     total, kept = lines.count(), deduplicated.count()
     rows = deduplicated.where("reason IS NULL").drop("line", "reason", "detail")
     left_out = 0
@@ -128,11 +129,7 @@ def parse_items(lines: DataFrame, adapter: Adapter, config: ReviewsConfig) -> Pa
             "description"
         ),
     )
-    newest = Window.partitionBy("item_id", F.col("reason").isNull()).orderBy(
-        F.desc("source_file"), F.desc("source_line")
-    )
-    repeated = F.when(F.row_number().over(newest) > 1, F.lit("repeated"))
-    deduplicated = judged.withColumn("reason", F.coalesce("reason", repeated)).persist()
+    deduplicated = judged.withColumn("reason", F.coalesce("reason", repeated_item())).persist()
     rows = deduplicated.where("reason IS NULL").select(
         "item_id",
         "title",
@@ -188,18 +185,6 @@ def _verdict(checks: list[tuple[str, Column, Column]]) -> tuple[Column, Column]:
     for name, fails, value in checks:
         reason, detail = reason.when(fails, F.lit(name)), detail.when(fails, value)
     return reason.alias("reason"), F.substring(mask_personal_data(detail), 1, 200).alias("detail")
-
-
-def _repeat_reason() -> Column:
-    """`repeated` for all but a user's newest review of an item, `duplicate_id` for a review_id used before."""
-    good = F.col("reason").isNull()
-    newest = Window.partitionBy("user_id", "item_id", good).orderBy(
-        F.desc("reviewed_at"), F.desc("source_file"), F.desc("source_line")
-    )
-    first = Window.partitionBy("review_id", good).orderBy("source_file", "source_line")
-    return F.when(F.row_number().over(newest) > 1, F.lit("repeated")).when(
-        F.row_number().over(first) > 1, F.lit("duplicate_id")
-    )
 
 
 def _rejected(judged: DataFrame, kind: str) -> DataFrame:
