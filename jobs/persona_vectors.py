@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from jobs.runner import run
-from persona_pipeline.encoder.apply import encoder_of_run, persona_vectors
+from persona_pipeline.encoder.user_and_persona_vectors import encoder_of_run, persona_vectors
 from persona_pipeline.runs.context import RunContext
 
 

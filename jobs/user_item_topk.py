@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from jobs.runner import run
 from persona_pipeline.core.item_titles import title_sql
-from persona_pipeline.encoder.apply import encoder_of_run
 from persona_pipeline.encoder.item_embeddings import profile_model
+from persona_pipeline.encoder.user_and_persona_vectors import encoder_of_run
 from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.runs.context import RunContext
 

@@ -10,12 +10,12 @@ from embedded import REVIEWS_ALONE, embed, shop_profile
 from helpers import BASE_MODEL, Row, put, put_all, shop, toward
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder import apply
-from persona_pipeline.encoder.apply import encoder_of_run, persona_vectors, user_vectors
+from persona_pipeline.encoder import user_and_persona_vectors
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.item_embeddings import persona_inputs, profiles
 from persona_pipeline.encoder.text_inputs import persona_texts
+from persona_pipeline.encoder.user_and_persona_vectors import encoder_of_run, persona_vectors, user_vectors
 from persona_pipeline.warehouse import Warehouse
 
 D = 16
@@ -193,7 +193,7 @@ def test_users_who_liked_nothing_have_no_vector(warehouse: Warehouse) -> None:
 
 def test_chunks_of_users_do_not_matter(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = user_vectors(warehouse, make_encoder(), 4.0)[0].sort_by("user_id").to_pylist()
-    monkeypatch.setattr(apply, "_USERS_AT_ONCE", 3)
+    monkeypatch.setattr(user_and_persona_vectors, "_USERS_AT_ONCE", 3)
     chunks = user_vectors(warehouse, make_encoder(), 4.0)[0].sort_by("user_id").to_pylist()
     for one, other in zip(whole, chunks, strict=True):
         assert (one["user_id"], one["inputs_hash"]) == (other["user_id"], other["inputs_hash"])
