@@ -32,7 +32,7 @@ from rich.table import Table
 from persona_pipeline.config import EncodersConfig, SparkConfig, load_config
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import Prior
-from persona_pipeline.score.contributions import RankingInputs
+from persona_pipeline.score.ranking_inputs import RankingInputs
 from persona_pipeline.score.recommend import ranked_users, recommendations
 from persona_pipeline.spark.session import session
 from persona_pipeline.warehouse import Warehouse

@@ -18,8 +18,8 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Score every user against every persona, or only changed users and items, and keep the top k with contributions."""
     from pyspark.sql import functions as F
 
-    from persona_pipeline.score.contributions import RankingInputs
     from persona_pipeline.score.incremental import ranked_changes, reusable_ranking
+    from persona_pipeline.score.ranking_inputs import RankingInputs
     from persona_pipeline.score.recommend import keep_unchanged, own_words, ranked_users, ranking_users, recommendations
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse

@@ -14,10 +14,10 @@ import pyarrow as pa
 from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.extract import stages
-from persona_pipeline.extract.llm.client import Usage
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.persona_verdicts import Verdict
 from persona_pipeline.extract.llm.plan import ExtractionPlan, Planner
+from persona_pipeline.extract.llm.usage import Usage
 from persona_pipeline.extract.stages import Extracted
 from persona_pipeline.extract.types import Embed, Stage
 from persona_pipeline.warehouse import Warehouse

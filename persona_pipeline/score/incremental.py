@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from persona_pipeline.config import PipelineConfig, UserItemTopkConfig
 from persona_pipeline.publish.drift_limits import changed_settings
 from persona_pipeline.publish.releases import Release, configured
-from persona_pipeline.score.contributions import RankingInputs
+from persona_pipeline.score.ranking_inputs import RankingInputs
 from persona_pipeline.score.recommend import limit_columns, ranked_users, ranking_users
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 

@@ -16,7 +16,8 @@ from pyspark.sql import functions as F
 from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.core.contribution_kinds import ContributionKind
 from persona_pipeline.score import explanations as words
-from persona_pipeline.score.contributions import RANKED_FIELDS, RankingInputs, rank_users
+from persona_pipeline.score.contributions import RANKED_FIELDS, rank_users
+from persona_pipeline.score.ranking_inputs import RankingInputs
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 # Kind of the shares that together are the largest; of a user's own interactions and an item's other personas it is one.

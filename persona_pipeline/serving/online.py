@@ -17,7 +17,8 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.item_embeddings import profile_model
-from persona_pipeline.score.contributions import RankingInputs, UserSums, explain, score_items
+from persona_pipeline.score.contributions import UserSums, explain, score_items
+from persona_pipeline.score.ranking_inputs import RankingInputs
 from persona_pipeline.serving.table_snapshot import TableSnapshot
 
 

@@ -12,8 +12,9 @@ from scipy.sparse import csr_array
 
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.score import contributions
-from persona_pipeline.score.contributions import RankingInputs, rank_users
+from persona_pipeline.score.contributions import rank_users
 from persona_pipeline.score.item_index import ItemIndex, TopItems
+from persona_pipeline.score.ranking_inputs import RankingInputs
 from persona_pipeline.score.topk.kernel import top_items
 
 

@@ -14,7 +14,7 @@ from persona_pipeline.config import EncodersConfig, load_config
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.publish.releases import Release, served
-from persona_pipeline.score.contributions import RankingInputs
+from persona_pipeline.score.ranking_inputs import RankingInputs
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from scipy.sparse import csr_array
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import Prior
-from persona_pipeline.score.contributions import RankingInputs
 from persona_pipeline.score.item_index import ItemIndex
+from persona_pipeline.score.ranking_inputs import RankingInputs
 
 D = 16
 ITEMS = sorted(["capo", "picks", "slide", "strap", "strings", "tuner"])

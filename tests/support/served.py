@@ -14,8 +14,9 @@ from persona_pipeline.config import PipelineConfig
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.item_embeddings import profile_model
-from persona_pipeline.score.contributions import RankingInputs, rank_users
+from persona_pipeline.score.contributions import rank_users
 from persona_pipeline.score.explanations import explanation, of_ones_own, quoted
+from persona_pipeline.score.ranking_inputs import RankingInputs
 from persona_pipeline.warehouse import Warehouse
 
 D = 16

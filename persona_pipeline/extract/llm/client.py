@@ -6,7 +6,6 @@ attempts from the cache.
 """
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,15 +15,14 @@ from pydantic import BaseModel
 
 from persona_pipeline.config import LlmConfig
 from persona_pipeline.core.errors import PipelineError, TransientError
-from persona_pipeline.core.progress import log_progress
 from persona_pipeline.extract.llm.engines.engine import Answer, Backend, Engine, EngineDiedError
 from persona_pipeline.extract.llm.outcomes import ANSWERED, Outcome, OutcomeName, outcome_of
 from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.extract.llm.response_cache import ResponseCache
+from persona_pipeline.extract.llm.usage import Progress, Usage
 
 logger = logging.getLogger(__name__)
 
-LOG_SECONDS = 15.0
 _NO_ENGINE = "not on record, and this task may start no engine; clear extraction_plan and what comes after it"
 _FEW = 3  # requests without an answer that are no sign of a broken engine, however few were asked
 
@@ -40,22 +38,6 @@ class PromptRequest:
     reply: type[BaseModel]
     context: Mapping[str, Any] = field(default_factory=dict)
     check: Check | None = None
-
-
-@dataclass(slots=True)
-class Usage:
-    """Requests and tokens so far. `asked` are requests sent to an engine, retries included.
-
-    `cached_tokens`, prompts and replies, are those of responses that were cached before: what they would have cost.
-    """
-
-    asked: int = 0
-    cached: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    engine_restarts: int = 0
-    outcomes: dict[str, int] = field(default_factory=dict)
 
 
 def feeding_order(request: Request) -> tuple[str, str, str]:
@@ -100,7 +82,7 @@ class LlmClient:
         waiting = deque(sorted(unknown, key=lambda one: feeding_order(one[1].request)))
         self._require_affordable([attempt.request for _, attempt in waiting])
         flying: dict[str, list[tuple[int, _Attempt]]] = {}
-        progress = _Progress(len(waiting), self.usage)
+        progress = Progress(len(waiting), self.usage)
         try:
             self._work_through(waiting, flying, outcomes, progress, len(questions))
         finally:
@@ -117,7 +99,7 @@ class LlmClient:
         waiting: deque[tuple[int, _Attempt]],
         flying: dict[str, list[tuple[int, _Attempt]]],
         outcomes: dict[int, Outcome],
-        progress: "_Progress",
+        progress: "Progress",
         questions: int,
     ) -> None:
         failed, error = 0, ""
@@ -302,23 +284,3 @@ class LlmClient:
             ) from error
         self.usage.engine_restarts += 1
         logger.warning("%s; starting engine %d", error, self.usage.engine_restarts + 1)
-
-
-class _Progress:
-    """Periodic progress log: requests, tokens per second, time left."""
-
-    def __init__(self, total: int, usage: Usage) -> None:
-        self._total, self._usage = total, usage
-        self._started = self._logged = time.monotonic()
-        self._tokens = usage.completion_tokens
-
-    def log(self, left: int) -> None:
-        now = time.monotonic()
-        if now - self._logged < LOG_SECONDS:
-            return
-        self._logged = now
-        done, seconds = max(self._total - left, 0), now - self._started
-        rate = (self._usage.completion_tokens - self._tokens) / seconds
-        eta = f"{left * seconds / done / 60:.0f} min left" if done else "no estimate yet"
-        text = "answered %d of %d requests, %.0f tokens/s, %s"
-        log_progress(logger, text, done, self._total, rate, eta, done=done, of=self._total)

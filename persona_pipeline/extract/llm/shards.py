@@ -22,8 +22,8 @@ from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.evidence import item_evidence, review_text
-from persona_pipeline.extract.llm.client import Usage
 from persona_pipeline.extract.llm.extractor import LlmExtractor
+from persona_pipeline.extract.llm.usage import Usage
 from persona_pipeline.extract.pending import items_to_profile, items_to_summarise, reviews_to_read
 from persona_pipeline.warehouse import Warehouse
 
