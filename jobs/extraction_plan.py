@@ -10,17 +10,17 @@ from persona_pipeline.runs.context import RunContext
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Plan the requests, log them, refuse a plan above the ceiling, and write the shards. No shards where no LLM extracts."""
-    if context.config.extraction.extractor == "embedded":
-        return {"shards": []}
+    """Plan the requests, refuse a plan above the ceiling, write its shards to `extraction_plan`; none where no LLM extracts."""
     from persona_pipeline.extract.llm.plan import require_affordable
-    from persona_pipeline.extract.llm.shards import assign, write_shards
+    from persona_pipeline.extract.llm.shards import TABLE, assign, plan_rows
 
+    if context.config.extraction.extractor == "embedded":
+        return {"shards": [], "written": [context.warehouse.replace(TABLE, plan_rows([], {})).as_dict()]}
     llm = context.config.extraction.llm
     plan = plan_extraction(context.warehouse, context.config, context.parent, context.as_of)
     require_affordable(plan, llm.token_ceiling)
     shards = assign(plan.tokens_of_item, llm.max_shards, llm.shard_tokens)
-    path = write_shards(context.warehouse, context.run_id, shards)
+    written = context.warehouse.replace(TABLE, plan_rows(shards, plan.tokens_of_item))
     total = plan.total
     return {
         "changed": total.changed,
@@ -29,7 +29,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
         "reply_tokens": total.reply_tokens,
         "stages": {stage.stage: asdict(stage) for stage in plan.stages},
         "shards": list(range(len(shards))),
-        "assignment": str(path),
+        "written": [written.as_dict()],
     }
 
 

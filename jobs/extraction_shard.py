@@ -13,10 +13,10 @@ from persona_pipeline.runs.context import RunContext
 def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     """Request what the response cache lacks for the shard's items."""
     from persona_pipeline.extract.llm.extractor import LlmExtractor
-    from persona_pipeline.extract.llm.shards import ask_shard, read_shard
+    from persona_pipeline.extract.llm.shards import ask_shard, items_of_shard
 
     config, warehouse = context.config, context.warehouse
-    items = read_shard(warehouse, context.run_id, arguments.shard)
+    items = items_of_shard(warehouse, arguments.shard)
     embedder = Embedder(config.text_embeddings, warehouse)
     extractor = make_extractor(config.extraction, embedder, warehouse, context.as_of)
     assert isinstance(extractor, LlmExtractor), "the plan makes shards for no other"

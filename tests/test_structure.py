@@ -14,7 +14,7 @@ from persona_pipeline.contracts import load_contract, table_names
 ROOT = Path(__file__).resolve().parents[1]
 JOBS = sorted(path.stem for path in (ROOT / "jobs").glob("*.py") if path.stem not in ("__init__", "runner"))
 ASKING = {"extraction_plan", "extraction_shard"}  # ask ahead for the stages, which without Airflow ask for themselves
-NOT_TABLES = {"report"} | ASKING  # a page, and rows for the ledger
+NOT_TABLES = {"report", "extraction_shard"}  # a page, and rows for the response cache
 
 
 def task_ids(dag: str) -> set[str]:

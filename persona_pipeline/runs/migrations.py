@@ -10,7 +10,6 @@ running it again, and what is read at the versions that releases name stays as i
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,8 +31,8 @@ from persona_pipeline.warehouse._earlier import LAYOUT, layout, note_layout
 
 ASIDE = "_set_aside"
 """Folder of a warehouse for what nothing reads any more."""
-DEAD = ("_summaries", "done.json", "_text_embeddings.lock")
-"""What jobs counted, which of them stood, and locks: `runs`, `task_runs` and `_claims` have them now."""
+DEAD = ("_summaries", "done.json", "_text_embeddings.lock", "_shards")
+"""What jobs counted, which of them stood, locks, and shards: `runs`, `task_runs`, `_claims` and `extraction_plan` have them now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +147,6 @@ def _drop_repeated(warehouse: Warehouse) -> None:
 def _dead(warehouse: Warehouse) -> Iterator[Path]:
     """What nothing reads any more, relative to the warehouse."""
     yield from (Path(name) for name in DEAD if (warehouse.root / name).exists())
-    for path in sorted((warehouse.root / "_shards").glob("*.parquet")):
-        if _is_date(path.stem):  # a run's is named after the run
-            yield path.relative_to(warehouse.root)
 
 
 def _leftovers(warehouse: Warehouse) -> list[str]:
@@ -169,14 +165,6 @@ def _set_aside(root: Path, path: Path) -> None:
         target, number = (root / ASIDE / path).with_name(f"{path.name}.{number}"), number + 1
     target.parent.mkdir(parents=True, exist_ok=True)
     (root / path).rename(target)
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 STEPS = (

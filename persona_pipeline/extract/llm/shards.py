@@ -11,14 +11,12 @@ again.
 """
 
 import heapq
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from persona_pipeline.config import ExtractionConfig
-from persona_pipeline.core.atomic import atomic_file
+from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.extract import stages
 from persona_pipeline.extract.evidence import item_evidence, review_text
@@ -26,6 +24,8 @@ from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.usage import Usage
 from persona_pipeline.extract.pending import items_to_profile, items_to_summarise, reviews_to_read
 from persona_pipeline.warehouse import Warehouse
+
+TABLE = "extraction_plan"
 
 
 def assign(tokens_of_item: Mapping[str, int], max_shards: int, shard_tokens: int) -> list[list[str]]:
@@ -45,29 +45,22 @@ def assign(tokens_of_item: Mapping[str, int], max_shards: int, shard_tokens: int
     return shards
 
 
-def write_shards(warehouse: Warehouse, run_id: str, shards: list[list[str]]) -> Path:
-    """Write a run's assignment atomically; returns its file."""
-    path = _path(warehouse, run_id)
-    rows = [(number, item) for number, items in enumerate(shards) for item in items]
-    table = pa.table(
-        {
-            "shard": pa.array([number for number, _ in rows], pa.int32()),
-            "item_id": pa.array([item for _, item in rows], pa.string()),
-        }
-    )
-    with atomic_file(path) as partial:
-        pq.write_table(table, partial)
-    return path
+def plan_rows(shards: Sequence[Sequence[str]], tokens_of_item: Mapping[str, int]) -> pa.Table:
+    """Rows of `extraction_plan`: each item with its shard and its tokens."""
+    rows = [
+        {"item_id": item, "shard": shard, "tokens": tokens_of_item[item]}
+        for shard, items in enumerate(shards)
+        for item in items
+    ]
+    return pa.Table.from_pylist(rows, schema=load_contract(TABLE).arrow_schema())
 
 
-def read_shard(warehouse: Warehouse, run_id: str, shard: int) -> list[str]:
-    """Items of one shard. Raises PipelineError where the run has no such shard."""
-    path = _path(warehouse, run_id)
-    if not path.is_file():
-        raise PipelineError(f"no shards at {path}; run the extraction_plan task first")
-    items: list[str] = pq.read_table(path, filters=[("shard", "=", shard)])["item_id"].to_pylist()
+def items_of_shard(warehouse: Warehouse, shard: int) -> list[str]:
+    """Items of one shard, in order. Raises PipelineError where `extraction_plan` has no such shard."""
+    sql = f"SELECT item_id FROM {TABLE} WHERE shard = $shard ORDER BY item_id"
+    items: list[str] = warehouse.query(sql, [TABLE], {"shard": shard})["item_id"].to_pylist()
     if not items:
-        raise PipelineError(f"shard {shard}: {path} has none of that number; run the extraction_plan task again")
+        raise PipelineError(f"shard {shard}: the table {TABLE} has none of that number; run the {TABLE} task first")
     return items
 
 
@@ -94,7 +87,3 @@ def ask_shard(
     version = extractor.version("item_personas")
     wanted = items_to_profile(part, version, parent_personas, config.refresh_share)[1].to_pylist()
     extractor.ask_ahead_personas([item_evidence(row) for row in wanted])
-
-
-def _path(warehouse: Warehouse, run_id: str) -> Path:
-    return warehouse.root / "_shards" / f"{run_id}.parquet"

@@ -7,10 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.extract.llm.shards import assign, read_shard, write_shards
+from persona_pipeline.extract.llm.shards import TABLE, assign, items_of_shard, plan_rows
 from persona_pipeline.warehouse import Warehouse
-
-RUN = "2024-01-01.1"
 
 
 def test_small_nights_start_one_engine_and_large_ones_no_more_than_allowed() -> None:
@@ -33,9 +31,9 @@ def test_every_item_is_in_one_shard_and_no_shard_is_much_too_large(tokens: dict[
 def test_a_shard_reads_its_own_items(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path)
     with pytest.raises(PipelineError, match="run the extraction_plan task first"):
-        read_shard(warehouse, RUN, 0)
-    write_shards(warehouse, RUN, [["a", "c"], ["b"]])
-    assert [read_shard(warehouse, RUN, shard) for shard in (0, 1)] == [["a", "c"], ["b"]]
-    with pytest.raises(PipelineError, match=r"shard 2: .* has none of that number"):
-        read_shard(warehouse, RUN, 2)
-    assert [path.name for path in (tmp_path / "_shards").iterdir()] == ["2024-01-01.1.parquet"]
+        items_of_shard(warehouse, 0)
+    warehouse.replace(TABLE, plan_rows([["c", "a"], ["b"]], {"a": 1, "b": 2, "c": 3}))
+    assert [items_of_shard(warehouse, shard) for shard in (0, 1)] == [["a", "c"], ["b"]]
+    with pytest.raises(PipelineError, match=r"shard 2: the table extraction_plan has none of that number"):
+        items_of_shard(warehouse, 2)
+    assert warehouse.read(TABLE)["tokens"].to_pylist() == [1, 2, 3]

@@ -347,7 +347,7 @@ def test_a_ceiling_stops_the_night_at_its_plan(
 
 def test_the_embedded_extractor_needs_no_plan(warehouse: Warehouse) -> None:
     tonight = RunContext(AS_OF, load_config("local"), warehouse, None)
-    assert extraction_plan.job(tonight, Namespace()) == {"shards": []}
+    assert extraction_plan.job(tonight, Namespace())["shards"] == []
 
 
 def test_a_crash_in_the_middle_costs_what_was_not_written_and_ends_in_the_same_tables(
