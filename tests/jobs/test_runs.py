@@ -21,22 +21,25 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the scheduler says to it."""
     (tmp_path / "reviews.jsonl").write_text(LINE)
     where = ["--warehouse", str(tmp_path / "new"), "--as-of", str(AS_OF)]
+    (tmp_path / "items.jsonl").write_text('{"item_id": "i"}\n')
     found = ["runs", *where, "--source", "jsonl", "--reviews", str(tmp_path / "reviews.jsonl"), "--extractor", "openai"]
+    found += ["--items", str(tmp_path / "items.jsonl")]
     monkeypatch.setattr(sys, "argv", found)
     return found
 
 
 def test_a_run_is_opened_and_told_by_its_id(asked: list[str], tmp_path: Path) -> None:
     summary = runs.main()
-    assert (summary["job"], summary["run_id"], summary["input_files"]) == ("runs", f"{AS_OF}.1", 1)
+    assert (summary["job"], summary["run_id"], summary["input_files"]) == ("runs", f"{AS_OF}.1", 2)
     (row,) = kept(Warehouse(tmp_path / "new"), "runs")
     assert (row["as_of"], row["source"], row["closed_at"], row["table_versions"]) == (AS_OF, "jsonl", None, [])
     assert (row["made_from"], row["code"]) == (summary["made_from"], summary["code"])
     assert '"extractor":"openai"' in row["config"]
-    (file,) = row["input_files"]
+    file, items = row["input_files"]
+    assert (items["kind"], items["bytes"]) == ("items", 17)
     assert (file["kind"], Path(file["path"]).name, file["bytes"]) == ("reviews", "reviews.jsonl", len(LINE))
     (one,) = attempts(Warehouse(tmp_path / "new"))[summary["run_id"]]
-    assert (one.task, one.outcome, one.figures and one.figures["input_files"]) == ("runs", "succeeded", 1)
+    assert (one.task, one.outcome, one.figures and one.figures["input_files"]) == ("runs", "succeeded", 2)
 
 
 def test_the_same_night_again_is_another_run_made_from_the_same(asked: list[str], tmp_path: Path) -> None:
