@@ -38,6 +38,10 @@ def test_every_job_makes_the_table_of_its_name() -> None:
     assert set(JOBS) - NOT_TABLES <= set(table_names())
 
 
+def test_every_job_is_run_by_a_test_of_its_name() -> None:
+    assert {path.stem for path in (ROOT / "tests" / "jobs").glob("test_*.py")} == {f"test_{job}" for job in JOBS}
+
+
 @pytest.mark.parametrize("table", table_names())
 def test_every_table_has_a_maker_and_expectations(table: str) -> None:
     assert load_contract(table).made_by in (*JOBS, "people")

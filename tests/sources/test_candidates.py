@@ -7,16 +7,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers import AS_OF, put, shop, state
-from night_jobs import run_night
 from pyspark.sql import SparkSession
 
 from persona_pipeline.config import CandidatesConfig
-from persona_pipeline.core.errors import ConfigError, SourceError
+from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.candidates import ParsedCandidates, parse_candidates, read_candidates, require_usable
-from persona_pipeline.spark import session as spark_module
-from persona_pipeline.warehouse import Warehouse
 
 Row = tuple[Any, ...]
 
@@ -116,42 +112,3 @@ def test_too_much_is_refused(reasons: dict[str, int], unknown: int, said: str | 
     else:
         with pytest.raises(SourceError, match=said):
             require_usable(parsed, CandidatesConfig())
-
-
-def test_the_job_follows_the_configuration(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    warehouse = Warehouse(tmp_path / "warehouse")
-    for table in ("user_histories", "items"):
-        put(warehouse, table, shop()[table])
-
-    def night(config: str) -> dict[str, Any]:
-        path = tmp_path / "mine.yaml"
-        path.write_text(config)
-        return run_night(warehouse.root, AS_OF, tmp_path, None, path, ("candidates",))["candidates"]
-
-    with monkeypatch.context() as patched:
-        patched.setattr(spark_module, "session", lambda *_: pytest.fail("Spark started for nothing"))
-        assert night("report: {users: 3}\n")["lines"] == 0
-    assert not warehouse.exists("candidates")
-    for used in ("only", "fuse"):
-        told = rf"candidates: {used} needs the lists of candidates\.file, which names none"
-        with pytest.raises(ConfigError, match=told):
-            night(f"user_item_topk: {{candidates: {used}}}\n")
-
-    (tmp_path / "lists.csv").write_text("user_id,item_id,score\nana,capo,1\nana,picks,2\neve,capo,1\nben,capo,high\n")
-    lenient = "candidates: {file: lists.csv, max_rejected_share: 0.5, max_unknown_share: 0.5}\n"
-    found = night(lenient)
-    assert (found["lines"], found["unknown_users"], found["rejected"]) == (4, 1, {"bad_score": 1})
-    listed = warehouse.read("candidates").to_pylist()
-    assert [(row["item_id"], row["rank"]) for row in listed] == [("capo", 2), ("picks", 1)]
-    with pytest.raises(SourceError, match="1 of 4 rows refused"):
-        night("candidates: {file: lists.csv}\n")
-    assert warehouse.read("rejected_candidates").num_rows == 1
-
-    # The same again is no new version; without the file the lists are gone.
-    before = state(warehouse)
-    night(lenient)
-    assert state(warehouse) == before
-    night("report: {users: 3}\n")
-    assert (warehouse.read("candidates").num_rows, warehouse.read("rejected_candidates").num_rows) == (0, 0)

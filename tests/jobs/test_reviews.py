@@ -1,0 +1,88 @@
+"""The job `reviews` on a small input: every line is a row, set aside with a reason, or not yet due."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from helpers import Row
+from one_run import kept, opened, written
+
+from persona_pipeline.core.errors import PipelineError, SourceError
+from persona_pipeline.runs.opening import Input
+from persona_pipeline.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+REVIEWS: list[Row] = [
+    {"review_id": "r1", "user_id": "ana", "item_id": "capo", "rating": 5, "title": "Fast", "timestamp": "2024-06-10T06:13:20",
+     "text": "One hand is <b>enough</b> &amp; fast. Ask me: ana@example.org"},
+    {"review_id": "r2", "user_id": "ana", "item_id": "capo", "rating": 1, "text": "Old", "timestamp": "2024-06-01"},
+    {"review_id": "r3", "user_id": "ben", "item_id": "picks", "rating": 2, "timestamp": 1_718_000_000},
+    {"review_id": "r4", "user_id": "ben", "item_id": "tuner", "rating": 9, "timestamp": "2024-06-11"},
+    {"review_id": "r5", "user_id": "dan", "item_id": "picks", "rating": 4, "timestamp": "2024-06-30"},
+    {"review_id": "r6", "user_id": "ben", "item_id": "strap", "rating": 4, "timestamp": "2024-06-09"},
+    {"review_id": "r7", "user_id": "ben", "item_id": "strap", "rating": 5, "timestamp": "2024-06-02"},
+]  # fmt: skip
+ITEMS: list[Row] = [
+    {"item_id": "capo", "title": "Spring capo", "categories": ["Music", "Capos"]},
+    {"item_id": "tuner", "title": "Clip-on tuner"},
+]
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Input:
+    for name, rows in (("reviews", REVIEWS), ("items", ITEMS)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return Input("jsonl", tmp_path / "reviews.jsonl", tmp_path / "items.jsonl")
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Warehouse:
+    """Before the first night."""
+    return Warehouse(tmp_path / "new")
+
+
+def test_every_line_ends_in_one_place(empty: Warehouse, given: Input, tmp_path: Path, spark: "SparkSession") -> None:
+    pq.write_table(pa.table({"review_id": ["r6"]}), tmp_path / "withheld.parquet")
+    run = opened(empty, given, reviews={"max_rejected_share": 0.3, "withheld": str(tmp_path / "withheld.parquet")})
+    summary = run.do("reviews")
+    assert [summary[n] for n in ("lines", "item_lines", "not_yet", "withheld")] == [7, 2, 1, 1]
+    assert summary["rejected"] == {"reviews.bad_rating": 1, "reviews.repeated": 2}
+    assert written(summary) == {"rejected_reviews": (3, 0, 0), "reviews": (2, 0, 0), "items": (3, 0, 0)}
+    ana, ben = kept(empty, "reviews")
+    assert ana == {
+        "review_id": "r1", "user_id": "ana", "item_id": "capo", "rating": 5.0, "title": "Fast",
+        "text": "One hand is enough & fast. Ask me: [email]", "reviewed_at": datetime(2024, 6, 10, 6, 13, 20, tzinfo=UTC),
+        "source_file": "reviews.jsonl", "source_line": 1,
+    }  # fmt: skip
+    # Of ben's strap nothing is left: what is withheld does not give its place to the older review.
+    assert (ben["review_id"], ben["text"], ben["reviewed_at"]) == ("r3", "", ana["reviewed_at"])
+    old, bad, _ = kept(empty, "rejected_reviews")
+    assert (old["source_line"], old["reason"]) == (2, "repeated")
+    assert (bad["source_line"], bad["input"], bad["reason"], bad["detail"]) == (4, "reviews", "bad_rating", "9")
+    told = {row["item_id"]: (row["title"], row["categories"], row["has_metadata"]) for row in kept(empty, "items")}
+    assert told == {
+        "capo": ("Spring capo", ["Music", "Capos"], True),
+        "picks": (None, [], False),
+        "tuner": ("Clip-on tuner", [], True),
+    }
+    run.again("reviews")
+
+
+def test_too_much_set_aside_leaves_the_tables_and_says_what_it_was(
+    empty: Warehouse, given: Input, spark: "SparkSession"
+) -> None:
+    with pytest.raises(SourceError, match=r"bad_rating 1.*rejected_reviews"):
+        opened(empty, given).do("reviews")
+    assert not empty.exists("reviews")
+    assert len(kept(empty, "rejected_reviews")) == 3
+
+
+def test_a_run_without_input_has_nothing_to_read(empty: Warehouse) -> None:
+    with pytest.raises(PipelineError, match=r"opened without any input; open one with --source and --reviews"):
+        opened(empty).do("reviews")
