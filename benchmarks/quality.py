@@ -32,11 +32,11 @@ from persona_pipeline.backtest import LEAVE_LAST_OUT, BacktestRequest
 from persona_pipeline.backtest.completed import CompletedBacktest, read_completed
 from persona_pipeline.backtest.models import MODEL, VALIDATION
 from persona_pipeline.backtest.run import judged
-from persona_pipeline.backtest.variants import CUTOFF, Scores, ndcg
+from persona_pipeline.backtest.variants import Scores, ndcg
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.evaluate.baseline_grids import COLLABORATIVE
-from persona_pipeline.evaluate.metrics import per_user
+from persona_pipeline.evaluate.metrics import CUTOFF, per_user
 from persona_pipeline.evaluate.results import Evaluated, Results, evaluate
 from persona_pipeline.evaluate.slices import make_slices
 from persona_pipeline.model_registry.registry import encoder_rows

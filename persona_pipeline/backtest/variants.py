@@ -23,12 +23,11 @@ from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.item_embeddings import persona_inputs
 from persona_pipeline.encoder.training_data import TrainingData, training_data
 from persona_pipeline.encoder.training_examples import ItemSlots
-from persona_pipeline.evaluate.metrics import RelevantItems, per_user, top_lists
+from persona_pipeline.evaluate.metrics import CUTOFF, RelevantItems, per_user, top_lists
 from persona_pipeline.model_registry.registry import encoder_rows
 from persona_pipeline.model_selection.next_item import LikedHistories, head_scores, popularity_scores, prior_scores
 from persona_pipeline.warehouse import Warehouse
 
-CUTOFF = 10
 AS_GOOD = 0.99  # of the best NDCG@10
 _DIGITS = 9  # scores are rounded where the kernel rounds them, so that equal ones are equal
 

@@ -13,7 +13,7 @@ import numpy as np
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.collaborative.model import Model, ModelConfig, with_popularity
 from persona_pipeline.core.arrays import offsets_of
-from persona_pipeline.evaluate.metrics import RelevantItems, per_user, top_lists
+from persona_pipeline.evaluate.metrics import CUTOFF, RelevantItems, per_user, top_lists
 
 Config = TypeVar("Config", bound=ModelConfig)
 
@@ -21,7 +21,6 @@ SETTINGS = 48  # a family's budget
 HISTORY_HALF_LIVES = (None, 3.0)
 POPULARITY_WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # at 1 a model and log popularity vary about as much
 
-_CUTOFF = 10
 _BLOCK = 1 << 22  # scores held at a time
 
 
@@ -112,9 +111,9 @@ def tune(
     for config in family.configs:
         model = family.fit(tuning, _seeded(config, seed))
         for half_life in family.half_lives:
-            lists = _lists(model, tuning, users, half_life, family.popularity_weights, _CUTOFF)
+            lists = _lists(model, tuning, users, half_life, family.popularity_weights, CUTOFF)
             for weight, ranked in zip(family.popularity_weights, lists, strict=True):
-                ndcg = float(per_user(ranked, truth, [_CUTOFF])[f"ndcg@{_CUTOFF}"].mean())
+                ndcg = float(per_user(ranked, truth, [CUTOFF])[f"ndcg@{CUTOFF}"].mean())
                 if best is None or ndcg > best.ndcg:
                     best = Tuned(config, half_life, weight, ndcg)
     assert best is not None, f"{family.name} has no settings"

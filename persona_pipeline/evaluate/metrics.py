@@ -13,6 +13,8 @@ from persona_pipeline.core.arrays import offsets_of
 
 METRICS = ("hit", "mrr", "ndcg", "recall", "precision")
 CUTOFFS = (1, 5, 10, 20)
+CUTOFF = 10
+"""The cut-off by which settings are chosen and encoders compared."""
 
 _BLOCK = 1 << 23  # scores ranked in one go
 

@@ -21,10 +21,7 @@ from persona_pipeline.encoder.head import Head, aggregate
 from persona_pipeline.encoder.history_weights import history_weights, popularity_scales, ranks
 from persona_pipeline.encoder.training_data import TrainingData
 from persona_pipeline.encoder.training_examples import ItemSlots
-from persona_pipeline.evaluate.metrics import RelevantItems
-
-K = 10
-"""Places of a list that are judged."""
+from persona_pipeline.evaluate.metrics import CUTOFF, RelevantItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,5 +238,5 @@ def ndcg(scores: np.ndarray, answers: np.ndarray) -> np.ndarray:
     own = scores[np.arange(len(answers)), answers][:, None]
     before = np.arange(scores.shape[1]) < answers[:, None]
     ahead = np.count_nonzero(np.where(before, scores >= own, scores > own), axis=1)
-    found: np.ndarray = np.where(np.isfinite(own[:, 0]) & (ahead < K), 1 / np.log2(ahead + 2), 0.0)
+    found: np.ndarray = np.where(np.isfinite(own[:, 0]) & (ahead < CUTOFF), 1 / np.log2(ahead + 2), 0.0)
     return found

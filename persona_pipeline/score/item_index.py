@@ -59,6 +59,20 @@ class ItemIndex:
             start = stop
         return found
 
+    def others(self, similarities: np.ndarray, best: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Shares of items' other personas in a score, beside the best: tau * (log sum exp(s / tau) - log n) - best; 0 for `max`.
+
+        Args:
+            similarities: (..., slots), -inf where there is no persona.
+            best: (...,) the largest of each.
+            items: (...,) indices into `item_ids`.
+        """
+        if self.aggregation != "softmax":
+            return np.zeros_like(best)
+        spread = np.exp((similarities - best[..., None]) / self.temperature).sum(-1)
+        shares: np.ndarray = self.temperature * (np.log(spread) - np.log(self.filled[items].sum(-1)))
+        return shares
+
 
 @dataclass(frozen=True, slots=True)
 class TopItems:
@@ -97,10 +111,7 @@ def exact_scores(
     hidden = np.where(item_index.filled[items], similarities, -np.inf)
     winner = hidden.argmax(-1)[..., None]
     best = np.take_along_axis(hidden, winner, -1)[..., 0]
-    others = np.zeros_like(best)
-    if item_index.aggregation == "softmax":
-        spread = np.exp((hidden - best[..., None]) / item_index.temperature).sum(-1)
-        others = item_index.temperature * (np.log(spread) - np.log(item_index.filled[items].sum(-1)))
+    others = item_index.others(hidden, best, items)
     personas = np.take_along_axis(rows, winner, -1)[..., 0]
     added = np.zeros_like(best) if prior is None else prior[np.arange(len(items))[:, None], items].toarray()
     liked = item_index.popularity[items] * (1.0 if scales is None else scales[:, None])

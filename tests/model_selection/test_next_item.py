@@ -10,9 +10,8 @@ from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.head import Head
 from persona_pipeline.encoder.history_weights import popularity_scales
 from persona_pipeline.encoder.training_examples import ItemSlots
-from persona_pipeline.evaluate.metrics import RelevantItems, per_user, top_lists
+from persona_pipeline.evaluate.metrics import CUTOFF, RelevantItems, per_user, top_lists
 from persona_pipeline.model_selection.next_item import (
-    K,
     LikedHistories,
     head_scores,
     ndcg,
@@ -109,8 +108,8 @@ def test_a_place_is_counted_as_lists_are_made() -> None:
     scores = rng.integers(0, 6, (200, 30)).astype(float)
     scores[rng.random(scores.shape) < 0.3] = -np.inf
     answers = rng.integers(0, 30, 200)
-    lists = top_lists(scores, (np.empty(0, np.int64), np.empty(0, np.int64)), K)
-    listed = per_user(lists, RelevantItems(answers, np.arange(201)), (K,))[f"ndcg@{K}"]
+    lists = top_lists(scores, (np.empty(0, np.int64), np.empty(0, np.int64)), CUTOFF)
+    listed = per_user(lists, RelevantItems(answers, np.arange(201)), (CUTOFF,))[f"ndcg@{CUTOFF}"]
     np.testing.assert_array_equal(ndcg(scores, answers), listed)
     assert 0 < np.count_nonzero(listed) < 200
 

@@ -66,10 +66,7 @@ def merge(item_index: ItemIndex, found: TopItems, pairs: Pairs, prior: csr_array
     best = pairs.similarities.max(1)
     winner = (pairs.similarities >= best[:, None] - LEVEL).argmax(1)
     best = np.take_along_axis(pairs.similarities, winner[:, None], 1)[:, 0]
-    others = np.zeros_like(best)
-    if item_index.aggregation == "softmax":
-        spread = np.exp((pairs.similarities - best[:, None]) / item_index.temperature).sum(1)
-        others = item_index.temperature * (np.log(spread) - np.log(item_index.filled[pairs.items].sum(1)))
+    others = item_index.others(pairs.similarities, best, pairs.items)
     added = np.zeros_like(best)
     if prior.nnz:
         added = prior[pairs.users[:, None], pairs.items[:, None]].toarray()[:, 0]
