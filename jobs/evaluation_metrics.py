@@ -32,17 +32,17 @@ def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     from persona_pipeline.backtest import BacktestRequest, run_backtest
 
     request = BacktestRequest(
-        context.warehouse.root,
-        arguments.source,
-        arguments.reviews,
-        arguments.items,
-        arguments.split,
-        arguments.config,
-        arguments.extractor,
-        arguments.cache,
-        arguments.baselines,
-        arguments.seeds,
-        context.as_of,
+        root=context.warehouse.root,
+        source=arguments.source,
+        reviews=arguments.reviews,
+        items=arguments.items,
+        split=arguments.split,
+        config=arguments.config,
+        extractor=arguments.extractor,
+        cache=arguments.cache,
+        baselines=arguments.baselines,
+        seeds=arguments.seeds,
+        as_of=context.as_of,
     )
     return run_backtest(request, Console(stderr=True, highlight=False))
 

@@ -66,7 +66,10 @@ def plant(tables: dict[str, list[Row]], place: LeakPlace, row: int = 0) -> None:
 
 
 def test_a_clean_night_passes(tmp_path: Path) -> None:
-    require_nothing_withheld(evaluated(tmp_path), WITHHELD)
+    warehouse = evaluated(tmp_path)
+    require_nothing_withheld(warehouse, WITHHELD)
+    with pytest.raises(LeakError, match="holds what was withheld"):  # of the same warehouse, what it does know
+        require_nothing_withheld(warehouse, warehouse.read("reviews", ["review_id", "user_id", "item_id"]))
 
 
 @pytest.mark.parametrize("place", [*review_places(), *pair_places()], ids=lambda place: f"{place.table}.{place.column}")
@@ -125,7 +128,10 @@ def test_an_encoder_nobody_uses_does_not_matter(tmp_path: Path) -> None:
             {**tables["encoders"][0], "encoder_id": "enc0", "artefact": "_artefacts/encoders/enc0"}
         )
 
-    require_nothing_withheld(evaluated(tmp_path, add), WITHHELD)
+    warehouse = evaluated(tmp_path, add)
+    assert warehouse.read("encoders")["encoder_id"].to_pylist() == ["enc0", "enc1"]
+    assert not (warehouse.root / "_artefacts" / "encoders" / "enc0").exists()  # read, it would be refused
+    require_nothing_withheld(warehouse, WITHHELD)
 
 
 def test_every_text_column_that_speaks_of_reviews_is_searched() -> None:

@@ -85,7 +85,9 @@ def test_items_without_a_current_persona_are_left_out(warehouse: Warehouse) -> N
 
 
 def test_rows_conform_to_the_contract(warehouse: Warehouse) -> None:
-    load_contract("default_topk").conform(default_topk(warehouse, encoder(COUNTS), 3, AS_OF, None))
+    rows = default_topk(warehouse, encoder(COUNTS), 3, AS_OF, None)
+    conformed = load_contract("default_topk").conform(rows)
+    assert (conformed.schema, conformed.num_rows) == (load_contract("default_topk").arrow_schema(), 3)
 
 
 def test_only_rows_that_differ_from_the_parents_change(warehouse: Warehouse) -> None:
