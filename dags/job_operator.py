@@ -101,7 +101,7 @@ def params(warehouse: str) -> dict[str, Param]:
         "source": Param(
             os.environ.get("PERSONA_SOURCE", "jsonl"),
             type="string",
-            description="Adapter: amazon2018, jsonl or synthetic",
+            description="Adapter that reads the input; the README lists them",
         ),
         "reviews": Param(
             os.environ.get("PERSONA_REVIEWS", "reviews.jsonl.gz"),
