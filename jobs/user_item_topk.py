@@ -32,7 +32,8 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
         {"id": encoder.encoder_id},
     )
     weight = config.candidates_weight if config.candidates == "fuse" else 0.0
-    arguments = (config.k, config.block_bytes, config.shelf_bytes, weight, config.device)
+    precision = None if config.precision == "auto" else config.precision
+    arguments = (config.k, config.block_bytes, config.shelf_bytes, weight, config.device, precision)
     ranking = RankingInputs.of(encoder, personas, *arguments)
 
     spark = session(context.config.spark, "user_item_topk")

@@ -30,7 +30,8 @@ OTHER: dict[str, dict[str, Any]] = {
         "tuned": ["steps"],
     },
     "user_item_topk": {"k": 5, "exclude_reviewed": False, "candidates": "only", "candidates_weight": 0.3, "user_buckets": 2,
-                       "block_bytes": 2**24, "shelf_bytes": 2**24, "max_changed_share": 0.5, "device": "cuda"},
+                       "block_bytes": 2**24, "shelf_bytes": 2**24, "max_changed_share": 0.5, "device": "cuda",
+                       "precision": "float32"},
     "releases": {"limits": {"replaced": 0.2}, "limits_after_change": {"score_shift": 9.0}, "keep": 3, "grace_hours": 0},
     "report": {"users": 3},
 }  # fmt: skip
@@ -162,7 +163,8 @@ def test_settings_that_decide_no_row() -> None:
     assert {"spark", "releases", "report"} <= found
     assert {name for name in found if name.startswith(("text_embeddings.", "user_item_topk.", "encoders."))} == {
         "text_embeddings.batch_tokens", "text_embeddings.commit_texts",
-        "user_item_topk.max_changed_share", "user_item_topk.block_bytes", "user_item_topk.device", "user_item_topk.shelf_bytes",
+        "user_item_topk.max_changed_share", "user_item_topk.block_bytes", "user_item_topk.device", "user_item_topk.precision",
+        "user_item_topk.shelf_bytes",
         "encoders.prior_engine", "encoders.retrain_every_days", "encoders.gate_margin",
         "encoders.finetune.processes", "encoders.finetune.micro_batch_tokens", "encoders.finetune.checkpoint_every",
     }  # fmt: skip
@@ -219,3 +221,8 @@ def test_files_of_withheld_reviews_and_of_candidates_are_beside_the_configuratio
         str(tmp_path / "test.parquet"),
         str(tmp_path / "lists"),
     )
+
+
+def test_a_gpu_ranks_in_no_int8() -> None:
+    with pytest.raises(ConfigError, match="precision int8 is of processors"):
+        load_config("local", {"user_item_topk": {"device": "cuda", "precision": "int8"}})

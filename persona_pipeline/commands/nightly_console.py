@@ -22,7 +22,7 @@ def show_published(root: Path, seconds: float, console: Console) -> None:
     console.print(f"\n[bold green]Published {release.release_id}[/] in {seconds:.0f} s")
     console.print(f"tables  {root}", soft_wrap=True)
     console.print(f"report  {root / '_reports' / f'{release.as_of}.html'}\n", soft_wrap=True)
-    for line in _tuned(warehouse, release):
+    for line in _why_trained(warehouse, release):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     users = read_released(warehouse, "user_item_topk", release, where="rank = 1")
     # Spread over the table, so that the three are not neighbours in the source.
@@ -35,9 +35,8 @@ def show_published(root: Path, seconds: float, console: Console) -> None:
     console.print("More: [bold]persona-pipeline top USER[/]")
 
 
-def _tuned(warehouse: Warehouse, release: Release) -> list[str]:
-    """Tuned settings of the run's encoder with reasons, from `encoders`; empty where nothing was tuned."""
-    sql = "SELECT reasons FROM encoders WHERE encoder_id = $id"
-    found = warehouse.query(sql, ["encoders"], {"id": release.encoder_id}).to_pylist()
-    told = [reason for row in found for reason in row["reasons"] if reason.startswith("tuned: ")]
-    return [*told, ""] if told else []
+def _why_trained(warehouse: Warehouse, release: Release) -> list[str]:
+    """Reasons of the encoder that the release's run trained, from `encoders`; nothing where an earlier one serves on."""
+    sql = "SELECT reasons FROM encoders WHERE encoder_id = $id AND as_of = $as_of"
+    found = warehouse.query(sql, ["encoders"], {"id": release.encoder_id, "as_of": release.as_of}).to_pylist()
+    return [*found[0]["reasons"], ""] if found else []

@@ -1,8 +1,8 @@
 """Define settings of `user_item_topk`: k, exclusions, candidates, memory bounds, device."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from persona_pipeline.config.stage import StageConfig
 
@@ -13,7 +13,7 @@ LEAST_BLOCK_BYTES = 16 * 2**20
 class UserItemTopkConfig(StageConfig):
     """The precomputed recommendations."""
 
-    OPERATIONAL = frozenset({"max_changed_share", "block_bytes", "shelf_bytes", "device"})
+    OPERATIONAL = frozenset({"max_changed_share", "block_bytes", "shelf_bytes", "device", "precision"})
 
     k: int = Field(20, ge=1, description="recommendations per user")
     exclude_reviewed: bool = Field(True, description="leave out items the user has reviewed")
@@ -38,9 +38,20 @@ class UserItemTopkConfig(StageConfig):
         "cpu",
         description="where the first pass of ranking is computed; cuda on workers that have a GPU, whose lists are the same",
     )
+    precision: Literal["auto", "int8", "bfloat16", "float32"] = Field(
+        "auto",
+        description="of the first pass of ranking; the lists are the same, as what it leaves open is scored again in float64. "
+        "auto: the fastest the processor has",
+    )
     shelf_bytes: int = Field(
         2**31, ge=2**20, description="persona vectors a task holds; past it items are ranked in blocks and merged"
     )
+
+    @model_validator(mode="after")
+    def _a_gpu_has_no_int8(self) -> Self:
+        if (self.device, self.precision) == ("cuda", "int8"):
+            raise ValueError("precision int8 is of processors; with device cuda say auto, bfloat16 or float32")
+        return self
 
     @field_validator("block_bytes")
     @classmethod

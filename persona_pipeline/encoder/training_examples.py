@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.core.arrays import offsets_of
+from persona_pipeline.core.arrays import offsets_of, padded_slots
 from persona_pipeline.encoder.history_weights import examples_of, seconds_of, weighted_histories
 
 
@@ -35,10 +35,8 @@ class ItemSlots:
     def build(cls, persona_ids: np.ndarray, items: np.ndarray, embeddings: np.ndarray) -> "ItemSlots":
         """Build from one row per persona, in any order: ids (p,), items (p,), embeddings (p, d)."""
         order = np.lexsort((persona_ids, items))
-        item_ids, first, counts = np.unique(items[order], return_index=True, return_counts=True)
-        width = int(counts.max(initial=1))
-        filled = np.arange(width) < counts[:, None]
-        slots = np.where(filled, first[:, None] + np.arange(width), 0)
+        item_ids, counts = np.unique(items[order], return_counts=True)
+        slots, filled = padded_slots(counts)
         return cls(
             item_ids,
             persona_ids[order],

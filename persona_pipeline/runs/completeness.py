@@ -3,19 +3,13 @@
 from persona_pipeline.core.errors import ReleaseError
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.publish.staging import PUBLISHED, staged_tables
-from persona_pipeline.runs.context import RunContext
+from persona_pipeline.runs.context import RunContext, reads_before
 from persona_pipeline.runs.log import Attempt
 from persona_pipeline.runs.order import ORDER
 from persona_pipeline.warehouse import Warehouse
 
 TASKS = ORDER[: ORDER.index("releases")]
 """Tasks without which nothing is published."""
-
-
-_ASKING, _ASKED_FOR = (
-    ("extraction_plan", "extraction_shard"),
-    "review_aspects",
-)  # they ask ahead for it and those after it
 
 
 def require_complete(context: RunContext) -> None:
@@ -65,29 +59,20 @@ def _named(task: str, part: str) -> str:
 def _stale(context: RunContext) -> list[str]:
     """List tasks that read another version of a table than its own task left.
 
-    A table that a later task makes (`encoders`, of which training_pairs reads the state before the run) is read as the run
-    found it.
+    A table under `reads_before` of a task's contract is read as it was when the run was opened.
     """
     found = {entry["table"]: entry["version"] for entry in context.row["table_versions"]}
     left = dict(found)
-    maker: dict[str, str] = {}
     for one in context.done.values():
         left |= {write["table"]: write["version"] for write in one.writes}
-        maker |= {write["table"]: one.task for write in one.writes}
     return [
         f"{_named(one.task, one.part)} read {read['table']} at version {read['version']}, but its task left version "
-        f"{left[read['table']]} since: run {_named(one.task, one.part)} again, and what comes after it"
+        f"{wanted[read['table']]} since: run {_named(one.task, one.part)} again, and what comes after it"
         for one in context.done.values()
+        for wanted in [left | {table: found[table] for table in reads_before(one.task) if table in found}]
         for read in one.reads
-        if left.get(read["table"]) != read["version"]
-        and not (_after(maker.get(read["table"]), one.task) and found.get(read["table"]) == read["version"])
+        if wanted.get(read["table"]) != read["version"]
     ]
-
-
-def _after(maker: str | None, task: str) -> bool:
-    """Whether the task that makes a table comes after one that reads it."""
-    task = _ASKED_FOR if task in _ASKING else task
-    return maker in ORDER and task in ORDER and ORDER.index(maker) > ORDER.index(task)
 
 
 def _overwritten(context: RunContext) -> list[str]:

@@ -50,11 +50,18 @@ class RunContext:
         return str(settled.figures["encoder_id"])
 
 
+def reads_before(task: str) -> tuple[str, ...]:
+    """Tables that a task reads as they were when the run was opened, by its contract; a shard's are those of the plan."""
+    task = "extraction_plan" if task == "extraction_shard" else task
+    return load_contract(task).reads_before if task in table_names() else ()
+
+
 def context_of(root: Path, run_id: str, task: str) -> RunContext:
     """Build a task's context.
 
     A state table is read at the version that the run's own task left, else at the version it had when the run
-    was opened; the tables the task writes itself, at their newest.
+    was opened; one under `reads_before` of the task's contract always at the latter; the tables the task writes itself, at
+    their newest.
 
     Raises PipelineError where there is no such run, or where it is over because a later run was opened.
     """
@@ -67,12 +74,17 @@ def context_of(root: Path, run_id: str, task: str) -> RunContext:
             f"its tables are that run's now. Start the night of {row['as_of']} again from its first task, `runs`"
         )
     done = latest(attempts(plain, run_id).get(run_id, []))
-    versions = {entry["table"]: entry["version"] for entry in row["table_versions"]}
+    opened = {entry["table"]: entry["version"] for entry in row["table_versions"]}
+    versions = dict(opened)
     for one in done.values():
         if one.succeeded:
             versions |= {write["table"]: write["version"] for write in one.writes}
+    before = reads_before(task)
+    versions = {table: version for table, version in versions.items() if table not in before or table in opened}
+    versions |= {table: opened[table] for table in before if table in opened}
     own = frozenset(table for table in table_names() if load_contract(table).made_by == task)
-    declared = frozenset(load_contract(task).reads) if task in table_names() else None
+    contract = load_contract(task) if task in table_names() else None
+    declared = frozenset({*contract.reads, *contract.reads_before}) if contract else None
     commit = {"job": task, "as_of": row["as_of"].isoformat(), "run_id": run_id}
     parent_id = row["parent_release_id"]
     return RunContext(

@@ -103,6 +103,7 @@ def rank_users(ranking: RankingInputs, users: pa.Table) -> pa.Table:
         histories.scales,
         _only(ranking, users),
         device=ranking.device,
+        precision=ranking.precision,
     )
     user, place = np.nonzero(ranked.items >= 0)
     rows = _told(ranking, histories, ranked, user, place)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from persona_pipeline.core.arrays import padded_slots
+
 
 @dataclass(frozen=True, slots=True)
 class ItemIndex:
@@ -32,10 +34,8 @@ class ItemIndex:
         cls, items: np.ndarray, vectors: np.ndarray, popularity: dict[str, float], temperature: float, aggregation: str
     ) -> "ItemIndex":
         """Build the index from one row per persona, ordered by item: its item (p,) and vector (p, d)."""
-        item_ids, first, counts = np.unique(items, return_index=True, return_counts=True)
-        width = int(counts.max(initial=1))
-        filled = np.arange(width) < counts[:, None]
-        slots = np.where(filled, first[:, None] + np.arange(width), 0)
+        item_ids, counts = np.unique(items, return_counts=True)
+        slots, filled = padded_slots(counts)
         shares = np.array([popularity[item] for item in item_ids.tolist()], dtype=np.float64)
         return cls(item_ids, vectors, slots, filled, shares, temperature, aggregation)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,9 @@ from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.score.item_index import ItemIndex
+
+if TYPE_CHECKING:  # torch takes seconds
+    from persona_pipeline.score.topk._products import Precision
 
 _FUSION = 60  # of reciprocal rank fusion: how little first places stand out
 
@@ -33,6 +37,7 @@ class RankingInputs:
     shelf_bytes: int = UserItemTopkConfig().shelf_bytes
     candidates_weight: float = 0.0
     device: str = "cpu"
+    precision: "Precision | None" = None
 
     @classmethod
     def of(
@@ -44,6 +49,7 @@ class RankingInputs:
         shelf_bytes: int = UserItemTopkConfig().shelf_bytes,
         candidates_weight: float = 0.0,
         device: str = "cpu",
+        precision: "Precision | None" = None,
     ) -> "RankingInputs":
         """Build the inputs from rows of `persona_vectors` of this encoder, in any order."""
         rows = personas.select(["item_id", "persona_id", "vector"]).sort_by(
@@ -57,7 +63,9 @@ class RankingInputs:
             items, vectors_of(rows["vector"]), popularity, fusion.temperature, fusion.aggregation
         )
         prior = encoder.prior_onto(item_index.item_ids)
-        return cls(item_index, persona_ids, encoder, prior, k, block_bytes, shelf_bytes, candidates_weight, device)
+        return cls(
+            item_index, persona_ids, encoder, prior, k, block_bytes, shelf_bytes, candidates_weight, device, precision
+        )
 
     def lifts(self, lists: pa.ListArray) -> csr_array:
         """Return (users, items) score shares of another recommender's lists, given as structs of item_id and rank; null is no list.

@@ -268,7 +268,7 @@ def test_a_whole_run_may_be_published_and_one_with_a_hole_may_not(warehouse: War
     with pytest.raises(ReleaseError, match=r"not done: user_vectors \(died\)"):
         require_complete(context_of(warehouse.root, run_id, "releases"))
     other = opened(warehouse)
-    with pytest.raises(ReleaseError, match=r"never run: reviews, item_reviews, .*default_topk\. Run these tasks"):
+    with pytest.raises(ReleaseError, match=r"never run: reviews, item_reviews, .*user_item_topk\. Run these tasks"):
         require_complete(context_of(warehouse.root, other, "releases"))
 
 
@@ -314,12 +314,10 @@ def test_what_was_read_of_a_table_that_a_later_task_makes_is_what_the_run_found(
     task(warehouse, run_id, "encoders", train(0.1))
     task(warehouse, run_id, "persona_vectors", read)
     require_complete(context_of(warehouse.root, run_id, "releases"))
-    task(warehouse, run_id, "training_pairs", read)  # again: now it is given what the later task left
+    task(warehouse, run_id, "training_pairs", read)  # again: it is given the same
     require_complete(context_of(warehouse.root, run_id, "releases"))
     task(warehouse, run_id, "encoders", train(0.2))
-    with pytest.raises(
-        ReleaseError, match=r"training_pairs read encoders at version 1, .*persona_vectors read encoders"
-    ):
+    with pytest.raises(ReleaseError, match=r"published: persona_vectors read encoders at version 1, .* left version 2"):
         require_complete(context_of(warehouse.root, run_id, "releases"))
 
 

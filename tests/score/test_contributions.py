@@ -162,17 +162,19 @@ def test_ties_go_by_item_id() -> None:
     assert len({row["score"] for row in rows}) == 1
 
 
-def test_the_device_of_the_configuration_reaches_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    used: list[str] = []
+def test_device_and_precision_of_the_configuration_reach_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[tuple[str, str]] = []
 
     def noting(*arguments: Any, **options: Any) -> TopItems:
-        used.append(options.pop("device"))
+        used.append((options.pop("device"), options["precision"]))
         return top_items(*arguments, **options)
 
     monkeypatch.setattr(contributions, "top_items", noting)
-    ranking = replace(make_ranking(), device="cuda")
-    assert rank_users(ranking, people(ranking)).num_rows > 0
-    assert used == ["cuda"]
+    ranking = make_ranking()
+    rows = rank_users(replace(ranking, device="cuda", precision="float32"), people(ranking))
+    assert used == [("cuda", "float32")]
+    monkeypatch.undo()
+    assert rank_users(ranking, people(ranking)).equals(rows)  # what the processor is fastest with gives the same
 
 
 def test_batches_do_not_matter() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from persona_pipeline.core.arrays import offsets_of
+from persona_pipeline.core.arrays import offsets_of, padded_slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,7 @@ class Examples:
 
 def item_slots(persona_items: np.ndarray, items: int) -> tuple[np.ndarray, np.ndarray]:
     """Arrange personas by item as `slots` and `filled`, from each persona's item, ascending, (p,)."""
-    counts = np.bincount(persona_items, minlength=items)
-    filled = np.arange(counts.max(initial=1)) < counts[:, None]
-    first = np.cumsum(counts) - counts
-    return np.where(filled, first[:, None] + np.arange(filled.shape[1]), 0), filled
+    return padded_slots(np.bincount(persona_items, minlength=items))
 
 
 def place_of(user_ids: Iterable[str]) -> np.ndarray:
