@@ -43,7 +43,7 @@ PARTS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("rendering_and_counting", extractor, ("citable",)),
     ("rendering_and_counting", VllmBackend, ("count_tokens", "tokens")),
     ("engine", VllmEngine, ("submit", "poll")),
-    ("parsing_and_grounding", client, ("judge",)),
+    ("parsing_and_grounding", client, ("outcome_of",)),
     ("parsing_and_grounding", extractor, ("aspects_of",)),
     ("parsing_and_grounding", Embedder, ("__call__",)),
     ("ledger_and_quarantine", ResponseCache, ("lookup", "record", "flush", "commit")),

@@ -62,7 +62,7 @@ def main(folder: Path) -> dict[str, Any]:
 
 
 def aspects(row: dict[str, Any], embed: Embed) -> Faults:
-    """Of one review, as `verdicts.aspects_of` judges them; a reply may cite three sentences, so no reply is parsed."""
+    """Of one review, as `response_rows.aspects_of` judges them; a reply may cite three sentences, so no reply is parsed."""
     prompt = PROMPTS.render("aspects_system")
     sentences = [sentence.quote for sentence in split_sentences(row["review_text"])]
     faults = []

@@ -40,7 +40,9 @@ def catalogue_of(dimensions: int) -> ItemSlots:
     return ItemSlots.build(ids, items, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-def lessons_of(embeddings: np.ndarray, targets: np.ndarray, catalogue: ItemSlots, half_life: float) -> TrainingExamples:
+def examples_from(
+    embeddings: np.ndarray, targets: np.ndarray, catalogue: ItemSlots, half_life: float
+) -> TrainingExamples:
     """From embedded histories, (pairs, HISTORY, d), one pair of each user, and the row of its item, (pairs,)."""
     weights = history_weights(np.arange(HISTORY), np.array([HISTORY]), half_life).astype(np.float32)
     items = torch.from_numpy(targets)
@@ -70,7 +72,7 @@ def main(texts: list[str], pairs: int, steps: int, batch_size: int) -> dict[str,
     print(f"{len(texts)} texts embedded once: {embedding:.1f} s", file=sys.stderr, flush=True)
 
     one_step = config.model_copy(update={"steps": 1})
-    examples = lessons_of(vectors[histories], targets, catalogue, config.half_life)
+    examples = examples_from(vectors[histories], targets, catalogue, config.half_life)
     train_head(examples, catalogue, one_step)  # the first optimiser of a process loads modules
     started = time.perf_counter()
     train_head(examples, catalogue, config)
@@ -86,7 +88,7 @@ def main(texts: list[str], pairs: int, steps: int, batch_size: int) -> dict[str,
         read = [texts[i] for i in histories[rows].ravel()]
         found = model.encode(read, normalize_embeddings=True, show_progress_bar=False)
         batch = found.reshape(len(rows), HISTORY, -1)
-        train_head(lessons_of(batch, targets[rows], catalogue, config.half_life), catalogue, one_step)
+        train_head(examples_from(batch, targets[rows], catalogue, config.half_life), catalogue, one_step)
         print(f"naive step {step + 1}: {time.perf_counter() - started:.1f} s so far", file=sys.stderr, flush=True)
     naive = NAIVE_STEPS * batch_size / (time.perf_counter() - started)
     ours, with_embedding = steps * batch_size / training, steps * batch_size / (training + embedding)

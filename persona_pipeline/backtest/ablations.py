@@ -46,7 +46,7 @@ SINGLE_VECTORS: dict[str, Change] = {
     "mean persona vector": mean_persona,
     "max over personas": settings(aggregation="max"),
 }
-"""Rivals of several personas under a soft maximum, all else equal; the last keeps the personas, combined as in the paper."""
+"""Alternatives to several personas under a soft maximum, all else equal; the last keeps the personas, combined as in the paper."""
 
 
 def item_texts(data: TrainingData, catalogue: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ def _section(table: str) -> str:
         f"Made by {_maker(contract.made_by)}, written with {contract.engine}. "
         + (f"Reads {', '.join(contract.reads)}. " if contract.reads else "")
         + (f"Reads as they were before the run {', '.join(contract.reads_before)}. " if contract.reads_before else "")
+        + (f"After {', '.join(contract.after)}. " if contract.after else "")
         + f"Key: {', '.join(contract.key)}."
         + (f" Partitioned by {', '.join(contract.partition_by)}." if contract.partition_by else "")
         + (f" Stored in order of {', '.join(contract.sort_by)}." if contract.sort_by else "")

@@ -33,6 +33,9 @@ class PipelineConfig(StageConfig):
     report: ReportConfig = ReportConfig()
 
     def digest(self) -> str:
-        """16 hexadecimal digits that change with any setting except those of `spark`."""
-        canonical = json.dumps(self.model_dump(mode="json", exclude={"spark"}), sort_keys=True)
+        """16 hexadecimal digits that change with any setting except those of `spark`.
+
+        Of what differs from the defaults, so that a setting this version added leaves an earlier configuration what it was.
+        """
+        canonical = json.dumps(self.model_dump(mode="json", exclude={"spark"}, exclude_defaults=True), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -79,12 +79,12 @@ class Contract(_Model):
 
     `role`: `state` is the result of a run; `published` tables are opened by readers; a `log` records events; a `cache`
     may be emptied or filled at any time, and no release depends on it. `owner`: who is asked about it. `retention`: how
-    long its rows are kept: `as_released` at the versions that retained releases name, `all_rows` for good, `until_emptied`
-    as long as somebody wants them, for they can be made again. `reads`: state tables that the task of this name
-    reads; its run refuses it all other tables. `reads_before`: state tables it reads as they were when the run was opened,
-    since a later task makes them. `sort_by`: rows are stored in this order, in small row groups, so that
-    looking up one value reads little. `change_feed`: once published, Delta's change data feed lists the rows each
-    commit changed.
+    long its rows are kept: `as_released` at the versions that retained releases name, `all_rows` for good,
+    `until_emptied` as long as somebody wants them, for they can be made again. `reads`: state tables that the task of
+    this name reads; its run refuses it all other tables. `reads_before`: state tables it reads as they were when the
+    run was opened, since a later task makes them. `after`: tasks that fill caches it reads. `sort_by`: rows are stored
+    in this order, in small row groups, so that looking up one value reads little. `change_feed`: once published,
+    Delta's change data feed lists the rows each commit changed.
     """
 
     table: str
@@ -95,6 +95,7 @@ class Contract(_Model):
     retention: Retention
     reads: tuple[str, ...] = ()
     reads_before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     engine: Literal["spark", "delta-rs"]
     key: tuple[str, ...] = Field(min_length=1)
     partition_by: tuple[str, ...] = ()

@@ -34,7 +34,7 @@ class Encoder:
         liked_counts: liked interactions by item, for the popularity term; an unknown item has none.
         prior: item similarities of the collaborative prior.
         config: the settings it was trained with, score fusion weights included.
-        reviews_digest: hash of the reviews it was trained from (`provenance.reviews_digest`).
+        reviews_digest: hash of the reviews it was trained from (`warehouse.fingerprints.reviews_digest`).
         profile_hashes: the item embedding of each item it was trained on. They stay with the encoder: new reviews of an item
             move neither its personas nor its users, until an encoder is trained on them.
     """

@@ -11,7 +11,7 @@ from persona_pipeline.encoder.item_embeddings import ItemFields
 # Defaults are among them: a later search, which starts from what was chosen, must be able to come back.
 HALF_LIVES = {"rank": (2.0, 1.0, 3.0, 5.0, 10.0), "days": (30.0, 180.0, 720.0)}
 AGES = (0.0, 730.0)
-LESSONS: tuple[dict[str, Any], ...] = tuple(
+TRAINING: tuple[dict[str, Any], ...] = tuple(
     {"training_histories": histories, "steps": steps}
     for histories, steps in product(("earlier", "both"), (200, 100, 50))
 )
@@ -56,6 +56,6 @@ def stages(stands: EncodersConfig, fields: ItemFields | None) -> list[SearchStag
             SearchStage([{name: weight} for weight in (*CONTENT_WEIGHTS[::-1], 0.0) if weight < now], until_worse=True)
         )
     found.append(SearchStage([{"persona_weight": weight} for weight in PERSONA_WEIGHTS]))
-    found.append(SearchStage(LESSONS))
+    found.append(SearchStage(TRAINING))
     found.append(SearchStage([{"half_life": half_life} for half_life in HALF_LIVES[stands.recency]]))
     return found

@@ -17,7 +17,7 @@ from persona_pipeline.publish.staging import PUBLISHED, staged_tables
 from persona_pipeline.warehouse import Warehouse
 
 PUBLICATION = "publication"
-"""The claim on a warehouse that publishing, accepting and rolling back hold."""
+"""The lock on a warehouse that publishing, accepting and rolling back hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,8 @@ def publish_or_refuse(
         "parent_release_id": parent.release_id if parent else None,
         "verdict": "refused" if refused else "published",
         "reasons": said["reasons"] if said else [str(check) for check in audit.failed],
-        "failed_checks": said["failed_checks"] if said else [asdict(check) for check in audit.failed],
+        # An acceptance from before checks were kept as values was of the checks that fail now: the release is the same.
+        "failed_checks": (said and said["failed_checks"]) or [asdict(check) for check in audit.failed],
         "encoder_id": encoder_id,
         "config_digest": config.digest(),
         "config": config.model_dump_json(exclude={"spark"}),

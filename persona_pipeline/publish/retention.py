@@ -1,7 +1,7 @@
 """Delete table files that no retained release references (vacuum); every version named by a retained release stays readable.
 
 Retention goes by releases, not by time: the rows of `releases` of the newest `keep` published nights and all after
-them, refused and withdrawn ones too. The log of a table is never cleaned (`warehouse.TABLE_PROPERTIES`), so every
+them, refused and withdrawn ones too. The log of a table is never cleaned (`warehouse._delta.TABLE_PROPERTIES`), so every
 version whose files are there can be opened.
 """
 

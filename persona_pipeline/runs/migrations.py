@@ -53,9 +53,9 @@ def migrate(root: Path, console: Console, dry_run: bool = False) -> None:
         raise PipelineError(f"there is no warehouse at {root}: no folder in it is a table")
     warehouse, noted = Warehouse(root, {"job": "migrate"}), layout(root)
     console.print(f"{root}: layout {noted or 'not noted'}; this version writes {LAYOUT}", markup=False, soft_wrap=True)
-    with ExitStack() as claims:
+    with ExitStack() as locks:
         for name in () if dry_run else (RUNNER, "opening", PUBLICATION):
-            claims.enter_context(warehouse.lock(name))
+            locks.enter_context(warehouse.lock(name))
         pending = noted != LAYOUT
         for step in STEPS:
             found = step.found(warehouse)

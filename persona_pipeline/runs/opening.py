@@ -14,6 +14,7 @@ from persona_pipeline.contracts import table_names
 from persona_pipeline.core.errors import BusyError, PipelineError
 from persona_pipeline.model_registry.overrides import read_overrides
 from persona_pipeline.publish.releases import parent_of
+from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.runs.log import Row, attempts, latest, run_row, run_rows, write_run
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
@@ -24,7 +25,7 @@ from persona_pipeline.warehouse.fingerprints import run_code
 IDLE = timedelta(minutes=30)
 """How long a run that nobody holds may be between two tasks, retries and queues included, before another may begin."""
 RUNNER = "runner"
-"""The claim of a program that runs the tasks one after the other, held as long as it lives."""
+"""The lock of a program that runs the tasks one after the other, held as long as it lives."""
 HELD = "PERSONA_RUNNER"
 """Environment variable by which such a program tells its tasks that it holds `RUNNER`: the warehouse's folder."""
 
@@ -49,7 +50,7 @@ def open_run(
     warehouse = Warehouse(root, {"job": "runs", "as_of": as_of.isoformat()})
     files = _input_files(given, config)
     with warehouse.lock("opening"):
-        warehouse.check_layout()
+        _check_layout(warehouse, config)
         _end_last(warehouse, environment)
         row = _resolved(warehouse, as_of, config, given, files)
         number = sum(other["as_of"] == as_of for other in run_rows(warehouse)) + 1
@@ -152,6 +153,18 @@ def check_input(row: Row, kinds: Sequence[str]) -> dict[str, list[Path]]:
                 )
             found[file["kind"]].append(path)
     return found
+
+
+def _check_layout(warehouse: Warehouse, config: PipelineConfig) -> None:
+    """Raise PipelineError where an earlier version made the warehouse, what is staged in it, or its response cache."""
+    warehouse.check_layout()
+    others = [
+        staged_tables(warehouse),
+        *([Warehouse(config.extraction.llm.ledger)] if config.extraction.llm.ledger else []),
+    ]
+    for other in others:
+        if other.versions():
+            other.check_layout()
 
 
 def _end_last(warehouse: Warehouse, environment: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ def _order() -> tuple[str, ...]:
     """
     contracts = {table: load_contract(table) for table in table_names()}
     waiting = {
-        table: {contracts[other].made_by for other in contract.reads} - {table}
+        table: {*(contracts[other].made_by for other in contract.reads), *contract.after} - {table}
         for table, contract in contracts.items()
         if contract.made_by == table and contract.role != "log"
     }

@@ -103,7 +103,7 @@ def _persona(snapshot: ReleaseSnapshot, row: Row) -> Persona:
 
 def _call(snapshot: ReleaseSnapshot, request_key: str | None) -> Row | None:
     """The row of `llm_calls`; None without a key, or where the response cache is another warehouse's."""
-    if request_key is None or "llm_calls" not in snapshot.release.versions:
+    if request_key is None or not snapshot.has("llm_calls"):
         return None
     found: list[Row] = snapshot.table("llm_calls").rows("request_key", [request_key]).to_pylist()
     return found[0] if found else None

@@ -49,16 +49,24 @@ class ReleaseSnapshot:
             if name in vars(other):
                 getattr(self, name)
 
+    def has(self, name: str) -> bool:
+        """Whether the release has the table; of a cache, whether the warehouse does now."""
+        return self._version(name) is not None
+
     def table(self, name: str) -> TableSnapshot:
-        """A table at the release's version; a cache, which only grows, at its newest. Raises PipelineError where there is none."""
-        cached = load_contract(name).role == "cache"
-        version = Warehouse(self.root).version(name) if cached else self.release.versions.get(name)
+        """Open a table as this release made it; a cache, which only grows, as it is. Raises PipelineError where there is none."""
+        version = self._version(name)
         if version is None:
             raise PipelineError(f"release {self.release.release_id} names no table {name}")
         with self._opening:
             if name not in self._tables:
                 self._tables[name] = TableSnapshot(self.root / name, version, load_contract(name))
             return self._tables[name]
+
+    def _version(self, name: str) -> int | None:
+        if load_contract(name).role == "cache":
+            return Warehouse(self.root).version(name)
+        return self.release.versions.get(name)
 
     @property
     def online(self) -> "Online":

@@ -80,12 +80,12 @@ def lacking_only(contract: Contract, table: DeltaTable) -> list[str]:
     return lacking(contract, stored)
 
 
-def check_writable(contract: Contract, table: DeltaTable) -> None:
+def check_writable(contract: Contract, table: DeltaTable, root: Path) -> None:
     """Raise PipelineError for a table that does not have its contract's columns."""
     if missing := lacking_only(contract, table):
         raise PipelineError(
             f"table {contract.table} lacks {', '.join(missing)}: an earlier version of persona-pipeline wrote it. Run "
-            "`persona-pipeline migrate` on the warehouse, which adds what is missing and keeps what was published"
+            f"`persona-pipeline migrate --warehouse {root}`, which adds what is missing and keeps what was published"
         )
 
 

@@ -3,6 +3,7 @@
 The kernel releases a lock when its process dies, so a killed writer never blocks its rerun.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -21,11 +22,13 @@ def holder(root: Path, name: str) -> str | None:
     path = _path(root, name)
     if not path.is_file():
         return None
-    try:
-        with FileLock(path, blocking=False):
-            return None
-    except Timeout:
-        return path.read_text(encoding="utf-8") or "just started"
+    # Not by a lock of one's own: who may only read may ask too, and two who ask at once do not see each other.
+    with path.open("r", encoding="utf-8") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return held.read() or "just started"
+    return None
 
 
 @contextmanager

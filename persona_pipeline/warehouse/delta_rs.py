@@ -102,10 +102,13 @@ class Warehouse(Tables):
     def check_writable(self, table: str) -> None:
         """Raise PipelineError, saying what to do, where the table was made by an earlier or a later version of this code."""
         if self.exists(table):
-            _earlier.check_writable(load_contract(table), self._open(table))
+            _earlier.check_writable(load_contract(table), self._open(table), self.root)
 
     def check_layout(self) -> None:
-        """Raise PipelineError where a task could not write some table of the warehouse; of a new one note the layout."""
+        """Raise PipelineError where a task could not write some table of the warehouse; of a new one note the layout.
+
+        Tables staged in it are the caller's to check: they are a warehouse of their own.
+        """
         found = self.versions()
         for table in [table for table in table_names() if table in found and self.lacking(table)]:
             self.check_writable(table)
@@ -114,7 +117,8 @@ class Warehouse(Tables):
 
     def add_columns(self, table: str) -> None:
         """Give the newest version what it lacks of its contract; what releases name stays as it is."""
-        with self.lock(table):
+        place = Path(self.path(table)).resolve()  # a cache may be another warehouse's
+        with lock(place.parent, place.name, self.commit):
             _earlier.add_columns(load_contract(table), self._open(table), self._properties(exclusive=True))
 
     def append(self, table: str, rows: pa.Table) -> None:
@@ -232,7 +236,7 @@ class Warehouse(Tables):
     def _created(self, contract: Contract) -> DeltaTable:
         if self.exists(contract.table):
             stored = self._open(contract.table)
-            _earlier.check_writable(contract, stored)
+            _earlier.check_writable(contract, stored, self.root)
             return stored
         schema = Schema([delta_field(field) for field in contract.arrow_schema()])
         return DeltaTable.create(

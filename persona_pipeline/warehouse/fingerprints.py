@@ -12,7 +12,6 @@ LIBRARY = Path(__file__).resolve().parents[1]
 _CODE = (".py", ".jinja2", ".yaml", ".json")
 _JUDGING = (
     "backtest",
-    "evaluate",
     "report",
 )  # look at nights; no first night, such as a backtest has, follows from them
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 
 from delta.exceptions import DeltaConcurrentModificationException
 from delta.tables import DeltaTable
@@ -17,6 +17,7 @@ from pyspark.sql import types as T
 from persona_pipeline.contracts import Contract, StructField, load_contract
 from persona_pipeline.core.errors import BusyError, ContractError
 from persona_pipeline.warehouse._delta import TABLE_PROPERTIES
+from persona_pipeline.warehouse._earlier import BEFORE
 from persona_pipeline.warehouse.delta_rs import Warehouse, WriteResult
 
 _SCALARS: dict[str, T.DataType] = {
@@ -54,6 +55,32 @@ def spark_schema(contract: Contract) -> T.StructType:
     )
 
 
+def _completed(contract: Contract, rows: DataFrame) -> DataFrame:
+    """Rows with all the contract's columns and fields, where an earlier version of this code stored fewer (`_earlier`)."""
+    stored = {field.name: field.dataType for field in rows.schema}
+    for wanted in spark_schema(contract):
+        kept = stored.get(wanted.name)
+        if kept is None:
+            before = F.lit(BEFORE.get((contract.table, wanted.name)))
+            rows = rows.withColumn(wanted.name, before.cast(wanted.dataType))
+        elif isinstance(kept, T.ArrayType) and isinstance(kept.elementType, T.StructType):
+            assert isinstance(wanted.dataType, T.ArrayType)
+            assert isinstance(wanted.dataType.elementType, T.StructType)
+            there, fields = set(kept.elementType.names), wanted.dataType.elementType
+            if there < set(fields.names):
+                rows = rows.withColumn(wanted.name, F.transform(wanted.name, partial(_with_fields, fields, there)))
+    return rows
+
+
+def _with_fields(fields: T.StructType, there: set[str], element: SparkColumn) -> SparkColumn:
+    return F.struct(
+        *(
+            (element[field.name] if field.name in there else F.lit(None).cast(field.dataType)).alias(field.name)
+            for field in fields
+        )
+    )
+
+
 class SparkWarehouse:
     """The tables of a `Warehouse` as DataFrames."""
 
@@ -67,7 +94,8 @@ class SparkWarehouse:
             return self.empty(table)
         reader = self.spark.read.format("delta")
         version = self.files.reading(table) if version is None else version
-        return (reader if version is None else reader.option("versionAsOf", version)).load(self.files.path(table))
+        rows = (reader if version is None else reader.option("versionAsOf", version)).load(self.files.path(table))
+        return _completed(load_contract(table), rows)
 
     def empty(self, table: str) -> DataFrame:
         """An empty DataFrame with the table's columns."""

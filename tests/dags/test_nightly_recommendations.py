@@ -56,6 +56,7 @@ def test_every_table_a_task_reads_is_made_before_it(dag: dict[str, Any]) -> None
         if load_contract(table).made_by not in before(task)
     }
     assert missing == set()
+    assert all(set(load_contract(task).after) <= before(task) for task in tables)
     assert [task for task in ORDER if task in tables] == list(ORDER[:-1])
     made = [load_contract(table).made_by for task in ORDER[:-1] for table in load_contract(task).reads]
     assert set(made) <= set(ORDER)

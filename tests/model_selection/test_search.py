@@ -157,7 +157,7 @@ def test_what_there_is_no_time_for_is_left_out_and_said() -> None:
 
 def test_a_stage_offers_what_is_open_and_differs() -> None:
     stands = EncodersConfig(half_life=2.0)
-    examples = search_stages.SearchStage(search_stages.LESSONS)
+    examples = search_stages.SearchStage(search_stages.TRAINING)
     assert examples.tried(stands)[0] == {"training_histories": "earlier", "steps": 200}
     assert {"steps": 200} in examples.tried(stands)
     assert search_stages.SearchStage([{"half_life": 1.0}]).tried(stands) == []
@@ -172,7 +172,7 @@ def test_a_search_can_come_back_to_the_defaults() -> None:
     assert defaults.half_life in search_stages.HALF_LIVES[defaults.recency]
     assert defaults.age_half_life_days in search_stages.AGES
     assert defaults.persona_weight in search_stages.PERSONA_WEIGHTS
-    assert {"training_histories": defaults.training_histories, "steps": defaults.steps} in search_stages.LESSONS
+    assert {"training_histories": defaults.training_histories, "steps": defaults.steps} in search_stages.TRAINING
 
 
 def test_content_is_tried_upwards_and_downwards_from_what_stands() -> None:

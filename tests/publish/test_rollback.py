@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from helpers import AS_OF
+from helpers import AS_OF, arrow
 from publishing import FAILED, PASSED, first_score, propose, run, verdicts
 
 from persona_pipeline.core.errors import BusyError, PipelineError, ReleaseError
@@ -171,3 +171,20 @@ def test_an_acceptance_is_of_one_release_and_of_its_distance_alone(warehouse: Wa
     assert (other["verdict"], other["release_id"] != refused) == ("refused", True)
     with pytest.raises(PipelineError, match="is published; only a refused one can be accepted"):
         accept(warehouse, nights[2], "ana", None)
+
+
+def test_what_an_earlier_version_refused_and_somebody_accepted_is_published_with_its_checks(
+    warehouse: Warehouse, nights: list[str]
+) -> None:
+    """Rows of then have no failed checks as values; to accept one now would be to accept what nobody can tell."""
+    propose(warehouse, 0.67)
+    far = Audit(PASSED.measures, [FAR_CHECK])
+    refused = run(warehouse, NIGHTS[3], far)
+    warehouse.upsert("releases", arrow("releases", [{**refused, "failed_checks": None}]))
+    with pytest.raises(ReleaseError, match="refused by an earlier version"):
+        accept(warehouse, refused["release_id"], "ana", None)
+    then = {**refused, "failed_checks": None, "verdict": "accepted", "reasons": [FAR, "accepted by ana"]}
+    warehouse.upsert("releases", arrow("releases", [then]))
+    row = run(warehouse, NIGHTS[3], far)
+    assert (row["verdict"], row["reasons"]) == ("published", then["reasons"])
+    assert [check["measure"] for check in row["failed_checks"]] == ["user_item_topk.replaced"]

@@ -278,7 +278,7 @@ def test_a_night_on_one_that_lacks_columns_says_what_to_do_before_it_begins(tmp_
     command += ["--source", "jsonl", "--reviews", str(tmp_path / "input" / "reviews.jsonl.gz")]
     done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 65
-    assert "an earlier version of persona-pipeline wrote it. Run `persona-pipeline migrate`" in done.stderr
+    assert "an earlier version of persona-pipeline wrote it. Run `persona-pipeline migrate --warehouse " in done.stderr
     assert files(warehouse.root) == before
     for write in (warehouse.replace, warehouse.upsert):
         with pytest.raises(PipelineError, match="persona-pipeline migrate"):

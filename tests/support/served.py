@@ -11,6 +11,7 @@ from helpers import AS_OF, BASE_MODEL, Row, arrow, put, shop, toward
 from scipy.sparse import csr_array
 
 from persona_pipeline.config import PipelineConfig
+from persona_pipeline.contracts import table_names
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.cf_prior import Prior
 from persona_pipeline.encoder.item_embeddings import profile_model
@@ -125,7 +126,7 @@ def serve(root: Path, rows: dict[str, list[Row]], made: Encoder, as_of: date = A
     row = {
         "release_id": f"{as_of}-a", "as_of": as_of, "parent_release_id": None, "verdict": "published", "reasons": [],
         "encoder_id": made.encoder_id, "config_digest": "c", "config": config.model_dump_json(), "metrics": [],
-        "table_versions": [entry for entry in versions if entry["table"] != "releases"],
+        "table_versions": [entry for entry in versions if entry["table"] not in ("releases", *table_names("cache"))],
     }  # fmt: skip
     warehouse.upsert("releases", arrow("releases", [row]))
     return warehouse

@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from persona_pipeline.contracts import load_contract, table_names
 from persona_pipeline.core.errors import BusyError, ContractError
@@ -246,3 +246,22 @@ def test_a_table_from_before_gets_its_feed_and_its_order(spark: "SparkSession", 
     assert in_order(path)
     assert DeltaTable(path).metadata().configuration["delta.enableChangeDataFeed"] == "true"
     assert tables.publish("user_item_topk", lists(40)).version == same.version
+
+
+def test_columns_that_an_earlier_version_did_not_have_are_filled_in(spark: "SparkSession", tmp_path: Path) -> None:
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse, spark_schema
+
+    interactions = pa.list_(pa.struct([("review_id", pa.string()), ("item_id", pa.string()), ("rating", pa.float64())]))
+    old = pa.schema([("user_id", pa.string()), ("interaction_count", pa.int64()), ("interactions", interactions)])
+    review = {"review_id": "r", "item_id": "i", "rating": 5.0}
+    row = {"user_id": "a", "interaction_count": 1, "interactions": [review]}
+    write_deltalake(str(tmp_path / "user_histories"), pa.Table.from_pylist([row], schema=old))
+    (found,) = (rows := SparkWarehouse(spark, Warehouse(tmp_path)).read("user_histories")).collect()
+    assert found.asDict(recursive=True) == {
+        "user_id": "a",
+        "interaction_count": 1,
+        "interactions": [{**review, "reviewed_at": None}],
+        "reviewed_item_ids": None,
+    }
+    wanted = spark_schema(load_contract("user_histories"))
+    assert [field.dataType.simpleString() for field in rows.schema] == [f.dataType.simpleString() for f in wanted]

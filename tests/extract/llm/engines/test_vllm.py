@@ -104,7 +104,7 @@ if __name__ == "__main__":
     config = load_config("local", {"extraction": {"extractor": "vllm", "llm": {**llm, "engine_options": options}}})
     extractor = make_extractor(config.extraction, embed, Warehouse(sys.argv[1]), date(2024, 1, 1))
     events = []
-    submit, record = VllmEngine.submit, extractor.asker.ledger.record
+    submit, record = VllmEngine.submit, extractor.client.ledger.record
 
     def noting(self, request):
         events.append(("asked", request.key))
@@ -117,7 +117,7 @@ if __name__ == "__main__":
             core.kill()
         events.append(("answered", request.key))
 
-    VllmEngine.submit, extractor.asker.ledger.record = noting, killing
+    VllmEngine.submit, extractor.client.ledger.record = noting, killing
     reviews = [ReviewText(f"r{i}", f"u{i}", "i1", 5.0, f"{i} weeks on stage and no buzz.") for i in range(6)]
     found = list(extractor.aspects(reviews))
     extractor.close()
