@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,23 +23,30 @@ from persona_pipeline.warehouse import Warehouse
 LIKED = {"capo": 2, "strap": 2, "strings": 2, "tuner": 2, "picks": 1}
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def _base_model() -> Iterator[None]:
     """Words counted stand in for the base model: no test here waits for a real one."""
+    with _words_counted():
+        yield
+
+
+@contextmanager
+def _words_counted() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cache, "TextModel", WordCounts)
         yield
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, _base_model: None) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every table up to the candidates; not to be written to."""
     warehouse = Warehouse(tmp_path_factory.mktemp("shop") / "warehouse")
     tables = shop()
     del tables["text_embeddings"]
     put_all(warehouse, tables)
     embedder, config = Embedder(TextEmbeddingsConfig(), warehouse), EncodersConfig()
-    embed_everything(warehouse, embedder, 4.0, config)
+    with _words_counted():
+        embed_everything(warehouse, embedder, 4.0, config)
     same = np.eye(WordCounts.dimensions, dtype=np.float32)
     prior = Prior(np.array(sorted(LIKED)), csr_array((len(LIKED), len(LIKED))))
     made = Encoder("enc1", embedder.base_model, TEXT_VERSION, same, same, LIKED, prior, config, "digest")
