@@ -39,4 +39,4 @@ def _why_trained(warehouse: Warehouse, release: Release) -> list[str]:
     """Reasons of the encoder that the release's run trained, from `encoders`; nothing where an earlier one serves on."""
     sql = "SELECT reasons FROM encoders WHERE encoder_id = $id AND as_of = $as_of"
     found = warehouse.query(sql, ["encoders"], {"id": release.encoder_id, "as_of": release.as_of}).to_pylist()
-    return [*found[0]["reasons"], ""] if found else []
+    return [*(f"encoder: {reason}" for reason in found[0]["reasons"]), ""] if found else []
