@@ -22,6 +22,9 @@ from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, day_after_newest
 
+AIRFLOW = Path(sys.executable).parent / "airflow"
+"""The command that the extra `nightly` installs."""
+
 
 @dataclass(frozen=True, slots=True)
 class NightlyRequest:
@@ -57,6 +60,10 @@ def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
     if candidates:
         check_candidates(Path(candidates))
     as_of = parse_as_of(request.as_of) if request.as_of else None
+    if not AIRFLOW.is_file():
+        raise PipelineError(
+            "a night needs apache-airflow, which comes with `pip install 'persona-pipeline[nightly]'`; reading releases does not"
+        )
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
         raise PipelineError(
             "Spark needs Java 17, and there is no `java` on the PATH. Debian: apt-get install openjdk-17-jre-headless"
@@ -93,8 +100,7 @@ def _demo(warehouse: Path) -> tuple[Path, Path]:
 
 
 def _airflow(params: dict[str, Any], held: dict[str, str]) -> subprocess.Popen[str]:
-    airflow = str(Path(sys.executable).parent / "airflow")
-    command = [airflow, "dags", "test", "nightly_recommendations", "--conf", json.dumps(params)]
+    command = [str(AIRFLOW), "dags", "test", "nightly_recommendations", "--conf", json.dumps(params)]
     environment = {
         "AIRFLOW_HOME": str(Path.cwd() / ".airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(package_folder("dags")),
@@ -105,16 +111,16 @@ def _airflow(params: dict[str, Any], held: dict[str, str]) -> subprocess.Popen[s
         **held,
     }
     if not (Path(environment["AIRFLOW_HOME"]) / "airflow.db").exists():
-        _first_time(airflow, environment)
+        _first_time(environment)
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment
     )
 
 
-def _first_time(airflow: str, environment: dict[str, str]) -> None:
+def _first_time(environment: dict[str, str]) -> None:
     """Create Airflow's database and the pools of the DAG's tasks, as `make setup` does."""
     for arguments in (("db", "migrate"), ("pools", "import", str(package_folder("dags") / "pools.json"))):
-        done = subprocess.run([airflow, *arguments], capture_output=True, text=True, env=environment, check=False)
+        done = subprocess.run([str(AIRFLOW), *arguments], capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             raise PipelineError(f"airflow {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
 
