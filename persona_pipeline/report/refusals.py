@@ -5,9 +5,13 @@ from itertools import groupby
 
 from persona_pipeline.report.flow import Summaries
 from persona_pipeline.report.tables import Row, RunTables
+from persona_pipeline.sources.reasons import NOT_FAULTS
 
 _EXAMPLES = 3
 _CHARACTERS = 240
+
+
+_NOT_FAULTS = ", ".join(f"'{reason}'" for reason in NOT_FAULTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ def refused_input(tables: RunTables) -> list[Refusal]:
                CASE WHEN length(text) > {_CHARACTERS} THEN left(text, {_CHARACTERS}) || '…' ELSE text END AS told
         FROM rejected_reviews
         QUALIFY row_number() OVER (PARTITION BY input, reason ORDER BY source_file, source_line) <= {_EXAMPLES}
-        ORDER BY reason = 'repeated', n DESC, input, reason, source_file, source_line
+        ORDER BY reason IN ({_NOT_FAULTS}), n DESC, input, reason, source_file, source_line
         """,
         ["rejected_reviews"],
     )
@@ -61,5 +65,5 @@ def _by_reason(rows: list[Row]) -> list[Refusal]:
     found = []
     for (subject, reason, count), cases in groupby(rows, key=lambda row: (row["subject"], row["reason"], row["n"])):
         examples = [(case["place"], case["told"]) for case in cases]
-        found.append(Refusal(subject, reason, count, reason != "repeated", examples))
+        found.append(Refusal(subject, reason, count, reason not in NOT_FAULTS, examples))
     return found

@@ -13,7 +13,8 @@ from persona_pipeline.config import CandidatesConfig
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.candidate_files import COLUMNS, CandidateFiles
 from persona_pipeline.sources.cleaning import mask_personal_data
-from persona_pipeline.sources.reader import NOT_FAULTS, read_lines
+from persona_pipeline.sources.reader import read_lines
+from persona_pipeline.sources.reasons import NOT_FAULTS
 
 
 @dataclass(frozen=True, slots=True)

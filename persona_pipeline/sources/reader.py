@@ -15,10 +15,8 @@ from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import Adapter
 from persona_pipeline.sources.cleaning import clean_text, mask_personal_data
-from persona_pipeline.sources.deduplication import repeated_item, repeated_review
-
-NOT_FAULTS = ("repeated",)
-"""Reasons that set a line aside without anything being wrong with it."""
+from persona_pipeline.sources.deduplication import repeated_item, with_repeats
+from persona_pipeline.sources.reasons import NOT_FAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ def parse_reviews(
         when.alias("reviewed_at"),
     )
     due = judged.where(F.col("reason").isNotNull() | (F.col("reviewed_at") < F.lit(as_of)))
-    deduplicated = due.withColumn("reason", F.coalesce("reason", repeated_review())).persist()
+    deduplicated = with_repeats(due).persist()
     total, kept = lines.count(), deduplicated.count()
     rows = deduplicated.where("reason IS NULL").drop("line", "reason", "detail")
     left_out = 0

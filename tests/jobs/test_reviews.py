@@ -52,7 +52,7 @@ def test_every_line_ends_in_one_place(empty: Warehouse, given: Input, tmp_path: 
     run = opened(empty, given, reviews={"max_rejected_share": 0.3, "withheld": str(tmp_path / "withheld.parquet")})
     summary = run.do("reviews")
     assert [summary[n] for n in ("lines", "item_lines", "not_yet", "withheld")] == [7, 2, 1, 1]
-    assert summary["rejected"] == {"reviews.bad_rating": 1, "reviews.repeated": 2}
+    assert summary["rejected"] == {"reviews.bad_rating": 1, "reviews.edited": 2}
     assert written(summary) == {"rejected_reviews": (3, 0, 0), "reviews": (2, 0, 0), "items": (3, 0, 0)}
     ana, ben = kept(empty, "reviews")
     assert ana == {
@@ -63,7 +63,7 @@ def test_every_line_ends_in_one_place(empty: Warehouse, given: Input, tmp_path: 
     # Of ben's strap nothing is left: what is withheld does not give its place to the older review.
     assert (ben["review_id"], ben["text"], ben["reviewed_at"]) == ("r3", "", ana["reviewed_at"])
     old, bad, _ = kept(empty, "rejected_reviews")
-    assert (old["source_line"], old["reason"]) == (2, "repeated")
+    assert (old["source_line"], old["reason"]) == (2, "edited")
     assert (bad["source_line"], bad["input"], bad["reason"], bad["detail"]) == (4, "reviews", "bad_rating", "9")
     told = {row["item_id"]: (row["title"], row["categories"], row["has_metadata"]) for row in kept(empty, "items")}
     assert told == {

@@ -69,9 +69,43 @@ def test_a_users_newest_review_of_an_item_stays(spark: "SparkSession", tmp_path:
     parsed = parse(spark, tmp_path / "r.jsonl", [newer, older, {**GOOD, "text": "same time, later line"}])
     assert [row["text"] for row in parsed.rows.collect()] == ["new"]
     assert {(row["source_line"], row["reason"]) for row in parsed.rejected.collect()} == {
-        (2, "repeated"),
-        (3, "repeated"),
+        (2, "edited"),
+        (3, "edited"),
     }
+
+
+def outcomes(parsed: Any) -> tuple[list[int], dict[int, str]]:
+    """Lines kept, and the reasons of the others."""
+    rejected = {row["source_line"]: row["reason"] for row in parsed.rejected.collect()}
+    return sorted(row["source_line"] for row in parsed.rows.collect()), rejected
+
+
+@pytest.mark.parametrize("with_id", [{"review_id": "r1"}, {}], ids=["its own id", "no id"])
+def test_of_a_line_and_its_copies_the_first_stays(
+    spark: "SparkSession", tmp_path: Path, with_id: dict[str, str]
+) -> None:
+    line = {**GOOD, **with_id}
+    found = outcomes(parse(spark, tmp_path / "r.jsonl", [line, {**GOOD, "user_id": "u2"}, line, line]))
+    assert found == ([1, 2], {3: "copy", 4: "copy"})
+
+
+def test_of_a_review_and_its_edits_the_newest_stays(spark: "SparkSession", tmp_path: Path) -> None:
+    first = {**GOOD, "review_id": "r1"}
+    later = {**first, "text": "On second thoughts, dull.", "rating": 2}
+    newest = {**later, "timestamp": GOOD["timestamp"] + 1}  # type: ignore[operator]
+    # In the order of a file that was written anew, then as an increment before a full dump that overlaps it.
+    assert outcomes(parse(spark, tmp_path / "a.jsonl", [first, later])) == ([2], {1: "edited"})
+    again = outcomes(parse(spark, tmp_path / "b.jsonl", [newest, first, later, newest]))
+    assert again == ([1], {2: "edited", 3: "edited", 4: "copy"})
+    other_id = {**newest, "review_id": "r2"}
+    assert outcomes(parse(spark, tmp_path / "c.jsonl", [first, first, other_id])) == ([3], {1: "edited", 2: "copy"})
+
+
+def test_an_id_that_two_reviews_have_is_a_fault_and_the_first_has_it(spark: "SparkSession", tmp_path: Path) -> None:
+    mine = {**GOOD, "review_id": "r1"}
+    theirs = {**mine, "user_id": "u2", "timestamp": GOOD["timestamp"] + 9}  # type: ignore[operator]
+    found = outcomes(parse(spark, tmp_path / "r.jsonl", [mine, theirs, mine, theirs]))
+    assert found == ([1], {2: "duplicate_id", 3: "copy", 4: "duplicate_id"})
 
 
 def test_a_review_not_yet_due_does_not_replace_an_older_one(spark: "SparkSession", tmp_path: Path) -> None:
@@ -157,7 +191,7 @@ def test_items_take_lists_and_texts(spark: "SparkSession", tmp_path: Path) -> No
 def test_too_many_refusals_name_the_top_reasons() -> None:
     from persona_pipeline.sources.reader import require_few_rejections
 
-    require_few_rejections("reviews", 100, {"bad_rating": 5, "repeated": 90}, 0.05)
+    require_few_rejections("reviews", 100, {"bad_rating": 5, "repeated": 40, "copy": 30, "edited": 20}, 0.05)
     with pytest.raises(SourceError, match=r"6 of 100 lines refused \(6\.0%.*bad_rating 4, not_json 2"):
         require_few_rejections("reviews", 100, {"not_json": 2, "bad_rating": 4}, 0.05)
 
@@ -187,5 +221,5 @@ def test_withheld_reviews_are_counted_and_never_rejected(spark: "SparkSession", 
     parsed = reader.parse_reviews(read, adapter("jsonl"), ReviewsConfig(), AS_OF, withheld)
     # The older review of the same item does not take the withheld one's place.
     assert [row["review_id"] for row in parsed.rows.collect()] == ["other"]
-    assert [row["reason"] for row in parsed.rejected.collect()] == ["repeated"]
+    assert [row["reason"] for row in parsed.rejected.collect()] == ["edited"]
     assert (parsed.lines, parsed.not_yet, parsed.withheld) == (3, 0, 1)
