@@ -132,12 +132,12 @@ def choose_settings(
     searched = _searched(examples.blind, examples.interactions, examples.config.encoders)
     settings = searched.config if searched else examples.config.encoders
     config = examples.config.model_copy(update={"encoders": settings})
-    liked, incumbents = config.training_pairs.min_liked_rating, examples.embedder
+    liked, embedder = config.training_pairs.min_liked_rating, examples.embedder
 
     @cache
     def configured() -> Embedder:
         base = _configured_base(warehouse, config, versions)
-        if base.base_model != incumbents.base_model:
+        if base.base_model != embedder.base_model:
             embed_everything(warehouse, base, liked, None)
         return base
 
@@ -145,9 +145,9 @@ def choose_settings(
         return training_data(warehouse, configured().base_model, liked, settings, blind=True)
 
     selected = select_settings(
-        incumbent.row, reason, examples.blind, examples.interactions, incumbents.base_model, settings, over_configured
+        incumbent.row, reason, examples.blind, examples.interactions, embedder.base_model, settings, over_configured
     )
-    base = incumbents if selected.verdict == "kept_settings" else configured()
+    base = embedder if selected.verdict == "kept_settings" else configured()
     if searched is None:
         return TrainingChoice(selected, base, {})
     return TrainingChoice(replace(selected, reasons=[*selected.reasons, *searched.reasons()]), base, searched.metrics())

@@ -80,7 +80,7 @@ def context_of(root: Path, run_id: str, task: str) -> RunContext:
         if one.succeeded:
             versions |= {write["table"]: write["version"] for write in one.writes}
     before = reads_before(task)
-    versions = {table: version for table, version in versions.items() if table not in before or table in opened}
+    versions = {table: version for table, version in versions.items() if table not in before}
     versions |= {table: opened[table] for table in before if table in opened}
     own = frozenset(table for table in table_names() if load_contract(table).made_by == task)
     contract = load_contract(task) if task in table_names() else None
