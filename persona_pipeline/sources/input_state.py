@@ -17,7 +17,7 @@ from persona_pipeline.sources.shapes import recognise
 USER_KEY = "PERSONA_USER_KEY"
 """Environment variable with the key of pseudonyms."""
 _LEAST_KEY = 16
-_CODE = ("adapters", "containers", "encoding", "item_fields", "language", "markup", "parsing", "personal_data", "records", "shapes", "text", "values")
+_CODE = ("adapters", "containers", "item_fields", "language", "markup", "parsing", "personal_data", "records", "shapes", "text", "values")
 """Modules of this room that decide how a record is parsed."""
 
 Row = dict[str, Any]

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.containers import opened
 from persona_pipeline.sources.shapes import DECODER, Shape, literal
-from persona_pipeline.sources.encoding import decode
+from persona_pipeline.sources.text import decode
 from persona_pipeline.sources.values import Number
 
 _CHUNK = 1 << 20

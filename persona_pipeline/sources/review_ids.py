@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.containers import PARQUET, head, opened
-from persona_pipeline.sources.encoding import decode
+from persona_pipeline.sources.text import decode
 from persona_pipeline.sources.holdout_file import COLUMN, check_holdout
 from persona_pipeline.sources.values import identity
 

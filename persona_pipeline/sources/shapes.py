@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.containers import PARQUET, head
-from persona_pipeline.sources.encoding import decode
+from persona_pipeline.sources.text import decode
 from persona_pipeline.sources.values import Number
 
 Format = Literal["json", "literals", "csv", "parquet"]
