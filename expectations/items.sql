@@ -1,5 +1,9 @@
 -- Measures of items, one row; expectations/items.json says what they must be.
 SELECT
     count(*) AS rows,
-    (SELECT count(DISTINCT item_id) FROM reviews ANTI JOIN items USING (item_id)) AS reviewed_but_missing
+    (SELECT count(DISTINCT item_id) FROM reviews ANTI JOIN items USING (item_id)) AS reviewed_but_missing,
+    CASE WHEN bool_or(has_metadata) THEN
+        (SELECT count(DISTINCT item_id) FROM reviews ANTI JOIN (SELECT item_id FROM items WHERE has_metadata) USING (item_id))
+            / (SELECT nullif(count(DISTINCT item_id), 0) FROM reviews)
+    END AS items_without_metadata
 FROM items
