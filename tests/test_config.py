@@ -16,7 +16,7 @@ OTHER: dict[str, dict[str, Any]] = {
                 "withdrawn": "ids.txt", "pseudonymous_users": True, "quiet_seconds": 5.0, "wait_minutes": 1.0,
                 "expect_success": True},
     "candidates": {"file": "lists.parquet", "max_rejected_share": 0.1, "max_unknown_share": 0.5, "blind": True},
-    "item_reviews": {"max_reviews": 30},
+    "item_reviews": {"max_reviews": 30, "max_bytes": 9_000},
     "user_histories": {"length": 10},
     "extraction": {"extractor": "vllm", "max_personas": 5, "reviews_per_persona": 2, "match_threshold": 0.7,
                    "llm": {"model": "qwen"}, "min_personas": 1, "refresh_share": 0.2},
