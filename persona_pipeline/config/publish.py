@@ -28,13 +28,19 @@ class InputLimitsConfig(StageConfig):
         30, ge=0, description="days from the newest review to the night: an input that no longer grows"
     )
     fewer_reviews: float = Field(
-        0.2, ge=0, le=1, description="share by which reviews are fewer than in the parent release: a part of the input is missing"
+        0.2,
+        ge=0,
+        le=1,
+        description="share by which reviews are fewer than in the parent release: a part of the input is missing",
     )
     more_empty_texts: float = Field(
         0.2, ge=0, le=1, description="by how much the share of reviews without words exceeds the parent release's"
     )
     items_without_metadata: float = Field(
-        0.5, ge=0, le=1, description="share of reviewed items that the metadata, where there is any, does not name: ids that do not match"
+        0.5,
+        ge=0,
+        le=1,
+        description="share of reviewed items that the metadata, where there is any, does not name: ids that do not match",
     )
 
 

@@ -157,9 +157,8 @@ def _check_keys(file: Path, shape: Shape, kind: InputKind, adapter: Adapter) -> 
     seen = [_flat(record.fields, adapter) for record in sampled if isinstance(record.fields, dict)]
     missing = adapter.absent(kind, seen)
     if seen and (missing or kind == "reviews"):
-        keys = dict.fromkeys(key for record in seen for key in record)
         if missing:
-            raise SourceError(_absent(file, kind, adapter, missing, seen, ", ".join(keys)))
+            raise SourceError(_absent(file, shape.format, kind, adapter, missing, seen))
         _check_words(file, adapter, seen)
 
 
@@ -170,10 +169,13 @@ def _flat(fields: dict[str, Any], adapter: Adapter) -> Mapping[str, Any]:
 
 
 def _absent(
-    file: Path, kind: InputKind, adapter: Adapter, missing: list[str], seen: list[Mapping[str, Any]], keys: str
+    file: Path, form: Format, kind: InputKind, adapter: Adapter, missing: list[str], seen: list[Mapping[str, Any]]
 ) -> str:
+    keys = ", ".join(dict.fromkeys(key for record in seen for key in record))
     fitting = [
-        a.name for a in ADAPTERS.values() if a.name not in ("synthetic", adapter.name) and not a.absent(kind, seen)
+        a.name
+        for a in ADAPTERS.values()
+        if a.name not in ("synthetic", adapter.name) and form in a.formats and not a.absent(kind, seen)
     ]
     setting = "reviews.columns" if kind == "reviews" else "reviews.item_columns"
     hint = (

@@ -130,9 +130,7 @@ def test_only_the_best_of_every_task_are_brought_together(spark: "SparkSession")
     assert ", Partial" in plan
 
 
-def test_sifting_before_texts_are_moved_changes_nothing(
-    spark: "SparkSession", monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sifting_before_texts_are_moved_changes_nothing(spark: "SparkSession", monkeypatch: pytest.MonkeyPatch) -> None:
     reviews = skewed(5)
     sifted = aggregate(spark, reviews, 20)  # both items are
     monkeypatch.setattr(importlib.import_module("persona_pipeline.aggregate.item_reviews"), "_SIFTED", 20)
@@ -164,7 +162,12 @@ def test_spam_is_counted_and_is_no_evidence(spark: "SparkSession") -> None:
 
     rows = [("1", "mine", None), ("2", "theirs", "same text as 90 others")]
     frame = spark.createDataFrame(rows, "review_id string, text string, spam string").selectExpr(
-        "*", "'u' AS user_id", "'a' AS item_id", "5.0D AS rating", "'t' AS title", "timestamp '2024-01-01' AS reviewed_at"
+        "*",
+        "'u' AS user_id",
+        "'a' AS item_id",
+        "5.0D AS rating",
+        "'t' AS title",
+        "timestamp '2024-01-01' AS reviewed_at",
     )
     (row,) = item_reviews(frame, spark.createDataFrame([("a",)], "item_id string"), 5, 10_000).collect()
     assert (row["review_count"], [e["review_id"] for e in row["evidence"]]) == (2, ["1"])
