@@ -12,16 +12,24 @@ _COMMA = re.compile(r"\s*,\s*")
 _NO_CATEGORY = frozenset({"(no genres listed)"})
 
 
-def texts(value: Any) -> Iterator[str]:
+_DEEPEST = 20
+"""Lists and objects within one another; what lies deeper is no text of an item."""
+
+
+def texts(value: Any, depth: int = 0) -> Iterator[str]:
     """Texts that a value holds, in their order, whatever lists and objects they stand in."""
+    if depth > _DEEPEST:
+        return
     if isinstance(value, list | tuple):
         for part in value:
-            yield from texts(part)
+            yield from texts(part, depth + 1)
     elif isinstance(value, dict):
         # Of an object that describes one thing (`{"name": "Home", "id": 4}`) its name is the text.
         named = value.get("name", value.get("title"))
         for part in [named] if named is not None else value.values():
-            yield from texts(part)
+            yield from texts(part, depth + 1)
+    elif isinstance(value, bool):
+        yield "true" if value else "false"
     else:
         try:
             text = characters(value)
@@ -36,16 +44,18 @@ def one_text(value: Any) -> str | None:
     return " ".join(texts(value)) or None
 
 
-def described(value: Any) -> str | None:
+def described(value: Any, depth: int = 0) -> str | None:
     """A description: the texts of a value, an object's with their keys before them (`WiFi: free, Parking: street`)."""
     if not isinstance(value, dict):
         return one_text(value)
-    said = [f"{_words(str(key))}: {told}" for key, held in value.items() if (told := _told(held))]
+    if depth > _DEEPEST:
+        return None
+    said = [f"{_words(str(key))}: {told}" for key, held in value.items() if (told := _told(held, depth))]
     return ", ".join(said) or None
 
 
-def _told(value: Any) -> str | None:
-    text = described(value) if isinstance(value, dict) else one_text(value)
+def _told(value: Any, depth: int) -> str | None:
+    text = described(value, depth + 1) if isinstance(value, dict) else one_text(value)
     # Yelp writes values as Python does: u'free', 'no', {'street': True}.
     return re.sub(r"\bu?'([^']*)'", r"\1", text) if text else None
 
