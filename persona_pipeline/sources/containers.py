@@ -39,6 +39,7 @@ _REFUSED: tuple[tuple[int, bytes, str], ...] = (
     (0, b"ORC\x0a", "an ORC file: convert it to Parquet"),
     (0, b"Obj\x01", "an Avro file: convert it to Parquet or JSON lines"),
 )
+_CONTROLS = bytes({*range(32)} - {*b"\t\n\v\f\r\x1a\x1b"})
 _CHUNK = 1 << 20
 HEAD = 1 << 18
 """Bytes of a file's beginning from which it is recognised."""
@@ -135,7 +136,8 @@ def head(path: Path) -> bytes:
     zeros = start[:4096].count(0)
     if zeros > len(start[:4096]) // 4:
         raise SourceError(f"{path}: this is UTF-16 or UTF-32: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)")
-    if zeros > len(start[:4096]) // 100:  # single ones stand in texts of some exports
+    controls = len(start[:4096]) - len(start[:4096].translate(None, _CONTROLS))
+    if controls > 8 + len(start[:4096]) // 50:  # single ones stand in texts of some exports
         raise SourceError(f"{path}: this is binary data of a kind unknown here; expected JSON, CSV or Parquet")
     start = start.removeprefix(b"\xef\xbb\xbf")
     if start.lstrip()[:1] == b"<":

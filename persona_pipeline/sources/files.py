@@ -77,7 +77,9 @@ def list_files(path: Path, kind: str) -> Listing:
         else:
             other.append(file)
     if not files:
-        beside = [f"{len(hidden)} hidden ({hidden[0].name}: names that begin with . or _ are not read)"] if hidden else []
+        beside = (
+            [f"{len(hidden)} hidden ({hidden[0].name}: names that begin with . or _ are not read)"] if hidden else []
+        )
         beside += [f"{len(other)} of another suffix ({other[0].name})"] if other else []
         raise SourceError(
             f"{kind}: nothing to read in the folder {path}: no {', '.join('*' + s for s in sorted(SUFFIXES))}, plain or packed "
@@ -100,7 +102,9 @@ def settled(path: Path, kind: str, config: ReviewsConfig) -> None:
     quiet_seconds, until = config.quiet_seconds, time.monotonic() + 60 * config.wait_minutes
     while path.is_dir() and (why := _filling(path, quiet_seconds, config.expect_success)):
         if time.monotonic() >= until:
-            raise TransientError(f"{kind}: the folder {path} is still being filled: {why}. Nothing was read; try again later")
+            raise TransientError(
+                f"{kind}: the folder {path} is still being filled: {why}. Nothing was read; try again later"
+            )
         time.sleep(min(_LOOK_AGAIN, max(quiet_seconds, 0.05)))
 
 
@@ -156,11 +160,13 @@ def _check_format(file: Path, form: Format, adapter: Adapter) -> None:
 
 
 def _check_columns(file: Path, shape: Shape, kind: InputKind, adapter: Adapter) -> None:
-    """Raise SourceError where a column that is read occurs twice: which of them would count?"""
+    """Raise SourceError where a column that is read occurs twice, since nobody says which of them counts."""
     read = {key.split(".")[0] for keys in adapter.fields(kind).values() for key in keys}
     twice = [name for name in dict.fromkeys(shape.columns) if name in read and shape.columns.count(name) > 1]
     if twice:
-        raise SourceError(f"{file}: the column {twice[0]} occurs {shape.columns.count(twice[0])} times; rename all but one")
+        raise SourceError(
+            f"{file}: the column {twice[0]} occurs {shape.columns.count(twice[0])} times; rename all but one"
+        )
 
 
 def _check_keys(file: Path, shape: Shape, kind: InputKind, adapter: Adapter) -> bool:
@@ -188,7 +194,9 @@ def _absent(
     fitting = [
         known.name
         for known in ADAPTERS.values()
-        if known.name not in ("synthetic", adapter.name) and shape.format in known.formats and not known.absent(kind, seen)
+        if known.name not in ("synthetic", adapter.name)
+        and shape.format in known.formats
+        and not known.absent(kind, seen)
     ]
     setting = "reviews.columns" if kind == "reviews" else "reviews.item_columns"
     if shape.format == "csv" and any(number(name) is not None for name in shape.columns):
@@ -196,10 +204,15 @@ def _absent(
             f"{file}: the first line of the CSV names no columns: {', '.join(shape.columns)[:100]}. Put a line of names before it; "
             f"{kind} of source {adapter.name} need {', '.join(missing)}"
         )
-    hint = f"These are the keys of SOURCE={' or '.join(fitting)}." if fitting else f"Say which they are in {setting}, or choose another SOURCE."
+    hint = (
+        f"These are the keys of SOURCE={' or '.join(fitting)}."
+        if fitting
+        else f"Say which they are in {setting}, or choose another SOURCE."
+    )
+    names = f"key{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
     return (
-        f"{file}: {kind} of source {adapter.name} need the key{'s' if len(missing) > 1 else ''} {', '.join(missing)}, "
-        f"absent from the first {len(seen)} records, which have {keys}. {hint}"
+        f"{file}: {kind} of source {adapter.name} need the {names}, absent from the first {len(seen)} records, "
+        f"which have {keys}. {hint}"
     )
 
 
@@ -280,6 +293,10 @@ def day_after_newest(path: Path, adapter: Adapter, now: datetime | None = None) 
                 elif when > newest:
                     newest = when
     if newest < 0:
-        told = f"{ahead:,} lie in the future" if ahead else f"none has a readable {' or '.join(adapter.reviews['timestamp'])}"
+        told = (
+            f"{ahead:,} lie in the future"
+            if ahead
+            else f"none has a readable {' or '.join(adapter.reviews['timestamp'])}"
+        )
         raise SourceError(f"reviews: of the reviews of {path} {told}; set AS_OF to a date such as 2024-06-30")
     return datetime.fromtimestamp(newest // 1_000_000, UTC).date() + timedelta(days=1)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.containers import opened
-from persona_pipeline.sources.shapes import DECODER, LINE_DECODER, NEAR_END, Shape, literal
+from persona_pipeline.sources.shapes import DECODER, LINE_DECODER, Shape, literal, may_go_on
 from persona_pipeline.sources.text import decode
 from persona_pipeline.sources.values import Number
 
@@ -95,7 +95,7 @@ def _lines(stream: IO[bytes], split: Split) -> Iterator[bytes]:
 
 
 def _json_lines(lines: Iterator[bytes], number: int) -> Iterator[Record]:
-    scan, as_utf8 = LINE_DECODER.scan_once, bytes.decode
+    scan, as_utf8 = cast(Any, LINE_DECODER).scan_once, bytes.decode
     for number, raw in enumerate(lines, number):  # noqa: B020 - the number goes on
         try:
             text = as_utf8(raw).strip()
@@ -148,7 +148,9 @@ def _objects(stream: IO[bytes], path: Path) -> Iterator[Record]:
         at = 0
         while True:
             start = at
-            while at < len(buffer) and (buffer[at].isspace() or buffer[at] == "\ufeff" or (buffer[at] in "," and begun)):
+            while at < len(buffer) and (
+                buffer[at].isspace() or buffer[at] == "\ufeff" or (buffer[at] in "," and begun)
+            ):
                 at += 1
             line += buffer.count("\n", start, at)
             if at == len(buffer):
@@ -163,12 +165,12 @@ def _objects(stream: IO[bytes], path: Path) -> Iterator[Record]:
             try:
                 value, end = DECODER.raw_decode(buffer, at)
             except (ValueError, RecursionError) as error:
-                if more and isinstance(error, json.JSONDecodeError) and _may_go_on(error, buffer):
+                if more and isinstance(error, json.JSONDecodeError) and may_go_on(error, buffer):
                     break
                 told = getattr(error, "msg", error)
                 raise SourceError(
-                    f"{path}, line {line}: the record that begins here breaks off or is damaged ({told}); nothing was read from the file. "
-                    "Fetch it again, or write one object a line, of which one alone is then set aside"
+                    f"{path}, line {line}: the record that begins here breaks off or is damaged ({told}); nothing was read "
+                    "from the file. Fetch it again, or write one object a line, of which one alone is then set aside"
                 ) from error
             if ended and not inside:
                 raise SourceError(
@@ -188,11 +190,6 @@ def _objects(stream: IO[bytes], path: Path) -> Iterator[Record]:
             f"{path}: the JSON array that begins on line {opened_at} has no end: the file is truncated; nothing was read from it. "
             "Fetch it again"
         )
-
-
-def _may_go_on(error: json.JSONDecodeError, buffer: str) -> bool:
-    """Whether the fault of a value may be that the rest of it was not read yet."""
-    return error.pos >= len(buffer) - NEAR_END or error.msg.startswith("Unterminated string")
 
 
 class _Lines:
@@ -241,7 +238,7 @@ def _csv(lines: Iterator[bytes], split: Split) -> Iterator[Record]:
         if not fault and (first or not any(row)):
             number += source.done()
             first = False
-        elif not fault and len(row) == len(names) and not (several and _open(source.taken)):
+        elif not fault and len(row) == len(names) and not (several and _runs_on(source.taken, shape.delimiter)):
             number += source.done()
             yield Record(start, 0, dict(zip(names, row, strict=True)))
         else:
@@ -253,14 +250,18 @@ def _csv(lines: Iterator[bytes], split: Split) -> Iterator[Record]:
                 unclosed += 1
                 if unclosed > _UNCLOSED:
                     raise SourceError(
-                        f"{split.path}, line {start}: more than {_UNCLOSED:,} quotes are opened and not closed; nothing was read from the "
-                        'file. Expected CSV whose quotes are doubled inside a quoted field ("")'
+                        f"{split.path}, line {start}: more than {_UNCLOSED:,} quotes are opened and not closed; nothing was "
+                        'read from the file. Expected CSV whose quotes are doubled inside a quoted field ("")'
                     )
 
 
-def _open(lines: list[str]) -> bool:
-    """Whether a quote is not closed at the end of a row."""
-    return sum(line.count('"') for line in lines) % 2 == 1
+def _runs_on(lines: list[str], delimiter: str) -> bool:
+    """Whether a row of several lines has a quote that is not closed, or one that is closed by the opening one of another row."""
+    try:
+        next(csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error:
+        return True
+    return False
 
 
 def _parquet(split: Split) -> Iterator[Record]:
@@ -282,19 +283,19 @@ def _plain(column: pa.Array) -> list[Any]:
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _plain(column.dictionary_decode())
+    values: list[Any]
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        whole = column.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False).cast(pa.int64())
-        moments = np.datetime_as_string(whole.fill_null(0).to_numpy().astype("datetime64[us]")).tolist()
-        return [moment if there else None for moment, there in zip(moments, whole.is_valid().to_pylist(), strict=True)]
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        shortest = pa.types.is_float16(kind) or pa.types.is_float32(kind)
-        values = column.to_numpy(zero_copy_only=False).astype(str).tolist() if shortest else map(str, column.to_pylist())
-        return [Number(text) if there else None for text, there in zip(values, column.is_valid().to_pylist(), strict=True)]
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        whole = column.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False).cast(pa.int64()).fill_null(0)
+        values = np.datetime_as_string(whole.to_numpy().astype("datetime64[us]")).tolist()
+    elif pa.types.is_float16(kind) or pa.types.is_float32(kind):
+        values = [Number(text) for text in column.to_numpy(zero_copy_only=False).astype(str).tolist()]
+    elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        values = [Number(value) for value in column.to_pylist()]
+    elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        values = [decode(value)[0] if value else "" for value in column.to_pylist()]
+    else:
         try:
-            return column.to_pylist()
+            values = column.to_pylist()
         except UnicodeDecodeError:
             return _plain(column.cast(pa.large_binary()))
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        return [None if value is None else decode(value)[0] for value in column.to_pylist()]
-    return column.to_pylist()
+    return [value if there else None for value, there in zip(values, column.is_valid().to_pylist(), strict=True)]

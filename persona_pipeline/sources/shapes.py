@@ -20,7 +20,7 @@ DECODER = json.JSONDecoder(parse_float=Number, parse_int=str, parse_constant=str
 """Reads a number as the characters it has."""
 LINE_DECODER = json.JSONDecoder(parse_float=Number, parse_int=str, parse_constant=str, strict=False)
 """The same for a line of its own: a control character in a text, as some exports leave it, is taken as it is."""
-NEAR_END = 16
+_NEAR_END = 16
 """Characters before the end within which a JSON value that is cut off is found to be faulty."""
 SAMPLED = 100
 """Records at the beginning of a file by which its keys are checked."""
@@ -54,6 +54,9 @@ def recognise(path: Path) -> Shape | None:
     if not lines:
         return None
     first = lines[0].strip()
+    # Objects within an object over several lines are indented, or behind a key.
+    if first[0] == "{" and any(line[0] == "{" and _objects(line) for line in lines):
+        return Shape("json")
     if first[0] in "[{" and (shape := _json(text, lines, len(start) >= HEAD)):
         return shape
     if any(_objects(line) for line in lines):
@@ -68,8 +71,8 @@ def recognise(path: Path) -> Shape | None:
         raise SourceError(f"{path}: lines end with a carriage return alone: convert it (tr '\\r' '\\n')")
     if first[0] in "[{":
         raise SourceError(
-            f"{path}: this looks like JSON, but none of the first {len(lines)} lines is an object, nor is the beginning one over several "
-            f"lines: {_why(text)}. Expected one object a line, or an array of objects"
+            f"{path}: this looks like JSON, but none of the first {len(lines)} lines is an object, nor does an object over several "
+            f"lines begin it: {_why(text)}. Expected one object a line, or an array of objects"
         )
     raise SourceError(
         f"{path}: none of the first {len(lines)} lines is a JSON object, and the file is neither CSV nor Parquet; it begins with "
@@ -82,8 +85,6 @@ def _json(text: str, lines: list[str], more: bool) -> Shape | None:
     first, begun = lines[0].strip(), text.lstrip()
     if first[0] == "[" and begun[1:].lstrip()[:1] not in ("{", "", "]"):
         return None
-    if _objects(first):
-        return Shape("json")
     if more and len(lines) == 1:
         # A line that is longer than the beginning: an array of all, or a long object on its own line.
         return Shape("json", by_line=first[0] == "{")
@@ -91,7 +92,7 @@ def _json(text: str, lines: list[str], more: bool) -> Shape | None:
         _, end = DECODER.raw_decode(begun)
     except ValueError as error:
         # What does not end within the beginning counts as long as it began as one.
-        ended = not isinstance(error, json.JSONDecodeError) or error.pos < len(begun.rstrip()) - NEAR_END
+        ended = not (isinstance(error, json.JSONDecodeError) and may_go_on(error, begun.rstrip()))
         if first[0] == "{":
             return None if ended or len(lines) == 1 else Shape("json", by_line=False)
         return None if ended and not _begins(begun[1:].lstrip()) else Shape("json", by_line=False)
@@ -100,6 +101,11 @@ def _json(text: str, lines: list[str], more: bool) -> Shape | None:
     # A line that is an array is one of many, where others follow it.
     lines_of_arrays = first[0] == "[" and "\n" not in begun[:end] and len(lines) > 1
     return Shape("json", by_line=lines_of_arrays)
+
+
+def may_go_on(error: json.JSONDecodeError, text: str) -> bool:
+    """Whether the fault of a JSON value may be that the text ends before the value does."""
+    return error.pos >= len(text) - _NEAR_END or error.msg.startswith("Unterminated string")
 
 
 def _begins(text: str) -> bool:

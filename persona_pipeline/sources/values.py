@@ -12,18 +12,35 @@ from email.utils import parsedate_tz
 from typing import Any
 
 MISSING = frozenset(
-    "null Null NULL none None NONE nan NaN NAN -nan -NaN +nan NaT <NA> <na> NA N/A n/a N/a #N/A #n/a #NA <null> <NULL> (null) (NULL) "
-    "\\N undefined 1.#QNAN -1.#IND".split()
-) | {""}
+    {
+        *(
+            "",
+            "null",
+            "Null",
+            "NULL",
+            "<null>",
+            "<NULL>",
+            "(null)",
+            "(NULL)",
+            "none",
+            "None",
+            "NONE",
+            "undefined",
+            r"\N",
+        ),
+        *("nan", "NaN", "NAN", "-nan", "-NaN", "+nan", "NaT", "1.#QNAN", "-1.#IND"),
+        *("<NA>", "<na>", "NA", "N/A", "n/a", "N/a", "#N/A", "#n/a", "#NA"),
+    }
+)
 """Spellings in which programs write that there is no value."""
 
 _LONGEST_MISSING = max(map(len, MISSING))
 _NUMBER = re.compile(r"[+-]?(?:\d{1,40}(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _ZONE = re.compile(r" (?=[+-]\d\d:?\d\d$)", re.ASCII)
 _WHOLE = re.compile(r"([+-]?\d+)\.0+", re.ASCII)
-_FORMATS = tuple(
-    "%Y-%m-%d|%Y-%m-%d %H:%M:%S|%Y-%m-%dT%H:%M:%S|%a %b %d %H:%M:%S %z %Y|%m %d, %Y|%Y/%m/%d %H:%M:%S|%Y/%m/%d|%B %d, %Y|%b %d, %Y"
-    "|%d %B %Y|%d %b %Y".split("|")
+_FORMATS = (
+    *("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d"),
+    *("%a %b %d %H:%M:%S %z %Y", "%m %d, %Y", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y"),
 )
 _LATEST = 253_402_300_800_000_000  # the year 10,000, in microseconds
 
