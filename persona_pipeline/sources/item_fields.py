@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from persona_pipeline.sources.shapes import literal
 from persona_pipeline.sources.values import NotScalar, characters
 
 _PATH = re.compile(r"\s*[>|]\s*|\s+/\s+|\s*;\s*")
@@ -12,6 +13,7 @@ _COMMA = re.compile(r"\s*,\s*")
 _NO_CATEGORY = frozenset({"(no genres listed)"})
 
 
+_LONGEST = 10_000  # characters of a value that is written as Python does
 _DEEPEST = 20
 """Lists and objects within one another; what lies deeper is no text of an item."""
 
@@ -55,9 +57,22 @@ def described(value: Any, depth: int = 0) -> str | None:
 
 
 def _told(value: Any, depth: int) -> str | None:
-    text = described(value, depth + 1) if isinstance(value, dict) else one_text(value)
-    # Yelp writes values as Python does: u'free', 'no', {'street': True}.
-    return re.sub(r"\bu?'([^']*)'", r"\1", text) if text else None
+    if isinstance(value, str):
+        # Yelp writes values as Python does: u'free', 'no', {'street': True}.
+        value = _literal(value)
+    if isinstance(value, dict) and value and all(isinstance(held, bool) for held in value.values()):
+        return ", ".join(_words(str(key)) for key, held in value.items() if held) or None
+    return described(value, depth + 1) if isinstance(value, dict) else one_text(value)
+
+
+def _literal(text: str) -> Any:
+    begins, ends = text[:2].removeprefix("u")[:1], text[-1:]
+    if (begins, ends) not in {("{", "}"), ("'", "'"), ("[", "]")} or len(text) > _LONGEST:
+        return text
+    try:
+        return literal(text)
+    except ValueError:
+        return text
 
 
 def _words(key: str) -> str:
