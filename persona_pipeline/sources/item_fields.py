@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from persona_pipeline.sources.markup import without_tags
 from persona_pipeline.sources.shapes import literal
 from persona_pipeline.sources.values import NotScalar, characters
 
@@ -60,7 +61,7 @@ def _told(value: Any, depth: int) -> str | None:
     if isinstance(value, str):
         # Yelp writes values as Python does: u'free', 'no', {'street': True}.
         value = _literal(value)
-    if isinstance(value, dict) and value and all(isinstance(held, bool) for held in value.values()):
+    if isinstance(value, dict) and value and all(held is None or isinstance(held, bool) for held in value.values()):
         return ", ".join(_words(str(key)) for key, held in value.items() if held) or None
     return described(value, depth + 1) if isinstance(value, dict) else one_text(value)
 
@@ -85,8 +86,8 @@ def categories(value: Any, listed_by_comma: bool) -> list[str]:
     A list of paths (lists in a list) is the path that comes first, then what others add.
     """
     found: dict[str, None] = {}
-    for text in map(html.unescape, texts(value)):
-        parts = [part for part in _PATH.split(text) if part]
+    for text in (without_tags(html.unescape(text)) for text in texts(value)):
+        parts = [part for part in _PATH.split(text.strip()) if part]
         if len(parts) == 1 and listed_by_comma and isinstance(value, str):
             parts = [part for part in _COMMA.split(text) if part]
         found.update(dict.fromkeys(part for part in parts if part not in _NO_CATEGORY))

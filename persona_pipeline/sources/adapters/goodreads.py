@@ -1,4 +1,5 @@
-"""Map the Goodreads book graph (Wan, McAuley): a rating of 0 says that there is none; shelves are the categories."""
+"""Map the Goodreads book graph (Wan, McAuley): a rating of 0 says that there is none; shelves are the categories,
+but for those that say what a reader did with the book."""
 
 from persona_pipeline.sources.adapters._adapter import Adapter
 
@@ -20,4 +21,8 @@ GOODREADS = Adapter(
         "description": ("description",),
     },
     unrated=frozenset({0.0}),
+    no_categories=frozenset(
+        "to-read currently-reading read did-not-finish dnf owned owned-books books-i-own my-books my-library default favorites "
+        "favourites re-read wish-list kindle ebook ebooks e-book e-books audiobook audiobooks audio library library-books".split()
+    ),
 )
