@@ -30,8 +30,20 @@ Row = dict[str, Any]
 LONGEST = 300
 """Characters of a review text, as the judged runs are set."""
 REASONS = frozenset(
-    "not_json not_python_literal not_csv missing_user_id missing_item_id missing_rating missing_timestamp bad_user_id bad_item_id "
-    "bad_rating bad_timestamp unrated".split()
+    [
+        "not_json",
+        "not_python_literal",
+        "not_csv",
+        "missing_user_id",
+        "missing_item_id",
+        "missing_rating",
+        "missing_timestamp",
+        "bad_user_id",
+        "bad_item_id",
+        "bad_rating",
+        "bad_timestamp",
+        "unrated",
+    ]
 )
 """Reasons with which a record may be refused, of those that `rejected_reviews` lists."""
 
@@ -74,7 +86,9 @@ VALUES = st.recursive(
     _SCALARS,
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
-        st.dictionaries(st.one_of(st.text(max_size=5), st.sampled_from(["$oid", "$date", "$numberLong", "name"])), inner, max_size=2),
+        st.dictionaries(
+            st.one_of(st.text(max_size=5), st.sampled_from(["$oid", "$date", "$numberLong", "name"])), inner, max_size=2
+        ),
     ),
     max_leaves=6,
 )
@@ -117,7 +131,11 @@ def cases(draw: st.DrawFn, source: str, kind: InputKind) -> Case:
     """A file of hostile input of a source."""
     adapter = ADAPTERS[source]
     if draw(st.integers(0, 9)) == 0:
-        begun = draw(st.sampled_from([b"", b"{", b"[", b"PAR1", b"\x1f\x8b", b"BZh9", b"a,b\n", b"{'a'", b"\xef\xbb\xbf", b"\xff\xfe"]))
+        begun = draw(
+            st.sampled_from(
+                [b"", b"{", b"[", b"PAR1", b"\x1f\x8b", b"BZh9", b"a,b\n", b"{'a'", b"\xef\xbb\xbf", b"\xff\xfe"]
+            )
+        )
         return Case(source, kind, begun + draw(st.binary(max_size=200)), None)
     made = draw(st.lists(hostile_record(adapter, kind), max_size=6))
     if draw(st.integers(0, 3)):  # one that carries every key, so that the file as a whole is not refused
@@ -144,7 +162,9 @@ def _zstd(content: bytes) -> bytes:
 
 
 def _json(draw: st.DrawFn, made: list[Row]) -> tuple[bytes, int | None]:
-    shape = draw(st.sampled_from(["lines", "lines", "crlf", "array", "pretty", "pretty array", "joined", "commas", "mark"]))
+    shape = draw(
+        st.sampled_from(["lines", "lines", "crlf", "array", "pretty", "pretty array", "joined", "commas", "mark"])
+    )
     texts = [json.dumps(row, ensure_ascii=draw(st.booleans()), indent=2 if shape == "pretty" else None) for row in made]
     if shape == "pretty array":
         written = json.dumps(made, indent=1)
@@ -164,7 +184,9 @@ def _literals(draw: st.DrawFn, made: list[Row]) -> tuple[bytes, int | None]:
 def _csv(draw: st.DrawFn, made: list[Row]) -> tuple[bytes, int | None]:
     columns = list(dict.fromkeys(key for row in made for key in row))
     out = io.StringIO()
-    writer = csv.writer(out, delimiter=draw(st.sampled_from(",;\t|")), lineterminator=draw(st.sampled_from(["\n", "\r\n"])))
+    writer = csv.writer(
+        out, delimiter=draw(st.sampled_from(",;\t|")), lineterminator=draw(st.sampled_from(["\n", "\r\n"]))
+    )
     writer.writerow(columns)
     for row in made:
         writer.writerow([row.get(key, "") for key in columns])
@@ -180,7 +202,9 @@ def _parquet(draw: st.DrawFn, made: list[Row]) -> tuple[bytes, int | None]:
         try:
             columns[key] = pa.array(values)
         except (pa.ArrowException, UnicodeEncodeError, OverflowError, ValueError, TypeError):
-            columns[key] = pa.array([None if v is None else str(v).encode(errors="surrogatepass") for v in values], pa.binary())
+            columns[key] = pa.array(
+                [None if v is None else str(v).encode(errors="surrogatepass") for v in values], pa.binary()
+            )
     sink = io.BytesIO()
     try:
         pq.write_table(pa.table(columns), sink, row_group_size=draw(st.integers(1, 4)))

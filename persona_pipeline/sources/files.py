@@ -25,7 +25,9 @@ _UNFINISHED = frozenset({".tmp", ".part", ".partial", ".crdownload", ".inprogres
 SUCCESS = "_SUCCESS"
 SPLIT_BYTES = 32 << 20
 _LOOK_AGAIN = 2.0  # seconds
-_WORD = re.compile(r"[^\W\d_]{3,}")
+_WORD = re.compile(
+    r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]{2}|[^\W\d_]{3,}"
+)  # some scripts put no space between words
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,7 @@ def _check_words(file: Path, adapter: Adapter, seen: list[Mapping[str, Any]]) ->
         return
     known = {key for of_field in adapter.reviews.values() for key in of_field}
     words = {
-        name: sum(len(_WORD.findall(text)) for record in seen if isinstance(text := record.get(name), str)) / len(seen)
+        name: sum(_count_words(record.get(name)) for record in seen) / len(seen)
         for name in dict.fromkeys(key for record in seen for key in record)
         if isinstance(name, str) and name not in known and name not in adapter.not_words
     }
@@ -233,6 +235,10 @@ def _check_words(file: Path, adapter: Adapter, seen: list[Mapping[str, Any]]) ->
             f"{file}: no review of the first {len(seen)} has a text under {' or '.join(keys)}, and {likely} has words. Say "
             f"`reviews: {{columns: {{text: {likely}}}}}` in the configuration, or `text: null` there if these reviews have no words"
         )
+
+
+def _count_words(value: Any) -> int:
+    return len(_WORD.findall(value)) if isinstance(value, str) and "://" not in value else 0
 
 
 def splits(file: InputFile) -> list[Split]:

@@ -56,7 +56,12 @@ def test_one_text(value: Any, expected: str | None) -> None:
     ("value", "expected"),
     [
         (
-            {"WiFi": "u'free'", "BusinessParking": "{'street': True, 'lot': False}", "NoiseLevel": "'loud'", "Caters": "True"},
+            {
+                "WiFi": "u'free'",
+                "BusinessParking": "{'street': True, 'lot': False}",
+                "NoiseLevel": "'loud'",
+                "Caters": "True",
+            },
             "Wi Fi: free, Business Parking: street, Noise Level: loud, Caters: True",
         ),
         ({"good_for": {"kids": True, "groups": False}, "none": None}, "good for: kids"),

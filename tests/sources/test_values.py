@@ -104,7 +104,9 @@ def test_numbers(text: str, value: float) -> None:
     assert number(text) == value
 
 
-@pytest.mark.parametrize("text", ["five", "5/5", "4,5", "Infinity", "-Infinity", "1e999", "0x5", "5 stars", "٥", "1_0", "--1", "5" * 99])
+@pytest.mark.parametrize(
+    "text", ["five", "5/5", "4,5", "Infinity", "-Infinity", "1e999", "0x5", "5 stars", "٥", "1_0", "--1", "5" * 99]
+)
 def test_what_is_no_number(text: str) -> None:
     assert number(text) is None
 
@@ -163,8 +165,28 @@ def test_moments(text: str, expected: datetime) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("yesterday", "13/09/2018", "09/13/2018", "10.06.2024", "2024", "2024-06-31", "2024-13-01", "20241301", "-1", "1e30"),
-        *("1" * 30, "9999-12-31T23:59:59-05:00", "0000-00-00", "0001-01-01T00:00:00+05:00", "Mon, 99 Jun 2024", "Jun", ",", "x,y"),
+        *(
+            "yesterday",
+            "13/09/2018",
+            "09/13/2018",
+            "10.06.2024",
+            "2024",
+            "2024-06-31",
+            "2024-13-01",
+            "20241301",
+            "-1",
+            "1e30",
+        ),
+        *(
+            "1" * 30,
+            "9999-12-31T23:59:59-05:00",
+            "0000-00-00",
+            "0001-01-01T00:00:00+05:00",
+            "Mon, 99 Jun 2024",
+            "Jun",
+            ",",
+            "x,y",
+        ),
     ],
 )
 def test_what_is_no_moment_or_could_be_two(text: str) -> None:
@@ -187,7 +209,9 @@ def test_any_text_is_a_moment_or_none(text: str) -> None:
     assert found is None or -(10**18) < found < 253_402_300_800_000_000
 
 
-@given(st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1)), st.sampled_from(["s", "ms", "us", "ns"]), st.booleans())
+@given(
+    st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1)), st.sampled_from(["s", "ms", "us", "ns"]), st.booleans()
+)
 def test_a_moment_is_the_same_in_every_unit(when: datetime, unit: str, as_float: bool) -> None:
     whole = when.replace(microsecond=0, tzinfo=UTC)
     seconds = int(whole.timestamp())

@@ -1,5 +1,6 @@
 """Map the Goodreads book graph (Wan, McAuley): a rating of 0 says that there is none; shelves are the categories,
-but for those that say what a reader did with the book."""
+but for those that say what a reader did with the book.
+"""
 
 from persona_pipeline.sources.adapters._adapter import Adapter
 
@@ -22,7 +23,32 @@ GOODREADS = Adapter(
     },
     unrated=frozenset({0.0}),
     no_categories=frozenset(
-        "to-read currently-reading read did-not-finish dnf owned owned-books books-i-own my-books my-library default favorites "
-        "favourites re-read wish-list kindle ebook ebooks e-book e-books audiobook audiobooks audio library library-books".split()
+        [
+            "to-read",
+            "currently-reading",
+            "read",
+            "did-not-finish",
+            "dnf",
+            "owned",
+            "owned-books",
+            "books-i-own",
+            "my-books",
+            "my-library",
+            "default",
+            "favorites",
+            "favourites",
+            "re-read",
+            "wish-list",
+            "kindle",
+            "ebook",
+            "ebooks",
+            "e-book",
+            "e-books",
+            "audiobook",
+            "audiobooks",
+            "audio",
+            "library",
+            "library-books",
+        ]
     ),
 )

@@ -18,7 +18,10 @@ def test_reviews_as_json_and_as_literals(file: str) -> None:
 
 
 def test_both_ways_of_writing_give_one_id() -> None:
-    ids = [[row["review_id"] for row in rows(HERE / name, "amazon2014")] for name in ("reviews.json", "reviews_literals.json")]
+    ids = [
+        [row["review_id"] for row in rows(HERE / name, "amazon2014")]
+        for name in ("reviews.json", "reviews_literals.json")
+    ]
     assert ids[0] == ids[1]
 
 

@@ -10,7 +10,12 @@ SHARED = Path(__file__).parents[5] / "shared"
 
 def test_reviews() -> None:
     first, stars = rows(HERE / "reviews.json", "amazon2018")
-    assert (first["user_id"], first["item_id"], first["rating"], first["title"]) == ("A1D4G1SNUZWQOT", "7106116521", 5, "perfect")
+    assert (first["user_id"], first["item_id"], first["rating"], first["title"]) == (
+        "A1D4G1SNUZWQOT",
+        "7106116521",
+        5,
+        "perfect",
+    )
     assert f"{first['reviewed_at']:%Y-%m-%d}" == "2018-03-11"
     assert (stars["text"], stars["title"]) == ("", "One Star")
 
@@ -26,7 +31,9 @@ def test_titles_that_are_scripts_are_no_titles() -> None:
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="not there")
 def test_files_of_others() -> None:
-    assert Counter(row["reason"] for row in rows(SHARED / "inputs/02_amazon2018/reviews.json", "amazon2018")) == {None: 45}
+    assert Counter(row["reason"] for row in rows(SHARED / "inputs/02_amazon2018/reviews.json", "amazon2018")) == {
+        None: 45
+    }
     titles = [row["title"] for row in rows(SHARED / "inputs/02_amazon2018/meta.json", "amazon2018", "items")]
     assert titles[0] == "Good Kettle"
     assert not any("var " in title for title in titles if title)

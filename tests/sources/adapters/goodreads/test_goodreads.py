@@ -9,7 +9,11 @@ GIVEN = Path(__file__).parents[5] / "shared" / "inputs" / "04_other_native" / "g
 
 def test_a_rating_of_zero_is_none() -> None:
     first, unrated, stars = rows(HERE / "reviews.json", "goodreads")
-    assert (first["review_id"], first["item_id"], first["rating"]) == ("5cd416f3efc3f944fce4ce2db2290d5e", "24375664", 5)
+    assert (first["review_id"], first["item_id"], first["rating"]) == (
+        "5cd416f3efc3f944fce4ce2db2290d5e",
+        "24375664",
+        5,
+    )
     assert f"{first['reviewed_at']:%Y-%m-%d %H:%M:%S}" == "2017-10-09 15:55:59"
     assert (unrated["reason"], unrated["field"], unrated["detail"]) == ("unrated", "rating", "0")
     assert (stars["text"], f"{stars['reviewed_at']:%Y-%m-%d %H:%M:%S}") == ("", "2017-07-30 14:28:03")

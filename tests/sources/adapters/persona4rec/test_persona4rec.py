@@ -23,7 +23,11 @@ def test_a_history_is_as_many_reviews_as_it_holds() -> None:
 def test_histories_on_one_line_have_places_of_their_own(tmp_path: Path) -> None:
     joined = (HERE / "history.jsonl").read_text().replace("\n", " ")
     (tmp_path / "h.jsonl").write_text(joined)
-    assert [(row["source_line"], row["part"]) for row in rows(tmp_path / "h.jsonl", "persona4rec")] == [(1, 0), (1, 1), (1, 2)]
+    assert [(row["source_line"], row["part"]) for row in rows(tmp_path / "h.jsonl", "persona4rec")] == [
+        (1, 0),
+        (1, 1),
+        (1, 2),
+    ]
 
 
 def test_reviews_alone_and_under_their_item() -> None:
@@ -35,7 +39,8 @@ def test_reviews_alone_and_under_their_item() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "description"), [("grouped.jsonl", "Two women in New York."), ("personas.jsonl", "A novel about two women.")]
+    ("file", "description"),
+    [("grouped.jsonl", "Two women in New York."), ("personas.jsonl", "A novel about two women.")],
 )
 def test_items(file: str, description: str) -> None:
     (item,) = rows(HERE / file, "persona4rec", "items")

@@ -9,7 +9,11 @@ GIVEN = Path(__file__).parents[5] / "shared" / "inputs" / "04_other_native" / "y
 
 def test_reviews() -> None:
     first, second = rows(HERE / "review.json", "yelp")
-    assert (first["review_id"], first["item_id"], first["rating"]) == ("KU_O5udG6zpxOg-VcAEodg", "XQfwVwDr-v0ZS3_CbbE5Xw", 3)
+    assert (first["review_id"], first["item_id"], first["rating"]) == (
+        "KU_O5udG6zpxOg-VcAEodg",
+        "XQfwVwDr-v0ZS3_CbbE5Xw",
+        3,
+    )
     assert first["text"] == "If you decide to eat here, just be aware it takes two hours."
     assert f"{second['reviewed_at']:%Y-%m-%d %H:%M:%S}" == "2012-01-03 15:28:18"
 
