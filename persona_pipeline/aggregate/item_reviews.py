@@ -9,13 +9,12 @@ An item may have a large part of all reviews. Only a few short columns are sorte
 than the best of each stratum are brought together; texts follow for the chosen alone.
 """
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
 
 _TALKATIVE = 120  # words; beyond this a longer review is no better evidence
 _SIFTED = 60_000
 """Chosen reviews, of the items with the most, that every task knows: the rest of those items is left where it lies."""
-_ITEM = Window.partitionBy("item_id")
 _STRATUM = ["item_id", "rating_class", "newer"]
 
 
@@ -70,7 +69,7 @@ def _chosen(worth: DataFrame, max_reviews: int, max_bytes: int) -> DataFrame:
     # Spark prunes to the best of each stratum before the shuffle, since nothing but the place is asked.
     best = strata.withColumn("place", F.row_number().over(best_first)).where(F.col("place") <= max_reviews)
     # Half a place off, as in Sainte-Laguë's method of seats: a stratum of one is not last in the queue.
-    queue = _ITEM.orderBy("turn", F.desc("words"), "review_id")
+    queue = _of_item().orderBy("turn", F.desc("words"), "review_id")
     return (
         best.join(sizes, _STRATUM)
         .withColumn("turn", (F.col("place") - 0.5) / F.sqrt("size"))
@@ -88,13 +87,13 @@ def _chosen(worth: DataFrame, max_reviews: int, max_bytes: int) -> DataFrame:
 
 def _last_of_older_half(worth: DataFrame) -> DataFrame:
     """One row per item: the review at which its older half ends, `last_older`, by counting days and then within one day."""
-    through, total = F.sum("n").over(_ITEM.orderBy("day")), F.sum("n").over(_ITEM)
+    through, total = F.sum("n").over(_of_item().orderBy("day")), F.sum("n").over(_of_item())
     days = worth.groupBy("item_id", "day").agg(F.count("*").alias("n"))
     days = days.select("*", through.alias("through"), total.alias("total")).selectExpr("*", "(total + 1) DIV 2 AS older")
     split = days.where("through >= older AND through - n < older").selectExpr(
         "item_id", "day", "older - through + n AS older_that_day"
     )
-    nth = F.row_number().over(_ITEM.orderBy("reviewed_at", "review_id"))
+    nth = F.row_number().over(_of_item().orderBy("reviewed_at", "review_id"))
     on_the_day = worth.join(split, ["item_id", "day"]).withColumn("nth", nth)
     return on_the_day.where("nth = older_that_day").select("item_id", _moment().alias("last_older"))
 
@@ -113,3 +112,8 @@ def _with_texts(told: DataFrame, chosen: DataFrame, max_reviews: int) -> DataFra
     review = F.struct("usefulness", "review_id", "user_id", "rating", "reviewed_at", "title", "text")
     ranked = F.array_sort(F.collect_list(review))
     return found.where("usefulness IS NOT NULL").groupBy("item_id").agg(ranked.alias("ranked"))
+
+
+def _of_item() -> WindowSpec:
+    # Made where it is used: a window needs a session, which a job starts after its imports.
+    return Window.partitionBy("item_id")

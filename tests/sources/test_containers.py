@@ -47,7 +47,7 @@ def test_the_name_of_a_file_says_nothing(tmp_path: Path, content: bytes, name: s
 @pytest.mark.parametrize("keep", [0.5, 0.99])
 def test_a_file_that_breaks_off_is_named(tmp_path: Path, kind: str, keep: float) -> None:
     long = json_lines([{**row, "text": f"{n * 7919**9:x}"} for n, row in enumerate(lines(5000))]).encode()
-    whole = {"gzip": gzip.compress, "bzip2": bz2.compress, "zstd": zstd}[kind](long)
+    whole = gzip.compress(long) if kind == "gzip" else bz2.compress(long) if kind == "bzip2" else zstd(long)
     path = write(tmp_path / "r.jsonl.gz", whole[: int(len(whole) * keep)])
     with pytest.raises(SourceError, match=rf"r\.jsonl\.gz: the {kind} file is truncated or damaged .* Fetch it again"):
         users(path)

@@ -335,7 +335,8 @@ def test_a_date_ahead_of_the_clock_is_no_young_file(folder: Path) -> None:
 def test_a_folder_with_an_unfinished_file_waits(folder: Path, name: str) -> None:
     aged(write(folder / name, ""), 3600)
     assert wait(folder, quiet_seconds=0) == (
-        f"reviews: the folder FOLDER is still being filled: {name} has the name of an unfinished file. Nothing was read; try again later"
+        f"reviews: the folder FOLDER is still being filled: {name} has the name of an unfinished file. "
+        "Nothing was read; try again later"
     )
 
 
@@ -363,6 +364,6 @@ def test_a_folder_is_read_once_it_is_full(folder: Path, monkeypatch: pytest.Monk
             (folder / "b.part").rename(folder / "b.jsonl")
 
     write(folder / "b.part", lines(1))
-    monkeypatch.setattr(files_module.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     settled(folder, "reviews", ReviewsConfig(quiet_seconds=0, wait_minutes=1))
     assert len(slept) == 3

@@ -9,9 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from persona_pipeline.sources import parsing
-from persona_pipeline.sources.adapters import ADAPTERS
+from persona_pipeline.sources.adapters import ADAPTERS, InputKind
 
-PAIRS = [(source, kind) for source in sorted(ADAPTERS) for kind in ("reviews", "items")]
+PAIRS: list[tuple[str, InputKind]] = [
+    *((source, "reviews") for source in sorted(ADAPTERS)), *((source, "items") for source in sorted(ADAPTERS))
+]  # fmt: skip
 GOOD = b'{"user_id": "u1", "item_id": "i1", "rating": 5, "timestamp": 1718000000}\n'
 
 

@@ -27,8 +27,8 @@ def parse(fields: Any, source: str = "jsonl", settings: ParsingSettings | None =
     """The row of one record."""
     known = configured(source, ReviewsConfig(**config))
     (batch,) = review_batches([Record(1, 0, fields)], known, settings or ParsingSettings(8_000))
-    (row,) = batch.to_pylist()
-    return row
+    found: Row = batch.to_pylist()[0]
+    return found
 
 
 def changed(**fields: Any) -> Row:

@@ -16,6 +16,7 @@ from reading import REVIEW, json_lines, lines, read, write
 
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources import records as records_module
+from persona_pipeline.sources.containers import opened
 from persona_pipeline.sources.records import Fault, Record, Split, records
 from persona_pipeline.sources.shapes import Shape
 from persona_pipeline.sources.values import Number
@@ -119,11 +120,12 @@ def test_json_that_breaks_off_is_named_with_its_line(tmp_path: Path, text: str, 
         list(records(Split(write(tmp_path / "r", text), Shape("json", by_line=False))))
 
 
-def test_damage_in_the_middle_of_an_array_is_told_without_reading_on(tmp_path: Path) -> None:
-    text = "[\n" + ",\n".join([json.dumps(REVIEW), json.dumps(REVIEW)[:30] + "}", *[json.dumps(REVIEW)] * 50_000]) + "]"
-    taken: list[int] = []
-    path = write(tmp_path / "r", text)
-    real = records_module.opened
+def test_damage_in_the_middle_of_an_array_is_told_without_reading_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = json.dumps(REVIEW)[:30] + "}"
+    text = "[\n" + ",\n".join([json.dumps(REVIEW), broken, *[json.dumps(REVIEW)] * 50_000]) + "]"
+    path, taken = write(tmp_path / "r", text), []
 
     class Counting:
         def __init__(self, stream: Any) -> None:
@@ -135,15 +137,12 @@ def test_damage_in_the_middle_of_an_array_is_told_without_reading_on(tmp_path: P
 
     @contextmanager
     def counting(path: Path, start: int = 0) -> Any:
-        with real(path, start) as stream:
+        with opened(path, start) as stream:
             yield Counting(stream)
 
-    records_module.opened = counting  # type: ignore[assignment]
-    try:
-        with pytest.raises(SourceError, match=r"r, line 3: the record that begins here breaks off or is damaged"):
-            list(records(Split(path, Shape("json", by_line=False))))
-    finally:
-        records_module.opened = real
+    monkeypatch.setattr(records_module, "opened", counting)
+    with pytest.raises(SourceError, match=r"r, line 3: the record that begins here breaks off or is damaged"):
+        list(records(Split(path, Shape("json", by_line=False))))
     assert len(taken) == 1
     assert path.stat().st_size > 4 * taken[0]
 
@@ -167,7 +166,8 @@ def test_parts_of_a_file_hold_what_the_file_holds(tmp_path_factory: Any, texts: 
     path = write(tmp_path_factory.mktemp("r") / "r", "\n".join(texts))
     raw, shape = path.read_bytes(), Shape("json")
     whole = list(records(Split(path, shape)))
-    parts, start, line = [], 0, 1
+    parts: list[Record] = []
+    start, line = 0, 1
     while start < len(raw):
         end = raw.find(b"\n", min(start + size, len(raw) - 1)) + 1 or len(raw)
         parts += records(Split(path, shape, start, end, line))

@@ -1,6 +1,7 @@
 """Read input files as a night does, without Spark: checked, split, parsed."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,14 @@ def lines(count: int, **fields: Any) -> list[Row]:
     return [{**REVIEW, "user_id": f"u{n}", "item_id": f"i{n}", **fields} for n in range(count)]
 
 
-def json_lines(given: list[Row]) -> str:
+def json_lines(given: Sequence[Any]) -> str:
     """Reviews, one a line."""
     return "".join(json.dumps(row) + "\n" for row in given)
 
 
-def write(path: Path, content: str | bytes | list[Row]) -> Path:
+def write(path: Path, content: str | bytes | Sequence[Any]) -> Path:
     """Write a file: text, bytes, or rows as JSON lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json_lines(content) if isinstance(content, list) else content
+    text = content if isinstance(content, str | bytes) else json_lines(content)
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path

@@ -1,5 +1,6 @@
-"""Map the Goodreads book graph (Wan, McAuley): a rating of 0 says that there is none; shelves are the categories,
-but for those that say what a reader did with the book.
+"""Map the Goodreads book graph (Wan, McAuley): a rating of 0 says that there is none; categories are shelves of readers.
+
+Shelves that say what somebody did with a book are none.
 """
 
 from persona_pipeline.sources.adapters._adapter import Adapter
@@ -23,32 +24,21 @@ GOODREADS = Adapter(
     },
     unrated=frozenset({0.0}),
     no_categories=frozenset(
-        [
-            "to-read",
-            "currently-reading",
-            "read",
-            "did-not-finish",
-            "dnf",
-            "owned",
-            "owned-books",
-            "books-i-own",
-            "my-books",
-            "my-library",
-            "default",
-            "favorites",
-            "favourites",
-            "re-read",
-            "wish-list",
-            "kindle",
-            "ebook",
-            "ebooks",
-            "e-book",
-            "e-books",
-            "audiobook",
-            "audiobooks",
-            "audio",
-            "library",
-            "library-books",
-        ]
+        {
+            *(
+                "to-read",
+                "currently-reading",
+                "read",
+                "re-read",
+                "did-not-finish",
+                "dnf",
+                "default",
+                "favorites",
+                "favourites",
+                "wish-list",
+            ),
+            *("owned", "owned-books", "books-i-own", "my-books", "my-library", "library", "library-books"),
+            *("kindle", "ebook", "ebooks", "e-book", "e-books", "audiobook", "audiobooks", "audio"),
+        }
     ),
 )
