@@ -18,13 +18,12 @@ from persona_pipeline.sources.markup import is_markup_residue
 from persona_pipeline.sources.personal_data import mask_personal_data, mask_title
 from persona_pipeline.sources.records import Fault, Record
 from persona_pipeline.sources.text import clean_text
-from persona_pipeline.sources.values import NotScalar, characters, identity, moment, number
+from persona_pipeline.sources.values import NotScalar, characters, identity, number
 
 BATCH = 4_096
 """Records of a batch."""
 EXCERPT = 200
 """Characters that are kept of what was refused."""
-_FIRST = 631_152_000_000_000  # 1990, in microseconds
 _TITLE = 300
 _LINE = [
     ("source_line", pa.int64()),
@@ -84,11 +83,8 @@ def review_batches(records: Iterable[Record], adapter: Adapter, settings: Parsin
     """Parse reviews, `BATCH` a time, in the order of the records: one row each, of `REVIEW_SCHEMA`."""
     parse = _ReviewParser(adapter, settings)
     rows: list[tuple[Any, ...]] = []
-    for record in records:
-        if adapter.nested and isinstance(record.fields, dict) and isinstance(record.fields.get(adapter.nested), list):
-            rows += map(parse, _nested(record, adapter.nested))
-        else:
-            rows.append(parse(record))
+    for record in _nested(records, adapter) if adapter.nested else records:
+        rows.append(parse(record))
         if len(rows) >= BATCH:
             yield _review_batch(rows)
             rows = []
@@ -108,12 +104,21 @@ def item_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingS
         yield _batch(rows, ITEM_SCHEMA)
 
 
-def _nested(record: Record, key: str) -> Iterator[Record]:
-    assert isinstance(record.fields, dict)
-    around = {name: value for name, value in record.fields.items() if name != key}
-    for part, inner in enumerate(record.fields[key]):
-        fields = {**around, **inner} if isinstance(inner, dict) else Fault("not_json", str(inner))
-        yield Record(record.line, part, fields)
+def _nested(records: Iterable[Record], adapter: Adapter) -> Iterator[Record]:
+    """Records within records, counted along the line."""
+    line, part = 0, 0
+    for record in records:
+        line, part = record.line, part if record.line == line else 0
+        fields = record.fields
+        inner = None if isinstance(fields, Fault) else adapter.inner(fields)
+        if isinstance(fields, Fault) or inner is None:
+            yield Record(line, part, fields)
+            part += 1
+            continue
+        around = {name: value for name, value in fields.items() if name not in adapter.nested}
+        for one in inner:
+            yield Record(line, part, {**around, **one} if isinstance(one, dict) else Fault("not_json", str(one)[:500]))
+            part += 1
 
 
 class _ReviewParser:
@@ -136,7 +141,7 @@ class _ReviewParser:
             item = self._identity(fields, "item_id")
             rating = self._rating(fields)
             when = self._moment(fields)
-            own_id = self._text(fields, "review_id")
+            own_id = self._own_id(fields)
             raw = self._text(fields, "text")
             title = self._text(fields, "title")
         except Refused as refused:
@@ -145,7 +150,7 @@ class _ReviewParser:
         text = None if raw is None else clean_text(raw, longest, mask_personal_data)
         text = "" if text is None else text
         title = None if title is None else clean_text(title, longest, mask_personal_data)
-        review_id = identity(own_id) if own_id else (user, item, raw and self._received(fields))
+        review_id = own_id or (user, item, raw and self._received(fields))
         return (
             *record[:2], None, None, None, review_id, user, item, rating, title, text, language_of(text) if text else None, when,
         )  # fmt: skip
@@ -167,6 +172,16 @@ class _ReviewParser:
         if not text.isascii() and not _encodable(text):
             raise Refused(f"bad_{name}", self.keys[name][0], "half of a surrogate pair")
         return identity(text)
+
+    def _own_id(self, fields: Mapping[str, Any]) -> str | None:
+        """The source's id of a review; None where it has none that can be used."""
+        if "review_id" not in self.keys:
+            return None
+        try:
+            text = characters(found(fields, self.keys["review_id"]))
+        except NotScalar:
+            return None
+        return None if text is None or not _encodable(text) else identity(text)
 
     def _text(self, fields: Mapping[str, Any], name: str) -> str | None:
         keys = self.keys.get(name)
@@ -199,8 +214,8 @@ class _ReviewParser:
         text = self._value(fields, "timestamp")
         if text is None:
             raise Refused("missing_timestamp", self.keys["timestamp"][0], None)
-        when = moment(text, self.adapter.time_format)
-        if when is None or when < _FIRST:
+        when = self.adapter.moment(text)
+        if when is None:
             raise Refused("bad_timestamp", self.keys["timestamp"][0], text)
         return when
 
@@ -243,7 +258,8 @@ def _item(record: Record, adapter: Adapter, settings: ParsingSettings) -> tuple[
     def told(name: str) -> Any:
         return found(fields, keys[name]) if name in keys else None
 
-    listed = (_name(part) for part in categories(told("categories"), adapter.listed_by_comma))
+    parts = categories(told("categories"), adapter.listed_by_comma)
+    listed = (_name(part) for part in parts if part not in adapter.no_categories)
     description = described(told("description"))
     plain = None if description is None else clean_text(description, settings.max_characters, mask_personal_data)
     return (

@@ -1,17 +1,19 @@
 """Define what an adapter says of a source: where each field stands in its records, and how ratings are to be taken."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.sources.shapes import Format
+from persona_pipeline.sources.values import NotScalar, characters, moment
 
 InputKind = Literal["reviews", "items"]
 REQUIRED: Mapping[InputKind, tuple[str, ...]] = {
     "reviews": ("user_id", "item_id", "rating", "timestamp"),
     "items": ("item_id",),
 }
+_FIRST = 631_152_000_000_000  # 1990, in microseconds
 Keys = tuple[str, ...]
 """Keys that may hold a field: the first that is there and not missing does. `a.b` is the key `b` of the object under `a`."""
 
@@ -27,7 +29,9 @@ class Adapter:
         unrated: ratings that say that there is none.
         time_format: of its timestamps, in the letters of strptime; None: recognised.
         listed_by_comma: whether a text of categories is a list with commas.
-        nested: key of a list of records within a record, each of which has the record's own fields too.
+        nested: keys of which one may hold a list of records within a record, each of which has the record's own fields too.
+        not_words: keys whose texts are no words of a reviewer.
+        no_categories: what stands among categories and is none.
     """
 
     name: str
@@ -38,7 +42,9 @@ class Adapter:
     unrated: frozenset[float] = frozenset()
     time_format: str | None = None
     listed_by_comma: bool = False
-    nested: str | None = None
+    nested: Keys = ()
+    not_words: Keys = ()
+    no_categories: frozenset[str] = frozenset()
 
     def fields(self, kind: InputKind) -> Mapping[str, Keys]:
         """Keys by canonical field of a kind of input."""
@@ -52,6 +58,34 @@ class Adapter:
             for name in REQUIRED[kind]
             if not any(found(record, fields[name]) is not None for record in seen)
         ]
+
+    def moment(self, text: str) -> int | None:
+        """When a review was written, in microseconds since 1970, UTC; None where the characters do not say.
+
+        Nothing was reviewed online before 1990: an earlier moment is a value that was never set.
+        """
+        when = moment(text, self.time_format)
+        return when if when is not None and when >= _FIRST else None
+
+    def moments(self, fields: Mapping[str, Any]) -> Iterator[int]:
+        """When the reviews of a record were written, of those that say it."""
+        inner = self.inner(fields)
+        for one in [fields] if inner is None else inner:
+            if not isinstance(one, dict):
+                continue
+            try:
+                text = characters(found(one if inner is None else {**fields, **one}, self.reviews["timestamp"]))
+            except NotScalar:
+                continue
+            if text is not None and (when := self.moment(text)) is not None:
+                yield when
+
+    def inner(self, fields: Mapping[str, Any]) -> list[Any] | None:
+        """The list of records that a record holds; None where it holds none."""
+        for key in self.nested:
+            if isinstance(held := fields.get(key), list):
+                return held
+        return None
 
     def mapped(self, config: ReviewsConfig) -> "Adapter":
         """The adapter with names, scale and time format that a configuration gives in the place of its own."""
@@ -77,7 +111,7 @@ def found(record: Mapping[str, Any], keys: Keys) -> Any:
             value = record
             for part in key.split("."):
                 value = value.get(part) if isinstance(value, Mapping) else None
-        if value is not None and value != "":
+        if value is not None and value != "" and value != []:
             return value
     return None
 
