@@ -76,7 +76,7 @@ def ingest(con: duckdb.DuckDBPyConnection, reviews: Path, items: Path, out: Path
                            ORDER BY reviewed_at DESC, source_file DESC, source_line DESC) <> says AS older,
                  row_number() OVER (PARTITION BY review_id, clash, says ORDER BY source_file, source_line) > 1 AS again FROM owned),
         of_id AS (SELECT *, CASE WHEN clash THEN 'duplicate_id' WHEN older THEN 'edited' WHEN again THEN 'copy' END AS why FROM told)
-      SELECT source_file, source_line, coalesce(why, CASE WHEN row_number() OVER (PARTITION BY user_id, item_id, why IS NULL
+      SELECT source_file, source_line, coalesce(why, CASE WHEN row_number() OVER (PARTITION BY user_id,item_id, why IS NULL
                ORDER BY reviewed_at DESC, source_file DESC, source_line DESC) > 1 THEN 'edited' END) AS repeat
         FROM of_id QUALIFY repeat IS NOT NULL""")
     kept = "review_id, user_id, item_id, rating, title, text, reviewed_at, source_file, source_line"
@@ -98,7 +98,7 @@ def item_reviews(con: duckdb.DuckDBPyConnection, out: Path) -> None:
     """Sixty evidence reviews an item, as `aggregate.item_reviews` chooses them."""
     con.execute(f"""COPY (
         WITH told AS (SELECT item_id, review_id, reviewed_at, least(length(text) - length(replace(text, ' ', '')) + 1, 120) AS words,
-                    CASE WHEN rating <= 2 THEN 0 WHEN rating < 4 THEN 1 ELSE 2 END AS kind FROM '{out}/reviews.parquet'
+                    CASE WHEN rating<=2 THEN 0 WHEN rating<4 THEN 1 ELSE 2 END AS kind FROM '{out}/reviews.parquet'
                       WHERE text <> ''),
         halves AS (SELECT *, ntile(2) OVER (PARTITION BY item_id ORDER BY reviewed_at, review_id) AS half FROM told),
         placed AS (SELECT *, (row_number() OVER (PARTITION BY item_id, kind, half ORDER BY words DESC, reviewed_at DESC, review_id)

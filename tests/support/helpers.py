@@ -94,7 +94,8 @@ def reviews() -> list[Row]:
     return [
         {
             "review_id": f"{user}-{item}", "user_id": user, "item_id": item, "rating": rating, "title": None, "text": text,
-            "language": "en", "reviewed_at": datetime(2024, 6, day, 12, tzinfo=UTC), "source_file": "june.jsonl", "source_line": line,
+            "language": "en", "reviewed_at": datetime(2024, 6, day, 12, tzinfo=UTC),
+            "source_file": "june.jsonl", "source_line": line,
         }
         for line, (user, item, rating, day, text) in enumerate(_REVIEWS, start=1)
     ]  # fmt: skip
@@ -116,7 +117,8 @@ def shop() -> dict[str, list[Row]]:
              "records": 11, "refused": 1, "erased": 0, "newest_at": max(row["reviewed_at"] for row in found)},
         ],
         "parsed_reviews": [
-            {**{name: value for name, value in row.items() if name != "source_file"}, "parsed_in": f"{AS_OF}.1", "parsed_file": "p1", "part": 0, "reason": None, "field": None, "detail": None, "says": 1}
+            {**{name: value for name, value in row.items() if name != "source_file"},
+             "parsed_in": f"{AS_OF}.1", "parsed_file": "p1", "part": 0, "reason": None, "field": None, "detail": None, "says": 1}
             for row in found
         ],
         "rejected_reviews": [
