@@ -7,6 +7,7 @@ boundary; the dozen entities that reviews are full of; tags and characters by th
 import argparse
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -14,9 +15,7 @@ import duckdb
 _ENTITIES = {"&nbsp;": " ", "&#160;": " ", "&quot;": '"', "&#34;": '"', "&#x22;": '"', "&apos;": "'", "&#39;": "'",
              "&#x27;": "'", "&lt;": "<", "&gt;": ">", "&#38;": "&", "&amp;": "&"}  # fmt: skip
 _EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
-_PHONE = (
-    r"(?:\+\d{1,3}[ .-]?)?(?:\(\d{3}\) ?|\b\d{3}[ .-])\d{3}[ .-]\d{4}\b|\+\d{1,3}(?:[ .-]?\d{2,4}){3,4}\b"
-)
+_PHONE = r"(?:\+\d{1,3}[ .-]?)?(?:\(\d{3}\) ?|\b\d{3}[ .-])\d{3}[ .-]\d{4}\b|\+\d{1,3}(?:[ .-]?\d{2,4}){3,4}\b"
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\p{Cf}\p{Co}]"
 _FIELDS = ("review_id", "user_id", "item_id", "rating", "title", "text", "timestamp")
 _LINES = """
@@ -31,7 +30,7 @@ def main(reviews: Path, items: Path, out: Path, as_of: str, threads: int, memory
     con = duckdb.connect(config={"threads": threads, "memory_limit": memory, "temp_directory": str(out / "spill")})
     con.execute(f"CREATE MACRO mask(t) AS {_masked('t')}")
     con.execute(f"CREATE MACRO clean(t) AS {_cleaned('t')}")
-    stages = {
+    stages: dict[str, Callable[[], None]] = {
         "reviews": lambda: ingest(con, reviews, items, out, as_of),
         "item_reviews": lambda: item_reviews(con, out),
         "user_histories": lambda: user_histories(con, out),
@@ -76,7 +75,8 @@ def ingest(con: duckdb.DuckDBPyConnection, reviews: Path, items: Path, out: Path
         told AS (SELECT *, first_value(says) OVER (PARTITION BY review_id, clash
                            ORDER BY reviewed_at DESC, source_file DESC, source_line DESC) <> says AS older,
                  row_number() OVER (PARTITION BY review_id, clash, says ORDER BY source_file, source_line) > 1 AS again FROM owned),
-        of_id AS (SELECT *, CASE WHEN clash THEN 'duplicate_id' WHEN older THEN 'edited' WHEN again THEN 'copy' END AS why FROM told)
+        of_id AS (SELECT *, CASE WHEN clash THEN 'duplicate_id' WHEN older THEN 'edited' WHEN again THEN 'copy' END AS why
+                  FROM told)
         SELECT source_file, source_line, coalesce(why, CASE WHEN row_number() OVER (PARTITION BY user_id, item_id, why IS NULL
                ORDER BY reviewed_at DESC, source_file DESC, source_line DESC) > 1 THEN 'edited' END) AS repeat
         FROM of_id QUALIFY repeat IS NOT NULL""")
@@ -98,7 +98,8 @@ def ingest(con: duckdb.DuckDBPyConnection, reviews: Path, items: Path, out: Path
 def item_reviews(con: duckdb.DuckDBPyConnection, out: Path) -> None:
     """Sixty evidence reviews an item, as `aggregate.item_reviews` chooses them."""
     con.execute(f"""COPY (
-        WITH told AS (SELECT item_id, review_id, reviewed_at, least(length(text) - length(replace(text, ' ', '')) + 1, 120) AS words,
+        WITH told AS (SELECT item_id, review_id, reviewed_at,
+                      least(length(text) - length(replace(text, ' ', '')) + 1, 120) AS words,
                       CASE WHEN rating <= 2 THEN 0 WHEN rating < 4 THEN 1 ELSE 2 END AS kind FROM '{out}/reviews.parquet'
                       WHERE text <> ''),
         halves AS (SELECT *, ntile(2) OVER (PARTITION BY item_id ORDER BY reviewed_at, review_id) AS half FROM told),

@@ -74,7 +74,10 @@ def made(folder: Path, size: int, console: Console) -> Path:
     truth = folder / "truth.json"
     if truth.is_file() and LargeConfig.model_validate(json.loads(truth.read_text())["config"]) == config:
         return folder
-    sizes = [f"--{name}={n}" for name, n in zip(("reviews", "users", "items"), (size, size // 10, config.n_items), strict=True)]
+    sizes = [
+        f"--{name}={n}"
+        for name, n in zip(("reviews", "users", "items"), (size, size // 10, config.n_items), strict=True)
+    ]
     call = "from persona_pipeline.commands.app import main; main()"
     with Watch() as watch:
         seconds, _ = _timed(lambda: _ran([sys.executable, "-c", call, "synthetic", str(folder), *sizes]))
@@ -94,9 +97,13 @@ def measured(world: Path, scratch: Path, threads: int, memory: str, console: Con
     ours = night(scratch / "warehouse", as_of, config, reviews, world / "items.jsonl", console)
     _accepted(scratch / "warehouse", truth["reviews"]["accepted"])
     with Watch() as watch:
-        seconds, theirs = _timed(lambda: peer(reviews, world / "items.jsonl", scratch / "duckdb", as_of, threads, memory))
+        seconds, theirs = _timed(
+            lambda: peer(reviews, world / "items.jsonl", scratch / "duckdb", as_of, threads, memory)
+        )
     if theirs["rows"]["reviews"] != truth["reviews"]["accepted"]:
-        raise SystemExit(f"DuckDB accepts {theirs['rows']['reviews']:,} reviews, the truth is {truth['reviews']['accepted']:,}")
+        raise SystemExit(
+            f"DuckDB accepts {theirs['rows']['reviews']:,} reviews, the truth is {truth['reviews']['accepted']:,}"
+        )
     same = same_texts(scratch / "warehouse", scratch / "duckdb")
     for file in (world / "increment").iterdir():
         os.link(file, reviews / file.name.replace("increment", "reviews-later"))

@@ -10,7 +10,9 @@ class ItemReviewsConfig(StageConfig):
 
     max_reviews: int = Field(60, ge=1, description="evidence reviews kept per item")
     max_bytes: int = Field(
-        2**20, ge=1_000, description="bytes of their titles and texts together; the most useful one is kept whatever its size"
+        2**20,
+        ge=1_000,
+        description="bytes of their titles and texts together; the most useful one is kept whatever its size",
     )
 
 

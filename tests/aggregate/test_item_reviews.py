@@ -3,6 +3,7 @@ import random
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from math import sqrt
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ Review = tuple[str, str, float, float, str]
 
 
 def aggregate(
-    spark: "SparkSession", reviews: list[Review], limit: int, max_bytes: int = 2**20, parts: int = 2
+    spark: "SparkSession", reviews: Sequence[Review], limit: int, max_bytes: int = 2**20, parts: int = 2
 ) -> dict[str, Any]:
     """Rows by item."""
     from persona_pipeline.aggregate import item_reviews
@@ -131,14 +132,12 @@ def test_only_the_best_of_every_task_are_brought_together(spark: "SparkSession")
         rows, "review_id string, item_id string, rating double, text string, title string, reviewed_at timestamp"
     )
     chosen = _chosen(_worth(frame), 3, 1_000)
-    plan = chosen._jdf.queryExecution().executedPlan().toString()  # type: ignore[operator]
+    plan = chosen._jdf.queryExecution().executedPlan().toString()
     assert "WindowGroupLimit [item_id" in plan
     assert ", Partial" in plan
 
 
-def test_sifting_before_texts_are_moved_changes_nothing(
-    spark: "SparkSession", monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sifting_before_texts_are_moved_changes_nothing(spark: "SparkSession", monkeypatch: pytest.MonkeyPatch) -> None:
     reviews = skewed(5)
     sifted = aggregate(spark, reviews, 20)  # both items are
     monkeypatch.setattr(importlib.import_module("persona_pipeline.aggregate.item_reviews"), "_SIFTED", 20)
@@ -158,7 +157,7 @@ def test_one_more_review_displaces_two_at_most(limit: int) -> None:
 
 def test_evidence_is_bounded_in_bytes(spark: "SparkSession") -> None:
     reviews: list[Review] = [(str(n), "a", 5, n, "so long " * 100 + "é" * n) for n in range(5)]
-    size = len("Review 4".encode()) + len(("so long " * 100 + "é" * 4).encode())
+    size = len(b"Review 4") + len(("so long " * 100 + "é" * 4).encode())
     whole, two, one = (aggregate(spark, reviews, 5, size * n // 2)["a"] for n in (100, 4, 1))
     assert [len(row["evidence"]) for row in (whole, two, one)] == [5, 2, 1]  # the first whatever its size
     assert whole["evidence"][:2] == two["evidence"]
@@ -170,7 +169,12 @@ def test_spam_is_counted_and_is_no_evidence(spark: "SparkSession") -> None:
 
     rows = [("1", "mine", None), ("2", "theirs", "same text as 90 others")]
     frame = spark.createDataFrame(rows, "review_id string, text string, spam string").selectExpr(
-        "*", "'u' AS user_id", "'a' AS item_id", "5.0D AS rating", "'t' AS title", "timestamp '2024-01-01' AS reviewed_at"
+        "*",
+        "'u' AS user_id",
+        "'a' AS item_id",
+        "5.0D AS rating",
+        "'t' AS title",
+        "timestamp '2024-01-01' AS reviewed_at",
     )
     (row,) = item_reviews(frame, spark.createDataFrame([("a",)], "item_id string"), 5, 10_000).collect()
     assert (row["review_count"], [e["review_id"] for e in row["evidence"]]) == (2, ["1"])
