@@ -15,7 +15,7 @@ PERSONA4REC = Adapter(
     items={
         "item_id": ("item_id",),
         "title": ("item_title",),
-        "description": ("item_description", "item_summary"),
+        "description": ("item_description", "item_summary", "summary"),
     },
     formats=frozenset({"json"}),
     nested=("reviews", "aspects"),
