@@ -105,7 +105,7 @@ def hostile_record(draw: st.DrawFn, adapter: Adapter, kind: InputKind) -> Row:
             _put(record, draw(st.sampled_from(keys)) if fate == 2 else keys[0], value)
     if draw(st.integers(0, 9)) == 0:
         record[draw(st.text(max_size=8))] = draw(VALUES)
-    if adapter.nested and draw(st.booleans()):
+    if adapter.nested and draw(st.integers(0, 1)):
         inner = [draw(st.one_of(st.just(dict(record)), VALUES)) for _ in range(draw(st.integers(0, 3)))]
         record[draw(st.sampled_from(adapter.nested))] = inner
     return record

@@ -16,7 +16,7 @@ def test_a_history_is_as_many_reviews_as_it_holds() -> None:
     assert [(row["source_line"], row["part"], row["user_id"], row["item_id"], row["rating"]) for row in found] == [
         (1, 0, "AEPT", "B0756", 4), (1, 1, "AEPT", "B08SQ", 5), (3, 0, "AHYA", "B08SQ", 2)
     ]  # fmt: skip
-    assert (found[0]["title"], found[0]["text"]) == ("Thought provoking", "")
+    assert (found[0]["title"], found[0]["text"]) == ("Thought provoking", "Thought provoking")
     assert day_after_newest(HERE / "history.jsonl", adapter("persona4rec")) == date(2020, 12, 4)
 
 
@@ -49,7 +49,8 @@ def test_items(file: str, description: str) -> None:
 
 def test_histories_tell_of_their_items_too() -> None:
     found = rows(HERE / "history.jsonl", "persona4rec", "items")
-    assert [(row["source_line"], row["part"], row["item_id"]) for row in found] == [(1, 0, "B0756"), (1, 1, "B08SQ"), (3, 0, "B08SQ")]
+    places = [(row["source_line"], row["part"], row["item_id"]) for row in found]
+    assert places == [(1, 0, "B0756"), (1, 1, "B08SQ"), (3, 0, "B08SQ")]
     assert found[0]["description"] == "A novel set in New York about two women whose lives cross."
 
 
