@@ -106,8 +106,9 @@ def hostile_record(draw: st.DrawFn, adapter: Adapter, kind: InputKind) -> Row:
     if draw(st.integers(0, 9)) == 0:
         record[draw(st.text(max_size=8))] = draw(VALUES)
     if adapter.nested and draw(st.integers(0, 1)):
-        inner = [draw(st.one_of(st.just(dict(record)), VALUES)) for _ in range(draw(st.integers(0, 3)))]
-        record[draw(st.sampled_from(adapter.nested))] = inner
+        count = draw(st.integers(0, 3))
+        inner = [dict(record) if draw(st.integers(0, 1)) else draw(VALUES) for _ in range(count)]
+        record[draw(st.sampled_from(sorted(adapter.nested)))] = inner
     return record
 
 
