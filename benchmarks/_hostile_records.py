@@ -105,10 +105,10 @@ def hostile_record(draw: st.DrawFn, adapter: Adapter, kind: InputKind) -> Row:
             _put(record, draw(st.sampled_from(keys)) if fate == 2 else keys[0], value)
     if draw(st.integers(0, 9)) == 0:
         record[draw(st.text(max_size=8))] = draw(VALUES)
-    if adapter.nested and draw(st.integers(0, 1)):
-        count = draw(st.integers(0, 3))
-        inner = [dict(record) if draw(st.integers(0, 1)) else draw(VALUES) for _ in range(count)]
-        record[draw(st.sampled_from(sorted(adapter.nested)))] = inner
+    nests = draw(st.booleans())
+    if adapter.nested and nests:
+        inner = draw(st.lists(VALUES, max_size=2)) + [dict(record)] * draw(st.integers(0, 2))
+        record[adapter.nested[draw(st.integers(0, len(adapter.nested) - 1))]] = inner
     return record
 
 
