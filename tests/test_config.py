@@ -19,7 +19,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "item_reviews": {"max_reviews": 30, "max_bytes": 9_000},
     "user_histories": {"length": 10},
     "extraction": {"extractor": "vllm", "max_personas": 5, "reviews_per_persona": 2, "match_threshold": 0.7,
-                   "llm": {"model": "qwen"}, "min_personas": 1, "refresh_share": 0.2},
+                   "llm": {"model": "qwen"}, "min_personas": 1, "refresh_share": 0.2, "published": "personas.jsonl"},
     "text_embeddings": {"base_model": "/models/bge-m3", "max_tokens": 512, "batch_tokens": 4096, "commit_texts": 100},
     "training_pairs": {"min_liked_rating": 3.0},
     "encoders": {

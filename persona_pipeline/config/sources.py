@@ -1,5 +1,8 @@
 """Define settings of the input jobs (`reviews`, `items`, `candidates`): limits on rejected lines, hold-out file."""
 
+import re
+from datetime import datetime
+
 from pydantic import Field, field_validator
 
 from persona_pipeline.config.stage import StageConfig
@@ -75,6 +78,20 @@ class ReviewsConfig(StageConfig):
     def _ascending(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
         if value and value[0] >= value[1]:
             raise ValueError("the lowest rating comes first, then the highest")
+        return value
+
+    @field_validator("time_format")
+    @classmethod
+    def _of_a_day(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        moment = datetime(2024, 11, 23, 17, 58, 49)
+        try:
+            read = datetime.strptime(moment.strftime(value), value)
+        except (ValueError, re.error) as error:
+            raise ValueError(f"{value!r} is no format of strptime ({error}); an example is %d.%m.%Y") from error
+        if read.date() != moment.date():
+            raise ValueError(f"{value!r} leaves out a part of the date; an example is %d.%m.%Y")
         return value
 
 

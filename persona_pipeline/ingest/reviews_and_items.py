@@ -77,6 +77,7 @@ def ingest(
     for kind, total in (("reviews", lines), ("items", item_lines)):
         reasons = {reason: n for (of, reason), n in counts.items() if of == kind}
         hint = _scale_hint(stored, source) if reasons.get("bad_rating") else ""
+        hint += _time_hint(stored) if reasons.get("bad_timestamp") else ""
         reader.require_few_rejections(kind, total, reasons, config.max_rejected_share, hint)
     written.append(tables.replace("reviews", night.rows()))
     kept = tables.files.row_count("reviews", written[-1].version)
@@ -192,6 +193,15 @@ def _listed(names: Iterable[str]) -> str:
 
 def _ids(tables: SparkWarehouse, ids: pa.Table) -> DataFrame:
     return tables.spark.createDataFrame(ids)
+
+
+def _time_hint(rejected: DataFrame) -> str:
+    """How timestamps look that were not understood, where they may be dates in a form that has to be told."""
+    dates = rejected.where("reason = 'bad_timestamp' AND detail RLIKE '[0-9]+[./ -][0-9A-Za-z]+[./ -][0-9]+'")
+    row = dates.agg(F.min("detail")).collect()[0]
+    if row[0] is None:
+        return ""
+    return f" If {row[0]!r} is a date, say its form in reviews.time_format, for instance %d.%m.%Y."
 
 
 def _scale_hint(rejected: DataFrame, source: Adapter) -> str:

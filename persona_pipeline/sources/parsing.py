@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from persona_pipeline.sources.adapters import Adapter, found
+from persona_pipeline.sources.adapters import Adapter, InputKind, found
 from persona_pipeline.sources.item_fields import categories, described, one_text
 from persona_pipeline.sources.language import language_of
 from persona_pipeline.sources.markup import is_markup_residue
@@ -83,7 +83,7 @@ def review_batches(records: Iterable[Record], adapter: Adapter, settings: Parsin
     """Parse reviews, `BATCH` a time, in the order of the records: one row each, of `REVIEW_SCHEMA`."""
     parse = _ReviewParser(adapter, settings)
     rows: list[tuple[Any, ...]] = []
-    for record in _nested(records, adapter) if adapter.nested else records:
+    for record in _nested(records, adapter, "reviews") if adapter.nested else records:
         rows.append(parse(record))
         if len(rows) >= BATCH:
             yield _review_batch(rows)
@@ -95,7 +95,7 @@ def review_batches(records: Iterable[Record], adapter: Adapter, settings: Parsin
 def item_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingSettings) -> Iterator[pa.RecordBatch]:
     """Parse items, `BATCH` a time: one row a record, of `ITEM_SCHEMA`."""
     rows: list[tuple[Any, ...]] = []
-    for record in records:
+    for record in _nested(records, adapter, "items") if adapter.nested else records:
         rows.append(_item(record, adapter, settings))
         if len(rows) >= BATCH:
             yield _batch(rows, ITEM_SCHEMA)
@@ -104,13 +104,15 @@ def item_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingS
         yield _batch(rows, ITEM_SCHEMA)
 
 
-def _nested(records: Iterable[Record], adapter: Adapter) -> Iterator[Record]:
-    """Records within records, counted along the line."""
+def _nested(records: Iterable[Record], adapter: Adapter, kind: InputKind) -> Iterator[Record]:
+    """Records within records, counted along the line; of items, where the record around them is none itself."""
     line, part = 0, 0
     for record in records:
         line, part = record.line, part if record.line == line else 0
         fields = record.fields
         inner = None if isinstance(fields, Fault) else adapter.inner(fields)
+        if kind == "items" and not isinstance(fields, Fault) and found(fields, adapter.items["item_id"]) is not None:
+            inner = None
         if isinstance(fields, Fault) or inner is None:
             yield Record(line, part, fields)
             part += 1

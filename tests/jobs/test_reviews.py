@@ -90,6 +90,13 @@ def test_too_much_set_aside_leaves_the_tables_and_says_what_it_was(
     assert len(kept(empty, "rejected_reviews")) == 3
 
 
+def test_dates_of_a_form_that_has_to_be_told_are_shown(empty: Warehouse, tmp_path: Path, spark: "SparkSession") -> None:
+    rows = [{**REVIEWS[0], "timestamp": stamp} for stamp in ("13.06.2024", "14.06.2024", "soon")]
+    (tmp_path / "r.jsonl").write_text(lines(*rows))
+    with pytest.raises(SourceError, match=r"If '13\.06\.2024' is a date, say its form in reviews\.time_format"):
+        opened(empty, Input("jsonl", tmp_path / "r.jsonl")).do("reviews")
+
+
 def test_a_run_without_input_has_nothing_to_read(empty: Warehouse) -> None:
     with pytest.raises(PipelineError, match=r"opened without any input; open one with --source and --reviews"):
         opened(empty).do("reviews")
