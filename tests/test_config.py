@@ -11,7 +11,8 @@ from persona_pipeline.core.errors import ConfigError
 
 # For every stage but spark, one setting of each field that differs from its default.
 OTHER: dict[str, dict[str, Any]] = {
-    "reviews": {"max_rejected_share": 0.1, "max_characters": 4000, "withheld": "test.parquet"},
+    "reviews": {"max_rejected_share": 0.1, "max_characters": 4000, "withheld": "test.parquet",
+                "spam_users": 4, "spam_items": 20},
     "candidates": {"file": "lists.parquet", "max_rejected_share": 0.1, "max_unknown_share": 0.5, "blind": True},
     "item_reviews": {"max_reviews": 30},
     "user_histories": {"length": 10},

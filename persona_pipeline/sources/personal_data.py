@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from unicodedata import decimal
 
 from persona_pipeline.sources.recognisers.emails import emails, spelled_out
-from persona_pipeline.sources.recognisers.numbers import accounts, cards, internet_addresses, may_hold_ipv6, social_security
+from persona_pipeline.sources.recognisers.numbers import (
+    accounts,
+    cards,
+    internet_addresses,
+    may_hold_ipv6,
+    social_security,
+)
 from persona_pipeline.sources.recognisers.phones import phones
 from persona_pipeline.sources.recognisers.streets import streets
 
@@ -27,13 +33,17 @@ _IN_NUMBERS: tuple[tuple[str, Finder], ...] = (
 
 # One character for one, so that what is found in the plain form lies at the same place in the text.
 _HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\ufe58\ufe63\uff0d\u30fc"), "-")
-_BLANKS = dict.fromkeys(map(ord, "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"), " ")
+_BLANKS = dict.fromkeys(
+    map(ord, "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"), " "
+)
 _WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _DIGITS = {code: str(decimal(chr(code))) for code in range(0x660, 0x1FBFA) if chr(code).isdecimal()}
 _PLAIN = str.maketrans(_DIGITS | _WIDE | _HYPHENS | _BLANKS | {0x3002: ".", 0xFF61: "."})
 _NOT_PLAIN = re.compile(
-    "[" + "".join(f"{chr(code)}-{chr(code + 9)}" for code, digit in _DIGITS.items() if digit == "0" and code < 0x10000)
-    + "".join(map(chr, _HYPHENS | _BLANKS)) + "\u3002\uff01-\uff61]"
+    "["
+    + "".join(f"{chr(code)}-{chr(code + 9)}" for code, digit in _DIGITS.items() if digit == "0" and code < 0x10000)
+    + "".join(map(chr, _HYPHENS | _BLANKS))
+    + "\u3002\uff01-\uff61]"
 )
 _NOT_PLAIN_ASTRAL = re.compile("[\U000104a0-\U0001fbf9]")
 
