@@ -23,6 +23,8 @@ from persona_pipeline.sources.holdout_file import write_holdout
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import files_digest
 
+INPUT = ("interactions", "reviews")
+"""Jobs that make what hold-outs are chosen from."""
 LEAVE_LAST_OUT = "leave-last-out"
 LENGTH = 20
 """Places of a list that are judged."""
@@ -56,11 +58,11 @@ class BacktestRequest:
 
 @dataclass(frozen=True, slots=True)
 class SplitRun:
-    """A night that knows only part of the reviews.
+    """A night that knows only part of the reviews and events.
 
     Attributes:
-        withheld: review_id, user_id and item_id of the reviews it must not know.
-        repeats: whether it may know an older review of the same user and item as a withheld review.
+        withheld: interaction_id, user_id and item_id of the reviews and events it must not know.
+        repeats: whether it may know an older review or event of the same user and item as a withheld one.
     """
 
     night: LocalRun
@@ -100,10 +102,10 @@ class SplitRuns:
         return night.run(jobs, self.console, resume=True)
 
     def everything(self) -> Warehouse:
-        """Ingest every review into the warehouse `all`, from which the hold-outs are chosen."""
+        """Ingest every review and event into the warehouse `all`, from which the hold-outs are chosen."""
         night = self._night("all", self.as_of, {})
         self.console.print("[bold]all[/]: every review")
-        self.run(night, ("reviews",))
+        self.run(night, INPUT)
         return Warehouse(night.warehouse)
 
     def parts(self, everything: Warehouse) -> tuple[SplitRun, SplitRun]:
@@ -125,10 +127,10 @@ class SplitRuns:
 
     def _part(self, name: str, as_of: date, withheld: pa.Table) -> SplitRun:
         file = self.root / f"{name}.parquet"
-        write_holdout(file, withheld["review_id"])
+        write_holdout(file, withheld["interaction_id"])
         night = self._night(name, as_of, {"reviews": {"withheld": str(file)}})
-        self.console.print(f"[bold]{name}[/]: as of {as_of}, {counted(withheld.num_rows, 'review')} withheld")
-        self.run(night, ("reviews",))
+        self.console.print(f"[bold]{name}[/]: as of {as_of}, {counted(withheld.num_rows, 'interaction')} withheld")
+        self.run(night, INPUT)
         return SplitRun(night, withheld, repeats=self.day is not None)
 
     def _night(self, name: str, as_of: date, overrides: Mapping[str, Any]) -> LocalRun:
@@ -152,9 +154,9 @@ class SplitRuns:
         extraction: dict[str, Any] = {"llm": {"ledger": config.extraction.llm.ledger or str(self._cache)}}
         if self.request.extractor:
             extraction["extractor"] = self.request.extractor
-        # What a user had already is no answer, and a list must reach as far as it is judged.
+        # What a user had already is no answer, however slightly, and a list must reach as far as it is judged.
         topk = {"k": max(LENGTH, config.user_item_topk.k), "exclude_reviewed": True}
-        return {"extraction": extraction, "user_item_topk": topk}
+        return {"extraction": extraction, "user_item_topk": topk, "interactions": {"seen_weight": 0.0}}
 
     def _share(self, table: str, warehouse: Path) -> None:
         """Link a night's table to the shared table, so that each text is embedded once for all nights."""

@@ -11,7 +11,7 @@ from persona_pipeline.config.files import load_config, parse_as_of
 from persona_pipeline.config.pipeline import PipelineConfig
 from persona_pipeline.config.publish import LimitsConfig, ReleasesConfig
 from persona_pipeline.config.score import UserItemTopkConfig
-from persona_pipeline.config.sources import CandidatesConfig, ReviewsConfig
+from persona_pipeline.config.sources import CandidatesConfig, InteractionsConfig, ReviewsConfig
 from persona_pipeline.config.spark import SparkConfig
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "CandidatesConfig",
     "EncodersConfig",
     "ExtractionConfig",
+    "InteractionsConfig",
     "FinetuneConfig",
     "LimitsConfig",
     "LlmConfig",

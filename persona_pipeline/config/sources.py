@@ -1,4 +1,6 @@
-"""Define settings of the input jobs (`reviews`, `items`, `candidates`): limits on rejected lines, hold-out file."""
+"""Define settings of the input jobs (`reviews`, `items`, `interactions`, `candidates`): limits, names, weights, hold-out."""
+
+from typing import Annotated
 
 from pydantic import Field
 
@@ -16,7 +18,40 @@ class ReviewsConfig(StageConfig):
     max_characters: int = Field(8_000, ge=100, description="a longer review is cut here, at a word")
     withheld: str = Field(
         "",
-        description="Parquet file with a column review_id: reviews a backtest keeps from the night; empty: none",
+        description="Parquet file with a column review_id: reviews, and events by their interaction_id, that a backtest keeps "
+        "from the night; empty: none",
+    )
+
+
+Weight = Annotated[float, Field(ge=-1, le=1)]
+
+
+class InteractionsConfig(StageConfig):
+    """Events that are not reviews: bought, played, returned."""
+
+    OPERATIONAL = frozenset({"max_rejected_share"})
+
+    file: str = Field("", description="file of events, or a folder of them; empty: none")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="the file's own names of user_id, item_id, timestamp, kind, weight and interaction_id, where they differ",
+    )
+    weights: dict[str, Weight] = Field(
+        default_factory=lambda: {"event": 1.0},
+        description="by kind, what an event says from -1 to 1, unless its line has a weight: 1 as much as a review, below 0 dislike; "
+        "event is the kind of lines that name none",
+    )
+    default_weight: Weight | None = Field(
+        None, description="of kinds that `weights` does not name; null: such events are refused"
+    )
+    seen_weight: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="an item is recommended again after events whose weights, their sign aside, are below this: clicks, not purchases",
+    )
+    max_rejected_share: float = Field(
+        0.05, ge=0, le=1, description="the task fails when a larger share of the lines is refused"
     )
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.interactions import liked_sql, met_sql
 from persona_pipeline.embeddings.cache import with_vectors
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.item_embeddings import ItemFields, item_fields, profiles, with_profiles
@@ -21,9 +22,9 @@ class TrainingData:
     Attributes:
         pairs: rows of `training_pairs`.
         personas: persona_id, item_id; rows of `persona_texts` and `persona_profiles`, (p, d) each.
-        interactions: user_id, review_id, item_id, day of liked interactions, each user's newest first; rows of
+        interactions: user_id, interaction_id, item_id, weight, day of liked interactions, each user's newest first; rows of
             `interaction_profiles`.
-        liked_counts: liked interactions by item.
+        liked_counts: liked interactions by item, each counting by its weight.
         profile_hashes: every item's embedding, by its key in `text_embeddings`.
         fields: parts the item embeddings are computed from; None where the embeddings are fixed.
     """
@@ -34,7 +35,7 @@ class TrainingData:
     persona_profiles: np.ndarray
     interactions: pa.Table
     interaction_profiles: np.ndarray
-    liked_counts: dict[str, int]
+    liked_counts: dict[str, float]
     profile_hashes: dict[str, str] = field(default_factory=dict)
     fields: ItemFields | None = None
 
@@ -64,13 +65,13 @@ def training_data(
     pairs = warehouse.read("training_pairs")
     newest = pairs.filter(pc.equal(pairs["history_place"], 0)) if blind else pairs.slice(0, 0)
     known = profiles(
-        warehouse, config, newest["review_id"].combine_chunks(), newest["masked_persona_ids"].combine_chunks().flatten()
+        warehouse, config, newest["interaction_id"].combine_chunks(), newest["masked_persona_ids"].combine_chunks().flatten()
     )
     told = with_profiles(persona_texts(warehouse).drop_columns(["text"]), known)
     liked = with_profiles(liked_histories(warehouse, min_liked_rating), known)
     counts = warehouse.query(
-        "SELECT item_id, count(*) AS n FROM reviews WHERE rating >= $liked GROUP BY item_id ORDER BY item_id",
-        ["reviews"],
+        f"SELECT item_id, sum(weight) AS n FROM ({met_sql()}) WHERE {liked_sql('$liked')} GROUP BY item_id ORDER BY item_id",
+        ["reviews", "interactions"],
         {"liked": min_liked_rating},
     )
     none = np.empty((0, 0), np.float32)
@@ -80,7 +81,7 @@ def training_data(
         told.select(["persona_id", "item_id"]),
         vectors_of(with_vectors(warehouse, told, base_model)["vector"]),
         none,
-        liked.select(["user_id", "review_id", "item_id", "day"]),
+        liked.select(["user_id", "interaction_id", "item_id", "weight", "day"]),
         none,
         dict(zip(counts["item_id"].to_pylist(), counts["n"].to_pylist(), strict=True)),
         fields=item_fields(warehouse, known, base_model),
@@ -91,8 +92,8 @@ def training_data(
 
 def with_profiled_histories(pairs: pa.Table, liked: pa.Table) -> pa.Table:
     """Keep the rows of `training_pairs` all of whose history is among `liked`, the interactions whose item has an embedding."""
-    histories = pairs["history_review_ids"].combine_chunks()
-    strangers = pc.invert(pc.is_in(histories.flatten(), liked["review_id"].combine_chunks()))
+    histories = pairs["history_interaction_ids"].combine_chunks()
+    strangers = pc.invert(pc.is_in(histories.flatten(), liked["interaction_id"].combine_chunks()))
     if not pc.any(strangers).as_py():
         return pairs
     rows = np.repeat(np.arange(len(pairs)), pc.list_value_length(histories).to_numpy(zero_copy_only=False))

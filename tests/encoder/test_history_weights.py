@@ -69,20 +69,20 @@ def test_lessons_look_back_only_where_they_are_told_to() -> None:
     """Ana's newest, middle and oldest: the oldest has nothing before it and is no example."""
     pairs = pa.table(
         {
-            "review_id": ["new", "mid", "old"],
-            "history_review_ids": [["mid", "old"], ["new", "old"], ["new", "mid"]],
+            "interaction_id": ["new", "mid", "old"],
+            "history_interaction_ids": [["mid", "old"], ["new", "old"], ["new", "mid"]],
             "history_place": pa.array([0, 1, 2], pa.int32()),
         }
     )
     assert examples_of(pairs, EncodersConfig()) is pairs
     earlier = examples_of(pairs, EncodersConfig(training_histories="earlier"))
     assert earlier.to_pylist() == [
-        {"review_id": "new", "history_review_ids": ["mid", "old"], "history_place": 0},
-        {"review_id": "mid", "history_review_ids": ["old"], "history_place": 0},
+        {"interaction_id": "new", "history_interaction_ids": ["mid", "old"], "history_place": 0},
+        {"interaction_id": "mid", "history_interaction_ids": ["old"], "history_place": 0},
     ]
 
 
 def test_a_shortened_history_keeps_count_of_what_is_newer() -> None:
-    pairs = pa.table({"history_review_ids": [["a", "b", "c"], ["d"]], "history_place": pa.array([2, 1], pa.int32())})
+    pairs = pa.table({"history_interaction_ids": [["a", "b", "c"], ["d"]], "history_place": pa.array([2, 1], pa.int32())})
     found = shortened(pairs, np.array([False, True, True, False]))
-    assert found.to_pylist() == [{"history_review_ids": ["b", "c"], "history_place": 1}]
+    assert found.to_pylist() == [{"history_interaction_ids": ["b", "c"], "history_place": 1}]

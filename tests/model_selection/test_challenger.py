@@ -69,7 +69,7 @@ def test_a_sample_of_users_is_always_the_same(
 
 def test_with_nobody_to_ask_nothing_passes() -> None:
     none = np.zeros((0, 2), np.float32)
-    met = pa.table({"user_id": ["ana"], "review_id": ["r"], "item_id": ["tuner"], "day": [1.0]})
+    met = pa.table({"user_id": ["ana"], "interaction_id": ["r"], "item_id": ["tuner"], "weight": [1.0], "day": [1.0]})
     personas = pa.table({"persona_id": ["tuner-1"], "item_id": ["tuner"]})
     data = TrainingData(
         arrow("training_pairs", []), personas, none, none, met, np.ones((1, 2), np.float32), {"tuner": 1}

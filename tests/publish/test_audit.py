@@ -146,11 +146,11 @@ FAULTS: dict[str, tuple[Callable[[Tables], None], str]] = {
     "a text embedded twice": (_more("text_embeddings", 0), "text_embeddings.embedded_twice"),
     "history out of order": (_reread_history, "user_histories.out_of_order"),
     "target in its own history": (
-        _set("training_pairs", 0, history_review_ids=["ana-strap", "ana-tuner"]),
+        _set("training_pairs", 0, history_interaction_ids=["ana-strap", "ana-tuner"]),
         "training_pairs.target_in_history",
     ),
     "history of another": (
-        _set("training_pairs", 0, history_review_ids=["ana-strings", "ben-strap"]),
+        _set("training_pairs", 0, history_interaction_ids=["ana-strings", "ben-strap"]),
         "training_pairs.history_of_another",
     ),
     "label hidden from its pair": (
