@@ -108,7 +108,8 @@ def _training_data(
         personas,
         profiles[[item for item, _ in keys]],
         pa.table(
-            dict(zip(("user_id", "interaction_id", "item_id", "day"), columns, strict=True)) | {"weight": [1.0] * len(names)}
+            dict(zip(("user_id", "interaction_id", "item_id", "day"), columns, strict=True))
+            | {"weight": [1.0] * len(names)}
         ),
         profiles[[item for _, item, _ in rows]],
         {f"i{item:04}": int(count) for item, count in enumerate(counts)},

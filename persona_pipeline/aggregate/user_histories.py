@@ -43,4 +43,3 @@ def user_histories(rows: DataFrame, length: int, seen_weight: float) -> DataFram
             "reviewed_item_ids",
         )
     )
-

@@ -155,7 +155,9 @@ class EncodersConfig(StageConfig):
         3, ge=1, description="heads trained on batches in another order each; their weights are averaged"
     )
     popularity_weight: float = Field(
-        0.25, ge=0, description="weight of log(1 + liked interactions of the item, events by their weight), in units of the temperature"
+        0.25,
+        ge=0,
+        description="weight of log(1 + liked interactions of the item), events by their weight; in units of the temperature",
     )
     popularity_support: float = Field(
         1.0,

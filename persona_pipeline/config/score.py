@@ -17,7 +17,8 @@ class UserItemTopkConfig(StageConfig):
 
     k: int = Field(20, ge=1, description="recommendations per user")
     exclude_reviewed: bool = Field(
-        True, description="leave out items the user has reviewed, or met by an event of at least `interactions.seen_weight`"
+        True,
+        description="leave out items the user has reviewed, or met by an event of at least `interactions.seen_weight`",
     )
     candidates: Literal["none", "only", "fuse"] = Field(
         "none",

@@ -38,8 +38,8 @@ class InteractionsConfig(StageConfig):
     )
     weights: dict[str, Weight] = Field(
         default_factory=lambda: {"event": 1.0},
-        description="by kind, what an event says from -1 to 1, unless its line has a weight: 1 as much as a review, below 0 dislike; "
-        "event is the kind of lines that name none",
+        description="by kind, what an event says from -1 to 1, unless its line has a weight: 1 as much as a review, below 0 "
+        "dislike; event is the kind of lines that name none",
     )
     default_weight: Weight | None = Field(
         None, description="of kinds that `weights` does not name; null: such events are refused"
@@ -48,7 +48,8 @@ class InteractionsConfig(StageConfig):
         0.5,
         ge=0,
         le=1,
-        description="an item is recommended again after events whose weights, their sign aside, are below this: clicks, not purchases",
+        description="an item is recommended again after events whose weights, their sign aside, are below this: clicks, not "
+        "purchases",
     )
     max_rejected_share: float = Field(
         0.05, ge=0, le=1, description="the task fails when a larger share of the lines is refused"

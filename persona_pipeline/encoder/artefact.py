@@ -5,6 +5,7 @@
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -45,7 +46,7 @@ class Encoder:
     text_version: str
     interaction_map: np.ndarray
     persona_map: np.ndarray
-    liked_counts: dict[str, float]
+    liked_counts: Mapping[str, float]
     prior: Prior
     config: EncodersConfig
     reviews_digest: str

@@ -1,4 +1,4 @@
-"""Fit the collaborative prior on liked `reviews` and `interactions`: sparse item-item similarities from co-occurrence, frozen in the artefact.
+"""Fit the collaborative prior on liked `reviews` and `interactions`: sparse similarities of items, frozen in the artefact.
 
 A user's prior is a weighted sum of rows of `Prior.similarities`, by the items of the user's own history: serving needs
 no other user's row, and the prior's part of a score is a separate share.

@@ -1,5 +1,6 @@
 """Gather what the head is trained on from `training_pairs`, `text_embeddings` and the histories."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -35,7 +36,7 @@ class TrainingData:
     persona_profiles: np.ndarray
     interactions: pa.Table
     interaction_profiles: np.ndarray
-    liked_counts: dict[str, float]
+    liked_counts: Mapping[str, float]
     profile_hashes: dict[str, str] = field(default_factory=dict)
     fields: ItemFields | None = None
 
@@ -65,7 +66,10 @@ def training_data(
     pairs = warehouse.read("training_pairs")
     newest = pairs.filter(pc.equal(pairs["history_place"], 0)) if blind else pairs.slice(0, 0)
     known = profiles(
-        warehouse, config, newest["interaction_id"].combine_chunks(), newest["masked_persona_ids"].combine_chunks().flatten()
+        warehouse,
+        config,
+        newest["interaction_id"].combine_chunks(),
+        newest["masked_persona_ids"].combine_chunks().flatten(),
     )
     told = with_profiles(persona_texts(warehouse).drop_columns(["text"]), known)
     liked = with_profiles(liked_histories(warehouse, min_liked_rating), known)

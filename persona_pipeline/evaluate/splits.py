@@ -74,7 +74,7 @@ def later_interactions(later: Warehouse, earlier: Warehouse) -> pa.Table:
 
 
 def written_since(warehouse: Warehouse, day: date) -> pa.Table:
-    """Select what was written or happened on or after a day (UTC), columns as in `Split`: the hold-out of a night as of that day."""
+    """Select what was written or happened on or after a day (UTC), columns as in `Split`: the hold-out as of that day."""
     return warehouse.query(
         f"SELECT {', '.join(COLUMNS)} FROM ({_EVERYTHING}) AS everything WHERE occurred_at AT TIME ZONE 'UTC' >= $day "
         "ORDER BY user_id, interaction_id",

@@ -1,5 +1,6 @@
 """Hold out each user's newest liked interaction from the training data, for refitting and comparing configurations."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,7 +61,7 @@ def _without(pairs: pa.Table, held_out: pa.Array) -> pa.Table:
     return shortened(pairs, pc.invert(pc.is_in(members, held_out)).to_numpy(zero_copy_only=False))
 
 
-def _fewer(counts: dict[str, float], newest: pa.Table) -> dict[str, float]:
+def _fewer(counts: Mapping[str, float], newest: pa.Table) -> dict[str, float]:
     """Take the held-out interactions out of the liked interactions by item."""
     summed = newest.group_by("item_id", use_threads=False).aggregate([("weight", "sum")])
     gone = dict(zip(summed["item_id"].to_pylist(), summed["weight_sum"].to_pylist(), strict=True))

@@ -78,9 +78,7 @@ class LikedHistories:
     def newest(self, count: int) -> "LikedHistories":
         """Restrict to the `count` newest entries of each user."""
         kept = ranks(self.lengths) < count
-        return replace(
-            self, owners=self.owners[kept], members=self.members[kept], lengths=self.lengths.clip(max=count)
-        )
+        return replace(self, owners=self.owners[kept], members=self.members[kept], lengths=self.lengths.clip(max=count))
 
 
 @dataclass(frozen=True, slots=True)

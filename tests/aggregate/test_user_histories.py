@@ -71,7 +71,12 @@ def test_an_item_is_met_once_by_its_review_or_else_by_its_strongest_event(rows: 
         ("u", "e"): "event:e4", ("u", "f"): "event:e7", ("u", "g"): "event:e8", ("v", "a"): "event:e9",
     }  # fmt: skip
     returned = found["u", "e"]
-    assert (returned["review_id"], returned["rating"], returned["weight"], returned["kind"]) == (None, None, -1.0, "return")
+    assert (returned["review_id"], returned["rating"], returned["weight"], returned["kind"]) == (
+        None,
+        None,
+        -1.0,
+        "return",
+    )
 
 
 def test_histories_hold_both_and_a_click_leaves_an_item_recommendable(rows: "DataFrame") -> None:

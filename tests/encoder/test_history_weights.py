@@ -83,6 +83,8 @@ def test_lessons_look_back_only_where_they_are_told_to() -> None:
 
 
 def test_a_shortened_history_keeps_count_of_what_is_newer() -> None:
-    pairs = pa.table({"history_interaction_ids": [["a", "b", "c"], ["d"]], "history_place": pa.array([2, 1], pa.int32())})
+    pairs = pa.table(
+        {"history_interaction_ids": [["a", "b", "c"], ["d"]], "history_place": pa.array([2, 1], pa.int32())}
+    )
     found = shortened(pairs, np.array([False, True, True, False]))
     assert found.to_pylist() == [{"history_interaction_ids": ["b", "c"], "history_place": 1}]

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-_MET = (
-    "struct<interaction_id:string,review_id:string,item_id:string,kind:string,rating:double,weight:double,reviewed_at:timestamp>"
-)
+_MET = "struct<interaction_id:string,review_id:string,item_id:string,kind:string,rating:double,weight:double,reviewed_at:timestamp>"
 
 
 def reviewed(review: str, item: str, rating: float, when: datetime) -> tuple[Any, ...]:
@@ -56,7 +54,14 @@ def found(spark: "SparkSession") -> "DataFrame":
             ("ue", [reviewed("e3", "i3", 5.0, START), reviewed("e1", "i1", 5.0, START)]),
             ("lonely", [reviewed("l1", "i1", 5.0, START)]),
             # uf wrote nothing: bought two, and sent a third back
-            ("uf", [happened("f3", "i3", "play", 0.25), happened("f2", "i2", "return", -1.0), happened("f1", "i1", "buy", 1.0)]),
+            (
+                "uf",
+                [
+                    happened("f3", "i3", "play", 0.25),
+                    happened("f2", "i2", "return", -1.0),
+                    happened("f1", "i1", "buy", 1.0),
+                ],
+            ),
         ],
         f"user_id string, interactions array<{_MET}>",
     )
@@ -131,7 +136,9 @@ def test_an_event_is_a_pair_by_its_weight_and_what_was_sent_back_is_none(pairs: 
 
 def test_the_target_is_taken_out_and_what_came_later_stays(pairs: dict[tuple[str, str], Any]) -> None:
     told = {
-        key: (row["history_interaction_ids"], row["history_place"]) for key, row in pairs.items() if key[0] in ("ua", "ub")
+        key: (row["history_interaction_ids"], row["history_place"])
+        for key, row in pairs.items()
+        if key[0] in ("ua", "ub")
     }
     assert told == {
         ("ua", "i3"): (["a2", "a1"], 0),

@@ -32,7 +32,11 @@ def test_what_rests_on_the_review_itself_is_masked(two_of_the_strap: Warehouse, 
     assert set(pairs) == {("ana", "strap"), ("ben", "strap"), ("ana", "strings"), ("cleo", "capo"), ("cleo", "tuner")}
     ben = pairs["ben", "strap"]
     assert (ben["persona_id"], ben["label_source"], ben["masked_persona_ids"]) == ("strap-1", "evidence", ["strap-2"])
-    assert (ben["interaction_id"], ben["history_interaction_ids"], ben["history_place"]) == ("ben-strap", ["ben-capo"], 1)
+    assert (ben["interaction_id"], ben["history_interaction_ids"], ben["history_place"]) == (
+        "ben-strap",
+        ["ben-capo"],
+        1,
+    )
     ana = pairs["ana", "strap"]
     assert (ana["persona_id"], ana["label_source"], ana["masked_persona_ids"]) == ("strap-1", "evidence", [])
     assert (ana["history_interaction_ids"], ana["history_place"]) == (["ana-strings", "ana-tuner"], 2)

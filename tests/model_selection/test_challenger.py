@@ -88,7 +88,9 @@ def test_a_persona_that_rests_on_the_held_out_review_is_hidden_from_its_user_alo
         np.array(["tuner", "tuner", "strap"]),
         np.array([[1, 0], [0, 1], [0, 1]], np.float32),
     )
-    histories = LikedHistories(np.array(["capo"] * 2), np.zeros(2), np.arange(2), np.arange(2), np.ones(2, int))
+    histories = LikedHistories(
+        np.array(["capo"] * 2), np.zeros(2), np.ones(2), np.arange(2), np.arange(2), np.ones(2, int)
+    )
     profiles = np.array([[1, 0], [1, 0]], np.float32)
     config = EncodersConfig(aggregation="max", temperature=1.0)
     assert catalogue.persona_ids.tolist() == ["strap-far", "tuner-far", "tuner-near"]

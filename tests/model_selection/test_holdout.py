@@ -43,8 +43,13 @@ MET = [
 def data() -> TrainingData:
     users, items = zip(*MET, strict=True)
     met = pa.table(
-        {"user_id": users, "interaction_id": [f"{u}-{i}" for u, i in MET], "item_id": items, "weight": [1.0] * len(MET),
-         "day": range(len(MET), 0, -1)}
+        {
+            "user_id": users,
+            "interaction_id": [f"{u}-{i}" for u, i in MET],
+            "item_id": items,
+            "weight": [1.0] * len(MET),
+            "day": range(len(MET), 0, -1),
+        }
     )
     none = np.zeros((0, 2), np.float32)
     counts = {"tuner": 2, "strap": 2, "capo": 2, "picks": 1}
@@ -61,8 +66,20 @@ def interactions() -> Interactions:
 def test_the_newest_goes_from_everywhere() -> None:
     parts = hold_out(data(), interactions())
     assert parts.newest.to_pylist() == [
-        {"user_id": "ana", "item_id": "tuner", "interaction_id": "ana-tuner", "weight": 1.0, "masked_persona_ids": ["tuner-2"]},
-        {"user_id": "cleo", "item_id": "tuner", "interaction_id": "cleo-tuner", "weight": 1.0, "masked_persona_ids": []},
+        {
+            "user_id": "ana",
+            "item_id": "tuner",
+            "interaction_id": "ana-tuner",
+            "weight": 1.0,
+            "masked_persona_ids": ["tuner-2"],
+        },
+        {
+            "user_id": "cleo",
+            "item_id": "tuner",
+            "interaction_id": "cleo-tuner",
+            "weight": 1.0,
+            "masked_persona_ids": [],
+        },
     ]
     columns = ["user_id", "item_id", "history_interaction_ids", "history_place"]
     assert [tuple(row.values()) for row in parts.data.pairs.select(columns).to_pylist()] == [
