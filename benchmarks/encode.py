@@ -23,7 +23,7 @@ from persona_pipeline.config import TextEmbeddingsConfig
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.embeddings.model import has_bfloat16, model_folder
 from persona_pipeline.sources.adapters import ADAPTERS
-from persona_pipeline.sources.files import read_lines
+from persona_pipeline.sources.containers import opened
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
 from persona_pipeline.warehouse import Warehouse
 
@@ -37,8 +37,9 @@ def review_texts(path: Path | None, count: int) -> list[str]:
         with tempfile.TemporaryDirectory() as world:
             write(generate(SyntheticConfig()), Path(world))
             return review_texts(Path(world) / "reviews.jsonl.gz", count)
-    rows = [json.loads(line) for line in read_lines(path or REAL)]
-    key = next(a.reviews["text"] for a in ADAPTERS.values() if a.reviews["text"] in rows[0])
+    with opened(path or REAL) as lines:
+        rows = [json.loads(line) for line in lines]
+    key = next(a.reviews["text"][0] for a in ADAPTERS.values() if "text" in a.reviews and a.reviews["text"][0] in rows[0])
     texts = sorted({row[key] for row in rows if row.get(key)})
     return [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[:count]]
 

@@ -33,7 +33,7 @@ from persona_pipeline.extract.llm.requests import Request
 from persona_pipeline.extract.llm.response_cache import ResponseCache
 from persona_pipeline.extract.types import ReviewText
 from persona_pipeline.sources.adapters import ADAPTERS
-from persona_pipeline.sources.files import read_lines
+from persona_pipeline.sources.containers import opened
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
 from persona_pipeline.warehouse import Warehouse
 
@@ -190,15 +190,12 @@ def _clocks() -> Iterator[dict[str, float]]:
 
 def _reviews(path: Path, count: int) -> list[ReviewText]:
     """The file's first reviews with a text, whichever adapter's keys they carry."""
-    found: list[ReviewText] = []
-    for n, line in enumerate(read_lines(path)):
-        row = json.loads(line)
-        keys = next(a.reviews for a in ADAPTERS.values() if a.reviews["text"] in row)
-        if row[keys["text"]]:
-            found.append(ReviewText(f"r{n}", row[keys["user_id"]], row[keys["item_id"]], 5.0, row[keys["text"]]))
-        if len(found) == count:
-            break
-    return found
+    with opened(path) as lines:
+        rows = [json.loads(line) for line in lines]
+    known = next(a.reviews for a in ADAPTERS.values() if "text" in a.reviews and a.reviews["text"][0] in rows[0])
+    text, user, item = (known[name][0] for name in ("text", "user_id", "item_id"))
+    told = [ReviewText(f"r{n}", row[user], row[item], 5.0, row[text]) for n, row in enumerate(rows) if row.get(text)]
+    return told[:count]
 
 
 def _rounded(value: Any) -> Any:

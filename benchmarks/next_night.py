@@ -7,7 +7,7 @@ to the next one.
 import json
 import sys
 import tempfile
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from persona_pipeline.config import load_config
 from persona_pipeline.orchestrate.local import LocalRun
 from persona_pipeline.runs.order import ORDER
 from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.sources.files import day_after_newest, input_files, parse_timestamp, read_lines
+from persona_pipeline.sources.files import check_files, day_after_newest, file_records
+from persona_pipeline.sources.values import moment
 from persona_pipeline.warehouse import Warehouse
 
 NEW_SHARE = 0.05
@@ -54,12 +55,15 @@ def _redone(summaries: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _first_night(reviews: Path, source: str) -> date:
-    key = adapter(source).reviews["timestamp"]
-    moments = [
-        parse_timestamp(json.loads(line)[key]) for file in input_files(reviews, "reviews") for line in read_lines(file)
+    known = adapter(source)
+    found = [
+        record.fields[known.reviews["timestamp"][0]]
+        for file in check_files(reviews, "reviews", known)
+        for record in file_records(file)
+        if isinstance(record.fields, dict)
     ]
-    days = np.sort(np.array([moment.date().toordinal() for moment in moments if moment is not None]))
-    return date.fromordinal(int(days[int(len(days) * (1 - NEW_SHARE))]))
+    moments = np.sort(np.array([when for text in found if (when := moment(text)) is not None]))
+    return datetime.fromtimestamp(int(moments[int(len(moments) * (1 - NEW_SHARE))]) / 1_000_000, UTC).date()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from persona_pipeline.extract.llm.client import LlmClient
 from persona_pipeline.extract.llm.engines.vllm import SMALL_MODEL, VllmBackend, VllmEngine
 from persona_pipeline.extract.llm.response_cache import ResponseCache
 from persona_pipeline.score.topk.kernel import ItemIndex, exact_scores
-from persona_pipeline.sources.files import read_lines
+from persona_pipeline.sources.containers import opened
 from persona_pipeline.sources.synthetic import SyntheticConfig, generate, write
 from persona_pipeline.warehouse import Warehouse
 
@@ -93,8 +93,10 @@ def shoppers(count: int) -> list[Slate]:
     """Of the synthetic shop: what they liked last, newest first, and candidates drawn from all items."""
     with tempfile.TemporaryDirectory() as world:
         write(generate(SyntheticConfig()), Path(world))
-        items = [json.loads(line) for line in read_lines(Path(world) / "items.jsonl.gz")]
-        reviews = [json.loads(line) for line in read_lines(Path(world) / "reviews.jsonl.gz")]
+        with opened(Path(world) / "items.jsonl.gz") as lines:
+            items = [json.loads(line) for line in lines]
+        with opened(Path(world) / "reviews.jsonl.gz") as lines:
+            reviews = [json.loads(line) for line in lines]
     titles = {item["item_id"]: item["title"] for item in items if item.get("title")}
     liked = defaultdict(list)
     for review in sorted(reviews, key=lambda row: str(row["timestamp"]), reverse=True):

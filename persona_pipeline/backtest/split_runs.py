@@ -16,7 +16,7 @@ from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.core.terminal import counted
 from persona_pipeline.evaluate.splits import leave_last_out, tuning_day, written_since
 from persona_pipeline.orchestrate.local import LocalRun, Summary
-from persona_pipeline.sources.adapters import adapter
+from persona_pipeline.sources.adapters import configured
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, day_after_newest
 from persona_pipeline.sources.holdout_file import write_holdout
@@ -83,11 +83,11 @@ class SplitRuns:
         self.request = request
         self._cache = (request.cache or request.root).resolve()
         self.day = request.day()
-        source = adapter(request.source)
+        config = load_config(request.config, self._overrides())
+        source = configured(request.source, config.reviews)
         files = [found.path for found in check_files(request.reviews, "reviews", source)]
         if request.items:
             files += [found.path for found in check_files(request.items, "items", source)]
-        config = load_config(request.config, self._overrides())
         if config.candidates.file:
             files += _blind(config.candidates)
         self.as_of = request.as_of or day_after_newest(request.reviews, source)

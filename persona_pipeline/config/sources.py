@@ -2,18 +2,50 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from persona_pipeline.config.stage import StageConfig
+
+REVIEW_FIELDS = ("review_id", "user_id", "item_id", "rating", "title", "text", "timestamp")
+"""Canonical fields of a review."""
+ITEM_FIELDS = ("item_id", "title", "creator", "categories", "description")
+"""Canonical fields of an item's metadata."""
 
 
 class ReviewsConfig(StageConfig):
     """Reading and cleaning reviews and items."""
 
-    OPERATIONAL = frozenset({"max_rejected_share"})
+    OPERATIONAL = frozenset({"max_rejected_share", "quiet_seconds", "wait_minutes", "expect_success"})
 
+    columns: dict[str, str | None] = Field(
+        {},
+        description="keys of the files by canonical field (review_id, user_id, item_id, rating, title, text, timestamp), where they "
+        "are not the source's own; `a.b` is the key b of the object under a; null: the files have no such field",
+    )
+    item_columns: dict[str, str | None] = Field(
+        {}, description="the same for metadata of items (item_id, title, creator, categories, description)"
+    )
+    rating_scale: tuple[float, float] | None = Field(
+        None, description="lowest and highest rating of the files, taken to 1 to 5; null: the source's own, mostly 1 to 5"
+    )
+    time_format: str | None = Field(
+        None, description="of timestamps, in the letters of Python's strptime (%d.%m.%Y); null: recognised"
+    )
+    complete: bool = Field(
+        True,
+        description="the input is all there is: reviews of files that are gone are withdrawn. false: files are increments, and "
+        "those read on earlier nights go on to count",
+    )
+    withdrawn: str = Field(
+        "", description="file of ids of reviews that are withdrawn: one a line, or Parquet with a column review_id; empty: none"
+    )
+    pseudonymous_users: bool = Field(
+        False,
+        description="users are named by a keyed hash of their id, in every table; the key comes from the environment variable "
+        "PERSONA_USER_KEY",
+    )
     max_rejected_share: float = Field(
-        0.05, ge=0, le=1, description="the task fails when a larger share of input lines is refused"
+        0.05, ge=0, le=1, description="the task fails when a larger share of input records is refused"
     )
     max_characters: int = Field(8_000, ge=100, description="a longer review is cut here, at a word")
     withheld: str = Field(
@@ -54,6 +86,37 @@ class InteractionsConfig(StageConfig):
     max_rejected_share: float = Field(
         0.05, ge=0, le=1, description="the task fails when a larger share of the lines is refused"
     )
+    quiet_seconds: float = Field(
+        60, ge=0, description="a folder is taken to be still filled while a file in it is younger; 0: never"
+    )
+    wait_minutes: float = Field(30, ge=0, description="how long a folder that is still filled is waited for, before the task fails")
+    expect_success: bool = Field(False, description="a folder is read once it holds a file _SUCCESS, and not before")
+
+    @field_validator("columns")
+    @classmethod
+    def _of_reviews(cls, value: dict[str, str | None]) -> dict[str, str | None]:
+        return _known(value, REVIEW_FIELDS, ("user_id", "item_id", "rating", "timestamp"))
+
+    @field_validator("item_columns")
+    @classmethod
+    def _of_items(cls, value: dict[str, str | None]) -> dict[str, str | None]:
+        return _known(value, ITEM_FIELDS, ("item_id",))
+
+    @field_validator("rating_scale")
+    @classmethod
+    def _ascending(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value and value[0] >= value[1]:
+            raise ValueError("the lowest rating comes first, then the highest")
+        return value
+
+
+def _known(columns: dict[str, str | None], fields: tuple[str, ...], required: tuple[str, ...]) -> dict[str, str | None]:
+    strangers = sorted(set(columns) - set(fields))
+    if strangers:
+        raise ValueError(f"{', '.join(strangers)}: no such field; there are {', '.join(fields)}")
+    if absent := [name for name in required if name in columns and not columns[name]]:
+        raise ValueError(f"{', '.join(absent)}: every record needs it, so it cannot be null")
+    return columns
 
 
 class CandidatesConfig(StageConfig):

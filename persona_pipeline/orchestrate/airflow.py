@@ -18,7 +18,7 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.package_data import package_folder
 from persona_pipeline.orchestrate.events import brief, events
 from persona_pipeline.runs.resume import holding
-from persona_pipeline.sources.adapters import adapter
+from persona_pipeline.sources.adapters import configured
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, day_after_newest
 
@@ -56,9 +56,9 @@ def run_night(request: NightlyRequest, console: Console) -> float:
 
 def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
     """The DAG's parameters, after all checks that take under a second."""
-    candidates = load_config(request.config).candidates.file
-    if candidates:
-        check_candidates(Path(candidates))
+    settings = load_config(request.config)
+    if settings.candidates.file:
+        check_candidates(Path(settings.candidates.file))
     as_of = parse_as_of(request.as_of) if request.as_of else None
     if not AIRFLOW.is_file():
         raise PipelineError(
@@ -68,7 +68,7 @@ def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
         raise PipelineError(
             "Spark needs Java 17, and there is no `java` on the PATH. Debian: apt-get install openjdk-17-jre-headless"
         )
-    source = adapter(request.source)
+    source = configured(request.source, settings.reviews)
     reviews, items = request.reviews, request.items
     if reviews is None:
         if source.name != "synthetic":

@@ -31,7 +31,7 @@ def refused_input(tables: RunTables) -> list[Refusal]:
         f"""
         SELECT input AS subject, reason, count(*) OVER (PARTITION BY input, reason) AS n,
                source_file || ', line ' || source_line AS place,
-               CASE WHEN length(text) > {_CHARACTERS} THEN left(text, {_CHARACTERS}) || '…' ELSE text END AS told
+               concat_ws(': ', field, detail) AS told
         FROM rejected_reviews
         QUALIFY row_number() OVER (PARTITION BY input, reason ORDER BY source_file, source_line) <= {_EXAMPLES}
         ORDER BY reason IN ({_NOT_FAULTS}), n DESC, input, reason, source_file, source_line

@@ -16,9 +16,9 @@ from persona_pipeline.model_registry.overrides import read_overrides
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.runs.log import Row, attempts, latest, run_row, run_rows, write_run
-from persona_pipeline.sources.adapters import adapter
+from persona_pipeline.sources.adapters import InputKind, configured
 from persona_pipeline.sources.candidate_files import check_candidates
-from persona_pipeline.sources.files import check_files
+from persona_pipeline.sources.files import check_files, settled
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import run_code
 
@@ -91,7 +91,7 @@ def _resolved(
     parent, code = parent_of(warehouse, as_of), run_code()
     overrides = read_overrides(warehouse)
     ingredients = (
-        [given.source, [(file["kind"], file["digest"]) for file in files]],
+        [given.source, [(file["kind"], file["name"], file["digest"]) for file in files]],
         [code, config.digest(), as_of.isoformat(), parent and parent.release_id],
         [override.model_dump(mode="json") for override in overrides],
     )
@@ -116,19 +116,22 @@ def _resolved(
 
 def _input_files(given: Input, config: PipelineConfig) -> list[Row]:
     """List and hash the input files once: the run reads exactly these, whatever is added beside them."""
-    found: list[tuple[str, Path]] = []
+    found: list[tuple[str, Path, str]] = []
     if given.source and given.reviews:
-        source = adapter(given.source)
-        found += [("reviews", file.path) for file in check_files(given.reviews, "reviews", source)]
-        if given.items:
-            found += [("items", file.path) for file in check_files(given.items, "items", source)]
+        source = configured(given.source, config.reviews)
+        folders: list[tuple[InputKind, Path | None]] = [("reviews", given.reviews), ("items", given.items)]
+        for kind, path in folders:
+            if path:
+                settled(path, kind, config.reviews)
+                found += [(kind, file.path, file.name) for file in check_files(path, kind, source)]
     if config.candidates.file:
-        found += [("candidates", path) for path in check_candidates(Path(config.candidates.file)).paths]
-    if config.reviews.withheld:
-        found.append(("withheld", Path(config.reviews.withheld)))
+        found += [("candidates", path, path.name) for path in check_candidates(Path(config.candidates.file)).paths]
+    for kind_of_ids, file in (("withheld", config.reviews.withheld), ("withdrawn", config.reviews.withdrawn)):
+        if file:
+            found.append((kind_of_ids, Path(file), Path(file).name))
     return [
-        {"kind": kind, "path": str(path.resolve()), "bytes": path.stat().st_size, "digest": _digest(path)}
-        for kind, path in found
+        {"kind": kind, "path": str(path.resolve()), "name": name, "bytes": path.stat().st_size, "digest": _digest(path)}
+        for kind, path, name in found
     ]
 
 
@@ -140,9 +143,12 @@ def _digest(path: Path) -> str:
         raise PipelineError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def check_input(row: Row, kinds: Sequence[str]) -> dict[str, list[Path]]:
-    """Return a run's input files by kind. Raises PipelineError where one is gone, or has changed since the run was opened."""
-    found: dict[str, list[Path]] = {kind: [] for kind in kinds}
+def check_input(row: Row, kinds: Sequence[str]) -> dict[str, list[Row]]:
+    """Return a run's input files by kind (path, name, bytes, digest).
+
+    Raises PipelineError where one is gone, or has changed since the run was opened.
+    """
+    found: dict[str, list[Row]] = {kind: [] for kind in kinds}
     for file in row["input_files"]:
         if file["kind"] in found:
             path = Path(file["path"])
@@ -151,7 +157,7 @@ def check_input(row: Row, kinds: Sequence[str]) -> dict[str, list[Path]]:
                     f"{path}: not the file of {file['bytes']:,} bytes that it was when run {row['run_id']} was opened. Open "
                     "another run: clear the night from its first task, `runs`, or run `make nightly` again"
                 )
-            found[file["kind"]].append(path)
+            found[file["kind"]].append(file)
     return found
 
 

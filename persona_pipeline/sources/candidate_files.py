@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from persona_pipeline.core.errors import SourceError
-from persona_pipeline.sources.files import check_gzip, read_lines
+from persona_pipeline.sources.containers import check_whole, opened
 
 Format = Literal["parquet", "jsonl", "csv"]
 COLUMNS = ("user_id", "item_id", "rank", "score")
@@ -58,8 +58,7 @@ def check_candidates(path: Path) -> CandidateFiles:
                 "files of one folder have the same columns"
             )
         _require(file, found)
-        if file.suffix == ".gz":
-            check_gzip(file)
+        check_whole(file)
     return CandidateFiles(tuple(paths), form, columns[0])
 
 
@@ -105,7 +104,8 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _jsonl_columns(file: Path) -> tuple[str, ...]:
-    lines = list(islice(read_lines(file), _SAMPLED_LINES))
+    with opened(file) as stream:
+        lines = list(islice(stream, _SAMPLED_LINES))
     seen: set[str] = set()
     for line in lines:
         try:
@@ -120,7 +120,9 @@ def _jsonl_columns(file: Path) -> tuple[str, ...]:
 
 
 def _csv_columns(file: Path) -> tuple[str, ...]:
-    for first in read_lines(file):
+    with opened(file) as stream:
+        first = stream.readline()
+    if first:
         header = [name.strip() for name in next(csv.reader([first.decode("utf-8-sig", "replace")]), [])]
         if len(set(header)) < len(header):
             raise SourceError(f"{file}, line 1: a column is named twice: {', '.join(header)}")

@@ -4,17 +4,37 @@ Every row ends in exactly one place: a candidate, a rejection with a typed reaso
 or an item unknown to the run.
 """
 
+import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from persona_pipeline.config import CandidatesConfig
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.candidate_files import COLUMNS, CandidateFiles
-from persona_pipeline.sources.cleaning import mask_personal_data
-from persona_pipeline.sources.reader import read_lines
+from persona_pipeline.sources.files import InputFile
+from persona_pipeline.sources.parsing import BATCH
+from persona_pipeline.sources.personal_data import mask_personal_data
+from persona_pipeline.sources.reader import read_parts
 from persona_pipeline.sources.reasons import NOT_FAULTS
+from persona_pipeline.sources.records import Fault, Record
+from persona_pipeline.sources.shapes import recognise
+from persona_pipeline.sources.values import NotScalar, characters, identity
+
+_LINES = pa.schema(
+    [
+        ("source_line", pa.int64()),
+        ("part", pa.int32()),
+        ("line", pa.string()),
+        ("malformed", pa.bool_()),
+        *((name, pa.string()) for name in COLUMNS),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,35 +56,48 @@ class ParsedCandidates:
     unknown: int
 
 
-def read_candidates(spark: SparkSession, files: CandidateFiles) -> DataFrame:
-    """Read columns source_file, source_line (from 1), line, malformed, and user_id, item_id, rank and score as texts."""
-    if files.format == "parquet":
-        present = [F.col(name).cast("string").alias(name) for name in files.columns]
-        return spark.read.parquet(*map(str, files.paths)).select(
-            F.col("_metadata.file_name").alias("source_file"),
-            (F.col("_metadata.row_index") + 1).alias("source_line"),
-            F.to_json(F.struct(*files.columns)).alias("line"),
-            F.lit(False).alias("malformed"),
-            *present,
-            *(F.lit(None).cast("string").alias(name) for name in COLUMNS if name not in files.columns),
+def read_candidates(
+    spark: SparkSession, files: CandidateFiles, user_name: Callable[[str], str] | None = None
+) -> DataFrame:
+    """Read columns source_file, source_line (from 1), part, line (masked), malformed, and user_id, item_id, rank, score as texts.
+
+    `user_name` takes a user's id to the one in the tables.
+    """
+    named = [(file.name, InputFile(file, file.name, file.stat().st_size, recognise(file))) for file in files.paths]
+    return read_parts(spark, named, "source_file", _LINES, lambda read: _batches(read, user_name))
+
+
+def _batches(read: Iterable[Record], user_name: Callable[[str], str] | None) -> Iterator[pa.RecordBatch]:
+    records = iter(read)
+    while part := list(islice(records, BATCH)):
+        rows = [_line(record, user_name) for record in part]
+        yield pa.record_batch(
+            [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _LINES, strict=True)], schema=_LINES
         )
-    lines = read_lines(spark, list(files.paths))
-    options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": "_corrupt"}
-    if files.format == "csv":
-        columns = files.columns
-        lines = lines.where("source_line > 1")
-        record = F.from_csv("line", _texts(columns), options)
-    else:
-        columns = COLUMNS
-        record = F.from_json("line", _texts(columns), options)
-    parsed = lines.withColumn("record", record)
-    return parsed.select(
-        "source_file",
-        "source_line",
-        "line",
-        (F.col("record").isNull() | F.col("record._corrupt").isNotNull()).alias("malformed"),
-        *((_given(name) if name in columns else F.lit(None).cast("string")).alias(name) for name in COLUMNS),
-    )
+
+
+def _line(record: Record, user_name: Callable[[str], str] | None) -> tuple[Any, ...]:
+    fields = record.fields
+    if isinstance(fields, Fault):
+        return (record.line, record.part, _shown(fields.excerpt), True, None, None, None, None)
+    user, item, rank, score = (_given(fields.get(name)) for name in COLUMNS)
+    if user is not None and user_name is not None:
+        user = user_name(user)
+    shown = {name: value for name, value in zip(COLUMNS, (user, item, rank, score), strict=True) if value is not None}
+    return (record.line, record.part, _shown(json.dumps(shown, ensure_ascii=False)), False, user, item, rank, score)
+
+
+def _given(value: Any) -> str | None:
+    """A field's characters, ids in their canonical form; None where it is missing, or no single value."""
+    try:
+        text = characters(value)
+    except NotScalar:
+        return None
+    return None if text is None else identity(text).encode(errors="replace").decode()
+
+
+def _shown(text: str) -> str:
+    return mask_personal_data(text[:4_000].encode(errors="replace").decode())[:2_000]
 
 
 def parse_candidates(lines: DataFrame, files: CandidateFiles, users: DataFrame, items: DataFrame) -> ParsedCandidates:
@@ -92,12 +125,12 @@ def parse_candidates(lines: DataFrame, files: CandidateFiles, users: DataFrame, 
         reason = F.when(fails, F.lit(name)).otherwise(reason)
         detail = F.when(fails, value).otherwise(detail)
     judged = lines.select(
-        "source_file", "source_line", "line", reason.alias("reason"), detail.alias("detail"),
+        "source_file", "source_line", "part", "line", reason.alias("reason"), detail.alias("detail"),
         "user_id", "item_id", rank.alias("rank"), score.alias("score"),
     )  # fmt: skip
     good = F.col("reason").isNull()
     best_first = [F.asc("rank") if files.by_rank else F.desc("score"), F.desc_nulls_last("score")]
-    of_item = Window.partitionBy("user_id", "item_id", good).orderBy(*best_first, "source_file", "source_line")
+    of_item = Window.partitionBy("user_id", "item_id", good).orderBy(*best_first, "source_file", "source_line", "part")
     repeated = F.when(good & (F.row_number().over(of_item) > 1), F.lit("repeated"))
     judged = judged.withColumn("reason", F.coalesce("reason", repeated)).persist()
     known = (
@@ -136,21 +169,13 @@ def require_usable(parsed: ParsedCandidates, config: CandidatesConfig) -> None:
         )
 
 
-def _texts(columns: tuple[str, ...]) -> str:
-    return ", ".join(f"`{name.replace('`', '``')}` string" for name in (*columns, "_corrupt"))
-
-
-def _given(name: str) -> Column:
-    """A field as trimmed text; null where it is empty or missing."""
-    text = F.trim(F.col("record").getField(name))
-    return F.when(text != "", text)
-
-
 def _rejected(judged: DataFrame) -> DataFrame:
+    # What was refused is a rank or a score, whose place in the masked line shows whatever else stood there.
     return judged.where("reason IS NOT NULL").select(
         "source_file",
         "source_line",
+        "part",
         "reason",
-        F.substring(mask_personal_data(F.col("detail")), 1, 200).alias("detail"),
-        F.substring(mask_personal_data(F.col("line")), 1, 2000).alias("text"),
+        F.substring("detail", 1, 200).alias("detail"),
+        F.col("line").alias("text"),
     )

@@ -1,49 +1,64 @@
-"""Deduplicate input lines (Spark): of a review's copies and edits one line stays, and each other says which it is.
+"""Deduplicate records of reviews (Spark): of a review's copies and edits one stays, and each other says which it is.
 
-Copies of a line, edits of a review and clashes of ids are three things. A copy says what another line says, under the same
-id; the first stays, so that a folder that overlaps another changes nothing. An edit is an earlier state: of the same id, or of
-the same user and item; the newest stays. Two reviews of other users or items under one id clash: the first stays.
+Copies of a record, edits of a review and clashes of ids are three things. A copy says what another record says, under the same
+id; the first stays, so that a folder that overlaps another changes nothing. An edit is an earlier state: of the same id, whose
+newest stays, or of the same user and item, of which the newest with words stays. Two reviews of other users or items under
+one id clash: the first stays.
 """
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-_LINE = ("source_file", "source_line")
+PLACE = ("source_file", "source_line", "part")
+"""Columns that say where a record stands; files and lines count in their order."""
+_BROADCAST = 2_000_000  # rows of a few dozen bytes; as many are joined without moving the other side
+
+
+def repeats(records: DataFrame) -> DataFrame:
+    """Records that are not kept, of valid ones: `PLACE` and the `reason` (`copy`, `edited` or `duplicate_id`).
+
+    `records` has review_id, user_id, item_id, reviewed_at, says, has_words and `PLACE`. Only ids, and users with items, that
+    occur more than once are sorted: two aggregations of hashes, O(n), and windows over what they find.
+    """
+    hashed = records.withColumn("_id", F.xxhash64("review_id")).withColumn("_pair", F.xxhash64("user_id", "item_id"))
+    suspects = hashed
+    for name in ("_id", "_pair"):
+        more = hashed.groupBy(name).count().where("count > 1").select(name, F.lit(True).alias(f"{name}_more"))
+        suspects = suspects.join(small(more), name, "left")
+    found = with_repeats(suspects.where("_id_more OR _pair_more").withColumn("reason", F.lit(None).cast("string")))
+    return found.where("reason IS NOT NULL").select(*PLACE, "reason")
+
+
+def small(rows: DataFrame) -> DataFrame:
+    """Rows to join with, sent to every worker where they are few enough; computed once."""
+    kept = rows.persist()
+    return F.broadcast(kept) if kept.count() <= _BROADCAST else kept
 
 
 def with_repeats(reviews: DataFrame) -> DataFrame:
-    """Set `reason` of valid lines, whose reason is null, that are not kept: `copy`, `edited` or `duplicate_id`.
+    """Set `reason` of valid records, whose reason is null, that are not kept: `copy`, `edited` or `duplicate_id`.
 
-    `reviews` has columns review_id, user_id, item_id, rating, title, text, reviewed_at, source_file, source_line. Two
-    shuffles: by review_id, and by user_id and item_id.
+    Two shuffles: by review_id, and by user_id and item_id.
     """
     of_id = Window.partitionBy("review_id", F.col("reason").isNull())
-    about, says = F.struct("user_id", "item_id"), F.xxhash64("rating", "title", "text", "reviewed_at")
-    owner = F.first(about).over(of_id.orderBy(*_LINE))
-    marked = reviews.withColumn("reason", _first("reason", (about != owner, "duplicate_id"))).withColumn("says", says)
+    about = F.struct("user_id", "item_id")
+    owner = F.first(about).over(of_id.orderBy(*PLACE))
+    marked = reviews.withColumn("reason", _first("reason", (about != owner, "duplicate_id")))
 
     last = F.first("says").over(of_id.orderBy(*_newest()))
-    of_content = Window.partitionBy("review_id", F.col("reason").isNull(), "says").orderBy(*_LINE)
+    of_content = Window.partitionBy("review_id", F.col("reason").isNull(), "says").orderBy(*PLACE)
     copies = F.row_number().over(of_content) > 1
     marked = marked.withColumn("reason", _first("reason", (F.col("says") != last, "edited"), (copies, "copy")))
 
-    of_pair = Window.partitionBy("user_id", "item_id", F.col("reason").isNull()).orderBy(*_newest())
-    earlier = F.row_number().over(of_pair) > 1
-    return marked.withColumn("reason", _first("reason", (earlier, "edited"))).drop("says")
-
-
-def repeated_item() -> Column:
-    """`repeated` for all but the last line of an item, else null."""
-    newest = Window.partitionBy("item_id", F.col("reason").isNull()).orderBy(
-        F.desc("source_file"), F.desc("source_line")
-    )
-    return F.when(F.row_number().over(newest) > 1, F.lit("repeated"))
+    of_pair = Window.partitionBy("user_id", "item_id", F.col("reason").isNull())
+    earlier = F.row_number().over(of_pair.orderBy(F.desc("has_words"), *_newest())) > 1
+    return marked.withColumn("reason", _first("reason", (earlier, "edited")))
 
 
 def _newest() -> list[Column]:
-    return [F.desc("reviewed_at"), *(F.desc(name) for name in _LINE)]
+    return [F.desc("reviewed_at"), *(F.desc(name) for name in PLACE)]
 
 
 def _first(reason: str, *further: tuple[Column, str]) -> Column:
-    """A line's own reason, else the first of the further ones that holds."""
+    """A record's own reason, else the first of the further ones that holds."""
     return F.coalesce(reason, *(F.when(holds, F.lit(name)) for holds, name in further))

@@ -1,151 +1,275 @@
-"""Validate input files before Spark reads them: existing, undamaged, with the keys the adapter expects.
+"""List the input files of a folder once, check that each can be read and has the source's keys, and split them for reading."""
 
-A fault found here costs a second and names the file; found in a Spark task it is a page of Java.
-"""
-
-import gzip
-import json
-import zlib
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import Any
 
-from persona_pipeline.core.errors import SourceError
-from persona_pipeline.sources.adapters import ADAPTERS, Adapter
+import pyarrow.parquet as pq
 
-InputKind = Literal["reviews", "items"]
-_SAMPLED_LINES = 100
-_CHUNK = 1 << 20
+from persona_pipeline.config import ReviewsConfig
+from persona_pipeline.core.errors import SourceError, TransientError
+from persona_pipeline.sources.adapters import ADAPTERS, Adapter, InputKind, found
+from persona_pipeline.sources.containers import check_whole, compression
+from persona_pipeline.sources.records import Record, Split, records
+from persona_pipeline.sources.shapes import SAMPLED, Format, Shape, recognise
+from persona_pipeline.sources.values import MISSING, moment
+
+SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet"})
+_PACKED = frozenset({".gz", ".gzip", ".bz2", ".zst", ".zstd"})
+_UNFINISHED = frozenset({".tmp", ".part", ".partial", ".crdownload", ".inprogress", "._copying_"})
+SUCCESS = "_SUCCESS"
+SPLIT_BYTES = 32 << 20
+_LOOK_AGAIN = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One checked file. `bytes` is its size on disk."""
+    """One checked file: its path, its name below what was given, its size on disk, and what it holds (None: nothing)."""
 
     path: Path
+    name: str
     bytes: int
+    shape: Shape | None
 
 
-def input_files(path: Path, kind: InputKind) -> list[Path]:
-    """List the file, or the *.json, *.jsonl files (plain or .gz) of the folder, sorted by name."""
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Files that are read, in the order of their names, and how many others lie beside them.
+
+    Attributes:
+        hidden: files whose name, or a folder's of theirs, begins with `.` or `_`.
+        other: files of another suffix.
+    """
+
+    root: Path
+    files: tuple[Path, ...]
+    hidden: int = 0
+    other: int = 0
+
+    def name(self, file: Path) -> str:
+        """Name of a file below what was given."""
+        return file.name if file == self.root else file.relative_to(self.root).as_posix()
+
+
+def list_files(path: Path, kind: str) -> Listing:
+    """List the file, or those of the folder and of its folders. Raises SourceError where there is none."""
     if path.is_file():
-        return [path]
-    if path.is_dir():
-        found = sorted(p for pattern in ("*.json", "*.jsonl", "*.json.gz", "*.jsonl.gz") for p in path.glob(pattern))
-        if found:
-            return found
-        raise SourceError(f"{kind}: no *.json, *.jsonl, *.json.gz or *.jsonl.gz in the folder {path}")
-    raise SourceError(f"{kind}: no file or folder {path}")
+        return Listing(path, (path,))
+    if not path.is_dir():
+        raise SourceError(f"{kind}: no file or folder {path}")
+    files, hidden, other = [], [], []
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        parts = file.relative_to(path).parts
+        if any(part[0] in "._" for part in parts):
+            hidden.append(file)
+        elif _suffix(file) in SUFFIXES:
+            files.append(file)
+        else:
+            other.append(file)
+    if not files:
+        beside = [f"{len(hidden)} hidden ({hidden[0].name}: names that begin with . or _ are not read)"] if hidden else []
+        beside += [f"{len(other)} of another suffix ({other[0].name})"] if other else []
+        raise SourceError(
+            f"{kind}: nothing to read in the folder {path}: no {', '.join('*' + s for s in sorted(SUFFIXES))}, plain or packed "
+            f"(.gz, .bz2, .zst){'; there are ' + ' and '.join(beside) if beside else ''}"
+        )
+    return Listing(path, tuple(files), len(hidden), len(other))
+
+
+def _suffix(file: Path) -> str:
+    suffix = file.suffix.lower()
+    return Path(file.stem).suffix.lower() if suffix in _PACKED else suffix
+
+
+def settled(path: Path, kind: str, config: ReviewsConfig) -> None:
+    """Wait until a folder is no longer being filled; a single file is taken as it is.
+
+    It is while a file in it is younger than `quiet_seconds` or has the name of an unfinished one, or while `_SUCCESS` is
+    expected and absent. Raises TransientError after `wait_minutes`.
+    """
+    quiet_seconds, until = config.quiet_seconds, time.monotonic() + 60 * config.wait_minutes
+    while path.is_dir() and (why := _filling(path, quiet_seconds, config.expect_success)):
+        if time.monotonic() >= until:
+            raise TransientError(f"{kind}: the folder {path} is still being filled: {why}. Nothing was read; try again later")
+        time.sleep(min(_LOOK_AGAIN, max(quiet_seconds, 0.05)))
+
+
+def _filling(path: Path, quiet_seconds: float, expect_success: bool) -> str | None:
+    if expect_success and not (path / SUCCESS).exists():
+        return f"there is no {SUCCESS} in it"
+    if (path / "_temporary").exists():
+        return "there is a _temporary in it, where Spark or Hadoop write what is not committed"
+    now = time.time()
+    for file in path.rglob("*"):
+        if file.suffix.lower() in _UNFINISHED:
+            return f"{file.name} has the name of an unfinished file"
+        try:
+            age = now - file.stat().st_mtime
+        except FileNotFoundError:
+            return f"{file.name} went while it was looked at"
+        if file.is_file() and 0 <= age < quiet_seconds and not expect_success:
+            return f"{file.name} was written {age:.0f} s ago (reviews.quiet_seconds is {quiet_seconds:g})"
+    return None
 
 
 def check_files(path: Path, kind: InputKind, adapter: Adapter) -> list[InputFile]:
-    """Validate that files can be read to the end and that their first lines carry the adapter's required keys.
+    """Check that files can be read to the end and that their first records carry the adapter's required keys.
 
-    Reads gzip files whole (a truncated one shows only at its end), plain ones for their first lines.
-    Raises SourceError naming file, line and key.
+    Reads compressed files whole (a truncated one shows only at its end), plain ones for their beginning. Files of a folder may
+    be empty, not all of them. Raises SourceError naming file, line and key.
     """
+    listing = list_files(path, kind)
     checked = []
-    for file in input_files(path, kind):
-        _check_keys(file, kind, adapter)
-        if file.suffix == ".gz":
-            check_gzip(file)
-        checked.append(InputFile(file, file.stat().st_size))
+    for file in listing.files:
+        shape = recognise(file)
+        if shape is not None:
+            _check_format(file, shape.format, adapter)
+            _check_keys(file, shape, kind, adapter)
+            check_whole(file)
+        checked.append(InputFile(file, listing.name(file), file.stat().st_size, shape))
+    if all(file.shape is None for file in checked):
+        what = f"the file {path} is empty" if path.is_file() else f"all files of the folder {path} are empty"
+        raise SourceError(f"{kind}: {what}")
     return checked
 
 
-def day_after_newest(path: Path, adapter: Adapter) -> date:
-    """The day after the newest review: the first `as_of` that leaves nothing out. Reads every line."""
-    key, newest = adapter.reviews["timestamp"], None
-    for file in input_files(path, "reviews"):
-        for line in read_lines(file):
-            try:
-                moment = parse_timestamp(json.loads(line).get(key))
-            except (ValueError, AttributeError):
-                continue  # the reviews job sets such lines aside, with their reason
-            if moment is not None and (newest is None or moment > newest):
-                newest = moment
-    if newest is None:
-        raise SourceError(f"reviews: no line of {path} has a readable {key}; set AS_OF to a date such as 2024-06-30")
-    return newest.date() + timedelta(days=1)
+_TOLD: dict[Format, str] = {"json": "JSON", "literals": "Python literals", "csv": "a CSV", "parquet": "Parquet"}
 
 
-def parse_timestamp(value: object) -> datetime | None:
-    """Parse epoch seconds, epoch milliseconds (11 digits or more before the point) or ISO 8601, as UTC; None if neither.
-
-    The same rule as `reader.timestamp_column`, which Spark applies to whole files.
-    """
-    text = str(value).strip() if value is not None else ""
-    whole = text.removesuffix(".0")
-    if whole.isascii() and whole.isdigit() and len(whole) <= 14:
-        return datetime.fromtimestamp(int(whole) / (1000 if len(whole) > 11 else 1), UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+def _check_format(file: Path, form: Format, adapter: Adapter) -> None:
+    if form in adapter.formats:
+        return
+    fitting = {"literals": ["amazon2014"], "csv": ["csv"], "parquet": ["parquet"], "json": ["jsonl"]}[form]
+    wanted = ", ".join(_TOLD[known] for known in sorted(adapter.formats))
+    raise SourceError(f"{file}: this is {_TOLD[form]}: say SOURCE={fitting[0]}. SOURCE={adapter.name} reads {wanted}")
 
 
-def _open(file: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(file, "rb")) if file.suffix == ".gz" else file.open("rb")
+def _check_keys(file: Path, shape: Shape, kind: InputKind, adapter: Adapter) -> None:
+    sampled = list(islice(records(Split(file, shape)), SAMPLED))
+    seen = [_flat(record.fields, adapter) for record in sampled if isinstance(record.fields, dict)]
+    missing = adapter.absent(kind, seen)
+    if seen and (missing or kind == "reviews"):
+        keys = dict.fromkeys(key for record in seen for key in record)
+        if missing:
+            raise SourceError(_absent(file, kind, adapter, missing, seen, ", ".join(keys)))
+        _check_words(file, adapter, seen)
 
 
-def read_lines(file: Path) -> Iterator[bytes]:
-    """Lines of a plain or gzip file. Raises SourceError where a gzip file breaks off."""
-    with _open(file) as stream:
-        number = 0
-        try:
-            for line in stream:
-                number += 1
-                yield line
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise _broken(file, number, error) from error
+def _flat(fields: dict[str, Any], adapter: Adapter) -> Mapping[str, Any]:
+    nested = fields.get(adapter.nested) if adapter.nested else None
+    inner = nested[0] if isinstance(nested, list) and nested and isinstance(nested[0], dict) else {}
+    return {**fields, **inner}
 
 
-def _broken(file: Path, lines: int, error: Exception) -> SourceError:
-    return SourceError(
-        f"{file}: gzip file is truncated or damaged after line {lines:,} ({error}). Fetch it again; nothing was read from it."
+def _absent(
+    file: Path, kind: InputKind, adapter: Adapter, missing: list[str], seen: list[Mapping[str, Any]], keys: str
+) -> str:
+    fitting = [a.name for a in ADAPTERS.values() if a.name not in ("synthetic", adapter.name) and not a.absent(kind, seen)]
+    setting = "reviews.columns" if kind == "reviews" else "reviews.item_columns"
+    hint = f"These are the keys of SOURCE={fitting[0]}." if fitting else f"Say which they are in {setting}, or choose another SOURCE."
+    return (
+        f"{file}: {kind} of source {adapter.name} need the key{'s' if len(missing) > 1 else ''} {', '.join(missing)}, "
+        f"absent from the first {len(seen)} records, which have {keys}. {hint}"
     )
 
 
-def check_gzip(file: Path) -> None:
-    """Raise SourceError for a truncated gzip file, which shows only at its end."""
-    lines = 0
-    with gzip.open(file, "rb") as stream:
-        try:
-            while chunk := stream.read1(_CHUNK):  # read() would drop what precedes the break
-                lines += chunk.count(b"\n")
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise _broken(file, lines, error) from error
+def _check_words(file: Path, adapter: Adapter, seen: list[Mapping[str, Any]]) -> None:
+    """Raise SourceError where no record has words under the key for them, and another key has."""
+    keys = adapter.reviews.get("text", ())
+    if not keys or any(found(record, keys) is not None for record in seen):
+        return
+    known = {key for of_field in adapter.reviews.values() for key in of_field}
+    words = {
+        name: sum(len(text.split()) for record in seen if isinstance(text := record.get(name), str)) / len(seen)
+        for name in dict.fromkeys(key for record in seen for key in record)
+        if name not in known
+    }
+    likely = max(words, key=words.__getitem__, default=None)
+    if likely is not None and words[likely] >= 3:
+        raise SourceError(
+            f"{file}: no review of the first {len(seen)} has a text under {' or '.join(keys)}, and {likely} has words. Say "
+            f"`reviews: {{columns: {{text: {likely}}}}}` in the configuration, or `text: null` there if these reviews have no words"
+        )
 
 
-def _check_keys(file: Path, kind: InputKind, adapter: Adapter) -> None:
-    seen: dict[str, None] = {}
-    sampled = 0
-    for line in read_lines(file):
-        if sampled == _SAMPLED_LINES:
-            break
-        sampled += 1
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            seen.update(dict.fromkeys(record))
-    if not sampled:
-        raise SourceError(f"{file}: the file is empty; expected one JSON object a line")
-    if not seen:
-        raise SourceError(
-            f"{file}: none of the first {sampled} lines is a JSON object; expected JSON lines, plain or gzip"
-        )
-    missing = [key for key in adapter.required(kind) if key not in seen]
-    if missing:
-        fitting = [a.name for a in ADAPTERS.values() if a.name != "synthetic" and set(a.required(kind)) <= set(seen)]
-        hint = (
-            f"These are the keys of SOURCE={fitting[0]}." if fitting else "Rename the keys, or choose another SOURCE."
-        )
-        raise SourceError(
-            f"{file}: {kind} of source {adapter.name} need the key{'s' if len(missing) > 1 else ''} {', '.join(missing)}, "
-            f"absent from the first {sampled} lines, which have {', '.join(seen)}. {hint}"
-        )
+def splits(file: InputFile) -> list[Split]:
+    """Parts of a file that are read side by side, each with the number of its first line.
+
+    Plain files whose records lie on lines are cut at the ends of lines every `SPLIT_BYTES`, Parquet files into row groups;
+    any other file is one part. Reads plain files once, to count their lines.
+    """
+    path, shape = file.path, file.shape
+    if shape is None:
+        return []
+    if shape.format == "parquet":
+        return _row_groups(path, shape)
+    by_line = shape.by_line and shape.format in ("json", "literals")
+    if not by_line or file.bytes <= SPLIT_BYTES or compression(path) != "none":
+        return [Split(path, shape)]
+    found_splits, line, start = [], 1, 0
+    with path.open("rb") as stream:
+        while chunk := stream.read(SPLIT_BYTES):
+            chunk += stream.readline()
+            end = start + len(chunk)
+            found_splits.append(Split(path, shape, start, end, line))
+            line, start = line + chunk.count(b"\n"), end
+    return found_splits
+
+
+def _row_groups(path: Path, shape: Shape) -> list[Split]:
+    metadata = pq.read_metadata(path)
+    found_splits, row = [], 1
+    for group in range(metadata.num_row_groups):
+        found_splits.append(Split(path, shape, group, group + 1, row))
+        row += metadata.row_group(group).num_rows
+    return found_splits
+
+
+def file_records(file: InputFile) -> Iterator[Record]:
+    """All records of a file, one after the other."""
+    if file.shape is not None:
+        yield from records(Split(file.path, file.shape))
+
+
+def day_after_newest(path: Path, adapter: Adapter, now: datetime | None = None) -> date:
+    """The day after the newest review: the first `as_of` that leaves nothing out. Reads every record.
+
+    A date later than tomorrow is nobody's: a clock or a program was wrong, and it must not move all nights ahead. Raises
+    SourceError where no review has another.
+    """
+    now = now or datetime.now(UTC)
+    latest = int((now + timedelta(days=1)).timestamp() * 1_000_000)
+    keys, newest, ahead = adapter.reviews["timestamp"], -1, 0
+    for file in check_files(path, "reviews", adapter):
+        for record in file_records(file):
+            if not isinstance(record.fields, dict):
+                continue  # the reviews job sets such records aside, with their reason
+            for fields in _all(record.fields, adapter):
+                when = _moment(found(fields, keys), adapter)
+                if when is not None and when > newest:
+                    if when > latest:
+                        ahead += 1
+                    else:
+                        newest = when
+    if newest < 0:
+        told = f"{ahead:,} lie in the future" if ahead else f"none has a readable {' or '.join(keys)}"
+        raise SourceError(f"reviews: of the reviews of {path} {told}; set AS_OF to a date such as 2024-06-30")
+    return datetime.fromtimestamp(newest // 1_000_000, UTC).date() + timedelta(days=1)
+
+
+def _all(fields: dict[str, Any], adapter: Adapter) -> Iterator[Mapping[str, Any]]:
+    nested = fields.get(adapter.nested) if adapter.nested else None
+    if isinstance(nested, list):
+        yield from (inner for inner in nested if isinstance(inner, dict))
+    else:
+        yield fields
+
+
+def _moment(value: Any, adapter: Adapter) -> int | None:
+    if not isinstance(value, str) or value.strip() in MISSING:
+        return None
+    return moment(value.strip(), adapter.time_format)

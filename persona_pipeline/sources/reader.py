@@ -1,142 +1,127 @@
-"""Parse input lines into `reviews`, `items` and `rejected_reviews` (Spark).
+"""Read input files by Spark, each part of a file in one task, and choose what of their records a night keeps.
 
-Every line ends in exactly one place: a row, a rejection with a typed reason, or the count of reviews not yet due or
-withheld for a backtest.
+Files are read and parsed by the same functions as without Spark (`records`, `parsing`): Spark lends its workers, and joins. Every
+record ends in exactly one place: a row, a rejection with a typed reason, or the count of reviews not yet due, withheld for a
+backtest, or of users who were erased.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
-from pathlib import Path
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
-from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import Adapter
-from persona_pipeline.sources.cleaning import clean_text, mask_personal_data
-from persona_pipeline.sources.deduplication import repeated_item, with_repeats
+from persona_pipeline.sources.deduplication import PLACE, repeats, small
+from persona_pipeline.sources.files import InputFile, splits
+from persona_pipeline.sources.parsing import ITEM_SCHEMA, REVIEW_SCHEMA, ParsingSettings, item_batches, review_batches
 from persona_pipeline.sources.reasons import NOT_FAULTS
+from persona_pipeline.sources.records import Record, Split, records
+
+Parse = Callable[[Iterable[Record]], Iterator[pa.RecordBatch]]
+_AT_ONCE = 2_000
+"""Tasks at most; of more parts, several are read by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedInput:
-    """Lines of one kind: valid rows and rejected lines. Reviews written at or after `as_of`, or withheld, are in neither."""
-
-    rows: DataFrame
-    rejected: DataFrame
-    lines: int
-    not_yet: int
-    withheld: int = 0
+def read_reviews(
+    spark: SparkSession, files: Sequence[tuple[str, InputFile]], adapter: Adapter, settings: ParsingSettings
+) -> DataFrame:
+    """Parse files of reviews: `parsed_file`, the name given with each file, and the columns of `REVIEW_SCHEMA`."""
+    return read_parts(spark, files, "parsed_file", REVIEW_SCHEMA, lambda read: review_batches(read, adapter, settings))
 
 
-def read_lines(spark: SparkSession, files: list[Path]) -> DataFrame:
-    """Read columns source_file, source_line (from 1) and line from plain or gzip text files; blank lines are left out.
+def read_items(
+    spark: SparkSession, files: Sequence[InputFile], adapter: Adapter, settings: ParsingSettings
+) -> DataFrame:
+    """Parse files of items: `source_file` and the columns of `ITEM_SCHEMA`."""
+    named = [(file.name, file) for file in files]
+    return read_parts(spark, named, "source_file", ITEM_SCHEMA, lambda read: item_batches(read, adapter, settings))
 
-    Spark reads a large plain file in blocks and numbers nothing: rows are numbered within their block, and blocks
-    offset by the lines of those before them, without sorting or moving a row.
+
+def read_parts(
+    spark: SparkSession, files: Sequence[tuple[str, InputFile]], column: str, schema: pa.Schema, parse: Parse
+) -> DataFrame:
+    """Read exactly these files, each part in a task, as rows of `schema`; `column` holds the name given with each file."""
+    parts: list[tuple[str, Split]] = [(name, part) for name, file in files for part in splits(file)]
+    named = pa.schema([(column, pa.string()), *schema])
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for place in batch.column("id").to_pylist():
+                name, part = parts[place]
+                for found in parse(records(part)):
+                    names = pa.repeat(pa.scalar(name), found.num_rows)
+                    yield pa.RecordBatch.from_arrays([names, *found.columns], schema=named)
+
+    tasks = max(1, min(len(parts), _AT_ONCE))
+    return spark.range(0, len(parts), 1, tasks).mapInArrow(read, from_arrow_schema(named))
+
+
+def says() -> Column:
+    """Hash of what a review says: two records with the same are copies of one another."""
+    return F.xxhash64("rating", "title", "text", "reviewed_at")
+
+
+class Night:
+    """What a night keeps of parsed reviews, and what of them it sets aside.
+
+    `parsed` has the columns of `parsed_reviews` and source_file. `withheld` (column review_id) is left out last: an older review
+    of the same user and item, which the withheld one replaces, stays out with it.
     """
-    raw = spark.read.text([str(file) for file in files]).select(
-        F.col("_metadata.file_name").alias("source_file"),
-        F.col("_metadata.file_block_start").alias("block"),
-        F.monotonically_increasing_id().alias("serial"),
-        F.col("value").alias("line"),
-    )
-    before = Window.partitionBy("source_file").orderBy("block").rowsBetween(Window.unboundedPreceding, -1)
-    blocks = (
-        raw.groupBy("source_file", "block")
-        .agg(F.min("serial").alias("first"), F.count("*").alias("lines"))
-        .withColumn("offset", F.coalesce(F.sum("lines").over(before), F.lit(0)))
-        .drop("lines")
-    )
-    numbered = raw.join(F.broadcast(blocks), ["source_file", "block"]).select(
-        "source_file", (F.col("serial") - F.col("first") + F.col("offset") + 1).alias("source_line"), "line"
-    )
-    # One gzip file is one partition; what follows is worth spreading.
-    return numbered.where(F.trim("line") != "").repartition(spark.sparkContext.defaultParallelism)
+
+    def __init__(self, parsed: DataFrame, as_of: date, withheld: DataFrame | None = None) -> None:
+        self.parsed, self.withheld = parsed, withheld
+        self.due = parsed.where(F.col("reason").isNull() & (F.col("reviewed_at") < F.lit(as_of)))
+        slim = self.due.select(
+            *PLACE, "review_id", "user_id", "item_id", "reviewed_at", "says", (F.col("text") != "").alias("has_words")
+        )
+        self.repeats = small(repeats(slim))
+        self._kept = self.due.join(self.repeats, list(PLACE), "left_anti")
+
+    def rows(self) -> DataFrame:
+        """Rows of `reviews`."""
+        kept = self._kept
+        if self.withheld is not None:
+            kept = kept.join(self.withheld, "review_id", "left_anti")
+        return kept.select(
+            "review_id", "user_id", "item_id", "rating", "title", "text", "language", "reviewed_at", "source_file", "source_line"
+        )
+
+    def left_out(self) -> int:
+        """Reviews that are withheld."""
+        if self.withheld is None:
+            return 0
+        return self._kept.join(self.withheld, "review_id", "left_semi").count()
+
+    def rejected(self) -> DataFrame:
+        """Rows of `rejected_reviews`."""
+        refused = self.parsed.where("reason IS NOT NULL AND reason <> 'erased'")
+        none = F.lit(None).cast("string")
+        repeated = self.repeats.select(*PLACE, "reason", none.alias("field"), none.alias("detail"))
+        return refused.select(*PLACE, "reason", "field", "detail").unionByName(repeated).withColumn("input", F.lit("reviews"))
 
 
-def timestamp_column(text: Column) -> Column:
-    """`files.parse_timestamp` as a Spark expression: s, ms or ISO 8601 to a UTC timestamp, null for any other form."""
-    whole = F.regexp_replace(F.trim(text), r"\.0$", "")
-    number = whole.try_cast("long")
-    epoch = F.when(F.length(whole) > 11, F.timestamp_millis(number)).otherwise(F.timestamp_seconds(number))
-    return F.when(whole.rlike(r"^\d{1,14}$"), epoch).when(whole.rlike(r"^\d{4}-"), F.try_to_timestamp(whole))
+def items_and_rejected(parsed: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """Items, each field by the last record of the item that has it, and rows of `rejected_reviews`. One shuffle by item."""
+    valid = parsed.where("reason IS NULL")
+    place = F.struct(*PLACE)
 
+    def last(name: str, there: Column) -> Column:
+        # What holds nothing comes before what does, however late.
+        return F.max_by(name, F.struct(there, place)).alias(name)
 
-def parse_reviews(
-    lines: DataFrame, adapter: Adapter, config: ReviewsConfig, as_of: date, withheld: DataFrame | None = None
-) -> ParsedInput:
-    """Parse canonical reviews written before `as_of`, one per user and item. `lines` should be persisted: it is scanned twice.
-
-    `withheld` (column review_id) is left out last: an older review of the same user and item, which the withheld one
-    replaces, stays out with it.
-    """
-    record = _record(lines, adapter.reviews)
-    rating = _field(adapter.reviews, "rating").try_cast("double")
-    when = timestamp_column(_field(adapter.reviews, "timestamp"))
-    checks = [
-        *(("missing_" + n, _field(adapter.reviews, n).isNull(), F.lit(None)) for n in ("user_id", "item_id")),
-        ("missing_rating", _field(adapter.reviews, "rating").isNull(), F.lit(None)),
-        ("bad_rating", F.coalesce(~rating.between(1, 5), F.lit(True)), _field(adapter.reviews, "rating")),
-        ("missing_timestamp", _field(adapter.reviews, "timestamp").isNull(), F.lit(None)),
-        ("bad_timestamp", F.coalesce(F.year(when) < 1990, F.lit(True)), _field(adapter.reviews, "timestamp")),
-    ]
-    text = _field(adapter.reviews, "text")
-    derived = F.concat_ws(
-        "\u001f", _field(adapter.reviews, "user_id"), _field(adapter.reviews, "item_id"), when.cast("string"), text
-    )
-    judged = record.select(
-        "source_file",
-        "source_line",
-        "line",
-        *_verdict(checks),
-        F.coalesce(_field(adapter.reviews, "review_id"), F.substring(F.sha2(derived, 256), 1, 16)).alias("review_id"),
-        _field(adapter.reviews, "user_id").alias("user_id"),
-        _field(adapter.reviews, "item_id").alias("item_id"),
-        rating.alias("rating"),
-        clean_text(_field(adapter.reviews, "title"), config.max_characters).alias("title"),
-        F.coalesce(clean_text(text, config.max_characters), F.lit("")).alias("text"),
-        when.alias("reviewed_at"),
-    )
-    due = judged.where(F.col("reason").isNotNull() | (F.col("reviewed_at") < F.lit(as_of)))
-    deduplicated = with_repeats(due).persist()
-    total, kept = lines.count(), deduplicated.count()
-    rows = deduplicated.where("reason IS NULL").drop("line", "reason", "detail")
-    left_out = 0
-    if withheld is not None:
-        left_out = rows.join(withheld, "review_id", "left_semi").count()
-        rows = rows.join(withheld, "review_id", "left_anti")
-    return ParsedInput(rows, _rejected(deduplicated, "reviews"), total, total - kept, left_out)
-
-
-def parse_items(lines: DataFrame, adapter: Adapter, config: ReviewsConfig) -> ParsedInput:
-    """Parse canonical item metadata, the last line of an item winning."""
-    record = _record(lines, adapter.items)
-    item_id = _field(adapter.items, "item_id")
-    judged = record.select(
-        "source_file",
-        "source_line",
-        "line",
-        *_verdict([("missing_item_id", item_id.isNull(), F.lit(None))]),
-        item_id.alias("item_id"),
-        clean_text(_field(adapter.items, "title"), 300).alias("title"),
-        clean_text(_field(adapter.items, "creator"), 300).alias("creator"),
-        F.transform(_texts(_field(adapter.items, "categories")), lambda c: clean_text(c, 300)).alias("categories"),
-        clean_text(F.concat_ws(" ", _texts(_field(adapter.items, "description"))), config.max_characters).alias(
-            "description"
-        ),
-    )
-    deduplicated = judged.withColumn("reason", F.coalesce("reason", repeated_item())).persist()
-    rows = deduplicated.where("reason IS NULL").select(
-        "item_id",
-        "title",
-        "creator",
-        F.array_distinct(F.array_compact("categories")).alias("categories"),
-        "description",
-        F.lit(True).alias("has_metadata"),
-    )
-    return ParsedInput(rows, _rejected(deduplicated, "items"), lines.count(), 0)
+    fields = [last(name, F.col(name).isNotNull()) for name in ("title", "creator", "description")]
+    items = valid.groupBy("item_id").agg(*fields, last("categories", F.size("categories") > 0))
+    newest = Window.partitionBy("item_id").orderBy(*(F.desc(name) for name in PLACE))
+    repeated = valid.select("item_id", *PLACE).withColumn("n", F.row_number().over(newest)).where("n > 1")
+    none = F.lit(None).cast("string")
+    aside = repeated.select(*PLACE, F.lit("repeated").alias("reason"), none.alias("field"), none.alias("detail"))
+    refused = parsed.where("reason IS NOT NULL").select(*PLACE, "reason", "field", "detail")
+    rejected = refused.unionByName(aside).withColumn("input", F.lit("items"))
+    return items.withColumn("has_metadata", F.lit(True)), rejected
 
 
 def with_reviewed_items(items: DataFrame, reviews: DataFrame) -> DataFrame:
@@ -153,57 +138,14 @@ def with_reviewed_items(items: DataFrame, reviews: DataFrame) -> DataFrame:
     return items.unionByName(empty)
 
 
-def _record(lines: DataFrame, fields: dict[str, str]) -> DataFrame:
-    # Every value is read as the text it has in the file: a wrong type is then a typed reason, not a lost row.
-    schema = ", ".join(f"`{key}` string" for key in dict.fromkeys(fields.values())) + ", `_corrupt` string"
-    options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": "_corrupt"}
-    return lines.withColumn("record", F.from_json("line", schema, options))
-
-
-def _field(fields: dict[str, str], name: str) -> Column:
-    """A canonical field as trimmed text; null where the source has no such key or value."""
-    if name not in fields:
-        return F.lit(None).cast("string")
-    text = F.trim(F.col("record").getField(fields[name]))
-    return F.when(text != "", text)
-
-
-def _texts(value: Column) -> Column:
-    """Convert a JSON array of texts, an array of such arrays, or one plain text, to an array of texts."""
-    nested = F.flatten(F.from_json(value, "array<array<string>>"))
-    flat = F.from_json(value, "array<string>")
-    listed = F.when(value.rlike(r"^\[\s*\["), nested).when(value.startswith("["), flat)
-    return F.coalesce(listed, F.when(value.isNotNull(), F.array(value)), F.array().cast("array<string>"))
-
-
-def _verdict(checks: list[tuple[str, Column, Column]]) -> tuple[Column, Column]:
-    """Columns reason and detail of the first check that fails; both null for a valid line."""
-    not_json = F.col("record").isNull() | F.col("record._corrupt").isNotNull()
-    reason, detail = F.when(not_json, F.lit("not_json")), F.when(not_json, F.lit(None).cast("string"))
-    for name, fails, value in checks:
-        reason, detail = reason.when(fails, F.lit(name)), detail.when(fails, value)
-    return reason.alias("reason"), F.substring(mask_personal_data(detail), 1, 200).alias("detail")
-
-
-def _rejected(judged: DataFrame, kind: str) -> DataFrame:
-    return judged.where("reason IS NOT NULL").select(
-        "source_file",
-        "source_line",
-        F.lit(kind).alias("input"),
-        "reason",
-        "detail",
-        F.substring(mask_personal_data(F.col("line")), 1, 2000).alias("text"),
-    )
-
-
-def require_few_rejections(kind: str, lines: int, reasons: dict[str, int], max_share: float) -> None:
-    """Raise SourceError naming the top reasons when more than `max_share` of the lines are faulty."""
+def require_few_rejections(kind: str, lines: int, reasons: dict[str, int], max_share: float, ratings: str = "") -> None:
+    """Raise SourceError naming the top reasons when more than `max_share` of the records are faulty."""
     faults = {reason: n for reason, n in reasons.items() if reason not in NOT_FAULTS}
     refused = sum(faults.values())
     if refused <= max_share * lines:
         return
     top = ", ".join(f"{reason} {n:,}" for reason, n in sorted(faults.items(), key=lambda item: -item[1])[:3])
     raise SourceError(
-        f"{kind}: {refused:,} of {lines:,} lines refused ({refused / lines:.1%}; reviews.max_rejected_share is {max_share:.1%}): "
-        f"{top}. They are in the table rejected_reviews with file, line and reason."
+        f"{kind}: {refused:,} of {lines:,} records refused ({refused / lines:.1%}; reviews.max_rejected_share is {max_share:.1%}): "
+        f"{top}. They are in the table rejected_reviews with file, line and reason.{ratings}"
     )

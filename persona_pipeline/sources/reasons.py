@@ -1,4 +1,4 @@
 """Tell reasons that are faults of the input from those that are not."""
 
-NOT_FAULTS = ("copy", "edited", "repeated")
-"""Lines that say again or earlier what another says: whatever their share, nothing is wrong with the input."""
+NOT_FAULTS = ("copy", "edited", "repeated", "unrated")
+"""Records that say again or earlier what another says, or that have no rating: whatever their share, nothing is wrong."""

@@ -25,6 +25,9 @@ _NOTE = "_layout.json"
 BEFORE: Mapping[tuple[str, str], Any] = {
     # Whoever had a persona was a reason to recommend, until there were stances.
     ("item_personas", "stance"): "likes",
+    # A line held one record.
+    ("rejected_reviews", "part"): 0,
+    ("rejected_candidates", "part"): 0,
     # What was sent was not kept.
     ("llm_calls", "system"): "",
     ("llm_calls", "prompt"): "",

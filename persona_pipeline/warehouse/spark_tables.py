@@ -114,6 +114,25 @@ class SparkWarehouse:
         with self._checked(contract, rows) as (wanted, total), self.files.lock(table):
             return self._write(contract, wanted, total, _READABLE)
 
+    def replace_part(self, table: str, rows: DataFrame, where: str) -> None:
+        """Make the part of a table that `where` names hold exactly these rows, all of which it names; nothing is compared.
+
+        For a cache whose parts are written once; the caller knows that keys are not repeated.
+        """
+        contract = self._writable(table)
+        with self.files.lock(table):
+            self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(self.files.commit))
+            if not self.files.exists(table):
+                self._create(contract, _READABLE)
+            part = _conform(contract, rows).write.format("delta").mode("overwrite").option("replaceWhere", where)
+            part.save(self.files.path(table))
+
+    def delete(self, table: str, where: str) -> None:
+        """Delete the rows of a table that `where` names; nothing is committed where there are none."""
+        if self.files.exists(table):
+            with self.files.lock(table):
+                DeltaTable.forPath(self.spark, self.files.path(table)).delete(where)
+
     def publish(self, table: str, rows: DataFrame) -> WriteResult:
         """`replace` for a table that readers open: stored in the contract's order, with its change data feed.
 

@@ -1,0 +1,87 @@
+"""Define what an adapter says of a source: where each field stands in its records, and how ratings are to be taken."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from persona_pipeline.config import ReviewsConfig
+from persona_pipeline.sources.shapes import Format
+
+InputKind = Literal["reviews", "items"]
+REQUIRED: Mapping[InputKind, tuple[str, ...]] = {
+    "reviews": ("user_id", "item_id", "rating", "timestamp"),
+    "items": ("item_id",),
+}
+Keys = tuple[str, ...]
+"""Keys that may hold a field: the first that is there and not missing does. `a.b` is the key `b` of the object under `a`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """Keys by canonical field; those that are not required may be missing from any record.
+
+    Attributes:
+        formats: that files of the source may have.
+        rating_scale: lowest and highest rating of the source. Ratings are taken to the scale from 1 to 5, linearly; where the
+            highest is 5 already, as they are, those below 1 as 1.
+        unrated: ratings that say that there is none.
+        time_format: of its timestamps, in the letters of strptime; None: recognised.
+        listed_by_comma: whether a text of categories is a list with commas.
+        nested: key of a list of records within a record, each of which has the record's own fields too.
+    """
+
+    name: str
+    reviews: Mapping[str, Keys]
+    items: Mapping[str, Keys]
+    formats: frozenset[Format] = frozenset({"json", "csv", "parquet"})
+    rating_scale: tuple[float, float] = (1, 5)
+    unrated: frozenset[float] = frozenset()
+    time_format: str | None = None
+    listed_by_comma: bool = False
+    nested: str | None = None
+
+    def fields(self, kind: InputKind) -> Mapping[str, Keys]:
+        """Keys by canonical field of a kind of input."""
+        return self.reviews if kind == "reviews" else self.items
+
+    def absent(self, kind: InputKind, seen: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Required fields for which no record has a key, each as the keys that would do."""
+        fields = self.fields(kind)
+        return [
+            " or ".join(fields[name])
+            for name in REQUIRED[kind]
+            if not any(found(record, fields[name]) is not None for record in seen)
+        ]
+
+    def mapped(self, config: ReviewsConfig) -> "Adapter":
+        """The adapter with names, scale and time format that a configuration gives in the place of its own."""
+        return replace(
+            self,
+            reviews=_renamed(self.reviews, config.columns),
+            items=_renamed(self.items, config.item_columns),
+            rating_scale=config.rating_scale or self.rating_scale,
+            time_format=config.time_format or self.time_format,
+        )
+
+
+def canonical(names: Sequence[str]) -> dict[str, Keys]:
+    """Fields whose keys are their own names."""
+    return {name: (name,) for name in names}
+
+
+def found(record: Mapping[str, Any], keys: Keys) -> Any:
+    """Value of the first key that holds one; None where none does."""
+    for key in keys:
+        value = record.get(key)
+        if value is None and "." in key:
+            value = record
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None and value != "":
+            return value
+    return None
+
+
+def _renamed(fields: Mapping[str, Keys], columns: Mapping[str, str | None]) -> dict[str, Keys]:
+    given = {name: (key,) if key else () for name, key in columns.items()}
+    return {name: keys for name, keys in {**fields, **given}.items() if keys}

@@ -1,0 +1,20 @@
+"""Map MovieLens: ratings and films as CSV, half stars from 0.5 to 5, genres with bars between them."""
+
+from persona_pipeline.sources.adapters._adapter import Adapter
+
+MOVIELENS = Adapter(
+    name="movielens",
+    reviews={
+        "user_id": ("userId",),
+        "item_id": ("movieId",),
+        "rating": ("rating",),
+        "timestamp": ("timestamp",),
+    },
+    items={
+        "item_id": ("movieId",),
+        "title": ("title",),
+        "categories": ("genres",),
+    },
+    formats=frozenset({"csv", "parquet"}),
+    rating_scale=(0.5, 5),
+)

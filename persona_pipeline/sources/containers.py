@@ -1,0 +1,121 @@
+"""Open input files by what they hold, not by their names: plain, gzip, bzip2 or zstd; name what else a file is.
+
+A fault found here costs a second and names the file; found in a task of a cluster it is a page of Java.
+"""
+
+import bz2
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal, cast
+
+import pyarrow as pa
+
+from persona_pipeline.core.errors import SourceError
+
+Compression = Literal["none", "gzip", "bzip2", "zstd"]
+_COMPRESSED: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd"}
+_REFUSED: tuple[tuple[int, bytes, str], ...] = (
+    (257, b"ustar", "a tar archive: unpack it"),
+    (0, b"PK\x03\x04", "a zip archive (or a spreadsheet): unpack it, or export it as CSV"),
+    (0, b"\xfd7zXZ", "an xz file: unpack it, or compress it as gzip, bzip2 or zstd"),
+    (0, b"7z\xbc\xaf", "a 7z archive: unpack it"),
+    (0, b"Rar!", "a rar archive: unpack it"),
+    (0, b"\x04\x22\x4d\x18", "an lz4 file: unpack it, or compress it as gzip, bzip2 or zstd"),
+    (0, b"\xff\xfe", "UTF-16: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)"),
+    (0, b"\xfe\xff", "UTF-16: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)"),
+    (0, b"version https://git-lfs", "a Git LFS pointer, not the file itself: git lfs pull"),
+    (0, b"SQLite format 3", "an SQLite database: export the table as CSV"),
+    (0, b"ORC", "an ORC file: convert it to Parquet"),
+    (0, b"Obj\x01", "an Avro file: convert it to Parquet or JSON lines"),
+)
+_CHUNK = 1 << 20
+HEAD = 1 << 18
+"""Bytes of a file's beginning from which it is recognised."""
+PARQUET = b"PAR1"
+
+
+def compression(path: Path) -> Compression:
+    """Compression of a file, by its first bytes."""
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    return next((name for magic, name in _COMPRESSED.items() if start.startswith(magic)), "none")
+
+
+@contextmanager
+def opened(path: Path, start: int = 0) -> Iterator[IO[bytes]]:
+    """Open a file for reading its uncompressed bytes, from `start` where it is plain.
+
+    Raises SourceError, there and while it is read, where a compressed file is truncated or damaged.
+    """
+    kind = compression(path)
+    if kind == "gzip":
+        stream = cast(IO[bytes], gzip.open(path, "rb"))
+    elif kind == "bzip2":
+        stream = cast(IO[bytes], bz2.open(path, "rb"))
+    elif kind == "zstd":
+        raw = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
+        stream = cast(IO[bytes], io.BufferedReader(cast(Any, raw), _CHUNK))
+    else:
+        stream = path.open("rb", buffering=_CHUNK)
+        stream.seek(start)
+    try:
+        with stream:
+            yield stream
+    except (EOFError, gzip.BadGzipFile, zlib.error, pa.ArrowInvalid) as error:
+        raise _damaged(path, kind, error) from error
+    except OSError as error:
+        if kind == "none":
+            raise
+        raise _damaged(path, kind, error) from error
+
+
+def _damaged(path: Path, kind: Compression, error: Exception) -> SourceError:
+    return SourceError(
+        f"{path}: the {kind} file is truncated or damaged ({error}). Fetch it again; nothing was read from it."
+    )
+
+
+def _read(stream: IO[bytes]) -> bytes:
+    # read() of a gzip stream would drop what precedes a break.
+    read = getattr(stream, "read1", stream.read)
+    return cast(bytes, read(_CHUNK))
+
+
+def check_whole(path: Path) -> None:
+    """Raise SourceError for a compressed file that breaks off, which shows only at its end."""
+    if compression(path) == "none":
+        return
+    with opened(path) as stream:
+        while _read(stream):
+            pass
+
+
+def head(path: Path) -> bytes:
+    """The first `HEAD` uncompressed bytes, without a byte order mark.
+
+    Raises SourceError naming what the file is where it is none that can be read, or empty.
+    """
+    if path.stat().st_size == 0:
+        return b""
+    with opened(path) as stream:
+        pieces: list[bytes] = []
+        while sum(map(len, pieces)) < HEAD and (more := _read(stream)):
+            pieces.append(more)
+    start = b"".join(pieces)[:HEAD]
+    for offset, magic, what in _REFUSED:
+        if start[offset : offset + len(magic)] == magic:
+            raise SourceError(f"{path}: this is {what}")
+    if start.startswith(PARQUET):
+        return start
+    if start[:512].count(0) > len(start[:512]) // 4:
+        raise SourceError(f"{path}: this is UTF-16 or UTF-32: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)")
+    if b"\x00" in start[:4096]:
+        raise SourceError(f"{path}: this is binary data of a kind unknown here; expected JSON, CSV or Parquet")
+    start = start.removeprefix(b"\xef\xbb\xbf")
+    if start.lstrip()[:1] == b"<":
+        raise SourceError(f"{path}: this is HTML or XML (a page that says why the download failed?); fetch the file again")
+    return start

@@ -1,0 +1,182 @@
+"""Ingest the night's input: parse files that no run has parsed, and write `reviews`, `items` and what was set aside."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from persona_pipeline.config import ReviewsConfig
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.sources import reader
+from persona_pipeline.sources.adapters import Adapter
+from persona_pipeline.sources.files import InputFile
+from persona_pipeline.sources.holdout_file import COLUMN, check_holdout
+from persona_pipeline.sources.input_state import KnownFile, known_files, parser_key, pseudonyms, require_parsed
+from persona_pipeline.sources.parsing import ParsingSettings
+from persona_pipeline.sources.review_ids import read_ids
+from persona_pipeline.sources.shapes import recognise
+from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+
+Row = dict[str, Any]
+
+
+def ingest(
+    tables: SparkWarehouse,
+    run_id: str,
+    source: Adapter,
+    files: Mapping[str, Sequence[Row]],
+    config: ReviewsConfig,
+    as_of: date,
+) -> Row:
+    """Write the tables of the task `reviews` and return its figures. `files` are the run's, by kind.
+
+    Raises SourceError, with `rejected_reviews` written and nothing else, where more is refused than the configuration allows.
+    """
+    spark = tables.spark
+    settings = ParsingSettings(config.max_characters, pseudonyms(config))
+    key = parser_key(source, config, settings.user_name, "")
+    before = tables.files.read("input_files").to_pylist()
+    known = known_files(files["reviews"], key, before)
+    listed = _parsed(tables, run_id, known, before, source, settings, config.complete)
+
+    names = spark.createDataFrame([(row["parsed_file"], row["name"]) for row in listed], "parsed_file string, source_file string")
+    parsed = tables.read("parsed_reviews").join(F.broadcast(names), "parsed_file")
+    if files["withdrawn"]:
+        ids = _ids(tables, read_ids(Path(files["withdrawn"][0]["path"])))
+        gone = parsed.join(ids, "review_id", "left_semi").count()
+        parsed = parsed.join(ids, "review_id", "left_anti")
+    else:
+        gone = 0
+    withheld = spark.read.parquet(str(check_holdout(Path(config.withheld)))).select(COLUMN) if config.withheld else None
+    night = reader.Night(parsed, as_of, withheld)
+
+    rejected, items = night.rejected(), tables.empty("items")
+    item_lines = 0
+    if files["items"]:
+        told = [InputFile(Path(row["path"]), row["name"], row["bytes"], recognise(Path(row["path"]))) for row in files["items"]]
+        parsed_items = reader.read_items(spark, told, source, settings).persist()
+        item_lines = parsed_items.count()
+        items, aside = reader.items_and_rejected(parsed_items)
+        rejected = rejected.unionByName(aside)
+    written = [tables.replace("rejected_reviews", rejected.select(load_contract("rejected_reviews").names))]
+    stored = tables.read("rejected_reviews")
+    counts = {(row["input"], row["reason"]): row["count"] for row in stored.groupBy("input", "reason").count().collect()}
+    lines = sum(row["records"] for row in listed)
+    erased = sum(row["erased"] for row in listed)
+    for kind, total in (("reviews", lines), ("items", item_lines)):
+        reasons = {reason: n for (of, reason), n in counts.items() if of == kind}
+        hint = _scale_hint(stored, source) if reasons.get("bad_rating") else ""
+        reader.require_few_rejections(kind, total, reasons, config.max_rejected_share, hint)
+    written.append(tables.replace("reviews", night.rows()))
+    kept = tables.files.row_count("reviews", written[-1].version)
+    written.append(tables.replace("items", reader.with_reviewed_items(items, tables.read("reviews"))))
+    state = tables.files.replace("input_files", pa.Table.from_pylist(listed, load_contract("input_files").arrow_schema()))
+    written.append(state)
+    _forget(tables, listed)
+    left_out = night.left_out()
+    aside_total = sum(n for (of, _), n in counts.items() if of == "reviews")
+    return {
+        "lines": lines,
+        "item_lines": item_lines,
+        "not_yet": lines - aside_total - erased - gone - left_out - kept,
+        "withheld": left_out,
+        "withdrawn": gone,
+        "erased": erased,
+        "files": len(listed),
+        "files_parsed": sum(row["parsed_in"] == run_id for row in listed),
+        "rejected": {f"{kind}.{reason}": n for (kind, reason), n in sorted(counts.items())},
+        "written": [result.as_dict() for result in written],
+    }
+
+
+def _parsed(
+    tables: SparkWarehouse,
+    run_id: str,
+    known: Sequence[KnownFile],
+    before: Sequence[Row],
+    source: Adapter,
+    settings: ParsingSettings,
+    complete: bool,
+) -> list[Row]:
+    """Parse the files that have to be, and return rows of `input_files` for all that count."""
+    there = _counts(tables, {row["parsed_file"] for row in before})
+    fresh = {
+        one.parsed_file: one for one in known if one.row is None or there.get(one.parsed_file, {}).get("records", 0) != one.row["records"]
+    }
+    again = [InputFile(one.file.path, one.file.name, one.file.bytes, recognise(one.file.path)) for one in fresh.values()]
+    if fresh:
+        rows = reader.read_reviews(tables.spark, list(zip(fresh, again, strict=True)), source, settings)
+        part = rows.withColumn("says", reader.says()).withColumn("parsed_in", F.lit(run_id))
+        tables.replace_part("parsed_reviews", part, f"parsed_in = '{run_id}'")
+        there |= _counts(tables, set(fresh))
+    formats = {name: file.shape.format if file.shape else None for name, file in zip(fresh, again, strict=True)}
+    listed = []
+    for one in known:
+        counted = there.get(one.parsed_file, _NOTHING)
+        old = None if one.parsed_file in fresh else one.row
+        listed.append(
+            {
+                "name": one.file.name, "bytes": one.file.bytes, "digest": one.digest, "parsed_file": one.parsed_file,
+                "format": old["format"] if old else formats[one.parsed_file], "parsed_in": old["parsed_in"] if old else run_id, **counted,
+            }  # fmt: skip
+        )
+    if not complete:
+        names = {row["name"] for row in listed}
+        earlier = [row for row in before if row["name"] not in names]
+        require_parsed([row for row in earlier if there.get(row["parsed_file"], _NOTHING)["records"] != row["records"]])
+        listed += earlier
+    return listed
+
+
+_NOTHING: Row = {"records": 0, "refused": 0, "erased": 0, "newest_at": None}
+
+
+def _counts(tables: SparkWarehouse, parsed_files: set[str]) -> dict[str, Row]:
+    """What is parsed of some files, by file."""
+    if not parsed_files or not tables.files.exists("parsed_reviews"):
+        return {}
+    erased = F.col("reason") == "erased"
+    rows = (
+        tables.read("parsed_reviews")
+        .where(F.col("parsed_file").isin(sorted(parsed_files)))
+        .groupBy("parsed_file")
+        .agg(
+            F.count("*").alias("records"),
+            F.count_if(F.col("reason").isNotNull() & ~erased).alias("refused"),
+            F.count_if(erased).alias("erased"),
+            F.max("reviewed_at").alias("newest_at"),
+        )
+    )
+    found = (row.asDict() for row in rows.collect())  # a row a file
+    return {row.pop("parsed_file"): row for row in found}
+
+
+def _forget(tables: SparkWarehouse, listed: Sequence[Row]) -> None:
+    """Delete what was parsed of files that no longer count."""
+    kept = ", ".join(f"'{name}'" for name in sorted({row["parsed_file"] for row in listed}))
+    tables.delete("parsed_reviews", f"parsed_file NOT IN ({kept})" if kept else "true")
+
+
+def _ids(tables: SparkWarehouse, ids: pa.Table) -> DataFrame:
+    return tables.spark.createDataFrame(ids)
+
+
+def _scale_hint(rejected: DataFrame, source: Adapter) -> str:
+    """What ratings were found, where they look like those of another scale."""
+    bad = rejected.where("reason = 'bad_rating'").select(F.expr("try_cast(detail AS double)").alias("rating")).where("rating IS NOT NULL")
+    low, high = bad.agg(F.min("rating"), F.max("rating")).collect()[0]
+    if high is None:
+        return ""
+    lowest, highest = source.rating_scale
+    if high > highest:
+        likely = next((scale for scale in (10, 20, 100) if high <= scale), None)
+        wanted = f" If ratings go up to {likely}, say reviews.rating_scale: [1, {likely}] (or [0, {likely}])." if likely else ""
+    else:
+        wanted = f" If {low:g} is a rating, say reviews.rating_scale: [{low:g}, {highest:g}]; if it says that there is none, leave it out."
+    return f" Ratings from {low:g} to {high:g} were found outside {lowest:g} to {highest:g}.{wanted}"
+
+

@@ -1,0 +1,285 @@
+"""Parse records of input files into rows of Arrow batches, each a valid row or a refusal with a typed reason.
+
+A pure function of the records and of settings: the same in a task of a cluster and on one machine without any.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from persona_pipeline.sources.adapters import Adapter, found
+from persona_pipeline.sources.item_fields import categories, described, one_text
+from persona_pipeline.sources.language import language_of
+from persona_pipeline.sources.personal_data import mask_personal_data, mask_title
+from persona_pipeline.sources.records import Fault, Record
+from persona_pipeline.sources.markup import is_markup_residue
+from persona_pipeline.sources.text import clean_text
+from persona_pipeline.sources.values import NotScalar, characters, identity, moment, number
+
+BATCH = 4_096
+"""Records of a batch."""
+EXCERPT = 200
+"""Characters that are kept of what was refused."""
+_FIRST = 631_152_000_000_000  # 1990, in microseconds
+_TITLE = 300
+_LINE = [("source_line", pa.int64()), ("part", pa.int32()), ("reason", pa.string()), ("field", pa.string()), ("detail", pa.string())]
+REVIEW_SCHEMA = pa.schema(
+    [
+        *_LINE,
+        ("review_id", pa.string()),
+        ("user_id", pa.string()),
+        ("item_id", pa.string()),
+        ("rating", pa.float64()),
+        ("title", pa.string()),
+        ("text", pa.string()),
+        ("language", pa.string()),
+        ("reviewed_at", pa.timestamp("us", "UTC")),
+    ]
+)
+ITEM_SCHEMA = pa.schema(
+    [
+        *_LINE,
+        ("item_id", pa.string()),
+        ("title", pa.string()),
+        ("creator", pa.string()),
+        ("categories", pa.list_(pa.string())),
+        ("description", pa.string()),
+    ]
+)
+
+
+class Refused(Exception):  # noqa: N818 - it is no error of the program: a record is set aside by it
+    """A record that is set aside: typed reason, the field, and the characters it has there."""
+
+    def __init__(self, reason: str, field: str | None, value: Any) -> None:
+        super().__init__(reason)
+        self.reason, self.field, self.value = reason, field, value
+
+
+@dataclass(frozen=True, slots=True)
+class ParsingSettings:
+    """What decides a row besides the record: cut of texts, and how a user is named.
+
+    Attributes:
+        user_name: from the id in the file to the one in the tables (pseudonyms); None: as it is.
+        erased: whether a user, named as in the tables, was erased; such a record is the reason `erased`, and nothing of it is kept.
+    """
+
+    max_characters: int
+    user_name: Callable[[str], str] | None = None
+    erased: Callable[[str], bool] | None = None
+
+
+def review_batches(
+    records: Iterable[Record], adapter: Adapter, settings: ParsingSettings
+) -> Iterator[pa.RecordBatch]:
+    """Parse reviews, `BATCH` a time, in the order of the records: one row each, of `REVIEW_SCHEMA`."""
+    parse = _ReviewParser(adapter, settings)
+    rows: list[tuple[Any, ...]] = []
+    for record in records:
+        if adapter.nested and isinstance(record.fields, dict) and isinstance(record.fields.get(adapter.nested), list):
+            rows += map(parse, _nested(record, adapter.nested))
+        else:
+            rows.append(parse(record))
+        if len(rows) >= BATCH:
+            yield _review_batch(rows)
+            rows = []
+    if rows:
+        yield _review_batch(rows)
+
+
+def item_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingSettings) -> Iterator[pa.RecordBatch]:
+    """Parse items, `BATCH` a time: one row a record, of `ITEM_SCHEMA`."""
+    rows: list[tuple[Any, ...]] = []
+    for record in records:
+        rows.append(_item(record, adapter, settings))
+        if len(rows) >= BATCH:
+            yield _batch(rows, ITEM_SCHEMA)
+            rows = []
+    if rows:
+        yield _batch(rows, ITEM_SCHEMA)
+
+
+def _nested(record: Record, key: str) -> Iterator[Record]:
+    assert isinstance(record.fields, dict)
+    around = {name: value for name, value in record.fields.items() if name != key}
+    for part, inner in enumerate(record.fields[key]):
+        fields = {**around, **inner} if isinstance(inner, dict) else Fault("not_json", str(inner))
+        yield Record(record.line, part, fields)
+
+
+class _ReviewParser:
+    def __init__(self, adapter: Adapter, settings: ParsingSettings) -> None:
+        self.adapter, self.settings = adapter, settings
+        self.keys = adapter.reviews
+        self.lowest, self.highest = adapter.rating_scale
+
+    def __call__(self, record: Record) -> tuple[Any, ...]:
+        fields = record.fields
+        if isinstance(fields, Fault):
+            return (*record[:2], fields.reason, None, _excerpt(fields.excerpt), *_NO_REVIEW)
+        settings = self.settings
+        try:
+            user = self._identity(fields, "user_id")
+            if settings.user_name is not None:
+                user = settings.user_name(user)
+            if settings.erased is not None and settings.erased(user):
+                return (*record[:2], "erased", None, None, *_NO_REVIEW)
+            item = self._identity(fields, "item_id")
+            rating = self._rating(fields)
+            when = self._moment(fields)
+            own_id = self._text(fields, "review_id")
+            raw = self._text(fields, "text")
+            title = self._text(fields, "title")
+        except Refused as refused:
+            return (*record[:2], refused.reason, refused.field, _shown(refused), *_NO_REVIEW)
+        longest = settings.max_characters
+        text = None if raw is None else clean_text(raw, longest, mask_personal_data)
+        text = "" if text is None else text
+        title = None if title is None else clean_text(title, longest, mask_personal_data)
+        review_id = identity(own_id) if own_id else (user, item, raw and self._received(fields))
+        return (
+            *record[:2], None, None, None, review_id, user, item, rating, title, text, language_of(text) if text else None, when,
+        )  # fmt: skip
+
+    def _value(self, fields: Mapping[str, Any], name: str) -> str | None:
+        keys = self.keys[name]
+        value = fields.get(keys[0])
+        if value is None or value == "":
+            value = found(fields, keys)
+        try:
+            return characters(value)
+        except NotScalar as shape:
+            raise Refused(f"bad_{name}", keys[0], f"{shape} where one value was expected") from shape
+
+    def _identity(self, fields: Mapping[str, Any], name: str) -> str:
+        text = self._value(fields, name)
+        if text is None:
+            raise Refused(f"missing_{name}", self.keys[name][0], None)
+        if not text.isascii() and not _encodable(text):
+            raise Refused(f"bad_{name}", self.keys[name][0], "half of a surrogate pair")
+        return identity(text)
+
+    def _text(self, fields: Mapping[str, Any], name: str) -> str | None:
+        keys = self.keys.get(name)
+        if keys is None:
+            return None
+        value = fields.get(keys[0])
+        if value.__class__ is not str:
+            value = one_text(found(fields, keys))
+            return value
+        return characters(value)
+
+    def _received(self, fields: Mapping[str, Any]) -> str | None:
+        """The text with all its white space but blanks around it, as derived ids have always been made from it."""
+        value = found(fields, self.keys["text"])
+        return value.strip(" ") if isinstance(value, str) else one_text(value)
+
+    def _rating(self, fields: Mapping[str, Any]) -> float:
+        text = self._value(fields, "rating")
+        if text is None:
+            raise Refused("missing_rating", self.keys["rating"][0], None)
+        rating = number(text)
+        if rating in self.adapter.unrated:
+            raise Refused("unrated", self.keys["rating"][0], text)
+        if rating is None or not self.lowest <= rating <= self.highest:
+            raise Refused("bad_rating", self.keys["rating"][0], text)
+        if self.highest == 5:
+            return max(rating, 1.0)
+        return round(1 + 4 * (rating - self.lowest) / (self.highest - self.lowest), 6)
+
+    def _moment(self, fields: Mapping[str, Any]) -> int:
+        text = self._value(fields, "timestamp")
+        if text is None:
+            raise Refused("missing_timestamp", self.keys["timestamp"][0], None)
+        when = moment(text, self.adapter.time_format)
+        if when is None or when < _FIRST:
+            raise Refused("bad_timestamp", self.keys["timestamp"][0], text)
+        return when
+
+
+_NO_REVIEW = (None,) * (len(REVIEW_SCHEMA) - len(_LINE))
+_NO_ITEM = (None,) * (len(ITEM_SCHEMA) - len(_LINE))
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(refused: Refused) -> str | None:
+    return None if refused.value is None else _excerpt(str(refused.value))
+
+
+def _excerpt(value: str) -> str:
+    """A masked beginning of what was refused."""
+    clean = value[: 4 * EXCERPT].encode(errors="replace").decode()
+    return mask_personal_data(clean)[:EXCERPT]
+
+
+def _item(record: Record, adapter: Adapter, settings: ParsingSettings) -> tuple[Any, ...]:
+    fields, keys = record.fields, adapter.items
+    if isinstance(fields, Fault):
+        return (*record[:2], fields.reason, None, _excerpt(fields.excerpt), *_NO_ITEM)
+    try:
+        item = characters(found(fields, keys["item_id"]))
+    except NotScalar as shape:
+        told = _excerpt(f"{shape} where one value was expected")
+        return (*record[:2], "bad_item_id", keys["item_id"][0], told, *_NO_ITEM)
+    if item is None or not _encodable(item):
+        reason = "missing_item_id" if item is None else "bad_item_id"
+        return (*record[:2], reason, keys["item_id"][0], None, *_NO_ITEM)
+
+    def told(name: str) -> Any:
+        return found(fields, keys[name]) if name in keys else None
+
+    listed = (_name(part) for part in categories(told("categories"), adapter.listed_by_comma))
+    description = described(told("description"))
+    plain = None if description is None else clean_text(description, settings.max_characters, mask_personal_data)
+    return (
+        *record[:2], None, None, None, identity(item), _name(one_text(told("title"))), _name(one_text(told("creator"))),
+        list(dict.fromkeys(part for part in listed if part)), plain,
+    )  # fmt: skip
+
+
+def _name(text: str | None) -> str | None:
+    """A title, creator or category: cleaned, and nothing where it is a script or markup of a page."""
+    if text is None or is_markup_residue(text):
+        return None
+    return clean_text(text, _TITLE, mask_title)
+
+
+def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True)
+    return pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
+
+
+def _review_batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+    return _batch(_with_ids(rows), REVIEW_SCHEMA)
+
+
+def _with_ids(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows with derived ids: 16 hexadecimal digits of the hash of user, item, time and text as received.
+
+    Their recipe is that of the warehouses there are; another would name every review anew.
+    """
+    place, when = len(_LINE), len(REVIEW_SCHEMA) - 1
+    derived = [n for n, row in enumerate(rows) if isinstance(row[place], tuple)]
+    moments = np.array([rows[n][when] for n in derived], "datetime64[us]")
+    whole = np.datetime_as_string(moments.astype("datetime64[s]")) if derived else []
+    for n, second in zip(derived, whole, strict=True):
+        row = rows[n]
+        user, item, text = row[place]
+        fraction = row[when] % 1_000_000
+        written = str(second).replace("T", " ") + (f".{fraction:06}".rstrip("0") if fraction else "")
+        parts = (user, item, written) if text is None else (user, item, written, text)
+        digest = hashlib.sha256("\u001f".join(parts).encode(errors="replace")).hexdigest()[:16]
+        rows[n] = (*row[:place], digest, *row[place + 1 :])
+    return rows
