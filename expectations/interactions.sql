@@ -2,6 +2,6 @@
 SELECT
     (SELECT count(*) FROM interactions WHERE NOT (weight >= -1 AND weight <= 1)) AS weights_off,
     (SELECT count(*) FROM interactions WHERE occurred_at AT TIME ZONE 'UTC' >= $as_of::DATE) AS not_yet,
-    (SELECT count(*) FROM interactions WHERE NOT starts_with(interaction_id, 'event:') OR kind = 'review') AS not_events,
+    (SELECT count(*) FROM interactions WHERE NOT starts_with(interaction_id, 'event:')) AS not_events,
     (SELECT count(*) FROM interactions SEMI JOIN (SELECT review_id AS interaction_id FROM reviews) USING (interaction_id))
         AS ids_of_reviews

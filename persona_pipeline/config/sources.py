@@ -8,6 +8,8 @@ from persona_pipeline.config.stage import StageConfig
 
 REVIEW_FIELDS = ("review_id", "user_id", "item_id", "rating", "title", "text", "timestamp")
 """Canonical fields of a review."""
+EVENT_FIELDS = ("interaction_id", "user_id", "item_id", "kind", "weight", "timestamp")
+"""Canonical fields of an event."""
 ITEM_FIELDS = ("item_id", "title", "creator", "categories", "description")
 """Canonical fields of an item's metadata."""
 
@@ -64,9 +66,18 @@ class InteractionsConfig(StageConfig):
     OPERATIONAL = frozenset({"max_rejected_share"})
 
     file: str = Field("", description="file of events, or a folder of them; empty: none")
-    columns: dict[str, str] = Field(
-        default_factory=dict,
-        description="the file's own names of user_id, item_id, timestamp, kind, weight and interaction_id, where they differ",
+    source: str = Field(
+        "",
+        description="adapter of the file: jsonl, csv, parquet or movielens; empty: movielens where the night's source is, else "
+        "whichever of the other three it is",
+    )
+    columns: dict[str, str | None] = Field(
+        {},
+        description="keys of the file by canonical field (interaction_id, user_id, item_id, kind, weight, timestamp), as in "
+        "`reviews.columns`",
+    )
+    time_format: str | None = Field(
+        None, description="of timestamps, in the letters of Python's strptime; null: recognised"
     )
     weights: dict[str, Weight] = Field(
         default_factory=lambda: {"event": 1.0},
@@ -84,8 +95,13 @@ class InteractionsConfig(StageConfig):
         "purchases",
     )
     max_rejected_share: float = Field(
-        0.05, ge=0, le=1, description="the task fails when a larger share of the lines is refused"
+        0.05, ge=0, le=1, description="the task fails when a larger share of the records is refused"
     )
+
+    @field_validator("columns")
+    @classmethod
+    def _of_events(cls, value: dict[str, str | None]) -> dict[str, str | None]:
+        return _known(value, EVENT_FIELDS, ("user_id", "item_id", "timestamp"))
     quiet_seconds: float = Field(
         60, ge=0, description="a folder is taken to be still filled while a file in it is younger; 0: never"
     )

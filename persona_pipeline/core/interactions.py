@@ -10,9 +10,6 @@ Ids of both share one namespace: a review's interaction id is its `review_id`, a
 EVENT = "event:"
 """What the id of every event begins with, so that no event has the id of a review."""
 
-REVIEW = "review"
-"""The kind of an interaction that is a review; no event may be of this kind."""
-
 _MET = """
 SELECT review_id AS interaction_id, review_id, user_id, item_id, 'review' AS kind, rating, CAST(1 AS DOUBLE) AS weight,
        reviewed_at AS occurred_at, source_file, source_line

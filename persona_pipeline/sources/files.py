@@ -169,8 +169,13 @@ def _absent(
     file: Path, kind: InputKind, adapter: Adapter, missing: list[str], seen: list[Mapping[str, Any]], keys: str
 ) -> str:
     fitting = [a.name for a in ADAPTERS.values() if a.name not in ("synthetic", adapter.name) and not a.absent(kind, seen)]
-    setting = "reviews.columns" if kind == "reviews" else "reviews.item_columns"
-    hint = f"These are the keys of SOURCE={fitting[0]}." if fitting else f"Say which they are in {setting}, or choose another SOURCE."
+    setting = {"reviews": "reviews.columns", "items": "reviews.item_columns", "interactions": "interactions.columns"}[kind]
+    source = "interactions.source: " if kind == "interactions" else "SOURCE="
+    hint = (
+        f"These are the keys of {source}{fitting[0]}."
+        if fitting
+        else f"Say which they are in {setting}, or choose another source."
+    )
     return (
         f"{file}: {kind} of source {adapter.name} need the key{'s' if len(missing) > 1 else ''} {', '.join(missing)}, "
         f"absent from the first {len(seen)} records, which have {keys}. {hint}"

@@ -1,16 +1,17 @@
 """Define what an adapter says of a source: where each field stands in its records, and how ratings are to be taken."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from persona_pipeline.config import ReviewsConfig
+from persona_pipeline.config import InteractionsConfig, ReviewsConfig
 from persona_pipeline.sources.shapes import Format
 
-InputKind = Literal["reviews", "items"]
+InputKind = Literal["reviews", "items", "interactions"]
 REQUIRED: Mapping[InputKind, tuple[str, ...]] = {
     "reviews": ("user_id", "item_id", "rating", "timestamp"),
     "items": ("item_id",),
+    "interactions": ("user_id", "item_id", "timestamp"),
 }
 Keys = tuple[str, ...]
 """Keys that may hold a field: the first that is there and not missing does. `a.b` is the key `b` of the object under `a`."""
@@ -27,6 +28,8 @@ class Adapter:
         unrated: ratings that say that there is none.
         time_format: of its timestamps, in the letters of strptime; None: recognised.
         listed_by_comma: whether a text of categories is a list with commas.
+        interactions: keys of an event's fields; empty: the source has no events.
+        event_kind: kind of events whose records name none.
         nested: key of a list of records within a record, each of which has the record's own fields too.
     """
 
@@ -39,19 +42,26 @@ class Adapter:
     time_format: str | None = None
     listed_by_comma: bool = False
     nested: str | None = None
+    interactions: Mapping[str, Keys] = field(default_factory=dict)
+    event_kind: str = "event"
 
     def fields(self, kind: InputKind) -> Mapping[str, Keys]:
         """Keys by canonical field of a kind of input."""
-        return self.reviews if kind == "reviews" else self.items
+        return {"reviews": self.reviews, "items": self.items, "interactions": self.interactions}[kind]
 
     def absent(self, kind: InputKind, seen: Sequence[Mapping[str, Any]]) -> list[str]:
         """Required fields for which no record has a key, each as the keys that would do."""
         fields = self.fields(kind)
         return [
-            " or ".join(fields[name])
+            " or ".join(fields.get(name, ()))
             for name in REQUIRED[kind]
-            if not any(found(record, fields[name]) is not None for record in seen)
+            if not any(found(record, fields.get(name, ())) is not None for record in seen)
         ]
+
+    def of_events(self, config: InteractionsConfig) -> "Adapter":
+        """The adapter with the names and the time format that a configuration gives for events."""
+        names = _renamed(self.interactions, config.columns)
+        return replace(self, interactions=names, time_format=config.time_format or self.time_format)
 
     def mapped(self, config: ReviewsConfig) -> "Adapter":
         """The adapter with names, scale and time format that a configuration gives in the place of its own."""
