@@ -39,7 +39,9 @@ def review_texts(path: Path | None, count: int) -> list[str]:
             return review_texts(Path(world) / "reviews.jsonl.gz", count)
     with opened(path or REAL) as lines:
         rows = [json.loads(line) for line in lines]
-    key = next(a.reviews["text"][0] for a in ADAPTERS.values() if "text" in a.reviews and a.reviews["text"][0] in rows[0])
+    key = next(
+        a.reviews["text"][0] for a in ADAPTERS.values() if "text" in a.reviews and a.reviews["text"][0] in rows[0]
+    )
     texts = sorted({row[key] for row in rows if row.get(key)})
     return [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[:count]]
 

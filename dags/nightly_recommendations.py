@@ -94,7 +94,14 @@ with DAG(
     report = JobOperator(task_id="report", retries=0).as_teardown()
 
     chain(
-        runs, interactions, reviews, [item_reviews, user_histories], extraction_plan, extraction_shard, review_aspects, item_summaries
+        runs,
+        interactions,
+        reviews,
+        [item_reviews, user_histories],
+        extraction_plan,
+        extraction_shard,
+        review_aspects,
+        item_summaries,
     )
     chain(item_summaries, item_personas, text_embeddings)
     chain(text_embeddings, training_pairs, encoders, [persona_vectors, user_vectors], user_item_topk)

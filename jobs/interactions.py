@@ -38,9 +38,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
         }
     adapter = of_interactions(context.row["source"], config)
     settings = EventSettings.of(config, ParsingSettings(reviews.max_characters, pseudonyms(reviews)))
-    listed = [
-        InputFile(Path(row["path"]), row["name"], row["bytes"], recognise(Path(row["path"]))) for row in files
-    ]
+    listed = [InputFile(Path(row["path"]), row["name"], row["bytes"], recognise(Path(row["path"]))) for row in files]
     withheld = check_holdout(Path(reviews.withheld)) if reviews.withheld else None
     kept_back = spark.read.parquet(str(withheld)).select(COLUMN) if withheld else None
     parsed = read_events(spark, listed, adapter, settings).persist()

@@ -17,7 +17,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     source = configured(context.row["source"], context.config.reviews)
     files = check_input(context.row, ("reviews", "items", "withheld", "withdrawn"))
 
-    from persona_pipeline.sources.ingest import ingest
+    from persona_pipeline.ingest.reviews_and_items import ingest
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 

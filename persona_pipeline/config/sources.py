@@ -28,7 +28,8 @@ class ReviewsConfig(StageConfig):
         {}, description="the same for metadata of items (item_id, title, creator, categories, description)"
     )
     rating_scale: tuple[float, float] | None = Field(
-        None, description="lowest and highest rating of the files, taken to 1 to 5; null: the source's own, mostly 1 to 5"
+        None,
+        description="lowest and highest rating of the files, taken to 1 to 5; null: the source's own, mostly 1 to 5",
     )
     time_format: str | None = Field(
         None, description="of timestamps, in the letters of Python's strptime (%d.%m.%Y); null: recognised"
@@ -39,7 +40,8 @@ class ReviewsConfig(StageConfig):
         "those read on earlier nights go on to count",
     )
     withdrawn: str = Field(
-        "", description="file of ids of reviews that are withdrawn: one a line, or Parquet with a column review_id; empty: none"
+        "",
+        description="file of ids of reviews that are withdrawn: one a line, or Parquet with a column review_id; empty: none",
     )
     pseudonymous_users: bool = Field(
         False,
@@ -102,10 +104,13 @@ class InteractionsConfig(StageConfig):
     @classmethod
     def _of_events(cls, value: dict[str, str | None]) -> dict[str, str | None]:
         return _known(value, EVENT_FIELDS, ("user_id", "item_id", "timestamp"))
+
     quiet_seconds: float = Field(
         60, ge=0, description="a folder is taken to be still filled while a file in it is younger; 0: never"
     )
-    wait_minutes: float = Field(30, ge=0, description="how long a folder that is still filled is waited for, before the task fails")
+    wait_minutes: float = Field(
+        30, ge=0, description="how long a folder that is still filled is waited for, before the task fails"
+    )
     expect_success: bool = Field(False, description="a folder is read once it holds a file _SUCCESS, and not before")
 
     @field_validator("columns")

@@ -72,7 +72,8 @@ def _batches(read: Iterable[Record], user_name: Callable[[str], str] | None) -> 
     while part := list(islice(records, BATCH)):
         rows = [_line(record, user_name) for record in part]
         yield pa.record_batch(
-            [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _LINES, strict=True)], schema=_LINES
+            [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _LINES, strict=True)],
+            schema=_LINES,
         )
 
 

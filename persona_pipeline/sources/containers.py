@@ -117,5 +117,7 @@ def head(path: Path) -> bytes:
         raise SourceError(f"{path}: this is binary data of a kind unknown here; expected JSON, CSV or Parquet")
     start = start.removeprefix(b"\xef\xbb\xbf")
     if start.lstrip()[:1] == b"<":
-        raise SourceError(f"{path}: this is HTML or XML (a page that says why the download failed?); fetch the file again")
+        raise SourceError(
+            f"{path}: this is HTML or XML (a page that says why the download failed?); fetch the file again"
+        )
     return start

@@ -13,7 +13,16 @@ import pyarrow as pa
 from persona_pipeline.config import InteractionsConfig
 from persona_pipeline.core.interactions import EVENT
 from persona_pipeline.sources.adapters import Adapter
-from persona_pipeline.sources.parsing import BATCH, LINE, FieldParser, ParsingSettings, Refused, batch_of, encodable, excerpt
+from persona_pipeline.sources.parsing import (
+    BATCH,
+    LINE,
+    FieldParser,
+    ParsingSettings,
+    Refused,
+    batch_of,
+    encodable,
+    excerpt,
+)
 from persona_pipeline.sources.records import Fault, Record
 from persona_pipeline.sources.values import identity, number
 

@@ -71,7 +71,9 @@ def list_files(path: Path, kind: str) -> Listing:
         else:
             other.append(file)
     if not files:
-        beside = [f"{len(hidden)} hidden ({hidden[0].name}: names that begin with . or _ are not read)"] if hidden else []
+        beside = (
+            [f"{len(hidden)} hidden ({hidden[0].name}: names that begin with . or _ are not read)"] if hidden else []
+        )
         beside += [f"{len(other)} of another suffix ({other[0].name})"] if other else []
         raise SourceError(
             f"{kind}: nothing to read in the folder {path}: no {', '.join('*' + s for s in sorted(SUFFIXES))}, plain or packed "
@@ -94,7 +96,9 @@ def settled(path: Path, kind: str, config: ReviewsConfig) -> None:
     quiet_seconds, until = config.quiet_seconds, time.monotonic() + 60 * config.wait_minutes
     while path.is_dir() and (why := _filling(path, quiet_seconds, config.expect_success)):
         if time.monotonic() >= until:
-            raise TransientError(f"{kind}: the folder {path} is still being filled: {why}. Nothing was read; try again later")
+            raise TransientError(
+                f"{kind}: the folder {path} is still being filled: {why}. Nothing was read; try again later"
+            )
         time.sleep(min(_LOOK_AGAIN, max(quiet_seconds, 0.05)))
 
 
@@ -168,8 +172,12 @@ def _flat(fields: dict[str, Any], adapter: Adapter) -> Mapping[str, Any]:
 def _absent(
     file: Path, kind: InputKind, adapter: Adapter, missing: list[str], seen: list[Mapping[str, Any]], keys: str
 ) -> str:
-    fitting = [a.name for a in ADAPTERS.values() if a.name not in ("synthetic", adapter.name) and not a.absent(kind, seen)]
-    setting = {"reviews": "reviews.columns", "items": "reviews.item_columns", "interactions": "interactions.columns"}[kind]
+    fitting = [
+        a.name for a in ADAPTERS.values() if a.name not in ("synthetic", adapter.name) and not a.absent(kind, seen)
+    ]
+    setting = {"reviews": "reviews.columns", "items": "reviews.item_columns", "interactions": "interactions.columns"}[
+        kind
+    ]
     source = "interactions.source: " if kind == "interactions" else "SOURCE="
     hint = (
         f"These are the keys of {source}{fitting[0]}."

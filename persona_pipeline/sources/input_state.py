@@ -17,7 +17,19 @@ from persona_pipeline.sources.shapes import recognise
 USER_KEY = "PERSONA_USER_KEY"
 """Environment variable with the key of pseudonyms."""
 _LEAST_KEY = 16
-_CODE = ("adapters", "containers", "item_fields", "language", "markup", "parsing", "personal_data", "records", "shapes", "text", "values")
+_CODE = (
+    "adapters",
+    "containers",
+    "item_fields",
+    "language",
+    "markup",
+    "parsing",
+    "personal_data",
+    "records",
+    "shapes",
+    "text",
+    "values",
+)
 """Modules of this room that decide how a record is parsed."""
 
 Row = dict[str, Any]
@@ -78,7 +90,9 @@ def known_files(files: Sequence[Row], key: str, before: Sequence[Row]) -> list[K
         seen = by_content.get(parsed_file)
         # Of a file that was parsed before, nothing is opened.
         shape = None if seen else recognise(path)
-        found.append(KnownFile(InputFile(path, row["name"] or path.name, row["bytes"], shape), row["digest"], parsed_file, seen))
+        found.append(
+            KnownFile(InputFile(path, row["name"] or path.name, row["bytes"], shape), row["digest"], parsed_file, seen)
+        )
     return found
 
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 from persona_pipeline.sources.adapters import Adapter, Keys, found
 from persona_pipeline.sources.item_fields import categories, described, one_text
 from persona_pipeline.sources.language import language_of
+from persona_pipeline.sources.markup import is_markup_residue
 from persona_pipeline.sources.personal_data import mask_personal_data, mask_title
 from persona_pipeline.sources.records import Fault, Record
-from persona_pipeline.sources.markup import is_markup_residue
 from persona_pipeline.sources.text import clean_text
 from persona_pipeline.sources.values import NotScalar, characters, identity, moment, number
 
@@ -26,7 +26,14 @@ EXCERPT = 200
 """Characters that are kept of what was refused."""
 _FIRST = 631_152_000_000_000  # 1990, in microseconds
 _TITLE = 300
-LINE = [("source_line", pa.int64()), ("part", pa.int32()), ("reason", pa.string()), ("field", pa.string()), ("detail", pa.string())]
+LINE = [
+    ("source_line", pa.int64()),
+    ("part", pa.int32()),
+    ("reason", pa.string()),
+    ("field", pa.string()),
+    ("detail", pa.string()),
+]
+"""Columns of every batch: where a record stands, and why it is refused."""
 REVIEW_SCHEMA = pa.schema(
     [
         *LINE,
@@ -78,9 +85,7 @@ class ParsingSettings:
     erased: Callable[[str], bool] | None = None
 
 
-def review_batches(
-    records: Iterable[Record], adapter: Adapter, settings: ParsingSettings
-) -> Iterator[pa.RecordBatch]:
+def review_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingSettings) -> Iterator[pa.RecordBatch]:
     """Parse reviews, `BATCH` a time, in the order of the records: one row each, of `REVIEW_SCHEMA`."""
     parse = _ReviewParser(adapter, settings)
     rows: list[tuple[Any, ...]] = []
@@ -243,8 +248,8 @@ def _item(record: Record, adapter: Adapter, settings: ParsingSettings) -> tuple[
     try:
         item = characters(found(fields, keys["item_id"]))
     except NotScalar as shape:
-        told = excerpt(f"{shape} where one value was expected")
-        return (*record[:2], "bad_item_id", keys["item_id"][0], told, *_NO_ITEM)
+        shown = excerpt(f"{shape} where one value was expected")
+        return (*record[:2], "bad_item_id", keys["item_id"][0], shown, *_NO_ITEM)
     if item is None or not encodable(item):
         reason = "missing_item_id" if item is None else "bad_item_id"
         return (*record[:2], reason, keys["item_id"][0], None, *_NO_ITEM)
@@ -286,7 +291,7 @@ def _with_ids(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     place, when = len(LINE), len(REVIEW_SCHEMA) - 1
     derived = [n for n, row in enumerate(rows) if isinstance(row[place], tuple)]
     moments = np.array([rows[n][when] for n in derived], "datetime64[us]")
-    whole = np.datetime_as_string(moments.astype("datetime64[s]")) if derived else []
+    whole = np.datetime_as_string(moments.astype("datetime64[s]"))
     for n, second in zip(derived, whole, strict=True):
         row = rows[n]
         user, item, text = row[place]

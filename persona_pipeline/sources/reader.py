@@ -87,7 +87,16 @@ class Night:
         if self.withheld is not None:
             kept = kept.join(self.withheld, "review_id", "left_anti")
         return kept.select(
-            "review_id", "user_id", "item_id", "rating", "title", "text", "language", "reviewed_at", "source_file", "source_line"
+            "review_id",
+            "user_id",
+            "item_id",
+            "rating",
+            "title",
+            "text",
+            "language",
+            "reviewed_at",
+            "source_file",
+            "source_line",
         )
 
     def left_out(self) -> int:
@@ -101,7 +110,11 @@ class Night:
         refused = self.parsed.where("reason IS NOT NULL AND reason <> 'erased'")
         none = F.lit(None).cast("string")
         repeated = self.repeats.select(*PLACE, "reason", none.alias("field"), none.alias("detail"))
-        return refused.select(*PLACE, "reason", "field", "detail").unionByName(repeated).withColumn("input", F.lit("reviews"))
+        return (
+            refused.select(*PLACE, "reason", "field", "detail")
+            .unionByName(repeated)
+            .withColumn("input", F.lit("reviews"))
+        )
 
 
 def items_and_rejected(parsed: DataFrame) -> tuple[DataFrame, DataFrame]:

@@ -88,8 +88,8 @@ def _lines(stream: IO[bytes], split: Split) -> Iterator[bytes]:
 
 
 def _json_lines(lines: Iterator[bytes], number: int) -> Iterator[Record]:
-    scan, as_utf8 = DECODER.scan_once, bytes.decode
-    for number, raw in enumerate(lines, number):  # noqa: B020, PLR1704 - the number goes on
+    scan, as_utf8 = DECODER.raw_decode, bytes.decode
+    for number, raw in enumerate(lines, number):  # noqa: B020 - the number goes on
         try:
             text = as_utf8(raw).strip()
         except UnicodeDecodeError:
@@ -100,7 +100,7 @@ def _json_lines(lines: Iterator[bytes], number: int) -> Iterator[Record]:
         while at < len(text):
             try:
                 value, at = scan(text, at)
-            except (ValueError, StopIteration, RecursionError):
+            except (ValueError, RecursionError):
                 yield Record(number, part, Fault("not_json", text[at : at + 500]))
                 break
             yield Record(number, part, value if isinstance(value, dict) else Fault("not_json", text[:500]))
@@ -110,7 +110,7 @@ def _json_lines(lines: Iterator[bytes], number: int) -> Iterator[Record]:
 
 
 def _literals(lines: Iterator[bytes], number: int) -> Iterator[Record]:
-    for number, raw in enumerate(lines, number):  # noqa: B020, PLR1704 - the number goes on
+    for number, raw in enumerate(lines, number):  # noqa: B020 - the number goes on
         text = decode(raw)[0].strip()
         if not text:
             continue
@@ -158,7 +158,9 @@ def _objects(stream: IO[bytes], path: Path) -> Iterator[Record]:
                     "write one object a line"
                 ) from error
             if ended:
-                raise SourceError(f"{path}, line {line}: more follows the end of the JSON array; nothing was read from it")
+                raise SourceError(
+                    f"{path}, line {line}: more follows the end of the JSON array; nothing was read from it"
+                )
             part = part + 1 if line == last else 0
             last = line
             yield Record(line, part, value if isinstance(value, dict) else Fault("not_json", buffer[at:end][:500]))
@@ -215,4 +217,5 @@ def _plain(column: pa.Array) -> list[Any]:
         return [None if value is None else str(value) for value in whole.to_pylist()]
     if pa.types.is_floating(kind):
         return [None if value is None else Number(repr(value)) for value in column.to_pylist()]
-    return column.to_pylist()
+    values: list[Any] = column.to_pylist()
+    return values

@@ -12,14 +12,41 @@ from email.utils import parsedate_tz
 from typing import Any
 
 MISSING = frozenset(
-    {"", "null", "NULL", "Null", "None", "nan", "NaN", "NAN", "-nan", "NaT", "<NA>", "N/A", "n/a", "#N/A", "NA", "\\N", "undefined"}
+    {
+        "",
+        "null",
+        "NULL",
+        "Null",
+        "None",
+        "nan",
+        "NaN",
+        "NAN",
+        "-nan",
+        "NaT",
+        "<NA>",
+        "N/A",
+        "n/a",
+        "#N/A",
+        "NA",
+        "\\N",
+        "undefined",
+    }
 )
 """Spellings in which programs write that there is no value."""
 
 _LONGEST_MISSING = max(map(len, MISSING))
 _NUMBER = re.compile(r"[+-]?(?:\d{1,40}(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _WHOLE = re.compile(r"([+-]?\d+)\.0+", re.ASCII)
-_FORMATS = ("%a %b %d %H:%M:%S %z %Y", "%m %d, %Y", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y")
+_FORMATS = (
+    "%a %b %d %H:%M:%S %z %Y",
+    "%m %d, %Y",
+    "%Y/%m/%d %H:%M:%S",
+    "%Y/%m/%d",
+    "%B %d, %Y",
+    "%b %d, %Y",
+    "%d %B %Y",
+    "%d %b %Y",
+)
 _LATEST = 253_402_300_800_000_000  # the year 10,000, in microseconds
 
 

@@ -53,7 +53,12 @@ def test_every_line_ends_in_one_place(empty: Warehouse, given: Input, tmp_path: 
     summary = run.do("reviews")
     assert [summary[n] for n in ("lines", "item_lines", "not_yet", "withheld")] == [7, 2, 1, 1]
     assert summary["rejected"] == {"reviews.bad_rating": 1, "reviews.edited": 2}
-    assert written(summary) == {"rejected_reviews": (3, 0, 0), "reviews": (2, 0, 0), "items": (3, 0, 0), "input_files": (1, 0, 0)}
+    assert written(summary) == {
+        "rejected_reviews": (3, 0, 0),
+        "reviews": (2, 0, 0),
+        "items": (3, 0, 0),
+        "input_files": (1, 0, 0),
+    }
     ana, ben = kept(empty, "reviews")
     assert ana == {
         "review_id": "r1", "user_id": "ana", "item_id": "capo", "rating": 5.0, "title": "Fast",

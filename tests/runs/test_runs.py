@@ -236,7 +236,7 @@ def test_the_input_is_the_one_that_was_there(warehouse: Warehouse, tmp_path: Pat
     run_id = opened(warehouse, given=Input("jsonl", reviews))
     row = run_row(warehouse, run_id)
     assert [(file["kind"], file["bytes"]) for file in row["input_files"]] == [("reviews", reviews.stat().st_size)]
-    assert check_input(row, ("reviews",)) == {"reviews": [reviews]}
+    assert check_input(row, ("reviews",)) == {"reviews": row["input_files"]}
     reviews.write_text("more\n")
     with pytest.raises(
         PipelineError, match=r"reviews.jsonl: not the file of \d+ bytes that it was when run .* was opened"

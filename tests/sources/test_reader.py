@@ -1,14 +1,18 @@
+"""Which records of some files a night keeps, and what becomes of the others."""
+
 import gzip
+import hashlib
 import json
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import adapter
+from persona_pipeline.sources.files import check_files
+from persona_pipeline.sources.parsing import ParsingSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -18,12 +22,36 @@ GOOD = {"user_id": "u1", "item_id": "i1", "rating": 4, "text": "Warm tone.", "ti
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
-def parse(spark: "SparkSession", path: Path, lines: list[Any], as_of: date = AS_OF) -> Any:
+class Parsed(NamedTuple):
+    """What a night makes of the records of some files."""
+
+    rows: Any
+    rejected: Any
+    lines: int
+    not_yet: int
+    withheld: int
+
+
+def night(
+    spark: "SparkSession", files: list[Path], as_of: date = AS_OF, source: str = "jsonl", withheld: Any = None
+) -> Parsed:
+    from pyspark.sql import functions as F
+
     from persona_pipeline.sources import reader
 
+    known = adapter(source)
+    found = [(file.name, file) for path in files for file in check_files(path, "reviews", known)]
+    parsed = reader.read_reviews(spark, found, known, ParsingSettings(8_000)).withColumn("says", reader.says())
+    parsed = parsed.withColumn("source_file", F.col("parsed_file")).persist()
+    made = reader.Night(parsed, as_of, withheld)
+    total, kept, refused = parsed.count(), made.rows().count(), made.rejected().count()
+    return Parsed(made.rows(), made.rejected(), total, total - kept - refused - made.left_out(), made.left_out())
+
+
+def parse(spark: "SparkSession", path: Path, lines: list[Any], as_of: date = AS_OF) -> Parsed:
     text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
     path.write_text(text, encoding="utf-8")
-    return reader.parse_reviews(reader.read_lines(spark, [path]).persist(), adapter("jsonl"), ReviewsConfig(), as_of)
+    return night(spark, [path], as_of)
 
 
 def test_every_fault_has_its_reason_and_line(spark: "SparkSession", tmp_path: Path) -> None:
@@ -128,44 +156,64 @@ def test_derived_ids_are_stable_and_differ_by_content(spark: "SparkSession", tmp
     assert len(set(first.values())) == 3
 
 
-def test_timestamps_as_in_python(spark: "SparkSession") -> None:
-    from pyspark.sql import functions as F
-    from timestamp_cases import TIMESTAMPS
-
-    from persona_pipeline.sources.reader import timestamp_column
-
-    rows = [(i, None if value is None else str(value)) for i, (value, _) in enumerate(TIMESTAMPS)]
-    found = spark.createDataFrame(rows, "i int, value string").select(
-        "i", F.unix_millis(timestamp_column(F.col("value"))).alias("ms")
-    )
-    expected = {
-        i: None if moment is None else int(moment.timestamp() * 1000) for i, (_, moment) in enumerate(TIMESTAMPS)
-    }
-    assert {row["i"]: row["ms"] for row in found.collect()} == expected
-
-
-def test_lines_of_a_file_read_in_blocks_are_numbered_as_in_the_file(spark: "SparkSession", tmp_path: Path) -> None:
-    from persona_pipeline.sources import reader
-
-    file = tmp_path / "r.jsonl"
-    file.write_text("".join(f"{i:07d}\n" for i in range(1, 5001)))
-    before = spark.conf.get("spark.sql.files.maxPartitionBytes")
-    spark.conf.set("spark.sql.files.maxPartitionBytes", "4096")
-    try:
-        numbered = reader.read_lines(spark, [file])
-        wrong = numbered.where("CAST(line AS BIGINT) <> source_line").count()
-        total = numbered.count()
-    finally:
-        spark.conf.set("spark.sql.files.maxPartitionBytes", str(before))
-    assert (wrong, total) == (0, 5000)
+def test_derived_ids_are_those_of_the_warehouses_there_are(spark: "SparkSession", tmp_path: Path) -> None:
+    lines = [
+        GOOD,
+        {**GOOD, "timestamp": 1_718_000_000_250, "user_id": "u2", "text": " Zwei \n"},
+        {**GOOD, "text": "", "item_id": "i2"},
+    ]
+    found = parse(spark, tmp_path / "a.jsonl", lines).rows.orderBy("source_line").collect()
+    received = [
+        "u1|i1|2024-06-10 06:13:20|Warm tone.",
+        "u2|i1|2024-06-10 06:13:20.25|Zwei \n",
+        "u1|i2|2024-06-10 06:13:20",
+    ]
+    expected = [hashlib.sha256(text.replace("|", "\u001f").encode()).hexdigest()[:16] for text in received]
+    assert [row["review_id"] for row in found] == expected
 
 
-def test_items_take_lists_and_texts(spark: "SparkSession", tmp_path: Path) -> None:
+def test_a_file_read_in_parts_is_the_file(
+    spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from persona_pipeline.sources import files
+
+    lines = [{**GOOD, "user_id": f"u{n}", "text": "word " * (n % 40)} for n in range(1, 900)]
+    lines.insert(400, "{broken")  # type: ignore[arg-type]
+    whole = parse(spark, tmp_path / "r.jsonl", lines)
+    before = {tuple(row) for row in whole.rows.collect()}, {tuple(row) for row in whole.rejected.collect()}
+    monkeypatch.setattr(files, "SPLIT_BYTES", 4_000)
+    (file,) = check_files(tmp_path / "r.jsonl", "reviews", adapter("jsonl"))
+    assert len(files.splits(file)) > 10
+    parts = night(spark, [tmp_path / "r.jsonl"])
+    assert ({tuple(row) for row in parts.rows.collect()}, {tuple(row) for row in parts.rejected.collect()}) == before
+    assert (parts.lines, parts.rows.count()) == (900, 899)
+
+
+def test_an_older_review_with_words_stays_before_a_newer_one_without(spark: "SparkSession", tmp_path: Path) -> None:
+    bare = {**GOOD, "text": "", "rating": 1, "timestamp": GOOD["timestamp"] + 9}  # type: ignore[operator]
+    assert outcomes(parse(spark, tmp_path / "a.jsonl", [GOOD, bare])) == ([1], {2: "edited"})
+    # Under its own id it is what the user made of it.
+    mine = [{**review, "review_id": "r1"} for review in (GOOD, bare)]
+    assert outcomes(parse(spark, tmp_path / "b.jsonl", mine)) == ([2], {1: "edited"})
+
+
+def test_files_that_overlap_change_nothing(spark: "SparkSession", tmp_path: Path) -> None:
+    lines = [json.dumps({**GOOD, "user_id": f"u{n}"}) + "\n" for n in range(30)]
+    for name, part in (("a[1].jsonl", lines[:20]), ("b{2}.jsonl", lines[10:]), ("c d%20.jsonl", lines)):
+        (tmp_path / name).write_text("".join(part))
+    found = night(spark, [tmp_path])
+    assert (found.rows.count(), found.lines) == (30, 70)
+    assert [(row["reason"], row["count"]) for row in found.rejected.groupBy("reason").count().collect()] == [
+        ("copy", 40)
+    ]
+
+
+def test_items_take_what_the_last_record_with_something_says(spark: "SparkSession", tmp_path: Path) -> None:
     from persona_pipeline.sources import reader
 
     file = tmp_path / "i.jsonl.gz"
     lines = [
-        {"item_id": "a", "title": "Old", "categories": ["Audio"], "description": "x"},
+        {"item_id": "a", "title": "Old", "categories": ["Audio"], "description": "x", "creator": "Acme"},
         {
             "item_id": "a",
             "title": "Strings &amp; Picks",
@@ -174,51 +222,46 @@ def test_items_take_lists_and_texts(spark: "SparkSession", tmp_path: Path) -> No
         },
         {"item_id": "b", "title": "", "categories": "Audio"},
         {"title": "nobody"},
+        {"item_id": "a", "title": None},
     ]
     file.write_bytes(gzip.compress("".join(json.dumps(line) + "\n" for line in lines).encode()))
-    parsed = reader.parse_items(reader.read_lines(spark, [file]).persist(), adapter("jsonl"), ReviewsConfig())
-    rows = {row["item_id"]: row.asDict() for row in parsed.rows.collect()}
-    assert rows["a"]["title"] == "Strings & Picks"
-    assert rows["a"]["categories"] == ["Audio", "Guitar"]
-    assert rows["a"]["description"] == "One. Two."
+    known = adapter("jsonl")
+    parsed = reader.read_items(spark, check_files(file, "items", known), known, ParsingSettings(8_000))
+    items, rejected = reader.items_and_rejected(parsed)
+    rows = {row["item_id"]: row.asDict() for row in items.collect()}
+    assert rows["a"] == {
+        "item_id": "a", "title": "Strings & Picks", "creator": "Acme", "categories": ["Audio", "Guitar"],
+        "description": "One. Two.", "has_metadata": True,
+    }  # fmt: skip
     assert (rows["b"]["title"], rows["b"]["categories"]) == (None, ["Audio"])
-    assert {(r["source_line"], r["reason"]) for r in parsed.rejected.collect()} == {
-        (1, "repeated"),
-        (4, "missing_item_id"),
-    }
+    assert {(r["source_line"], r["reason"]) for r in rejected.collect()} == {
+        (1, "repeated"), (2, "repeated"), (4, "missing_item_id")
+    }  # fmt: skip
 
 
 def test_too_many_refusals_name_the_top_reasons() -> None:
     from persona_pipeline.sources.reader import require_few_rejections
 
     require_few_rejections("reviews", 100, {"bad_rating": 5, "repeated": 40, "copy": 30, "edited": 20}, 0.05)
-    with pytest.raises(SourceError, match=r"6 of 100 lines refused \(6\.0%.*bad_rating 4, not_json 2"):
+    with pytest.raises(SourceError, match=r"6 of 100 records refused \(6\.0%.*bad_rating 4, not_json 2"):
         require_few_rejections("reviews", 100, {"not_json": 2, "bad_rating": 4}, 0.05)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="real reviews are not there")
 def test_real_reviews_are_all_accounted_for(spark: "SparkSession") -> None:
-    from persona_pipeline.sources import reader
-
-    file = REAL / "amazon_gift_cards" / "Gift_Cards_5.json.gz"
-    parsed = reader.parse_reviews(
-        reader.read_lines(spark, [file]).persist(), adapter("amazon2018"), ReviewsConfig(), date(2018, 10, 1)
-    )
+    parsed = night(spark, [REAL / "amazon_gift_cards" / "Gift_Cards_5.json.gz"], date(2018, 10, 1), "amazon2018")
     kept, refused = parsed.rows.count(), parsed.rejected.count()
     assert (parsed.lines, parsed.not_yet) == (2972, 0)
     assert (kept, refused) == (2965, 7)
 
 
 def test_withheld_reviews_are_counted_and_never_rejected(spark: "SparkSession", tmp_path: Path) -> None:
-    from persona_pipeline.sources import reader
-
     older = {**GOOD, "review_id": "older", "timestamp": GOOD["timestamp"] - 1}  # type: ignore[operator]
     lines = [older, {**GOOD, "review_id": "newer"}, {**GOOD, "review_id": "other", "item_id": "i2"}]
     path = tmp_path / "r.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     withheld = spark.createDataFrame([("newer",), ("unknown",)], "review_id string")
-    read = reader.read_lines(spark, [path]).persist()
-    parsed = reader.parse_reviews(read, adapter("jsonl"), ReviewsConfig(), AS_OF, withheld)
+    parsed = night(spark, [path], withheld=withheld)
     # The older review of the same item does not take the withheld one's place.
     assert [row["review_id"] for row in parsed.rows.collect()] == ["other"]
     assert [row["reason"] for row in parsed.rejected.collect()] == ["edited"]

@@ -44,6 +44,8 @@ def of_interactions(source: str | None, config: InteractionsConfig) -> Adapter:
         return ANY.of_events(config)
     chosen = adapter(name)
     if not chosen.interactions:
-        having = ", ".join(sorted(known.name for known in ADAPTERS.values() if known.interactions and known.name != "synthetic"))
+        having = ", ".join(
+            sorted(known.name for known in ADAPTERS.values() if known.interactions and known.name != "synthetic")
+        )
         raise ConfigError(f"interactions.source: {name} has no events; there are {having}")
     return chosen.of_events(config)

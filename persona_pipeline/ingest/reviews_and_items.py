@@ -1,6 +1,6 @@
 """Ingest the night's input: parse files that no run has parsed, and write `reviews`, `items` and what was set aside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,9 @@ def ingest(
     known = known_files(files["reviews"], key, before)
     listed = _parsed(tables, run_id, known, before, source, settings, config.complete)
 
-    names = spark.createDataFrame([(row["parsed_file"], row["name"]) for row in listed], "parsed_file string, source_file string")
+    names = spark.createDataFrame(
+        [(row["parsed_file"], row["name"]) for row in listed], "parsed_file string, source_file string"
+    )
     parsed = tables.read("parsed_reviews").join(F.broadcast(names), "parsed_file")
     if files["withdrawn"]:
         ids = _ids(tables, read_ids(Path(files["withdrawn"][0]["path"])))
@@ -57,14 +59,19 @@ def ingest(
     rejected, items = night.rejected(), tables.empty("items")
     item_lines = 0
     if files["items"]:
-        told = [InputFile(Path(row["path"]), row["name"], row["bytes"], recognise(Path(row["path"]))) for row in files["items"]]
+        told = [
+            InputFile(Path(row["path"]), row["name"], row["bytes"], recognise(Path(row["path"])))
+            for row in files["items"]
+        ]
         parsed_items = reader.read_items(spark, told, source, settings).persist()
         item_lines = parsed_items.count()
         items, aside = reader.items_and_rejected(parsed_items)
         rejected = rejected.unionByName(aside)
     written = [tables.replace("rejected_reviews", rejected.select(load_contract("rejected_reviews").names))]
     stored = tables.read("rejected_reviews")
-    counts = {(row["input"], row["reason"]): row["count"] for row in stored.groupBy("input", "reason").count().collect()}
+    counts = {
+        (row["input"], row["reason"]): row["count"] for row in stored.groupBy("input", "reason").count().collect()
+    }
     lines = sum(row["records"] for row in listed)
     erased = sum(row["erased"] for row in listed)
     for kind, total in (("reviews", lines), ("items", item_lines)):
@@ -74,7 +81,9 @@ def ingest(
     written.append(tables.replace("reviews", night.rows()))
     kept = tables.files.row_count("reviews", written[-1].version)
     written.append(tables.replace("items", reader.with_reviewed_items(items, tables.read("reviews"))))
-    state = tables.files.replace("input_files", pa.Table.from_pylist(listed, load_contract("input_files").arrow_schema()))
+    state = tables.files.replace(
+        "input_files", pa.Table.from_pylist(listed, load_contract("input_files").arrow_schema())
+    )
     written.append(state)
     _forget(tables, listed)
     left_out = night.left_out()
@@ -105,10 +114,16 @@ def _parsed(
     """Parse the files that have to be, and return rows of `input_files` for all that count."""
     there = _counts(tables, {row["parsed_file"] for row in before})
     fresh = {
-        one.parsed_file: one for one in known if one.row is None or there.get(one.parsed_file, {}).get("records", 0) != one.row["records"]
+        one.parsed_file: one
+        for one in known
+        if one.row is None or there.get(one.parsed_file, {}).get("records", 0) != one.row["records"]
     }
-    again = [InputFile(one.file.path, one.file.name, one.file.bytes, recognise(one.file.path)) for one in fresh.values()]
+    again = [
+        InputFile(one.file.path, one.file.name, one.file.bytes, recognise(one.file.path)) for one in fresh.values()
+    ]
     if fresh:
+        if there.keys() & fresh.keys():
+            tables.delete("parsed_reviews", f"parsed_file IN ({_listed(fresh)})")
         rows = reader.read_reviews(tables.spark, list(zip(fresh, again, strict=True)), source, settings)
         part = rows.withColumn("says", reader.says()).withColumn("parsed_in", F.lit(run_id))
         tables.replace_part("parsed_reviews", part, f"parsed_in = '{run_id}'")
@@ -120,8 +135,13 @@ def _parsed(
         old = None if one.parsed_file in fresh else one.row
         listed.append(
             {
-                "name": one.file.name, "bytes": one.file.bytes, "digest": one.digest, "parsed_file": one.parsed_file,
-                "format": old["format"] if old else formats[one.parsed_file], "parsed_in": old["parsed_in"] if old else run_id, **counted,
+                "name": one.file.name,
+                "bytes": one.file.bytes,
+                "digest": one.digest,
+                "parsed_file": one.parsed_file,
+                "format": old["format"] if old else formats[one.parsed_file],
+                "parsed_in": old["parsed_in"] if old else run_id,
+                **counted,
             }  # fmt: skip
         )
     if not complete:
@@ -157,8 +177,11 @@ def _counts(tables: SparkWarehouse, parsed_files: set[str]) -> dict[str, Row]:
 
 def _forget(tables: SparkWarehouse, listed: Sequence[Row]) -> None:
     """Delete what was parsed of files that no longer count."""
-    kept = ", ".join(f"'{name}'" for name in sorted({row["parsed_file"] for row in listed}))
-    tables.delete("parsed_reviews", f"parsed_file NOT IN ({kept})" if kept else "true")
+    tables.delete("parsed_reviews", f"parsed_file NOT IN ({_listed(row['parsed_file'] for row in listed)})")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(set(names)))
 
 
 def _ids(tables: SparkWarehouse, ids: pa.Table) -> DataFrame:
@@ -167,16 +190,22 @@ def _ids(tables: SparkWarehouse, ids: pa.Table) -> DataFrame:
 
 def _scale_hint(rejected: DataFrame, source: Adapter) -> str:
     """What ratings were found, where they look like those of another scale."""
-    bad = rejected.where("reason = 'bad_rating'").select(F.expr("try_cast(detail AS double)").alias("rating")).where("rating IS NOT NULL")
+    bad = (
+        rejected.where("reason = 'bad_rating'")
+        .select(F.expr("try_cast(detail AS double)").alias("rating"))
+        .where("rating IS NOT NULL")
+    )
     low, high = bad.agg(F.min("rating"), F.max("rating")).collect()[0]
     if high is None:
         return ""
     lowest, highest = source.rating_scale
     if high > highest:
         likely = next((scale for scale in (10, 20, 100) if high <= scale), None)
-        wanted = f" If ratings go up to {likely}, say reviews.rating_scale: [1, {likely}] (or [0, {likely}])." if likely else ""
+        wanted = (
+            f" If ratings go up to {likely}, say reviews.rating_scale: [1, {likely}] (or [0, {likely}])."
+            if likely
+            else ""
+        )
     else:
         wanted = f" If {low:g} is a rating, say reviews.rating_scale: [{low:g}, {highest:g}]; if it says that there is none, leave it out."
     return f" Ratings from {low:g} to {high:g} were found outside {lowest:g} to {highest:g}.{wanted}"
-
-
