@@ -93,17 +93,8 @@ with DAG(
     # A teardown runs after a refused night too, and leaves the run's state to `releases`.
     report = JobOperator(task_id="report", retries=0).as_teardown()
 
-    chain(
-        runs,
-        interactions,
-        reviews,
-        [item_reviews, user_histories],
-        extraction_plan,
-        extraction_shard,
-        review_aspects,
-        item_summaries,
-    )
-    chain(item_summaries, item_personas, text_embeddings)
+    chain(runs, interactions, reviews, [item_reviews, user_histories], extraction_plan, extraction_shard)
+    chain(extraction_shard, review_aspects, item_summaries, item_personas, text_embeddings)
     chain(text_embeddings, training_pairs, encoders, [persona_vectors, user_vectors], user_item_topk)
     # Nothing waits for a judge but the pairs; without an LLM the task is done before the texts are embedded.
     chain(item_personas, persona_choices, training_pairs)

@@ -12,6 +12,8 @@ from persona_pipeline.core.errors import ConfigError
 # For every stage but spark, one setting of each field that differs from its default.
 OTHER: dict[str, dict[str, Any]] = {
     "reviews": {"max_rejected_share": 0.1, "max_characters": 4000, "withheld": "test.parquet"},
+    "interactions": {"file": "events.csv", "source": "movielens", "columns": {"kind": "what"}, "time_format": "%d.%m.%Y",
+                     "weights": {"buy": 0.9}, "default_weight": 0.1, "seen_weight": 0.2, "max_rejected_share": 0.1},
     "candidates": {"file": "lists.parquet", "max_rejected_share": 0.1, "max_unknown_share": 0.5, "blind": True},
     "item_reviews": {"max_reviews": 30},
     "user_histories": {"length": 10},

@@ -248,16 +248,16 @@ def file_records(file: InputFile) -> Iterator[Record]:
         yield from records(Split(file.path, file.shape))
 
 
-def day_after_newest(path: Path, adapter: Adapter, now: datetime | None = None) -> date:
-    """The day after the newest review: the first `as_of` that leaves nothing out. Reads every record.
+def day_after_newest(path: Path, adapter: Adapter, now: datetime | None = None, kind: InputKind = "reviews") -> date:
+    """The day after the newest review or event: the first `as_of` that leaves nothing out. Reads every record.
 
     A date later than tomorrow is nobody's: a clock or a program was wrong, and it must not move all nights ahead. Raises
     SourceError where no review has another.
     """
     now = now or datetime.now(UTC)
     latest = int((now + timedelta(days=1)).timestamp() * 1_000_000)
-    keys, newest, ahead = adapter.reviews["timestamp"], -1, 0
-    for file in check_files(path, "reviews", adapter):
+    keys, newest, ahead = adapter.fields(kind)["timestamp"], -1, 0
+    for file in check_files(path, kind, adapter):
         for record in file_records(file):
             if not isinstance(record.fields, dict):
                 continue  # the reviews job sets such records aside, with their reason
@@ -270,7 +270,7 @@ def day_after_newest(path: Path, adapter: Adapter, now: datetime | None = None) 
                         newest = when
     if newest < 0:
         told = f"{ahead:,} lie in the future" if ahead else f"none has a readable {' or '.join(keys)}"
-        raise SourceError(f"reviews: of the reviews of {path} {told}; set AS_OF to a date such as 2024-06-30")
+        raise SourceError(f"{kind}: of the {kind} of {path} {told}; set AS_OF to a date such as 2024-06-30")
     return datetime.fromtimestamp(newest // 1_000_000, UTC).date() + timedelta(days=1)
 
 
