@@ -11,11 +11,14 @@ from persona_pipeline.core.errors import ConfigError
 
 # For every stage but spark, one setting of each field that differs from its default.
 OTHER: dict[str, dict[str, Any]] = {
-    "reviews": {"max_rejected_share": 0.1, "max_characters": 4000, "withheld": "test.parquet"},
+    "reviews": {"max_rejected_share": 0.1, "max_characters": 4000, "withheld": "test.parquet", "columns": {"text": "body"},
+                "item_columns": {"title": "name"}, "rating_scale": [1, 10], "time_format": "%d.%m.%Y", "complete": False,
+                "withdrawn": "ids.txt", "pseudonymous_users": True, "quiet_seconds": 5.0, "wait_minutes": 1.0,
+                "expect_success": True},
     "interactions": {"file": "events.csv", "source": "movielens", "columns": {"kind": "what"}, "time_format": "%d.%m.%Y",
                      "weights": {"buy": 0.9}, "default_weight": 0.1, "seen_weight": 0.2, "max_rejected_share": 0.1},
     "candidates": {"file": "lists.parquet", "max_rejected_share": 0.1, "max_unknown_share": 0.5, "blind": True},
-    "item_reviews": {"max_reviews": 30},
+    "item_reviews": {"max_reviews": 30, "max_bytes": 9_000},
     "user_histories": {"length": 10},
     "extraction": {"extractor": "vllm", "max_personas": 5, "reviews_per_persona": 2, "match_threshold": 0.7,
                    "llm": {"model": "qwen"}, "min_personas": 1, "refresh_share": 0.2},
@@ -34,7 +37,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "user_item_topk": {"k": 5, "exclude_reviewed": False, "candidates": "only", "candidates_weight": 0.3, "user_buckets": 2,
                        "block_bytes": 2**24, "shelf_bytes": 2**24, "max_changed_share": 0.5, "device": "cuda",
                        "precision": "float32"},
-    "releases": {"limits": {"replaced": 0.2}, "limits_after_change": {"score_shift": 9.0}, "keep": 3, "grace_hours": 0},
+    "releases": {"limits": {"replaced": 0.2}, "limits_after_change": {"score_shift": 9.0}, "input": {"stale_days": 9}, "keep": 3, "grace_hours": 0},
     "report": {"users": 3},
 }  # fmt: skip
 SETTINGS = [(stage, key) for stage, settings in OTHER.items() for key in settings]

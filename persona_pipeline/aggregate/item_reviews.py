@@ -2,35 +2,32 @@
 
 Reviews with text are put in six strata, three classes of rating by the older and newer half, and each stratum is
 ranked by length in words. A stratum gets places in proportion to the square root of its size: the few critical
-reviews of a loved item keep a voice, without a single one weighing as much as fifty others.
+reviews of a loved item keep a voice, without a single one weighing as much as fifty others. What a review is worth in
+its stratum depends on no other, so that a new one displaces few.
+
+An item may have a large part of all reviews. Only a few short columns are sorted, first where they lie, so that no more
+than the best of each stratum are brought together; texts follow for the chosen alone.
 """
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 _TALKATIVE = 120  # words; beyond this a longer review is no better evidence
+_SIFTED = 60_000
+"""Chosen reviews, of the items with the most, that every task knows: the rest of those items is left where it lies."""
+_ITEM = Window.partitionBy("item_id")
+_STRATUM = ["item_id", "rating_class", "newer"]
 
 
-def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int) -> DataFrame:
-    """Build one row per item; an item without reviews has empty evidence. One shuffle by item, O(n log n)."""
-    item = Window.partitionBy("item_id")
-    stratum = Window.partitionBy("item_id", "rating_class", "newer")
-    told = (
-        reviews.where("text <> ''")
-        .withColumn("rating_class", F.when(F.col("rating") <= 2, 0).when(F.col("rating") < 4, 1).otherwise(2))
-        .withColumn("newer", F.ntile(2).over(item.orderBy("reviewed_at", "review_id")))
-        .withColumn("words", F.least(F.size(F.split("text", " ")), F.lit(_TALKATIVE)))
-        .withColumn("place", F.row_number().over(stratum.orderBy(F.desc("words"), F.desc("reviewed_at"), "review_id")))
-        # Half a place off, as in Sainte-Laguë's method of seats: a stratum of one is not last in the queue.
-        .withColumn("turn", (F.col("place") - 0.5) / F.sqrt(F.count("*").over(stratum)))
-        .withColumn("usefulness", F.row_number().over(item.orderBy("turn", F.desc("words"), "review_id")))
-        .where(F.col("usefulness") <= max_reviews)
-    )
-    evidence = told.groupBy("item_id").agg(
-        F.array_sort(
-            F.collect_list(F.struct("usefulness", "review_id", "user_id", "rating", "reviewed_at", "title", "text"))
-        ).alias("ranked")
-    )
+def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int, max_bytes: int) -> DataFrame:
+    """Build one row per item; an item without reviews has empty evidence.
+
+    Evidence is at most `max_reviews` reviews of `max_bytes` together (titles and texts as UTF-8, the first whatever its
+    size). Reviews whose `spam` is not null are counted but are no evidence.
+    """
+    told = reviews.where("text <> ''")
+    if "spam" in reviews.columns:
+        told = told.where("spam IS NULL")
     counted = reviews.groupBy("item_id").agg(
         F.count("*").alias("review_count"),
         F.avg("rating").alias("mean_rating"),
@@ -39,7 +36,7 @@ def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int) -> Data
     return (
         items.select("item_id")
         .join(counted, "item_id", "left")
-        .join(evidence, "item_id", "left")
+        .join(_with_texts(told, _chosen(_worth(told), max_reviews, max_bytes), max_reviews), "item_id", "left")
         .select(
             "item_id",
             F.coalesce("review_count", F.lit(0)).alias("review_count"),
@@ -49,3 +46,72 @@ def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int) -> Data
             F.coalesce(F.transform("ranked", lambda r: r.dropFields("usefulness")), F.array()).alias("evidence"),
         )
     )
+
+
+def _worth(told: DataFrame) -> DataFrame:
+    """What decides about a review, without its text; computed once."""
+    words = F.length("text") - F.length(F.replace("text", F.lit(" "), F.lit(""))) + 1
+    return told.select(
+        "item_id",
+        "review_id",
+        "reviewed_at",
+        F.to_date("reviewed_at").alias("day"),
+        F.when(F.col("rating") <= 2, 0).when(F.col("rating") < 4, 1).otherwise(2).alias("rating_class"),
+        F.least(words, F.lit(_TALKATIVE)).alias("words"),
+        (F.octet_length("text") + F.coalesce(F.octet_length("title"), F.lit(0))).cast("long").alias("bytes"),
+    ).persist()
+
+
+def _chosen(worth: DataFrame, max_reviews: int, max_bytes: int) -> DataFrame:
+    """One row per item: its largest stratum, `crowd`, and the chosen reviews' `usefulness` (1 for the best) by id."""
+    strata = worth.join(_last_of_older_half(worth), "item_id").withColumn("newer", _moment() > F.col("last_older"))
+    sizes = strata.groupBy(*_STRATUM).agg(F.count("*").alias("size"))
+    best_first = Window.partitionBy(*_STRATUM).orderBy(F.desc("words"), F.desc("reviewed_at"), "review_id")
+    # Spark prunes to the best of each stratum before the shuffle, since nothing but the place is asked.
+    best = strata.withColumn("place", F.row_number().over(best_first)).where(F.col("place") <= max_reviews)
+    # Half a place off, as in Sainte-Laguë's method of seats: a stratum of one is not last in the queue.
+    queue = _ITEM.orderBy("turn", F.desc("words"), "review_id")
+    return (
+        best.join(sizes, _STRATUM)
+        .withColumn("turn", (F.col("place") - 0.5) / F.sqrt("size"))
+        .withColumn("usefulness", F.row_number().over(queue))
+        .withColumn("bytes_so_far", F.sum("bytes").over(queue.rowsBetween(Window.unboundedPreceding, 0)))
+        .where(F.col("usefulness") <= max_reviews)
+        .where((F.col("usefulness") == 1) | (F.col("bytes_so_far") <= max_bytes))
+        .groupBy("item_id")
+        .agg(
+            F.max("size").alias("crowd"),
+            F.map_from_entries(F.collect_list(F.struct("review_id", "usefulness"))).alias("usefulness"),
+        )
+    )
+
+
+def _last_of_older_half(worth: DataFrame) -> DataFrame:
+    """One row per item: the review at which its older half ends, `last_older`, by counting days and then within one day."""
+    through, total = F.sum("n").over(_ITEM.orderBy("day")), F.sum("n").over(_ITEM)
+    days = worth.groupBy("item_id", "day").agg(F.count("*").alias("n"))
+    days = days.select("*", through.alias("through"), total.alias("total")).selectExpr(
+        "*", "(total + 1) DIV 2 AS older"
+    )
+    split = days.where("through >= older AND through - n < older").selectExpr(
+        "item_id", "day", "older - through + n AS older_that_day"
+    )
+    nth = F.row_number().over(_ITEM.orderBy("reviewed_at", "review_id"))
+    on_the_day = worth.join(split, ["item_id", "day"]).withColumn("nth", nth)
+    return on_the_day.where("nth = older_that_day").select("item_id", _moment().alias("last_older"))
+
+
+def _moment() -> Column:
+    return F.struct("reviewed_at", "review_id")
+
+
+def _with_texts(told: DataFrame, chosen: DataFrame, max_reviews: int) -> DataFrame:
+    """One row per item: its chosen reviews, most useful first, as `ranked`."""
+    chosen = chosen.persist()
+    crowded = chosen.orderBy(F.desc("crowd"), "item_id").limit(max(1, _SIFTED // max_reviews))
+    sifted = told.join(F.broadcast(crowded.select("item_id", F.col("usefulness").alias("known"))), "item_id", "left")
+    sifted = sifted.where(F.col("known").isNull() | F.map_contains_key("known", F.col("review_id")))
+    found = sifted.join(chosen, "item_id").withColumn("usefulness", F.try_element_at("usefulness", F.col("review_id")))
+    review = F.struct("usefulness", "review_id", "user_id", "rating", "reviewed_at", "title", "text")
+    ranked = F.array_sort(F.collect_list(review))
+    return found.where("usefulness IS NOT NULL").groupBy("item_id").agg(ranked.alias("ranked"))

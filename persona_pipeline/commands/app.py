@@ -123,6 +123,26 @@ def migrate(
 
 
 @app.command()
+def synthetic(
+    folder: Annotated[Path, typer.Argument(help="Folder to make; empty or not there.")],
+    reviews: Annotated[int, typer.Option(help="Lines of reviews.")] = 1_000_000,
+    users: Annotated[int, typer.Option(help="People who write them.")] = 100_000,
+    items: Annotated[int, typer.Option(help="Items of the catalogue.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Seed of everything drawn.")] = 0,
+    config: ConfigOption = "local",
+) -> None:
+    """Make a large, skewed, dirty input whose counts are known (truth.json), to try a machine out."""
+    from persona_pipeline.config import load_config
+    from persona_pipeline.sources.synthetic.large import large_config
+    from persona_pipeline.sources.synthetic.large.files import write
+    from persona_pipeline.spark.session import session
+
+    sizes = large_config(n_reviews=reviews, n_users=users, n_items=items, seed=seed)
+    write(session(load_config(config).spark, "synthetic"), sizes, folder.resolve())
+    console.print(f"{reviews:,} lines of reviews in {folder}; SOURCE=jsonl AS_OF={sizes.as_of}", soft_wrap=True)
+
+
+@app.command()
 def evaluate_ranking(
     candidates: Annotated[Path, typer.Option(help="JSON lines: user_id, results of item_id, best first.")],
     ground_truth: Annotated[Path, typer.Option(help="JSON lines: user_id, item_id.")],

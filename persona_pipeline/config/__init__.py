@@ -9,7 +9,7 @@ from persona_pipeline.config.encoder import CONTENT_FIELDS, EncodersConfig, Fine
 from persona_pipeline.config.extract import ExtractionConfig, LlmConfig
 from persona_pipeline.config.files import load_config, parse_as_of
 from persona_pipeline.config.pipeline import PipelineConfig
-from persona_pipeline.config.publish import LimitsConfig, ReleasesConfig
+from persona_pipeline.config.publish import InputLimitsConfig, LimitsConfig, ReleasesConfig
 from persona_pipeline.config.score import UserItemTopkConfig
 from persona_pipeline.config.sources import CandidatesConfig, InteractionsConfig, ReviewsConfig
 from persona_pipeline.config.spark import SparkConfig
@@ -20,6 +20,7 @@ __all__ = [
     "EncodersConfig",
     "ExtractionConfig",
     "FinetuneConfig",
+    "InputLimitsConfig",
     "InteractionsConfig",
     "LimitsConfig",
     "LlmConfig",

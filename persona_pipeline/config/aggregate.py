@@ -9,6 +9,11 @@ class ItemReviewsConfig(StageConfig):
     """Choosing each item's evidence."""
 
     max_reviews: int = Field(60, ge=1, description="evidence reviews kept per item")
+    max_bytes: int = Field(
+        2**20,
+        ge=1_000,
+        description="bytes of their titles and texts together; the most useful one is kept whatever its size",
+    )
 
 
 class UserHistoriesConfig(StageConfig):

@@ -21,10 +21,34 @@ class LimitsConfig(StageConfig):
     fewer_items: float = Field(0.3, ge=0, le=1, description="share by which the number of recommended items falls")
 
 
+class InputLimitsConfig(StageConfig):
+    """Limits on the night's input, beyond which the audit refuses a run until a person accepts it."""
+
+    stale_days: float = Field(
+        30, ge=0, description="days from the newest review to the night: an input that no longer grows"
+    )
+    fewer_reviews: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="share by which reviews are fewer than in the parent release: a part of the input is missing",
+    )
+    more_empty_texts: float = Field(
+        0.2, ge=0, le=1, description="by how much the share of reviews without words exceeds the parent release's"
+    )
+    items_without_metadata: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of reviewed items that the metadata, where there is any, does not name: ids that do not match",
+    )
+
+
 class ReleasesConfig(StageConfig):
     """The audit's limits against the parent release, and how long releases are kept."""
 
     limits: LimitsConfig = LimitsConfig()
+    input: InputLimitsConfig = InputLimitsConfig()
     limits_after_change: LimitsConfig = Field(
         LimitsConfig(replaced=0.9, score_shift=5.0, lost_users=0.5, fewer_items=0.7),
         description="in the place of limits on a night with another encoder, other settings or another extractor than its parent's",

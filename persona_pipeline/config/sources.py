@@ -21,8 +21,8 @@ class ReviewsConfig(StageConfig):
 
     columns: dict[str, str | None] = Field(
         {},
-        description="keys of the files by canonical field (review_id, user_id, item_id, rating, title, text, timestamp), where they "
-        "are not the source's own; `a.b` is the key b of the object under a; null: the files have no such field",
+        description="keys of the files by canonical field (review_id, user_id, item_id, rating, title, text, timestamp), where "
+        "they are not the source's own; `a.b` is the key b of the object under a; null: the files have no such field",
     )
     item_columns: dict[str, str | None] = Field(
         {}, description="the same for metadata of items (item_id, title, creator, categories, description)"

@@ -21,6 +21,7 @@ REVIEW_NAMES = ("interaction_id", "review_id", "ref", "subject_id", "history_int
 
 NOT_LEARNED_FROM = {
     "llm_calls": "answers about each text on its own, shared with other warehouses on purpose; a night sees only those it asks for",
+    "parsed_reviews": "the input as it was parsed, of which the task `reviews` alone reads, and leaves out what is withheld",
     "evaluation_metrics": "what this evaluation itself writes",
 }
 RECOMMENDING = ("user_item_topk", "candidates")

@@ -143,7 +143,7 @@ def _parsed(
                 "format": old["format"] if old else formats[one.parsed_file],
                 "parsed_in": old["parsed_in"] if old else run_id,
                 **counted,
-            }  # fmt: skip
+            }
         )
     if not complete:
         names = {row["name"] for row in listed}
@@ -208,5 +208,5 @@ def _scale_hint(rejected: DataFrame, source: Adapter) -> str:
             else ""
         )
     else:
-        wanted = f" If {low:g} is a rating, say reviews.rating_scale: [{low:g}, {highest:g}]; if it says that there is none, leave it out."
+        wanted = f" If {low:g} is a rating, say reviews.rating_scale: [{low:g}, {highest:g}]."
     return f" Ratings from {low:g} to {high:g} were found outside {lowest:g} to {highest:g}.{wanted}"

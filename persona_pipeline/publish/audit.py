@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from persona_pipeline.config import LimitsConfig
+from persona_pipeline.config import InputLimitsConfig, LimitsConfig
 from persona_pipeline.contracts import load_contract, table_names
 from persona_pipeline.core.package_data import package_folder
 from persona_pipeline.publish.releases import Release
@@ -18,7 +18,10 @@ from persona_pipeline.publish.staging import PUBLISHED, staged_tables
 from persona_pipeline.warehouse import Warehouse
 
 EXPECTATIONS = package_folder("expectations")
-_AGAINST_PARENT = tuple(f"user_item_topk.{name}" for name in LimitsConfig.model_fields)
+_ACCEPTABLE = (
+    *(f"user_item_topk.{name}" for name in LimitsConfig.model_fields),
+    *(f"{table}.{name}" for name in InputLimitsConfig.model_fields for table in ("reviews", "items")),
+)
 
 
 CheckKind = Literal["unsound", "drift"]
@@ -32,8 +35,8 @@ class FailedCheck:
         measure: `table.measure`.
         value: the measured value; None where nothing could be measured.
         at_least, at_most: the allowed range, open where None.
-        kind: `unsound` cannot be accepted. `drift` exceeds a limit against the parent release: the tables may be sound all
-            the same, so a person may accept it.
+        kind: `unsound` cannot be accepted. `drift` exceeds a limit against the parent release, or on the input: the tables may
+            be sound all the same, so a person may accept it.
         rule: the rule that should hold, in words.
     """
 
@@ -90,11 +93,11 @@ def measure(
     used = {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", sql)}
     named = [name for name in table_names() if re.search(rf"\b{name}\b", sql)]
     waiting = {name: staged_tables(warehouse).dataset(name) for name in named if name in PUBLISHED}
-    for name in PUBLISHED:
+    for name in table_names():
         if f"parent_{name}" in sql:
             waiting[f"parent_{name}"] = (
                 warehouse.dataset(name, parent.versions[name])
-                if parent
+                if parent and name in parent.versions
                 else load_contract(name).arrow_schema().empty_table()
             )
     stored = [name for name in named if name not in PUBLISHED]
@@ -127,5 +130,5 @@ def _failed(table: str, row: dict[str, float], failed: Any) -> FailedCheck:
     at_least, at_most = (None if limit is None else float(limit) for limit in limits)
     column = config.kwargs["column"]
     measure = f"{table}.{column}"
-    kind: CheckKind = "drift" if measure in _AGAINST_PARENT else "unsound"
+    kind: CheckKind = "drift" if measure in _ACCEPTABLE else "unsound"
     return FailedCheck(measure, row.get(column), at_least, at_most, kind, config.meta["notes"])

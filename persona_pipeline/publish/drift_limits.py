@@ -23,7 +23,7 @@ def audit_parameters(
         "only_candidates": config.user_item_topk.candidates == "only",
         "max_personas": config.extraction.max_personas,
         "max_reviews": config.item_reviews.max_reviews,
-        **{f"max_{name}": value for name, value in limits.model_dump().items()},
+        **{f"max_{name}": value for name, value in (*limits, *config.releases.input)},
     }
 
 

@@ -1,4 +1,4 @@
-"""Summarise rejected rows (`rejected_reviews`, `rejected_interactions`, `quarantine`, the `reviews` summary) by reason, with examples."""
+"""Summarise rejected rows (of reviews, events and extraction, and the `reviews` summary) by reason, with examples."""
 
 from dataclasses import dataclass
 from itertools import groupby

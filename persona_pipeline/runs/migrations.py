@@ -104,13 +104,18 @@ def _places(warehouse: Warehouse) -> Iterator[tuple[str, Warehouse, str]]:
 
 
 def _lacking(warehouse: Warehouse) -> list[str]:
-    found = [(told, place.lacking(table)) for told, place, table in _places(warehouse)]
-    return [f"{told} lacks {', '.join(missing)}" for told, missing in found if missing]
+    found = []
+    for told, place, table in _places(warehouse):
+        if missing := place.lacking(table):
+            found.append(f"{told} lacks {', '.join(missing)}")
+        if kept := place.given_up(table):
+            found.append(f"{told} has {', '.join(kept)}, no longer kept")
+    return found
 
 
 def _add_columns(warehouse: Warehouse) -> None:
     for _, place, table in _places(warehouse):
-        if place.lacking(table):
+        if place.lacking(table) or place.given_up(table):
             place.add_columns(table)
 
 

@@ -52,18 +52,10 @@ def opened(path: Path, start: int = 0) -> Iterator[IO[bytes]]:
     Raises SourceError, there and while it is read, where a compressed file is truncated or damaged.
     """
     kind = compression(path)
-    if kind == "gzip":
-        stream = cast(IO[bytes], gzip.open(path, "rb"))
-    elif kind == "bzip2":
-        stream = cast(IO[bytes], bz2.open(path, "rb"))
-    elif kind == "zstd":
-        raw = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
-        stream = cast(IO[bytes], io.BufferedReader(cast(Any, raw), _CHUNK))
-    else:
-        stream = path.open("rb", buffering=_CHUNK)
-        stream.seek(start)
     try:
-        with stream:
+        with _stream(path, kind) as stream:
+            if start:
+                stream.seek(start)
             yield stream
     except (EOFError, gzip.BadGzipFile, zlib.error, pa.ArrowInvalid) as error:
         raise _damaged(path, kind, error) from error
@@ -71,6 +63,17 @@ def opened(path: Path, start: int = 0) -> Iterator[IO[bytes]]:
         if kind == "none":
             raise
         raise _damaged(path, kind, error) from error
+
+
+def _stream(path: Path, kind: Compression) -> IO[bytes]:
+    if kind == "gzip":
+        return cast(IO[bytes], gzip.GzipFile(path, "rb"))
+    if kind == "bzip2":
+        return cast(IO[bytes], bz2.BZ2File(path, "rb"))
+    if kind == "zstd":
+        packed = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
+        return cast(IO[bytes], io.BufferedReader(cast(Any, packed), _CHUNK))
+    return path.open("rb", buffering=_CHUNK)
 
 
 def _damaged(path: Path, kind: Compression, error: Exception) -> SourceError:

@@ -25,6 +25,7 @@ _CODE = (
     "markup",
     "parsing",
     "personal_data",
+    "recognisers",
     "records",
     "shapes",
     "text",
@@ -109,4 +110,4 @@ def require_parsed(missing: Sequence[Row]) -> None:
 def _code() -> str:
     here = Path(__file__).parent
     files = sorted(file for name in _CODE for file in (*here.glob(f"{name}.py"), *here.glob(f"{name}/*.py")))
-    return hashlib.sha256(b"\\0".join(file.read_bytes() for file in files)).hexdigest()
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()

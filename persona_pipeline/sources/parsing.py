@@ -212,8 +212,7 @@ class _ReviewParser(FieldParser):
             return None
         value = fields.get(keys[0])
         if value.__class__ is not str:
-            value = one_text(found(fields, keys))
-            return value
+            return one_text(found(fields, keys))
         return characters(value)
 
     def _received(self, fields: Mapping[str, Any]) -> str | None:

@@ -25,7 +25,7 @@ _SPACES = re.compile(
 _REMOVED = (
     "\x00-\x08\x0e-\x1b\x7f\x81\x8d\x8f\x90\x9d\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ue000-\uf8ff"
     "\ufdd0-\ufdef\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0001\U000f0000-\U0010ffff"
-)
+) + "".join(chr(plane << 16 | last) for plane in range(1, 15) for last in (0xFFFE, 0xFFFF))
 _CONTROLS = re.compile(f"[{_REMOVED}]")
 # One search says that a text has none of what `_plain_unicode` mends: C1 controls, joiners, surrogates, tags, controls.
 _ODD = re.compile(f"[{_REMOVED}\x1c-\x1f\x80-\x9f\u200c\u200d\u2800\u3164\uffa0\ud800-\udfff\U000e0020-\U000e007f]")

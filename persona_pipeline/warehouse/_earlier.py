@@ -17,8 +17,14 @@ from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.warehouse._delta import delta_field
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of the layout of a warehouse that this code writes; 1 is all there was before `runs`. `migrations` leads here."""
+
+GIVEN_UP: Mapping[str, frozenset[str]] = {
+    # Of a line that was refused, nothing but the offending field is kept.
+    "rejected_reviews": frozenset({"text"}),
+}
+"""By table: columns that contracts had and that are no longer kept."""
 
 _NOTE = "_layout.json"
 
@@ -84,13 +90,19 @@ def schema_of(table: DeltaTable) -> pa.Schema:
 def lacking_only(contract: Contract, table: DeltaTable) -> list[str]:
     """What a table lacks of its contract. Raises PipelineError for one that has what the contract does not name."""
     stored = schema_of(table)
-    former = {name for (table_, _), name in FORMER.items() if table_ == contract.table}
-    if strangers := [name for name in _without(stored, contract.arrow_schema()) if name not in former]:
+    former = {name for (named, _), name in FORMER.items() if named == contract.table}
+    known = former | GIVEN_UP.get(contract.table, frozenset())
+    if strangers := [name for name in _without(stored, contract.arrow_schema()) if name not in known]:
         raise PipelineError(
             f"table {contract.table} has {', '.join(strangers)}, which this version of persona-pipeline does not know: a later one "
             "wrote it. Use that version, or a later one"
         )
     return lacking(contract, stored)
+
+
+def given_up(contract: Contract, table: DeltaTable) -> list[str]:
+    """Columns that a table has and that are no longer kept."""
+    return sorted(GIVEN_UP.get(contract.table, frozenset()) & set(schema_of(table).names))
 
 
 def check_writable(contract: Contract, table: DeltaTable, root: Path) -> None:
@@ -99,6 +111,11 @@ def check_writable(contract: Contract, table: DeltaTable, root: Path) -> None:
         raise PipelineError(
             f"table {contract.table} lacks {', '.join(missing)}: an earlier version of persona-pipeline wrote it. Run "
             f"`persona-pipeline migrate --warehouse {root}`, which adds what is missing and keeps what was published"
+        )
+    if kept := given_up(contract, table):
+        raise PipelineError(
+            f"table {contract.table} has {', '.join(kept)}, no longer kept: an earlier version of persona-pipeline wrote it. Run "
+            f"`persona-pipeline migrate --warehouse {root}`, which leaves it out and keeps what was published"
         )
 
 
@@ -130,14 +147,14 @@ def completed(contract: Contract, rows: pa.Table, names: Sequence[str] | None = 
 
 
 def add_columns(contract: Contract, table: DeltaTable, commit: CommitProperties) -> None:
-    """Give a table what it lacks of its contract, in one commit.
+    """Give a table what it lacks of its contract and take from it what is given up, in one commit.
 
     The commit names the old files and reads none of them, unless a column has to be filled in, or a struct's fields would not
     stand in the contract's order, by which Spark compares them: then all is written again.
     """
     stored, wanted = schema_of(table), contract.arrow_schema()
     missing = lacking(contract, stored)
-    if _filled(contract, missing) or any("." in name for name in missing):
+    if _filled(contract, missing) or any("." in name for name in missing) or given_up(contract, table):
         found = dataset(contract, table)
         batches = (batch.select(contract.names).cast(wanted) for batch in found.to_batches())
         rows = pa.RecordBatchReader.from_batches(wanted, batches)

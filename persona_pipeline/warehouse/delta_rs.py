@@ -99,6 +99,10 @@ class Warehouse(Tables):
         """
         return _earlier.lacking_only(load_contract(table), self._open(table))
 
+    def given_up(self, table: str) -> list[str]:
+        """List columns of the newest version that are no longer kept."""
+        return _earlier.given_up(load_contract(table), self._open(table))
+
     def check_writable(self, table: str) -> None:
         """Raise PipelineError, saying what to do, where the table was made by an earlier or a later version of this code."""
         if self.exists(table):
@@ -110,13 +114,13 @@ class Warehouse(Tables):
         Tables staged in it are the caller's to check: they are a warehouse of their own.
         """
         found = self.versions()
-        for table in [table for table in table_names() if table in found and self.lacking(table)]:
+        for table in [table for table in table_names() if table in found]:
             self.check_writable(table)
         if not found:
             _earlier.note_layout(self.root)
 
     def add_columns(self, table: str) -> None:
-        """Give the newest version what it lacks of its contract; what releases name stays as it is."""
+        """Give the newest version exactly its contract's columns; what releases name stays as it is."""
         place = Path(self.path(table)).resolve()  # a cache may be another warehouse's
         with lock(place.parent, place.name, self.commit):
             _earlier.add_columns(load_contract(table), self._open(table), self._properties(exclusive=True))

@@ -14,7 +14,7 @@ from persona_pipeline.publish import audit as module
 from persona_pipeline.publish.audit import EXPECTATIONS, Audit, audit, measure
 from persona_pipeline.warehouse import Warehouse
 
-LIMITS = {f"max_{name}": limit for name, limit in ReleasesConfig().limits.model_dump().items()}
+LIMITS = {f"max_{name}": limit for name, limit in (*ReleasesConfig().limits, *ReleasesConfig().input)}
 PARAMETERS = {
     "as_of": AS_OF.isoformat(), "k": 2, "only_candidates": False, "exclude_reviewed": True, "max_personas": 7, "max_reviews": 60,
     **LIMITS,
@@ -121,8 +121,18 @@ FAULTS: dict[str, tuple[Callable[[Tables], None], str]] = {
     "six stars": (_set("reviews", 2, rating=6.0), "reviews.ratings_out_of_range"),
     "the same user and item twice": (_more("reviews", 0, review_id="again"), "reviews.repeated_by_user_and_item"),
     "e-mail in a refused line": (
-        _set("rejected_reviews", 0, text="mail me at ana.lopez@example.org"),
+        _set("rejected_reviews", 0, detail="mail me at ana.lopez@example.org"),
         "rejected_reviews.unmasked_addresses",
+    ),
+    "more refused than there is": (_set("input_files", 0, refused=12), "input_files.unaccounted"),
+    "a review of no input file": (_set("reviews", 0, source_file="may.jsonl"), "input_files.records_kept_nowhere"),
+    "a record neither review nor refused": (
+        _more("parsed_reviews", 0, source_line=12, review_id=None),
+        "parsed_reviews.half_refused",
+    ),
+    "metadata of other items": (
+        lambda tables: [_set("items", n, has_metadata=n == 4)(tables) for n in range(5)] and None,
+        "items.items_without_metadata",
     ),
     "unheard-of reason": (_set("rejected_reviews", 0, reason="mystery"), "rejected_reviews.unknown_reasons"),
     "candidate of an unknown item": (_set("candidates", 0, item_id="drum"), "candidates.unknown_items"),
@@ -209,6 +219,20 @@ def test_an_item_is_refused_when_nothing_came_of_its_output(warehouse: Warehouse
     row = {"stage": "item_personas", "reason": "ungrounded", "detail": "d", "extraction_key": key}
     put_all(warehouse, {"quarantine": [{**row, "subject_id": item["item_id"]} for item in shop()["items"]]})
     assert measure(warehouse, "quarantine", PARAMETERS)["share_of_items"] == refused
+
+
+def test_the_input_is_held_against_its_age_and_the_release_before(warehouse: Warehouse) -> None:
+    from persona_pipeline.publish.releases import Release
+
+    version = warehouse.version("reviews")
+    parent = Release("r", AS_OF, "published", "e", "c", {"reviews": version or 0})
+    fewer = [{**row, "text": "" if n < 3 else row["text"]} for n, row in enumerate(shop()["reviews"][:6])]
+    put_all(warehouse, {"reviews": fewer})
+    found = measure(warehouse, "reviews", PARAMETERS, parent)
+    assert (found["fewer_reviews"], found["more_empty_texts"]) == (pytest.approx(0.4), 0.5)
+    assert found["stale_days"] == pytest.approx(20.5, abs=0.1)
+    later = measure(warehouse, "reviews", {**PARAMETERS, "as_of": "2024-09-30"}, parent)
+    assert later["stale_days"] == pytest.approx(112.5, abs=0.1)
 
 
 def test_a_list_is_as_long_as_there_are_items_left(warehouse: Warehouse) -> None:

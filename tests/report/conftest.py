@@ -57,8 +57,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for n in range(6)
     ])  # fmt: skip
     put(found, "rejected_reviews", [
-        {"source_file": "f", "source_line": n, "input": "reviews", "reason": "not_json", "detail": None,
-         "text": f"line {n} {HOSTILE}"}
+        {"source_file": "f", "source_line": n, "part": 0, "input": "reviews", "reason": "not_json", "field": None,
+         "detail": f"line {n} {HOSTILE}"}
         for n in range(1, 6)
     ])  # fmt: skip
     put(found, "encoders", [

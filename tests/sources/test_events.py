@@ -88,7 +88,10 @@ def test_names_of_the_file_are_configured(tmp_path: Path) -> None:
         parsed(tmp_path / "log.csv", InteractionsConfig())
     config = InteractionsConfig(**MINE, columns=names, time_format="%d.%m.%Y")
     rows = parsed(tmp_path / "log.csv", config)
-    assert [(row["user_id"], row["item_id"], row["weight"]) for row in rows] == [("ana", "capo", 1), ("ben", "picks", 0.2)]
+    assert [(row["user_id"], row["item_id"], row["weight"]) for row in rows] == [
+        ("ana", "capo", 1),
+        ("ben", "picks", 0.2),
+    ]
     assert rows[0]["occurred_at"].date().isoformat() == "2024-06-01"
     with pytest.raises(SourceError, match=r"this is a CSV"):
         parsed(tmp_path / "log.csv", InteractionsConfig(**MINE, columns=names, source="jsonl"))

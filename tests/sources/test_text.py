@@ -64,6 +64,7 @@ def test_whatever_comes_in_is_plain_and_bounded(raw: str, limit: int) -> None:
     assert text == " ".join(text.split())
     assert unicodedata.is_normalized("NFC", text)
     assert not {unicodedata.category(c) for c in text} & {"Cc", "Cs", "Co"}
+    assert not any(ord(c) & 0xFFFE == 0xFFFE for c in text)
     text.encode("utf-8")
 
 

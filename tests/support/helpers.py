@@ -99,7 +99,7 @@ def reviews() -> list[Row]:
     """The shop's ten reviews, one of each user and item."""
     return [
         {
-            "review_id": f"{user}-{item}", "user_id": user, "item_id": item, "rating": rating, "title": None, "text": text,
+            "review_id": f"{user}-{item}", "user_id": user, "item_id": item, "rating": rating, "title": None, "text": text, "language": "en",
             "reviewed_at": datetime(2024, 6, day, 12, tzinfo=UTC), "source_file": "june.jsonl", "source_line": line,
         }
         for line, (user, item, rating, day, text) in enumerate(_REVIEWS, start=1)
@@ -117,16 +117,26 @@ def shop() -> dict[str, list[Row]]:
     personas = _personas(texts)
     return {
         "reviews": found,
+        "input_files": [
+            {"name": "june.jsonl", "bytes": 4_000, "digest": "d1", "format": "json", "parsed_file": "p1", "parsed_in": f"{AS_OF}.1",
+             "records": 11, "refused": 1, "erased": 0, "newest_at": max(row["reviewed_at"] for row in found)},
+        ],
+        "parsed_reviews": [
+            {**{name: row[name] for name in ("source_line", "review_id", "user_id", "item_id", "rating", "title", "text", "language",
+                                             "reviewed_at")},
+             "parsed_in": f"{AS_OF}.1", "parsed_file": "p1", "part": 0, "reason": None, "field": None, "detail": None, "says": 1}
+            for row in found
+        ],
         "rejected_reviews": [
-            {"source_file": "june.jsonl", "source_line": 11, "input": "reviews", "reason": "not_json", "detail": None,
-             "text": '{"user": "eve", "item'},
+            {"source_file": "june.jsonl", "source_line": 11, "part": 0, "input": "reviews", "reason": "not_json", "field": None,
+             "detail": '{"user": "eve", "item'},
         ],
         "candidates": [
             {"user_id": "ana", "item_id": item, "rank": rank, "score": 1.0 / rank}
             for rank, item in enumerate(_LISTS["ana"], start=1)
         ],
         "rejected_candidates": [
-            {"source_file": "lists.csv", "source_line": 3, "reason": "not_csv", "detail": None, "text": "ana"},
+            {"source_file": "lists.csv", "source_line": 3, "part": 0, "reason": "not_csv", "detail": None, "text": "ana"},
         ],
         "items": [
             {"item_id": item, "title": TITLES[item], "creator": None, "categories": ["Music"], "description": None,
