@@ -11,6 +11,7 @@ from persona_pipeline.config import EncodersConfig
 from persona_pipeline.core.interactions import liked_sql, met_sql
 from persona_pipeline.embeddings.cache import with_vectors
 from persona_pipeline.embeddings.vectors import vectors_of
+from persona_pipeline.encoder.history_weights import shortened
 from persona_pipeline.encoder.item_embeddings import ItemFields, item_fields, profiles, with_profiles
 from persona_pipeline.encoder.text_inputs import liked_histories, persona_texts
 from persona_pipeline.warehouse import Warehouse
@@ -63,16 +64,15 @@ def training_data(
 
     Raises PipelineError where the cache lacks a text (the text_embeddings task has not run).
     """
-    pairs = warehouse.read("training_pairs")
-    newest = pairs.filter(pc.equal(pairs["history_place"], 0)) if blind else pairs.slice(0, 0)
-    known = profiles(
-        warehouse,
-        config,
-        newest["interaction_id"].combine_chunks(),
-        newest["masked_persona_ids"].combine_chunks().flatten(),
-    )
+    histories, known = liked_histories(warehouse, min_liked_rating), profiles(warehouse, config)
+    # An item of which nothing is known has no profile.
+    pairs = with_profiled_histories(warehouse.read("training_pairs"), with_profiles(histories, known))
+    if blind:  # what a persona was made of keeps every item its profile
+        newest = pairs.filter(pc.equal(pairs["history_place"], 0))
+        hidden = (newest[name].combine_chunks() for name in ("interaction_id", "masked_persona_ids"))
+        known = profiles(warehouse, config, next(hidden), next(hidden).flatten())
     told = with_profiles(persona_texts(warehouse).drop_columns(["text"]), known)
-    liked = with_profiles(liked_histories(warehouse, min_liked_rating), known)
+    liked = with_profiles(histories, known)
     counts = warehouse.query(
         f"SELECT item_id, sum(weight) AS n FROM ({met_sql()}) WHERE {liked_sql('$liked')} GROUP BY item_id ORDER BY item_id",
         ["reviews", "interactions"],
@@ -80,8 +80,7 @@ def training_data(
     )
     none = np.empty((0, 0), np.float32)
     found = TrainingData(
-        # An item of which nothing is known has no profile.
-        with_profiled_histories(pairs, liked),
+        pairs,
         told.select(["persona_id", "item_id"]),
         vectors_of(with_vectors(warehouse, told, base_model)["vector"]),
         none,
@@ -95,11 +94,10 @@ def training_data(
 
 
 def with_profiled_histories(pairs: pa.Table, liked: pa.Table) -> pa.Table:
-    """Keep the rows of `training_pairs` all of whose history is among `liked`, the interactions whose item has an embedding."""
-    histories = pairs["history_interaction_ids"].combine_chunks()
-    strangers = pc.invert(pc.is_in(histories.flatten(), liked["interaction_id"].combine_chunks()))
-    if not pc.any(strangers).as_py():
-        return pairs
-    rows = np.repeat(np.arange(len(pairs)), pc.list_value_length(histories).to_numpy(zero_copy_only=False))
-    broken = np.unique(rows[strangers.to_numpy(zero_copy_only=False)])
-    return pairs.take(pa.array(np.setdiff1d(np.arange(len(pairs)), broken)))
+    """Leave out of the histories of `training_pairs` what is not among `liked`, the interactions whose item has an embedding.
+
+    A pair without any history left is dropped.
+    """
+    members = pairs["history_interaction_ids"].combine_chunks().flatten()
+    known = pc.is_in(members, liked["interaction_id"].combine_chunks())
+    return pairs if pc.all(known).as_py() is not False else shortened(pairs, known.to_numpy(zero_copy_only=False))
