@@ -15,7 +15,6 @@ from pyspark.sql import functions as F
 _TALKATIVE = 120  # words; beyond this a longer review is no better evidence
 _SIFTED = 60_000
 """Chosen reviews, of the items with the most, that every task knows: the rest of those items is left where it lies."""
-_ITEM = Window.partitionBy("item_id")
 _STRATUM = ["item_id", "rating_class", "newer"]
 
 
@@ -70,7 +69,7 @@ def _chosen(worth: DataFrame, max_reviews: int, max_bytes: int) -> DataFrame:
     # Spark prunes to the best of each stratum before the shuffle, since nothing but the place is asked.
     best = strata.withColumn("place", F.row_number().over(best_first)).where(F.col("place") <= max_reviews)
     # Half a place off, as in Sainte-Laguë's method of seats: a stratum of one is not last in the queue.
-    queue = _ITEM.orderBy("turn", F.desc("words"), "review_id")
+    queue = Window.partitionBy("item_id").orderBy("turn", F.desc("words"), "review_id")
     return (
         best.join(sizes, _STRATUM)
         .withColumn("turn", (F.col("place") - 0.5) / F.sqrt("size"))
@@ -88,15 +87,14 @@ def _chosen(worth: DataFrame, max_reviews: int, max_bytes: int) -> DataFrame:
 
 def _last_of_older_half(worth: DataFrame) -> DataFrame:
     """One row per item: the review at which its older half ends, `last_older`, by counting days and then within one day."""
-    through, total = F.sum("n").over(_ITEM.orderBy("day")), F.sum("n").over(_ITEM)
+    item = Window.partitionBy("item_id")
+    through, total = F.sum("n").over(item.orderBy("day")), F.sum("n").over(item)
     days = worth.groupBy("item_id", "day").agg(F.count("*").alias("n"))
-    days = days.select("*", through.alias("through"), total.alias("total")).selectExpr(
-        "*", "(total + 1) DIV 2 AS older"
-    )
+    days = days.select("*", through.alias("through"), total.alias("total")).selectExpr("*", "(total + 1) DIV 2 AS older")
     split = days.where("through >= older AND through - n < older").selectExpr(
         "item_id", "day", "older - through + n AS older_that_day"
     )
-    nth = F.row_number().over(_ITEM.orderBy("reviewed_at", "review_id"))
+    nth = F.row_number().over(item.orderBy("reviewed_at", "review_id"))
     on_the_day = worth.join(split, ["item_id", "day"]).withColumn("nth", nth)
     return on_the_day.where("nth = older_that_day").select("item_id", _moment().alias("last_older"))
 

@@ -5,13 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from persona_pipeline.config import InteractionsConfig
+from persona_pipeline.config.sources import EVENT_FIELDS
+from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import ConfigError, SourceError
 from persona_pipeline.sources.adapters import of_interactions
 from persona_pipeline.sources.events import EventSettings, event_batches, weight_of_stars
 from persona_pipeline.sources.files import check_files, file_records
 from persona_pipeline.sources.parsing import ParsingSettings
+from persona_pipeline.sources.records import Record
 
 MINE = {"weights": {"purchase": 1, "click": 0.2, "return": -1}}
 GOOD = {"user_id": "ana", "item_id": "capo", "kind": "purchase", "timestamp": "2024-06-01T08:00:00Z"}
@@ -101,8 +106,8 @@ def test_ratings_of_films_are_events_that_like_or_dislike(tmp_path: Path) -> Non
     (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,10,5.0,964982703\n1,11,2.0,964982704\n")
     with pytest.raises(SourceError, match=r"These are the keys of interactions\.source: movielens"):
         parsed(tmp_path / "ratings.csv", InteractionsConfig())
-    for given, source in ((InteractionsConfig(), "movielens"), (InteractionsConfig(source="movielens"), "jsonl")):
-        loved, hated = parsed(tmp_path / "ratings.csv", given, source)
+    for config, source in ((InteractionsConfig(), "movielens"), (InteractionsConfig(source="movielens"), "jsonl")):
+        loved, hated = parsed(tmp_path / "ratings.csv", config, source)
         assert (loved["user_id"], loved["item_id"], loved["kind"], loved["weight"]) == ("1", "10", "rating", 1.0)
         assert hated["weight"] == -0.5
     with pytest.raises(ConfigError, match=r"interactions\.source: yelp has no events; there are csv, jsonl, movielens"):
@@ -119,3 +124,32 @@ def test_users_are_named_as_reviewers_are_and_who_was_erased_leaves_nothing(tmp_
     rows = parsed(file, InteractionsConfig(**MINE), user_name=str.upper, erased=lambda user: user == "EVE")
     assert [(row["user_id"], row["reason"]) for row in rows] == [("ANA", None), (None, "erased")]
     assert rows[1]["detail"] is None
+
+
+JUNK = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
+    st.sampled_from(["ana", "capo", "purchase", "2024-06-01", "1717228800", 0.5, -1]),
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(EVENT_FIELDS), JUNK), max_size=4), st.sampled_from(["", "movielens"]))
+def test_any_line_is_an_event_or_a_refusal_with_a_reason(rows: list[dict[str, Any]], source: str) -> None:
+    config = InteractionsConfig(**MINE, source=source)
+    read = [Record(line, 0, row) for line, row in enumerate(rows, start=1)]
+    found = [
+        row
+        for batch in event_batches(
+            read, of_interactions(None, config), EventSettings.of(config, ParsingSettings(1_000))
+        )
+        for row in batch.to_pylist()
+    ]
+    assert [row["source_line"] for row in found] == [record.line for record in read]
+    for row in found:
+        if row["reason"] is None:
+            assert None not in (row["interaction_id"], row["user_id"], row["item_id"], row["occurred_at"])
+            assert -1 <= row["weight"] <= 1
+        else:
+            assert row["reason"] in load_contract("rejected_interactions").columns[3].description
+            assert row["interaction_id"] is None
