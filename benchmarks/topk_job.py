@@ -12,7 +12,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +20,9 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
+from _processes import Watch
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, SparkSession
 from rich.console import Console
@@ -40,7 +39,6 @@ from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 DIMENSIONS, PERSONAS, HISTORY, RANK = 384, 5, 10, 64
 BLOCK_BYTES = 256 * 2**20
-EVERY = 0.05  # seconds between two looks at memory
 
 
 @dataclass(frozen=True)
@@ -158,41 +156,12 @@ def alone(users: int, items: int, k: int, folder: Path) -> dict[str, float]:
     world = make(folder / "world", users, items, k)
     spark = _session()
     job(spark, world, folder / "warm")
-    with _Memory() as memory:
+    with Watch() as watch:
         began = time.perf_counter()
         job(spark, world, folder / "job")
         seconds = time.perf_counter() - began
     spark.stop()
-    return {"seconds": seconds, "workers_mb": memory.workers / 2**20, "all_mb": memory.total / 2**20}
-
-
-class _Memory:
-    """The most memory that the processes below this one held, at once, while it was open."""
-
-    def __init__(self) -> None:
-        self.workers = self.total = 0.0
-        self._done = threading.Event()
-        self._watch = threading.Thread(target=self._look, daemon=True)
-
-    def __enter__(self) -> "_Memory":
-        self._watch.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._watch.join()
-
-    def _look(self) -> None:
-        while not self._done.wait(EVERY):
-            held = {"java": 0.0, "python": 0.0}
-            for process in psutil.Process().children(recursive=True):
-                try:
-                    # Shared pages of forked workers are counted once: a share of them by each.
-                    held["java" if "java" in process.name() else "python"] += process.memory_full_info().pss
-                except (psutil.NoSuchProcess, psutil.AccessDenied):
-                    continue
-            self.workers = max(self.workers, held["python"])
-            self.total = max(self.total, held["python"] + held["java"])
+    return {"seconds": seconds, "workers_mb": watch.python / 2**20, "all_mb": watch.memory / 2**20}
 
 
 def _session() -> SparkSession:

@@ -1,6 +1,9 @@
 """One Spark for the whole session: a JVM costs seconds."""
 
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +16,11 @@ settings.load_profile("no_clock")
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_ended: list[str] = []
+"""How JVMs ended that nobody had stopped, and before which test."""
+_ended_gateways: list[object] = []
+"""Kept: what refers to them is closed when the process ends, and says so in no test."""
+
 
 @pytest.fixture(scope="session")
 def spark() -> "Iterator[SparkSession]":
@@ -23,4 +31,41 @@ def spark() -> "Iterator[SparkSession]":
     settings = SparkConfig(master="local[2]", driver_memory="2g", shuffle_partitions=2, conf=local.conf)
     started = session(settings, "tests")
     yield started
-    started.stop()
+    if _alive():
+        started.stop()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start the JVM again where the machine has ended it: one test may fail by that, not all that follow."""
+    if "pyspark" not in sys.modules or _alive():
+        return
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    gateway = SparkContext._gateway
+    if gateway is None:
+        return
+    _ended.append(f"ended with {gateway.proc.returncode} before {item.nodeid}")
+    with suppress(Exception):
+        gateway.shutdown()
+    with suppress(OSError):
+        gateway.proc.stdin.close()
+    _ended_gateways.append(gateway)
+    SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
+    SparkSession._instantiatedSession = None
+    for definition in item.session._fixturemanager.getfixturedefs("spark", item) or ():
+        definition.finish(item._request)  # type: ignore[attr-defined]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say that it happened, and what the JVM left behind."""
+    for told in _ended:
+        terminalreporter.write_line(f"the tests' JVM {told}; another was started")
+    for report in Path.cwd().glob("hs_err_pid*.log") if _ended else ():
+        terminalreporter.write_line("\n".join(report.read_text(errors="replace").splitlines()[:40]))
+
+
+def _alive() -> bool:
+    from pyspark import SparkContext
+
+    return SparkContext._gateway is not None and SparkContext._gateway.proc.poll() is None

@@ -90,7 +90,9 @@ def _last_of_older_half(worth: DataFrame) -> DataFrame:
     item = Window.partitionBy("item_id")
     through, total = F.sum("n").over(item.orderBy("day")), F.sum("n").over(item)
     days = worth.groupBy("item_id", "day").agg(F.count("*").alias("n"))
-    days = days.select("*", through.alias("through"), total.alias("total")).selectExpr("*", "(total + 1) DIV 2 AS older")
+    days = days.select("*", through.alias("through"), total.alias("total")).selectExpr(
+        "*", "(total + 1) DIV 2 AS older"
+    )
     split = days.where("through >= older AND through - n < older").selectExpr(
         "item_id", "day", "older - through + n AS older_that_day"
     )

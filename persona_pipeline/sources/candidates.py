@@ -24,7 +24,7 @@ from persona_pipeline.sources.reader import read_parts
 from persona_pipeline.sources.reasons import NOT_FAULTS
 from persona_pipeline.sources.records import Fault, Record
 from persona_pipeline.sources.shapes import recognise
-from persona_pipeline.sources.values import NotScalar, characters, identity
+from persona_pipeline.sources.values import NotScalar, characters, identity, number
 
 _LINES = pa.schema(
     [
@@ -82,6 +82,8 @@ def _line(record: Record, user_name: Callable[[str], str] | None) -> tuple[Any, 
     if isinstance(fields, Fault):
         return (record.line, record.part, _shown(fields.excerpt), True, None, None, None, None)
     user, item, rank, score = (_given(fields.get(name)) for name in COLUMNS)
+    # What is no number is shown where it is refused, and may be anything.
+    rank, score = (text if text is None or number(text) is not None else _shown(text) for text in (rank, score))
     if user is not None and user_name is not None:
         user = user_name(user)
     shown = {name: value for name, value in zip(COLUMNS, (user, item, rank, score), strict=True) if value is not None}
@@ -171,7 +173,6 @@ def require_usable(parsed: ParsedCandidates, config: CandidatesConfig) -> None:
 
 
 def _rejected(judged: DataFrame) -> DataFrame:
-    # What was refused is a rank or a score, whose place in the masked line shows whatever else stood there.
     return judged.where("reason IS NOT NULL").select(
         "source_file",
         "source_line",

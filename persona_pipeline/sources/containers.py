@@ -6,6 +6,7 @@ A fault found here costs a second and names the file; found in a task of a clust
 import bz2
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,21 +18,28 @@ import pyarrow as pa
 from persona_pipeline.core.errors import SourceError
 
 Compression = Literal["none", "gzip", "bzip2", "zstd"]
-_COMPRESSED: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd"}
+# A zstd file may begin with a frame to be skipped (pzstd writes one).
+_COMPRESSED: tuple[tuple[re.Pattern[bytes], Compression], ...] = (
+    (re.compile(rb"\x1f\x8b"), "gzip"),
+    (re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"), "bzip2"),
+    (re.compile(rb"(?:\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18)"), "zstd"),
+)
 _REFUSED: tuple[tuple[int, bytes, str], ...] = (
     (257, b"ustar", "a tar archive: unpack it"),
     (0, b"PK\x03\x04", "a zip archive (or a spreadsheet): unpack it, or export it as CSV"),
     (0, b"\xfd7zXZ", "an xz file: unpack it, or compress it as gzip, bzip2 or zstd"),
     (0, b"7z\xbc\xaf", "a 7z archive: unpack it"),
-    (0, b"Rar!", "a rar archive: unpack it"),
+    (0, b"Rar!\x1a\x07", "a rar archive: unpack it"),
     (0, b"\x04\x22\x4d\x18", "an lz4 file: unpack it, or compress it as gzip, bzip2 or zstd"),
+    (0, b"\xff\xfe\x00\x00", "UTF-32: convert it to UTF-8 (iconv -f UTF-32 -t UTF-8)"),
     (0, b"\xff\xfe", "UTF-16: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)"),
     (0, b"\xfe\xff", "UTF-16: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)"),
     (0, b"version https://git-lfs", "a Git LFS pointer, not the file itself: git lfs pull"),
     (0, b"SQLite format 3", "an SQLite database: export the table as CSV"),
-    (0, b"ORC", "an ORC file: convert it to Parquet"),
+    (0, b"ORC\x0a", "an ORC file: convert it to Parquet"),
     (0, b"Obj\x01", "an Avro file: convert it to Parquet or JSON lines"),
 )
+_CONTROLS = bytes({*range(32)} - {*b"\t\n\v\f\r\x1a\x1b"})
 _CHUNK = 1 << 20
 HEAD = 1 << 18
 """Bytes of a file's beginning from which it is recognised."""
@@ -39,10 +47,17 @@ PARQUET = b"PAR1"
 
 
 def compression(path: Path) -> Compression:
-    """Compression of a file, by its first bytes."""
-    with path.open("rb") as stream:
-        start = stream.read(4)
-    return next((name for magic, name in _COMPRESSED.items() if start.startswith(magic)), "none")
+    """Compression of a file, by its first bytes. Raises SourceError where it cannot be opened."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(10)
+    except OSError as error:
+        raise SourceError(f"{path}: the file cannot be opened ({error.strerror})") from error
+    return _compression(start)
+
+
+def _compression(start: bytes) -> Compression:
+    return next((name for magic, name in _COMPRESSED if magic.match(start)), "none")
 
 
 @contextmanager
@@ -109,14 +124,20 @@ def head(path: Path) -> bytes:
         while sum(map(len, pieces)) < HEAD and (more := _read(stream)):
             pieces.append(more)
     start = b"".join(pieces)[:HEAD]
+    if (within := _compression(start)) != "none":
+        raise SourceError(f"{path}: this is a {within} file within a {compression(path)} file: unpack it once")
     for offset, magic, what in _REFUSED:
         if start[offset : offset + len(magic)] == magic:
             raise SourceError(f"{path}: this is {what}")
     if start.startswith(PARQUET):
         return start
-    if start[:512].count(0) > len(start[:512]) // 4:
+    if start and not start.strip(b"\x00"):
+        raise SourceError(f"{path}: this holds zeros and nothing else (a disk that broke off?); fetch the file again")
+    zeros = start[:4096].count(0)
+    if zeros > len(start[:4096]) // 4:
         raise SourceError(f"{path}: this is UTF-16 or UTF-32: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)")
-    if b"\x00" in start[:4096]:
+    controls = len(start[:4096]) - len(start[:4096].translate(None, _CONTROLS))
+    if controls > 8 + len(start[:4096]) // 50:  # single ones stand in texts of some exports
         raise SourceError(f"{path}: this is binary data of a kind unknown here; expected JSON, CSV or Parquet")
     start = start.removeprefix(b"\xef\xbb\xbf")
     if start.lstrip()[:1] == b"<":

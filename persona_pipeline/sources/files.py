@@ -1,5 +1,6 @@
 """List the input files of a folder once, check that each can be read and has the source's keys, and split them for reading."""
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from persona_pipeline.sources.adapters import ADAPTERS, Adapter, InputKind, foun
 from persona_pipeline.sources.containers import check_whole, compression
 from persona_pipeline.sources.records import Record, Split, records
 from persona_pipeline.sources.shapes import SAMPLED, Format, Shape, recognise
-from persona_pipeline.sources.values import MISSING, moment
+from persona_pipeline.sources.values import number
 
 SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet"})
 _PACKED = frozenset({".gz", ".gzip", ".bz2", ".zst", ".zstd"})
@@ -24,6 +25,9 @@ _UNFINISHED = frozenset({".tmp", ".part", ".partial", ".crdownload", ".inprogres
 SUCCESS = "_SUCCESS"
 SPLIT_BYTES = 32 << 20
 _LOOK_AGAIN = 2.0  # seconds
+_WORD = re.compile(
+    r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]{2}|[^\W\d_]{3,}"
+)  # some scripts put no space between words
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,11 @@ def list_files(path: Path, kind: str) -> Listing:
     if not path.is_dir():
         raise SourceError(f"{kind}: no file or folder {path}")
     files, hidden, other = [], [], []
-    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+    for file in sorted(p for p in path.rglob("*") if p.is_file() or p.is_symlink()):
+        if not file.exists():
+            raise SourceError(f"{kind}: {file}: a link to nothing: mend it or take it out of the folder")
+        if file.is_dir():
+            raise SourceError(f"{kind}: {file}: a link to a folder: give the folder itself, or put its files here")
         parts = file.relative_to(path).parts
         if any(part[0] in "._" for part in parts):
             hidden.append(file)
@@ -132,7 +140,8 @@ def check_files(path: Path, kind: InputKind, adapter: Adapter) -> list[InputFile
         shape = recognise(file)
         if shape is not None:
             _check_format(file, shape.format, adapter)
-            _check_keys(file, shape, kind, adapter)
+            _check_columns(file, shape, kind, adapter)
+            shape = shape if _check_keys(file, shape, kind, adapter) else None
             check_whole(file)
         checked.append(InputFile(file, listing.name(file), file.stat().st_size, shape))
     if all(file.shape is None for file in checked):
@@ -152,41 +161,63 @@ def _check_format(file: Path, form: Format, adapter: Adapter) -> None:
     raise SourceError(f"{file}: this is {_TOLD[form]}: say SOURCE={fitting[0]}. SOURCE={adapter.name} reads {wanted}")
 
 
-def _check_keys(file: Path, shape: Shape, kind: InputKind, adapter: Adapter) -> None:
+def _check_columns(file: Path, shape: Shape, kind: InputKind, adapter: Adapter) -> None:
+    """Raise SourceError where a column that is read occurs twice, since nobody says which of them counts."""
+    read = {key.split(".")[0] for keys in adapter.fields(kind).values() for key in keys}
+    twice = [name for name in dict.fromkeys(shape.columns) if name in read and shape.columns.count(name) > 1]
+    if twice:
+        raise SourceError(
+            f"{file}: the column {twice[0]} occurs {shape.columns.count(twice[0])} times; rename all but one"
+        )
+
+
+def _check_keys(file: Path, shape: Shape, kind: InputKind, adapter: Adapter) -> bool:
+    """Whether the file holds any record. Raises SourceError for keys that are not there."""
     sampled = list(islice(records(Split(file, shape)), SAMPLED))
     seen = [_flat(record.fields, adapter) for record in sampled if isinstance(record.fields, dict)]
     missing = adapter.absent(kind, seen)
-    if seen and (missing or kind == "reviews"):
-        keys = dict.fromkeys(key for record in seen for key in record)
+    if seen:
         if missing:
-            raise SourceError(_absent(file, kind, adapter, missing, seen, ", ".join(keys)))
-        _check_words(file, adapter, seen)
+            raise SourceError(_absent(file, shape, kind, adapter, missing, seen))
+        if kind == "reviews":
+            _check_words(file, adapter, seen)
+    return bool(sampled)
 
 
 def _flat(fields: dict[str, Any], adapter: Adapter) -> Mapping[str, Any]:
-    nested = fields.get(adapter.nested) if adapter.nested else None
-    inner = nested[0] if isinstance(nested, list) and nested and isinstance(nested[0], dict) else {}
-    return {**fields, **inner}
+    inner = adapter.inner(fields)
+    return {**fields, **inner[0]} if inner and isinstance(inner[0], dict) else fields
 
 
 def _absent(
-    file: Path, kind: InputKind, adapter: Adapter, missing: list[str], seen: list[Mapping[str, Any]], keys: str
+    file: Path, shape: Shape, kind: InputKind, adapter: Adapter, missing: list[str], seen: list[Mapping[str, Any]]
 ) -> str:
+    keys = ", ".join(dict.fromkeys(str(key) for record in seen for key in record)).encode(errors="replace").decode()
     fitting = [
-        a.name for a in ADAPTERS.values() if a.name not in ("synthetic", adapter.name) and not a.absent(kind, seen)
+        known.name
+        for known in ADAPTERS.values()
+        if known.name not in ("synthetic", adapter.name)
+        and shape.format in known.formats
+        and not known.absent(kind, seen)
     ]
     setting = {"reviews": "reviews.columns", "items": "reviews.item_columns", "interactions": "interactions.columns"}[
         kind
     ]
     source = "interactions.source: " if kind == "interactions" else "SOURCE="
+    if shape.format == "csv" and any(number(name) is not None for name in shape.columns):
+        return (
+            f"{file}: the first line of the CSV names no columns: {', '.join(shape.columns)[:100]}. Put a line of names before it; "
+            f"{kind} of source {adapter.name} need {', '.join(missing)}"
+        )
     hint = (
-        f"These are the keys of {source}{fitting[0]}."
+        f"These are the keys of {source}{' or '.join(fitting)}."
         if fitting
         else f"Say which they are in {setting}, or choose another source."
     )
+    names = f"key{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
     return (
-        f"{file}: {kind} of source {adapter.name} need the key{'s' if len(missing) > 1 else ''} {', '.join(missing)}, "
-        f"absent from the first {len(seen)} records, which have {keys}. {hint}"
+        f"{file}: {kind} of source {adapter.name} need the {names}, absent from the first {len(seen)} records, "
+        f"which have {keys}. {hint}"
     )
 
 
@@ -197,9 +228,9 @@ def _check_words(file: Path, adapter: Adapter, seen: list[Mapping[str, Any]]) ->
         return
     known = {key for of_field in adapter.reviews.values() for key in of_field}
     words = {
-        name: sum(len(text.split()) for record in seen if isinstance(text := record.get(name), str)) / len(seen)
+        name: sum(_count_words(record.get(name)) for record in seen) / len(seen)
         for name in dict.fromkeys(key for record in seen for key in record)
-        if name not in known
+        if isinstance(name, str) and name not in known and name not in adapter.not_words
     }
     likely = max(words, key=words.__getitem__, default=None)
     if likely is not None and words[likely] >= 3:
@@ -207,6 +238,10 @@ def _check_words(file: Path, adapter: Adapter, seen: list[Mapping[str, Any]]) ->
             f"{file}: no review of the first {len(seen)} has a text under {' or '.join(keys)}, and {likely} has words. Say "
             f"`reviews: {{columns: {{text: {likely}}}}}` in the configuration, or `text: null` there if these reviews have no words"
         )
+
+
+def _count_words(value: Any) -> int:
+    return len(_WORD.findall(value)) if isinstance(value, str) and "://" not in value else 0
 
 
 def splits(file: InputFile) -> list[Split]:
@@ -256,33 +291,21 @@ def day_after_newest(path: Path, adapter: Adapter, now: datetime | None = None, 
     """
     now = now or datetime.now(UTC)
     latest = int((now + timedelta(days=1)).timestamp() * 1_000_000)
-    keys, newest, ahead = adapter.fields(kind)["timestamp"], -1, 0
+    newest, ahead = -1, 0
     for file in check_files(path, kind, adapter):
         for record in file_records(file):
             if not isinstance(record.fields, dict):
                 continue  # the reviews job sets such records aside, with their reason
-            for fields in _all(record.fields, adapter):
-                when = _moment(found(fields, keys), adapter)
-                if when is not None and when > newest:
-                    if when > latest:
-                        ahead += 1
-                    else:
-                        newest = when
+            for when in adapter.moments(record.fields, kind):
+                if when > latest:
+                    ahead += 1
+                elif when > newest:
+                    newest = when
     if newest < 0:
-        told = f"{ahead:,} lie in the future" if ahead else f"none has a readable {' or '.join(keys)}"
+        told = (
+            f"{ahead:,} lie in the future"
+            if ahead
+            else f"none has a readable {' or '.join(adapter.fields(kind)['timestamp'])}"
+        )
         raise SourceError(f"{kind}: of the {kind} of {path} {told}; set AS_OF to a date such as 2024-06-30")
     return datetime.fromtimestamp(newest // 1_000_000, UTC).date() + timedelta(days=1)
-
-
-def _all(fields: dict[str, Any], adapter: Adapter) -> Iterator[Mapping[str, Any]]:
-    nested = fields.get(adapter.nested) if adapter.nested else None
-    if isinstance(nested, list):
-        yield from (inner for inner in nested if isinstance(inner, dict))
-    else:
-        yield fields
-
-
-def _moment(value: Any, adapter: Adapter) -> int | None:
-    if not isinstance(value, str) or value.strip() in MISSING:
-        return None
-    return moment(value.strip(), adapter.time_format)

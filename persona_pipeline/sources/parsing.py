@@ -18,13 +18,12 @@ from persona_pipeline.sources.markup import is_markup_residue
 from persona_pipeline.sources.personal_data import mask_personal_data, mask_title
 from persona_pipeline.sources.records import Fault, Record
 from persona_pipeline.sources.text import clean_text
-from persona_pipeline.sources.values import NotScalar, characters, identity, moment, number
+from persona_pipeline.sources.values import NotScalar, characters, identity, number
 
 BATCH = 4_096
 """Records of a batch."""
 EXCERPT = 200
 """Characters that are kept of what was refused."""
-_FIRST = 631_152_000_000_000  # 1990, in microseconds
 _TITLE = 300
 LINE = [
     ("source_line", pa.int64()),
@@ -89,11 +88,8 @@ def review_batches(records: Iterable[Record], adapter: Adapter, settings: Parsin
     """Parse reviews, `BATCH` a time, in the order of the records: one row each, of `REVIEW_SCHEMA`."""
     parse = _ReviewParser(adapter, settings)
     rows: list[tuple[Any, ...]] = []
-    for record in records:
-        if adapter.nested and isinstance(record.fields, dict) and isinstance(record.fields.get(adapter.nested), list):
-            rows += map(parse, _nested(record, adapter.nested))
-        else:
-            rows.append(parse(record))
+    for record in _nested(records, adapter) if adapter.nested else records:
+        rows.append(parse(record))
         if len(rows) >= BATCH:
             yield _review_batch(rows)
             rows = []
@@ -113,12 +109,21 @@ def item_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingS
         yield batch_of(rows, ITEM_SCHEMA)
 
 
-def _nested(record: Record, key: str) -> Iterator[Record]:
-    assert isinstance(record.fields, dict)
-    around = {name: value for name, value in record.fields.items() if name != key}
-    for part, inner in enumerate(record.fields[key]):
-        fields = {**around, **inner} if isinstance(inner, dict) else Fault("not_json", str(inner))
-        yield Record(record.line, part, fields)
+def _nested(records: Iterable[Record], adapter: Adapter) -> Iterator[Record]:
+    """Records within records, counted along the line."""
+    line, part = 0, 0
+    for record in records:
+        line, part = record.line, part if record.line == line else 0
+        fields = record.fields
+        inner = None if isinstance(fields, Fault) else adapter.inner(fields)
+        if isinstance(fields, Fault) or inner is None:
+            yield Record(line, part, fields)
+            part += 1
+            continue
+        around = {name: value for name, value in fields.items() if name not in adapter.nested}
+        for one in inner:
+            yield Record(line, part, {**around, **one} if isinstance(one, dict) else Fault("not_json", str(one)[:500]))
+            part += 1
 
 
 class FieldParser:
@@ -167,8 +172,8 @@ class FieldParser:
         text = self.value(fields, "timestamp")
         if text is None:
             raise Refused("missing_timestamp", self.keys["timestamp"][0], None)
-        when = moment(text, self.adapter.time_format)
-        if when is None or when < _FIRST:
+        when = self.adapter.moment(text)
+        if when is None:
             raise Refused("bad_timestamp", self.keys["timestamp"][0], text)
         return when
 
@@ -192,7 +197,7 @@ class _ReviewParser(FieldParser):
             item = self.id(fields, "item_id")
             rating = self.rating(fields)
             when = self.when(fields)
-            own_id = self._text(fields, "review_id")
+            own_id = self._own_id(fields)
             raw = self._text(fields, "text")
             title = self._text(fields, "title")
         except Refused as refused:
@@ -201,10 +206,20 @@ class _ReviewParser(FieldParser):
         text = None if raw is None else clean_text(raw, longest, mask_personal_data)
         text = "" if text is None else text
         title = None if title is None else clean_text(title, longest, mask_personal_data)
-        review_id = identity(own_id) if own_id else (user, item, raw and self._received(fields))
+        review_id = own_id or (user, item, raw and self._received(fields))
         return (
             *record[:2], None, None, None, review_id, user, item, rating, title, text, language_of(text) if text else None, when,
         )  # fmt: skip
+
+    def _own_id(self, fields: Mapping[str, Any]) -> str | None:
+        """The source's id of a review; None where it has none that can be used."""
+        if "review_id" not in self.keys:
+            return None
+        try:
+            text = characters(found(fields, self.keys["review_id"]))
+        except NotScalar:
+            return None
+        return None if text is None or not encodable(text) else identity(text)
 
     def _text(self, fields: Mapping[str, Any], name: str) -> str | None:
         keys = self.keys.get(name)
@@ -256,7 +271,8 @@ def _item(record: Record, adapter: Adapter, settings: ParsingSettings) -> tuple[
     def told(name: str) -> Any:
         return found(fields, keys[name]) if name in keys else None
 
-    listed = (_name(part) for part in categories(told("categories"), adapter.listed_by_comma))
+    parts = categories(told("categories"), adapter.listed_by_comma)
+    listed = (_name(part) for part in parts if part not in adapter.no_categories)
     description = described(told("description"))
     plain = None if description is None else clean_text(description, settings.max_characters, mask_personal_data)
     return (

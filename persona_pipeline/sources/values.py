@@ -13,39 +13,34 @@ from typing import Any
 
 MISSING = frozenset(
     {
-        "",
-        "null",
-        "NULL",
-        "Null",
-        "None",
-        "nan",
-        "NaN",
-        "NAN",
-        "-nan",
-        "NaT",
-        "<NA>",
-        "N/A",
-        "n/a",
-        "#N/A",
-        "NA",
-        "\\N",
-        "undefined",
+        *(
+            "",
+            "null",
+            "Null",
+            "NULL",
+            "<null>",
+            "<NULL>",
+            "(null)",
+            "(NULL)",
+            "none",
+            "None",
+            "NONE",
+            "undefined",
+            r"\N",
+        ),
+        *("nan", "NaN", "NAN", "-nan", "-NaN", "+nan", "NaT", "1.#QNAN", "-1.#IND"),
+        *("<NA>", "<na>", "NA", "N/A", "n/a", "N/a", "#N/A", "#n/a", "#NA"),
     }
 )
 """Spellings in which programs write that there is no value."""
 
 _LONGEST_MISSING = max(map(len, MISSING))
 _NUMBER = re.compile(r"[+-]?(?:\d{1,40}(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_ZONE = re.compile(r" (?=[+-]\d\d:?\d\d$)", re.ASCII)
 _WHOLE = re.compile(r"([+-]?\d+)\.0+", re.ASCII)
 _FORMATS = (
-    "%a %b %d %H:%M:%S %z %Y",
-    "%m %d, %Y",
-    "%Y/%m/%d %H:%M:%S",
-    "%Y/%m/%d",
-    "%B %d, %Y",
-    "%b %d, %Y",
-    "%d %B %Y",
-    "%d %b %Y",
+    *("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d"),
+    *("%a %b %d %H:%M:%S %z %Y", "%m %d, %Y", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y"),
 )
 _LATEST = 253_402_300_800_000_000  # the year 10,000, in microseconds
 
@@ -57,14 +52,14 @@ class Number(str):
 
 
 class NotScalar(ValueError):  # noqa: N818 - it is told as the reason of a refusal
-    """A list or an object where one value was expected."""
+    """A list, an object, or true or false, where one value was expected."""
 
 
-def characters(value: Any) -> str | None:
+def characters(value: Any, depth: int = 0) -> str | None:
     """Return a value's characters, trimmed; None where it is missing.
 
     Objects that hold one value (MongoDB's `{"$oid": ".."}`, `{"$numberLong": ".."}`, `{"$date": ..}`) are that value. Raises
-    NotScalar for any other object and for lists.
+    NotScalar for any other object, for lists, and for true and false, which name nothing and count nothing.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -74,14 +69,14 @@ def characters(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict) and len(value) == 1:
+        raise NotScalar("true or false")
+    if isinstance(value, dict) and depth < 2 and len(value) == 1:
         (key, held), *_ = value.items()
-        if key.startswith("$"):
-            return characters(held)
-    if isinstance(value, dict | list):
-        raise NotScalar("an object" if isinstance(value, dict) else "a list")
-    return characters(str(value))
+        if isinstance(key, str) and key.startswith("$"):
+            return characters(held, depth + 1)
+    if isinstance(value, dict | list | tuple | set | bytes):
+        raise NotScalar("an object" if isinstance(value, dict) else "bytes" if isinstance(value, bytes) else "a list")
+    return characters(Number(value) if isinstance(value, float) else str(value))
 
 
 def identity(text: str) -> str:
@@ -121,7 +116,7 @@ def moment(text: str, form: str | None = None) -> int | None:
     if text[0] in "0123456789+.-" and _NUMBER.fullmatch(text):
         return _of_fraction(Decimal(text))
     try:
-        return _of_datetime(datetime.fromisoformat(text.removesuffix(" UTC").removesuffix(" GMT")))
+        return _of_datetime(datetime.fromisoformat(_ZONE.sub("", text.removesuffix(" UTC").removesuffix(" GMT"))))
     except ValueError:
         pass
     for known in _FORMATS:
@@ -141,6 +136,8 @@ def _of_digits(text: str) -> int | None:
 def _of_fraction(exact: Decimal) -> int | None:
     if exact < 0 or exact.adjusted() > 20:
         return None
+    if exact == exact.to_integral_value():  # a whole number, as a column that held nothing somewhere writes it
+        return _of_digits(str(int(exact)))
     found = _scaled(exact, max(exact.adjusted() + 1, 1))
     return None if found is None else int(found)
 

@@ -1,5 +1,7 @@
 import importlib
 import random
+import subprocess
+import sys
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from math import sqrt
@@ -28,6 +30,10 @@ def aggregate(
     frame = frame.selectExpr("*", "concat('Review ', review_id) AS title").repartition(parts)
     items = spark.createDataFrame([("a",), ("b",), ("new",)], "item_id string")
     return {row["item_id"]: row for row in item_reviews(frame, items, limit, max_bytes).collect()}
+
+
+def test_a_job_can_import_it_before_it_has_a_session() -> None:
+    subprocess.run([sys.executable, "-c", "import persona_pipeline.aggregate"], check=True)
 
 
 def test_counts_means_and_text(spark: "SparkSession") -> None:

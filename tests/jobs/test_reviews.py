@@ -1,6 +1,7 @@
 """The job `reviews` on a small input: every line is a row, set aside with a reason, or not yet due."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import pytest
 from helpers import Row
 from one_run import kept, opened, written
 
-from persona_pipeline.core.errors import PipelineError, SourceError
+from persona_pipeline.core.errors import ConfigError, PipelineError, SourceError
 from persona_pipeline.runs.opening import Input
 from persona_pipeline.warehouse import Warehouse
 
@@ -91,3 +92,57 @@ def test_too_much_set_aside_leaves_the_tables_and_says_what_it_was(
 def test_a_run_without_input_has_nothing_to_read(empty: Warehouse) -> None:
     with pytest.raises(PipelineError, match=r"opened without any input; open one with --source and --reviews"):
         opened(empty).do("reviews")
+
+
+def lines(*rows: Row) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def test_a_night_parses_what_no_night_has_parsed(tmp_path: Path, empty: Warehouse, spark: "SparkSession") -> None:
+    """Increments, one of which corrects what another says; then one is taken back."""
+    folder, quiet = tmp_path / "in", {"quiet_seconds": 0.0}
+    folder.mkdir()
+    good = [{**REVIEWS[0], "review_id": f"g{n}", "user_id": f"u{n}"} for n in range(4)]
+    (folder / "1.jsonl").write_text(lines(*good[:3]))
+    given = Input("jsonl", folder)
+    first = opened(empty, given, reviews=quiet).do("reviews")
+    assert (first["files"], first["files_parsed"]) == (1, 1)
+
+    corrected = {**good[1], "text": "On second thoughts, slow.", "timestamp": "2024-06-12"}
+    (folder / "2.jsonl").write_text(lines(corrected, good[3]))
+    second = opened(empty, given, reviews=quiet).do("reviews")
+    assert (second["files"], second["files_parsed"], second["lines"]) == (2, 1, 5)
+    assert written(second)["reviews"] == (1, 1, 0)
+    texts = {row["review_id"]: row["text"] for row in kept(empty, "reviews")}
+    assert texts["g1"] == "On second thoughts, slow."
+    assert {row["name"]: row["records"] for row in kept(empty, "input_files")} == {"1.jsonl": 3, "2.jsonl": 2}
+
+    (folder / "2.jsonl").unlink()
+    goes_on = opened(empty, given, reviews={**quiet, "complete": False})
+    third = goes_on.do("reviews")
+    assert (third["files"], third["files_parsed"], written(third)["reviews"]) == (2, 0, (0, 0, 0))
+    withdrawn = opened(empty, given, reviews=quiet).do("reviews")
+    assert (withdrawn["files"], written(withdrawn)["reviews"]) == (1, (0, 1, 1))
+    assert {row["review_id"]: row["text"] for row in kept(empty, "reviews")}["g1"] == texts["g0"]
+    with pytest.raises(SourceError, match=r"no file or folder|nothing to read"):
+        (folder / "1.jsonl").unlink()
+        opened(empty, given, reviews=quiet)
+
+
+def test_reviews_are_withdrawn_by_a_list_and_users_go_by_pseudonyms(
+    tmp_path: Path, empty: Warehouse, given: Input, spark: "SparkSession", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ids.txt").write_text("review_id\nr3\n\nunheard-of\n")
+    settings = {"max_rejected_share": 0.3, "withdrawn": str(tmp_path / "ids.txt"), "pseudonymous_users": True}
+    with pytest.raises(ConfigError, match=r"PERSONA_USER_KEY, of at least 16 characters; it is not set"):
+        opened(empty, given, reviews=settings).do("reviews")
+    monkeypatch.setenv("PERSONA_USER_KEY", "correct horse battery staple")
+    summary = opened(empty, given, reviews=settings).do("reviews")
+    assert (summary["withdrawn"], summary["not_yet"]) == (1, 1)
+    rows = kept(empty, "reviews")
+    assert [row["review_id"] for row in rows] == ["r1", "r6"]
+    names = {row["user_id"] for row in rows}
+    assert len(names) == 2
+    assert all(re.fullmatch("[0-9a-f]{20}", name) for name in names)
+    everything = b"".join(path.read_bytes() for path in empty.root.rglob("*") if path.is_file())
+    assert b"horse battery" not in everything

@@ -52,7 +52,7 @@ def test_the_same_night_again_is_another_run_made_from_the_same(asked: list[str]
 
 @pytest.mark.parametrize(
     ("option", "value", "said"),
-    [("--source", "yelp", "yelp"), ("--as-of", "yesterday", "yesterday"), ("--config", "cloud", "cloud")],
+    [("--source", "ebay", "ebay"), ("--as-of", "yesterday", "yesterday"), ("--config", "cloud", "cloud")],
 )
 def test_what_makes_no_sense_opens_nothing(
     asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, value: str, said: str

@@ -291,4 +291,10 @@ def test_limits_come_from_the_configuration(warehouse: Warehouse) -> None:
 def test_audit_of_an_empty_warehouse_fails_in_words(tmp_path: Path) -> None:
     found = audit(Warehouse(tmp_path), PARAMETERS)
     named = {failure.measure for failure in found.failed if failure.kind == "unsound"}
-    assert {"reviews.reviews_or_events", "items.rows", "encoders.rows", "default_topk.rows", "user_vectors.rows"} <= named
+    assert {
+        "reviews.reviews_or_events",
+        "items.rows",
+        "encoders.rows",
+        "default_topk.rows",
+        "user_vectors.rows",
+    } <= named

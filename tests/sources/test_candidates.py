@@ -60,7 +60,7 @@ def test_json_lines_by_score(spark: SparkSession, tmp_path: Path) -> None:
         6: (path.name, "missing_item_id", None),
         8: (path.name, "missing_score", None),
         9: (path.name, "bad_score", "mail [email]"),
-        10: (path.name, "bad_score", "NaN"),
+        10: (path.name, "missing_score", None),
         11: (path.name, "repeated", None),
     }
     assert (parsed.lines, sum(parsed.reasons.values())) == (13, 7)

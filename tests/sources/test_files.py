@@ -1,91 +1,369 @@
+"""Files are listed once, checked before anything is read, and split at the ends of lines."""
+
 import gzip
-import json
-from datetime import date, datetime
+import os
+import time
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from timestamp_cases import TIMESTAMPS
+from reading import REVIEW, json_lines, lines, rows, users, write
 
-from persona_pipeline.core.errors import ConfigError, SourceError
-from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.sources.files import check_files, day_after_newest, input_files, parse_timestamp
+from persona_pipeline.config import ReviewsConfig
+from persona_pipeline.core.errors import ConfigError, SourceError, TransientError
+from persona_pipeline.sources import files as files_module
+from persona_pipeline.sources.adapters import ADAPTERS, adapter, configured
+from persona_pipeline.sources.files import check_files, day_after_newest, list_files, settled, splits
+from persona_pipeline.sources.records import records
 
-LINE = {"user_id": "u1", "item_id": "i1", "rating": 5, "text": "Bright tone.", "timestamp": 1_718_000_000}
-
-
-def write(path: Path, *lines: dict[str, object] | str) -> Path:
-    text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
-    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
-    return path
+JSONL = adapter("jsonl")
+NOW = datetime(2024, 7, 1, tzinfo=UTC)
 
 
-def test_plain_and_gzip_files_pass(tmp_path: Path) -> None:
-    write(tmp_path / "a.jsonl", LINE)
-    write(tmp_path / "b.jsonl.gz", LINE)
-    assert [f.path.name for f in check_files(tmp_path, "reviews", adapter("jsonl"))] == ["a.jsonl", "b.jsonl.gz"]
-
-
-def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"reviews: no file or folder .*nowhere\.jsonl"):
-        check_files(tmp_path / "nowhere.jsonl", "reviews", adapter("jsonl"))
-
-
-def test_folder_without_input_says_what_was_looked_for(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(SourceError, match=r"no \*\.json, \*\.jsonl"):
-        input_files(tmp_path, "reviews")
-
-
-def test_truncated_gzip_is_found_with_the_line_it_breaks_after(tmp_path: Path) -> None:
-    whole = write(
-        tmp_path / "whole.jsonl.gz", *({**LINE, "user_id": f"u{i}", "text": f"{i * 7919:x}"} for i in range(2000))
-    )
-    broken = tmp_path / "broken.jsonl.gz"
-    broken.write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 4])
-    with pytest.raises(SourceError, match=r"broken\.jsonl\.gz: gzip file is truncated or damaged after line 1,\d\d\d"):
-        check_files(broken, "reviews", adapter("jsonl"))
-    check_files(whole, "reviews", adapter("jsonl"))
-
-
-def test_something_else_with_a_gz_name(tmp_path: Path) -> None:
-    (tmp_path / "r.jsonl.gz").write_text(json.dumps(LINE))
-    with pytest.raises(SourceError, match="truncated or damaged"):
-        check_files(tmp_path / "r.jsonl.gz", "reviews", adapter("jsonl"))
-
-
-def test_wrong_column_names_what_is_there_and_the_adapter_it_fits(tmp_path: Path) -> None:
-    amazon = write(tmp_path / "r.json", {"reviewerID": "A", "asin": "B", "overall": 5.0, "unixReviewTime": 1})
+def refused(path: Path, source: str = "jsonl", kind: Any = "reviews", **settings: Any) -> str:
+    """What a user is told of a file, without its path."""
     with pytest.raises(SourceError) as caught:
-        check_files(amazon, "reviews", adapter("jsonl"))
-    assert "need the keys user_id, item_id, rating, timestamp" in str(caught.value)
-    assert "which have reviewerID, asin, overall, unixReviewTime" in str(caught.value)
-    assert "SOURCE=amazon2018" in str(caught.value)
+        check_files(path, kind, configured(source, ReviewsConfig(**settings)))
+    return str(caught.value).replace(str(path), "FILE")
 
 
-@pytest.mark.parametrize(("content", "message"), [("", "empty"), ("hello\nworld\n", "none of the first 2 lines")])
-def test_not_json_lines(tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "r.jsonl").write_text(content)
-    with pytest.raises(SourceError, match=message):
-        check_files(tmp_path / "r.jsonl", "reviews", adapter("jsonl"))
+# ----- listing
+
+
+def test_a_folder_is_listed_with_its_folders_in_order_without_what_is_hidden(tmp_path: Path) -> None:
+    names = ("b.jsonl", "a/2.json.gz", "a/1.NDJSON", "c d%20#[x]{1,2}*?.jsonl", "new\nline.jsonl")
+    others = ("_SUCCESS", "_reviews.jsonl", ".hidden/x.jsonl", "a/.1.json.crc", "_temporary/0/part.json", "a/_tmp.json")
+    for name in (*names, *others, "notes.txt", "x.json.xz"):
+        write(tmp_path / name, lines(1))
+    listing = list_files(tmp_path, "reviews")
+    assert [listing.name(file) for file in listing.files] == sorted(names)
+    assert (listing.hidden, listing.other) == (len(others), 2)
+    single = list_files(tmp_path / "_reviews.jsonl", "reviews")
+    assert [single.name(file) for file in single.files] == ["_reviews.jsonl"]
+
+
+def test_names_that_mean_something_to_others_are_names(tmp_path: Path) -> None:
+    for n, name in enumerate(("c[1].jsonl", "c1.jsonl", "{a,b}.jsonl", "a%20b c.jsonl", "*.jsonl", "new\nline.jsonl")):
+        write(tmp_path / name, [{**REVIEW, "user_id": f"u{n}"}])
+    assert sorted(str(user) for user in users(tmp_path)) == [f"u{n}" for n in range(6)]
+    assert users(tmp_path / "c[1].jsonl") == ["u0"]
+
+
+def test_two_files_of_the_same_content_are_two_files(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.jsonl"):
+        write(tmp_path / name, lines(3))
+    assert [file.name for file in check_files(tmp_path, "reviews", JSONL)] == ["a.jsonl", "b.jsonl"]
+    assert len(users(tmp_path)) == 6
+
+
+def test_folders_without_anything_to_read_say_what_lies_there(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    suffixes = "*.csv, *.json, *.jsonl, *.ndjson, *.parquet, *.tsv, plain or packed (.gz, .bz2, .zst)"
+    nothing = f"reviews: nothing to read in the folder FILE: no {suffixes}"
+    assert refused(tmp_path / "empty") == nothing
+    write(tmp_path / "hidden/_reviews.jsonl", lines(1))
+    write(tmp_path / "hidden/notes.txt", "x")
+    assert refused(tmp_path / "hidden") == (
+        f"{nothing}; there are 1 hidden (_reviews.jsonl: names that begin with . or _ are not read) and "
+        "1 of another suffix (notes.txt)"
+    )
+    assert refused(tmp_path / "nowhere.jsonl") == "reviews: no file or folder FILE"
+
+
+def test_links(tmp_path: Path) -> None:
+    write(tmp_path / "data/r.jsonl", lines(2))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/a.jsonl").symlink_to(tmp_path / "data/r.jsonl")
+    (tmp_path / "whole").symlink_to(tmp_path / "data")
+    assert users(tmp_path / "folder") == users(tmp_path / "whole") == ["u0", "u1"]
+    (tmp_path / "folder/b.jsonl").symlink_to(tmp_path / "gone")
+    assert refused(tmp_path / "folder") == (
+        "reviews: FILE/b.jsonl: a link to nothing: mend it or take it out of the folder"
+    )
+    (tmp_path / "folder/b.jsonl").unlink()
+    (tmp_path / "folder/more").symlink_to(tmp_path / "data")
+    assert refused(tmp_path / "folder") == (
+        "reviews: FILE/more: a link to a folder: give the folder itself, or put its files here"
+    )
+
+
+# ----- checks
+
+
+def test_an_empty_part_beside_a_full_one_is_no_fault_and_all_empty_is(tmp_path: Path) -> None:
+    write(tmp_path / "part-0.json", lines(2))
+    for name, content in {"1": "", "2": "\n \n", "3": gzip.compress(b""), "4": "[]"}.items():
+        write(tmp_path / f"part-{name}.json", content)
+    assert users(tmp_path) == ["u0", "u1"]
+    (tmp_path / "part-0.json").unlink()
+    assert refused(tmp_path) == "reviews: all files of the folder FILE are empty"
+    assert refused(write(tmp_path / "alone.json", "")) == "reviews: the file FILE is empty"
+
+
+def test_a_table_without_rows_is_empty(tmp_path: Path) -> None:
+    header = write(tmp_path / "r.csv", "user_id,item_id,rating,timestamp\n")
+    assert refused(header, "csv") == "reviews: the file FILE is empty"
+    pq.write_table(pa.Table.from_pylist(lines(1)).slice(0, 0), tmp_path / "r.parquet")
+    assert refused(tmp_path / "r.parquet", "parquet") == "reviews: the file FILE is empty"
+
+
+def test_keys_that_are_not_there_are_named_with_what_is_there_and_whom_they_fit(tmp_path: Path) -> None:
+    amazon = write(tmp_path / "r.json", [{"reviewerID": "A", "asin": "B", "overall": 5.0, "unixReviewTime": 1}])
+    assert refused(amazon) == (
+        "FILE: reviews of source jsonl need the keys user_id, item_id, rating, timestamp, absent from the first 1 records, "
+        "which have reviewerID, asin, overall, unixReviewTime. These are the keys of SOURCE=amazon2014 or amazon2018."
+    )
+    mine = write(tmp_path / "m.json", [{"user_id": "A", "sku": "B", "rating": 5, "timestamp": 1}])
+    assert refused(mine).endswith(
+        "need the key item_id, absent from the first 1 records, which have user_id, sku, rating, timestamp. Say which they "
+        "are in reviews.columns, or choose another SOURCE."
+    )
+    items = write(tmp_path / "i.json", [{"parent_asin": "p0", "title": "Kettle"}])
+    assert "These are the keys of SOURCE=amazon2023." in refused(items, kind="items")
+    odd = write(tmp_path / "o.json", "{1: 'a', '\\ud83d': 2}\n")
+    assert "which have 1, ?" in refused(odd, "amazon2014")
+
+
+def test_a_key_that_some_records_lack_is_there(tmp_path: Path) -> None:
+    given = [*lines(60), *({"user_id": "late", "item_id": "i", "rating": 5} for _ in range(60))]
+    assert len(rows(write(tmp_path / "r.jsonl", given))) == 120
+
+
+def test_a_csv_without_a_line_of_names_says_so(tmp_path: Path) -> None:
+    bare = write(tmp_path / "r.csv", "A1,B1,5.0,1600000000\nA2,B1,4.0,1600000001\n")
+    assert refused(bare, "csv") == (
+        "FILE: the first line of the CSV names no columns: A1, B1, 5.0, 1600000000. Put a line of names before it; "
+        "reviews of source csv need user_id, item_id, rating, timestamp"
+    )
+
+
+def test_a_column_twice_is_refused_where_it_is_read(tmp_path: Path) -> None:
+    text = "user_id,item_id,rating,rating,timestamp,x,x\nu1,i1,5,4,1718000000,1,2\n"
+    assert (
+        refused(write(tmp_path / "r.csv", text), "csv") == "FILE: the column rating occurs 2 times; rename all but one"
+    )
+    unread = write(tmp_path / "u.csv", text.replace("rating,rating", "rating,other"))
+    assert users(unread, "csv") == ["u1"]
+
+
+FORMATS = [
+    ("user_id,item_id\nu1,i1\n", "jsonl", "FILE: this is a CSV: say SOURCE=csv. SOURCE=jsonl reads JSON"),
+    (json_lines(lines(1)), "csv", "FILE: this is JSON: say SOURCE=jsonl. SOURCE=csv reads a CSV"),
+    (
+        "{'user_id': 'u1', 'more': None}\n",
+        "jsonl",
+        "FILE: this is Python literals: say SOURCE=amazon2014. SOURCE=jsonl reads JSON",
+    ),
+    (json_lines(lines(1)), "movielens", "FILE: this is JSON: say SOURCE=jsonl. SOURCE=movielens reads a CSV, Parquet"),
+]
+
+
+@pytest.mark.parametrize(("text", "source", "message"), FORMATS)
+def test_another_format_is_named_with_the_source_that_reads_it(
+    tmp_path: Path, text: str, source: str, message: str
+) -> None:
+    assert refused(write(tmp_path / "r.txt", text), source) == message
+
+
+def test_texts_under_another_key_are_missed(tmp_path: Path) -> None:
+    given = [{key: value for key, value in row.items() if key != "text"} for row in lines(3)]
+    assert "and 评论 has words" in refused(
+        write(tmp_path / "c.jsonl", [{**row, "评论": "音色明亮,非常好听"} for row in given])
+    )
+    named = write(tmp_path / "r.jsonl", [{**row, "review_text": "It pours very well."} for row in given])
+    assert refused(named) == (
+        "FILE: no review of the first 3 has a text under text, and review_text has words. Say "
+        "`reviews: {columns: {text: review_text}}` in the configuration, or `text: null` there if these reviews have no words"
+    )
+    assert [row["text"] for row in rows(named, columns={"text": "review_text"})] == ["It pours very well."] * 3
+    assert [row["text"] for row in rows(named, columns={"text": None})] == [""] * 3
+
+
+@pytest.mark.parametrize(
+    "extra", [{"seen": "Fri Aug 25 13:55:02 -0700 2017"}, {"url": "https://example.org/a/b"}, {"brand": "Acme"}, {}]
+)
+def test_stars_without_any_words_are_reviews(tmp_path: Path, extra: dict[str, str]) -> None:
+    given = [{**{key: value for key, value in row.items() if key != "text"}, **extra} for row in lines(3)]
+    assert users(write(tmp_path / "r.jsonl", given)) == ["u0", "u1", "u2"]
 
 
 def test_unknown_source_lists_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="amazon2018, jsonl, synthetic"):
-        adapter("yelp")
+    with pytest.raises(ConfigError) as caught:
+        adapter("netflix")
+    assert str(caught.value) == f"source netflix: no such adapter; there are {', '.join(sorted(ADAPTERS))}"
 
 
-def test_night_after_newest_skips_unreadable_lines(tmp_path: Path) -> None:
-    file = write(
-        tmp_path / "r.jsonl", {**LINE, "timestamp": "2024-02-28T23:59:59Z"}, "{broken", {**LINE, "timestamp": "soon"}
+# ----- splits
+
+
+@pytest.mark.parametrize("size", [300, 1_000, 100_000])
+def test_splits_of_a_plain_file_hold_its_records_and_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(files_module, "SPLIT_BYTES", size)
+    path = write(tmp_path / "r.jsonl", ("\ufeff" + json_lines(lines(50)) + "\n" + json_lines(lines(50))).encode())
+    (file,) = check_files(path, "reviews", JSONL)
+    parts = splits(file)
+    assert len(parts) == -(-file.bytes // size) or (1 < len(parts) < file.bytes / size)
+    found = [record for part in parts for record in records(part)]
+    assert [record.line for record in found] == [*range(1, 51), *range(52, 102)]
+    assert all(isinstance(record.fields, dict) for record in found)
+
+
+def test_row_groups_are_splits_and_packed_files_and_csv_are_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files_module, "SPLIT_BYTES", 100)
+    table = pa.Table.from_pylist(lines(10))
+    pq.write_table(table, tmp_path / "r.parquet", row_group_size=4)
+    (file,) = check_files(tmp_path / "r.parquet", "reviews", adapter("parquet"))
+    assert [(part.start, part.end, part.line) for part in splits(file)] == [(0, 1, 1), (1, 2, 5), (2, 3, 9)]
+    assert users(tmp_path / "r.parquet", "parquet") == [f"u{n}" for n in range(10)]
+    for name, content in {
+        "r.jsonl": gzip.compress(json_lines(lines(9)).encode()),
+        "a.json": f"[{json_lines(lines(1))}]",
+    }.items():
+        (file,) = check_files(write(tmp_path / name, content), "reviews", JSONL)
+        assert len(splits(file)) == 1
+
+
+# ----- the newest review
+
+
+@pytest.mark.parametrize(
+    ("source", "content"),
+    [
+        (
+            "jsonl",
+            json_lines([{**REVIEW, "timestamp": "2024-02-28T23:59:59Z"}, {**REVIEW, "timestamp": "soon"}])
+            + "{broken\n",
+        ),
+        ("jsonl", json_lines([{**REVIEW, "timestamp": {"$date": {"$numberLong": "1709164799000"}}}])),
+        ("jsonl", json_lines([{**REVIEW, "timestamp": 1709164799.0}])),
+        ("csv", "user_id,item_id,rating,timestamp\nu1,i1,5,1709164799\nu2,i1,5,NaN\n"),
+        ("amazon2014", "{'reviewerID': 'A', 'asin': 'B', 'overall': 5.0, 'unixReviewTime': 1709164799}\n"),
+    ],
+)
+def test_the_day_after_the_newest_review(tmp_path: Path, source: str, content: str) -> None:
+    assert day_after_newest(write(tmp_path / "r", content), adapter(source), NOW) == date(2024, 2, 29)
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.int64(), pa.float64(), pa.timestamp("ms"), pa.timestamp("ns", "UTC"), pa.date32(), pa.string()]
+)
+def test_the_day_after_the_newest_review_of_parquet(tmp_path: Path, kind: pa.DataType) -> None:
+    moment = pa.array([datetime(2024, 2, 28, tzinfo=UTC), None])
+    seconds = pa.array([1_709_078_400, None])
+    column = seconds.cast(kind) if pa.types.is_integer(kind) or pa.types.is_floating(kind) else moment.cast(kind)
+    table = pa.table({"user_id": ["u1", "u2"], "item_id": ["i", "j"], "rating": [5, 4], "timestamp": column})
+    pq.write_table(table, tmp_path / "r.parquet")
+    assert day_after_newest(tmp_path / "r.parquet", adapter("parquet"), NOW) == date(2024, 2, 29)
+
+
+@pytest.mark.parametrize(
+    "far",
+    ["9999-12-31", "9999-12-31T23:59:59.999999Z", "2524-01-01", 253402300799, 1e30, 33_000_000_000_000, "2024-07-03"],
+)
+def test_a_date_that_is_far_ahead_moves_no_night(tmp_path: Path, far: Any) -> None:
+    given = [REVIEW, {**REVIEW, "timestamp": far}, {**REVIEW, "timestamp": "2024-05-01"}]
+    assert day_after_newest(write(tmp_path / "r.jsonl", given), JSONL, NOW) == date(2024, 6, 11)
+
+
+def test_a_review_of_today_is_newest(tmp_path: Path) -> None:
+    assert day_after_newest(
+        write(tmp_path / "r.jsonl", [{**REVIEW, "timestamp": "2024-07-01T22:00:00Z"}]), JSONL, NOW
+    ) == date(2024, 7, 2)
+
+
+def test_without_any_date_a_night_has_to_be_named(tmp_path: Path) -> None:
+    def told(*stamps: Any) -> str:
+        path = write(tmp_path / "r.jsonl", [{**REVIEW, "timestamp": stamp} for stamp in stamps])
+        with pytest.raises(SourceError) as caught:
+            day_after_newest(path, JSONL, NOW)
+        return str(caught.value).replace(str(path), "FILE")
+
+    ending = "; set AS_OF to a date such as 2024-06-30"
+    assert told("soon", "0") == f"reviews: of the reviews of FILE none has a readable timestamp{ending}"
+    assert told("2999-01-01", "9999-01-01", "soon") == f"reviews: of the reviews of FILE 2 lie in the future{ending}"
+
+
+# ----- folders that are still being filled
+
+
+def wait(path: Path, **settings: Any) -> str:
+    """Why a folder is not taken as it is."""
+    with pytest.raises(TransientError) as caught:
+        settled(path, "reviews", ReviewsConfig(wait_minutes=0, **settings))
+    return str(caught.value).replace(str(path), "FOLDER")
+
+
+def aged(path: Path, seconds: float) -> Path:
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    aged(write(tmp_path / "in/a.jsonl", lines(1)), 3600)
+    return tmp_path / "in"
+
+
+def test_a_folder_with_a_young_file_waits(folder: Path) -> None:
+    settled(folder, "reviews", ReviewsConfig(wait_minutes=0))
+    aged(write(folder / "sub/b.jsonl", lines(1)), 10)
+    assert wait(folder) == (
+        "reviews: the folder FOLDER is still being filled: b.jsonl was written 10 s ago (reviews.quiet_seconds is 60). "
+        "Nothing was read; try again later"
     )
-    assert day_after_newest(file, adapter("jsonl")) == date(2024, 2, 29)
+    settled(folder, "reviews", ReviewsConfig(wait_minutes=0, quiet_seconds=5))
+    settled(folder, "reviews", ReviewsConfig(wait_minutes=0, quiet_seconds=0))
+    settled(folder / "sub/b.jsonl", "reviews", ReviewsConfig(wait_minutes=0))  # a file is taken as it is
 
 
-def test_night_after_newest_without_any_date(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="set AS_OF"):
-        day_after_newest(write(tmp_path / "r.jsonl", {**LINE, "timestamp": None}), adapter("jsonl"))
+def test_a_date_ahead_of_the_clock_is_no_young_file(folder: Path) -> None:
+    aged(folder / "a.jsonl", -3600)
+    settled(folder, "reviews", ReviewsConfig(wait_minutes=0))
 
 
-@pytest.mark.parametrize(("value", "moment"), TIMESTAMPS)
-def test_parse_timestamp(value: object, moment: datetime | None) -> None:
-    assert parse_timestamp(value) == moment
+@pytest.mark.parametrize(
+    "name", ["b.jsonl.part", "b.tmp", "b.crdownload", "b.json._COPYING_", "b.gz.inprogress", "b.partial"]
+)
+def test_a_folder_with_an_unfinished_file_waits(folder: Path, name: str) -> None:
+    aged(write(folder / name, ""), 3600)
+    assert wait(folder, quiet_seconds=0) == (
+        f"reviews: the folder FOLDER is still being filled: {name} has the name of an unfinished file. "
+        "Nothing was read; try again later"
+    )
+
+
+def test_a_folder_that_spark_writes_waits(folder: Path) -> None:
+    write(folder / "_temporary/0/part-0.json", "")
+    assert "there is a _temporary in it, where Spark or Hadoop write what is not committed" in wait(
+        folder, quiet_seconds=0
+    )
+
+
+def test_success_is_waited_for_where_it_is_expected(folder: Path) -> None:
+    assert wait(folder, expect_success=True) == (
+        "reviews: the folder FOLDER is still being filled: there is no _SUCCESS in it. Nothing was read; try again later"
+    )
+    write(folder / "_SUCCESS", "")
+    settled(folder, "reviews", ReviewsConfig(wait_minutes=0, expect_success=True))  # young as it is
+
+
+def test_a_folder_is_read_once_it_is_full(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            (folder / "b.part").rename(folder / "b.jsonl")
+
+    write(folder / "b.part", lines(1))
+    monkeypatch.setattr(time, "sleep", sleep)
+    settled(folder, "reviews", ReviewsConfig(quiet_seconds=0, wait_minutes=1))
+    assert len(slept) == 3

@@ -1,11 +1,12 @@
 """Define what an adapter says of a source: where each field stands in its records, and how ratings are to be taken."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from persona_pipeline.config import InteractionsConfig, ReviewsConfig
 from persona_pipeline.sources.shapes import Format
+from persona_pipeline.sources.values import NotScalar, characters, moment
 
 InputKind = Literal["reviews", "items", "interactions"]
 REQUIRED: Mapping[InputKind, tuple[str, ...]] = {
@@ -13,6 +14,7 @@ REQUIRED: Mapping[InputKind, tuple[str, ...]] = {
     "items": ("item_id",),
     "interactions": ("user_id", "item_id", "timestamp"),
 }
+_FIRST = 631_152_000_000_000  # 1990, in microseconds
 Keys = tuple[str, ...]
 """Keys that may hold a field: the first that is there and not missing does. `a.b` is the key `b` of the object under `a`."""
 
@@ -28,9 +30,11 @@ class Adapter:
         unrated: ratings that say that there is none.
         time_format: of its timestamps, in the letters of strptime; None: recognised.
         listed_by_comma: whether a text of categories is a list with commas.
+        nested: keys of which one may hold a list of records within a record, each of which has the record's own fields too.
+        not_words: keys whose texts are no words of a reviewer.
+        no_categories: what stands among categories and is none.
         interactions: keys of an event's fields; empty: the source has no events.
         event_kind: kind of events whose records name none.
-        nested: key of a list of records within a record, each of which has the record's own fields too.
     """
 
     name: str
@@ -41,7 +45,9 @@ class Adapter:
     unrated: frozenset[float] = frozenset()
     time_format: str | None = None
     listed_by_comma: bool = False
-    nested: str | None = None
+    nested: Keys = ()
+    not_words: Keys = ()
+    no_categories: frozenset[str] = frozenset()
     interactions: Mapping[str, Keys] = field(default_factory=dict)
     event_kind: str = "event"
 
@@ -62,6 +68,34 @@ class Adapter:
         """The adapter with the names and the time format that a configuration gives for events."""
         names = _renamed(self.interactions, config.columns)
         return replace(self, interactions=names, time_format=config.time_format or self.time_format)
+
+    def moment(self, text: str) -> int | None:
+        """When a review was written, in microseconds since 1970, UTC; None where the characters do not say.
+
+        Nothing was reviewed online before 1990: an earlier moment is a value that was never set.
+        """
+        when = moment(text, self.time_format)
+        return when if when is not None and when >= _FIRST else None
+
+    def moments(self, fields: Mapping[str, Any], kind: InputKind = "reviews") -> Iterator[int]:
+        """When the reviews or events of a record were written or happened, of those that say it."""
+        inner = self.inner(fields)
+        for one in [fields] if inner is None else inner:
+            if not isinstance(one, dict):
+                continue
+            try:
+                text = characters(found(one if inner is None else {**fields, **one}, self.fields(kind)["timestamp"]))
+            except NotScalar:
+                continue
+            if text is not None and (when := self.moment(text)) is not None:
+                yield when
+
+    def inner(self, fields: Mapping[str, Any]) -> list[Any] | None:
+        """The list of records that a record holds; None where it holds none."""
+        for key in self.nested:
+            if isinstance(held := fields.get(key), list):
+                return held
+        return None
 
     def mapped(self, config: ReviewsConfig) -> "Adapter":
         """The adapter with names, scale and time format that a configuration gives in the place of its own."""
@@ -87,7 +121,7 @@ def found(record: Mapping[str, Any], keys: Keys) -> Any:
             value = record
             for part in key.split("."):
                 value = value.get(part) if isinstance(value, Mapping) else None
-        if value is not None and value != "":
+        if value is not None and value != "" and value != []:
             return value
     return None
 

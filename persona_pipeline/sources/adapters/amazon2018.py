@@ -17,6 +17,6 @@ AMAZON2018 = Adapter(
         "title": ("title",),
         "creator": ("brand",),
         "categories": ("category",),
-        "description": ("description",),
+        "description": ("description", "feature"),
     },
 )

@@ -1,4 +1,7 @@
-"""Map the Goodreads book graph (Wan, McAuley): a rating of 0 says that there is none; shelves are the categories."""
+"""Map the Goodreads book graph (Wan, McAuley): a rating of 0 says that there is none; categories are shelves of readers.
+
+Shelves that say what somebody did with a book are none.
+"""
 
 from persona_pipeline.sources.adapters._adapter import Adapter
 
@@ -20,4 +23,22 @@ GOODREADS = Adapter(
         "description": ("description",),
     },
     unrated=frozenset({0.0}),
+    no_categories=frozenset(
+        {
+            *(
+                "to-read",
+                "currently-reading",
+                "read",
+                "re-read",
+                "did-not-finish",
+                "dnf",
+                "default",
+                "favorites",
+                "favourites",
+                "wish-list",
+            ),
+            *("owned", "owned-books", "books-i-own", "my-books", "my-library", "library", "library-books"),
+            *("kindle", "ebook", "ebooks", "e-book", "e-books", "audiobook", "audiobooks", "audio"),
+        }
+    ),
 )

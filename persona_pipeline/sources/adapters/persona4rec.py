@@ -18,5 +18,6 @@ PERSONA4REC = Adapter(
         "description": ("item_description", "item_summary"),
     },
     formats=frozenset({"json"}),
-    nested="reviews",
+    nested=("reviews", "aspects"),
+    not_words=("summary", "item_title", "item_description", "item_summary"),
 )
