@@ -4,4 +4,5 @@ SELECT
     (SELECT count(*) FROM interactions WHERE occurred_at AT TIME ZONE 'UTC' >= $as_of::DATE) AS not_yet,
     (SELECT count(*) FROM interactions WHERE NOT starts_with(interaction_id, 'event:')) AS not_events,
     (SELECT count(*) FROM interactions SEMI JOIN (SELECT review_id AS interaction_id FROM reviews) USING (interaction_id))
-        AS ids_of_reviews
+        AS ids_of_reviews,
+    (SELECT greatest(0, 1 - count(*) / nullif((SELECT count(*) FROM parent_interactions), 0)) FROM interactions) AS fewer_events
