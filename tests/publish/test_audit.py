@@ -12,6 +12,7 @@ from persona_pipeline.config import ReleasesConfig
 from persona_pipeline.contracts import table_names
 from persona_pipeline.publish import audit as module
 from persona_pipeline.publish.audit import EXPECTATIONS, Audit, audit, measure
+from persona_pipeline.publish.releases import Release
 from persona_pipeline.warehouse import Warehouse
 
 LIMITS = {f"max_{name}": limit for name, limit in (*ReleasesConfig().limits, *ReleasesConfig().input)}
@@ -334,7 +335,7 @@ def test_a_part_of_the_events_is_held_against_the_release_before(warehouse: Ware
     }  # fmt: skip
     rows = [{**event, "interaction_id": f"event:{n}"} for n in range(4)]
     put_all(warehouse, {"interactions": rows})
-    parent = Release("r", AS_OF, "published", "e", "c", {"interactions": warehouse.version("interactions") or 0})
+    parent = Release("r", AS_OF, "enc1", {"interactions": warehouse.version("interactions") or 0})
     put_all(warehouse, {"interactions": rows[:1]})
     assert measure(warehouse, "interactions", PARAMETERS, parent)["fewer_events"] == pytest.approx(0.75)
     assert measure(warehouse, "interactions", PARAMETERS)["fewer_events"] == 0

@@ -170,6 +170,7 @@ def shop() -> dict[str, list[Row]]:
         "item_personas": personas,
         "quarantine": [],
         "interactions": [],
+        "rejected_interactions": [],
         "persona_choices": [
             {"user_id": "cleo", "item_id": "capo", "review_id": "cleo-capo", "persona_id": "capo-4",
              "reasoning": "Persona 1 moves it fast.", "request_key": "k"},
