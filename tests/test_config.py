@@ -37,7 +37,8 @@ OTHER: dict[str, dict[str, Any]] = {
     "user_item_topk": {"k": 5, "exclude_reviewed": False, "candidates": "only", "candidates_weight": 0.3, "user_buckets": 2,
                        "block_bytes": 2**24, "shelf_bytes": 2**24, "max_changed_share": 0.5, "device": "cuda",
                        "precision": "float32"},
-    "releases": {"limits": {"replaced": 0.2}, "limits_after_change": {"score_shift": 9.0}, "input": {"stale_days": 9}, "keep": 3, "grace_hours": 0},
+    "releases": {"limits": {"replaced": 0.2}, "limits_after_change": {"score_shift": 9.0}, "input": {"stale_days": 9}, "keep": 3,
+                 "grace_hours": 0},
     "report": {"users": 3},
 }  # fmt: skip
 SETTINGS = [(stage, key) for stage, settings in OTHER.items() for key in settings]

@@ -38,7 +38,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A file of the night's input under the hash that says how it is parsed; `row` of `input_files` where a run parsed it before."""
+    """A file of the night's input, the hash that says how it is parsed, and its row of `input_files` where a run parsed it."""
 
     file: InputFile
     digest: str
@@ -102,8 +102,9 @@ def require_parsed(missing: Sequence[Row]) -> None:
     if missing:
         names = ", ".join(row["name"] for row in missing[:3])
         raise SourceError(
-            f"reviews: {len(missing):,} files of earlier nights ({names}) are not in the input, and what was parsed of them is gone or was "
-            "parsed under other settings. reviews.complete is false, so they count: put them back, or say reviews.complete: true"
+            f"reviews: {len(missing):,} files of earlier nights ({names}) are not in the input, and what was parsed of "
+            "them is gone, or was parsed under other settings. reviews.complete is false, so they count: put them back, or say "
+            "reviews.complete: true"
         )
 
 

@@ -56,8 +56,8 @@ def test_minority_and_critical_views_stay(spark: "SparkSession") -> None:
 
 
 def test_both_halves_in_time_are_heard(spark: "SparkSession") -> None:
-    old = [(f"o{i:02d}", "a", 5.0, i, "a long old review " * 5) for i in range(30)]
-    new = [(f"n{i:02d}", "a", 5.0, 500 + i, "short") for i in range(30)]
+    old: list[Review] = [(f"o{i:02d}", "a", 5.0, i, "a long old review " * 5) for i in range(30)]
+    new: list[Review] = [(f"n{i:02d}", "a", 5.0, 500 + i, "short") for i in range(30)]
     evidence = aggregate(spark, old + new, 10)["a"]["evidence"]
     assert sum(e["review_id"].startswith("n") for e in evidence) == 5
 
@@ -131,7 +131,7 @@ def test_only_the_best_of_every_task_are_brought_together(spark: "SparkSession")
         rows, "review_id string, item_id string, rating double, text string, title string, reviewed_at timestamp"
     )
     chosen = _chosen(_worth(frame), 3, 1_000)
-    plan = chosen._jdf.queryExecution().executedPlan().toString()  # type: ignore[operator]
+    plan = chosen._jdf.queryExecution().executedPlan().toString()
     assert "WindowGroupLimit [item_id" in plan
     assert ", Partial" in plan
 

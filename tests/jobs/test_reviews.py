@@ -63,7 +63,8 @@ def test_every_line_ends_in_one_place(empty: Warehouse, given: Input, tmp_path: 
     ana, ben = kept(empty, "reviews")
     assert ana == {
         "review_id": "r1", "user_id": "ana", "item_id": "capo", "rating": 5.0, "title": "Fast",
-        "text": "One hand is enough & fast. Ask me: [email]", "language": "en", "reviewed_at": datetime(2024, 6, 10, 6, 13, 20, tzinfo=UTC),
+        "text": "One hand is enough & fast. Ask me: [email]", "language": "en",
+            "reviewed_at": datetime(2024, 6, 10, 6, 13, 20, tzinfo=UTC),
         "source_file": "reviews.jsonl", "source_line": 1,
     }  # fmt: skip
     # Of ben's strap nothing is left: what is withheld does not give its place to the older review.
@@ -124,8 +125,8 @@ def test_a_night_parses_what_no_night_has_parsed(tmp_path: Path, empty: Warehous
     withdrawn = opened(empty, given, reviews=quiet).do("reviews")
     assert (withdrawn["files"], written(withdrawn)["reviews"]) == (1, (0, 1, 1))
     assert {row["review_id"]: row["text"] for row in kept(empty, "reviews")}["g1"] == texts["g0"]
-    with pytest.raises(SourceError, match=r"no file or folder|nothing to read"):
-        (folder / "1.jsonl").unlink()
+    (folder / "1.jsonl").unlink()
+    with pytest.raises(SourceError, match="nothing to read"):
         opened(empty, given, reviews=quiet)
 
 

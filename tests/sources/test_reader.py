@@ -5,9 +5,10 @@ import hashlib
 import json
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from parsed_night import AS_OF, Parsed, night
 
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import adapter
@@ -17,35 +18,8 @@ from persona_pipeline.sources.parsing import ParsingSettings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-AS_OF = date(2024, 6, 30)
 GOOD = {"user_id": "u1", "item_id": "i1", "rating": 4, "text": "Warm tone.", "timestamp": 1_718_000_000}
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
-
-
-class Parsed(NamedTuple):
-    """What a night makes of the records of some files."""
-
-    rows: Any
-    rejected: Any
-    lines: int
-    not_yet: int
-    withheld: int
-
-
-def night(
-    spark: "SparkSession", files: list[Path], as_of: date = AS_OF, source: str = "jsonl", withheld: Any = None
-) -> Parsed:
-    from pyspark.sql import functions as F
-
-    from persona_pipeline.sources import reader
-
-    known = adapter(source)
-    found = [(file.name, file) for path in files for file in check_files(path, "reviews", known)]
-    parsed = reader.read_reviews(spark, found, known, ParsingSettings(8_000)).withColumn("says", reader.says())
-    parsed = parsed.withColumn("source_file", F.col("parsed_file")).persist()
-    made = reader.Night(parsed, as_of, withheld)
-    total, kept, refused = parsed.count(), made.rows().count(), made.rejected().count()
-    return Parsed(made.rows(), made.rejected(), total, total - kept - refused - made.left_out(), made.left_out())
 
 
 def parse(spark: "SparkSession", path: Path, lines: list[Any], as_of: date = AS_OF) -> Parsed:

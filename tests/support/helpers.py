@@ -99,8 +99,9 @@ def reviews() -> list[Row]:
     """The shop's ten reviews, one of each user and item."""
     return [
         {
-            "review_id": f"{user}-{item}", "user_id": user, "item_id": item, "rating": rating, "title": None, "text": text, "language": "en",
-            "reviewed_at": datetime(2024, 6, day, 12, tzinfo=UTC), "source_file": "june.jsonl", "source_line": line,
+            "review_id": f"{user}-{item}", "user_id": user, "item_id": item, "rating": rating, "title": None, "text": text,
+            "language": "en", "reviewed_at": datetime(2024, 6, day, 12, tzinfo=UTC),
+            "source_file": "june.jsonl", "source_line": line,
         }
         for line, (user, item, rating, day, text) in enumerate(_REVIEWS, start=1)
     ]  # fmt: skip
@@ -122,8 +123,7 @@ def shop() -> dict[str, list[Row]]:
              "records": 11, "refused": 1, "erased": 0, "newest_at": max(row["reviewed_at"] for row in found)},
         ],
         "parsed_reviews": [
-            {**{name: row[name] for name in ("source_line", "review_id", "user_id", "item_id", "rating", "title", "text", "language",
-                                             "reviewed_at")},
+            {**{name: value for name, value in row.items() if name != "source_file"},
              "parsed_in": f"{AS_OF}.1", "parsed_file": "p1", "part": 0, "reason": None, "field": None, "detail": None, "says": 1}
             for row in found
         ],

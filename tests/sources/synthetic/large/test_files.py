@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from parsed_night import night
 
-from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.core.errors import SourceError
-from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.synthetic.large import LargeConfig
 
 if TYPE_CHECKING:
@@ -72,10 +71,7 @@ def test_a_folder_that_is_in_use_is_left_alone(spark: "SparkSession", tmp_path: 
 
 def ingest(spark: "SparkSession", folder: Path, as_of: date) -> tuple[dict[str, Any], Any]:
     """Counts as in the truth, and the rows."""
-    from persona_pipeline.sources import reader
-
-    text = reader.read_lines(spark, sorted(folder.iterdir())).persist()
-    parsed = reader.parse_reviews(text, adapter("jsonl"), ReviewsConfig(), as_of)
+    parsed = night(spark, [folder], as_of)
     refused = Counter({row["reason"]: row["count"] for row in parsed.rejected.groupBy("reason").count().collect()})
     found = parsed.rows.toPandas()
     return {"lines": parsed.lines, "not_yet": parsed.not_yet, "accepted": len(found), "refused": dict(refused)}, found

@@ -1,0 +1,40 @@
+"""What a night makes of the records of some files, without a warehouse."""
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from persona_pipeline.sources.adapters import adapter
+from persona_pipeline.sources.files import check_files
+from persona_pipeline.sources.parsing import ParsingSettings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+AS_OF = date(2024, 6, 30)
+
+
+class Parsed(NamedTuple):
+    """What a night makes of the records of some files."""
+
+    rows: Any
+    rejected: Any
+    lines: int
+    not_yet: int
+    withheld: int
+
+
+def night(
+    spark: "SparkSession", files: list[Path], as_of: date = AS_OF, source: str = "jsonl", withheld: Any = None
+) -> Parsed:
+    from pyspark.sql import functions as F
+
+    from persona_pipeline.sources import reader
+
+    known = adapter(source)
+    found = [(file.name, file) for path in files for file in check_files(path, "reviews", known)]
+    parsed = reader.read_reviews(spark, found, known, ParsingSettings(8_000)).withColumn("says", reader.says())
+    parsed = parsed.withColumn("source_file", F.col("parsed_file")).persist()
+    made = reader.Night(parsed, as_of, withheld)
+    total, kept, refused = parsed.count(), made.rows().count(), made.rejected().count()
+    return Parsed(made.rows(), made.rejected(), total, total - kept - refused - made.left_out(), made.left_out())
