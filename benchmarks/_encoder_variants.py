@@ -64,7 +64,7 @@ def nearest(count: int) -> Change:
     """Training on so many interactions next to the target, on either side."""
 
     def cut(data: TrainingData, config: EncodersConfig) -> Changed:
-        lengths = pc.list_value_length(data.pairs["history_review_ids"]).to_numpy()
+        lengths = pc.list_value_length(data.pairs["history_interaction_ids"]).to_numpy()
         near = places_apart(lengths, data.pairs["history_place"].to_numpy(zero_copy_only=False)) < count
         return replace(data, pairs=shortened(data.pairs, near)), config
 
@@ -79,7 +79,7 @@ def text_alone(data: TrainingData, config: EncodersConfig) -> Changed:
 
 def own_reviews(data: TrainingData, reviews: dict[str, np.ndarray]) -> TrainingData:
     """What a user wrote of an item stands for it in the history, not what all did."""
-    vectors = np.stack([reviews[review] for review in data.interactions["review_id"].to_pylist()])
+    vectors = np.stack([reviews[review] for review in data.interactions["interaction_id"].to_pylist()])
     return replace(data, interaction_profiles=vectors)
 
 

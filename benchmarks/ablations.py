@@ -101,7 +101,7 @@ def _own_reviews(finished: CompletedBacktest) -> dict[str, np.ndarray]:
     for warehouse in finished.warehouses:  # a long history's oldest interaction is in one of them alone
         rows = liked_interaction_texts(warehouse, config.training_pairs.min_liked_rating)
         vectors = Embedder(config.text_embeddings, warehouse)(rows["text"].to_pylist())
-        found.update(zip(rows["review_id"].to_pylist(), vectors, strict=True))
+        found.update(zip(rows["interaction_id"].to_pylist(), vectors, strict=True))
     return found
 
 

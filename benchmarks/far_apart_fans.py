@@ -83,13 +83,14 @@ def _training_data(
         {
             "user_id": f"u{person:05}",
             "item_id": f"i{item:04}",
-            "review_id": f"u{person:05}-{item:04}",
+            "interaction_id": f"u{person:05}-{item:04}",
             "persona_id": f"i{item:04}-{kind_of[person]:02}",
             "label_source": "similarity",
             "masked_persona_ids": [],
             "reviewed_at": start - timedelta(days=place),
-            "history_review_ids": [f"u{person:05}-{other:04}" for other in met[person] if other != item],
+            "history_interaction_ids": [f"u{person:05}-{other:04}" for other in met[person] if other != item],
             "history_place": place,
+            "weight": 1.0,
         }
         for person, item, place in rows
         if len(met[person]) > 1
@@ -106,7 +107,10 @@ def _training_data(
         ),
         personas,
         profiles[[item for item, _ in keys]],
-        pa.table(dict(zip(("user_id", "review_id", "item_id", "day"), columns, strict=True))),
+        pa.table(
+            dict(zip(("user_id", "interaction_id", "item_id", "day"), columns, strict=True))
+            | {"weight": [1.0] * len(names)}
+        ),
         profiles[[item for _, item, _ in rows]],
         {f"i{item:04}": int(count) for item, count in enumerate(counts)},
     )

@@ -22,8 +22,9 @@ RUN = " --run-id {{ ti.xcom_pull(task_ids='runs') | quote }}"
 INPUT = (
     " --as-of " + AS_OF + " --config {{ params.config | quote }}"
     "{% if params.extractor %} --extractor {{ params.extractor | quote }}{% endif %}"
-    " --source {{ params.source | quote }} --reviews {{ params.reviews | quote }}"
+    " --source {{ params.source | quote }}{% if params.reviews %} --reviews {{ params.reviews | quote }}{% endif %}"
     "{% if params['items'] %} --items {{ params['items'] | quote }}{% endif %}"
+    "{% if params.interactions %} --interactions {{ params.interactions | quote }}{% endif %}"
 )
 FILTERS = {"quote": shlex.quote}
 
@@ -105,10 +106,15 @@ def params(warehouse: str) -> dict[str, Param]:
         ),
         "reviews": Param(
             os.environ.get("PERSONA_REVIEWS", "reviews.jsonl.gz"),
-            type="string",
-            description="File or folder of reviews",
+            type=["null", "string"],
+            description="File or folder of reviews; optional beside events",
         ),
         "items": Param(
             os.environ.get("PERSONA_ITEMS"), type=["null", "string"], description="File or folder of item metadata"
+        ),
+        "interactions": Param(
+            os.environ.get("PERSONA_INTERACTIONS"),
+            type=["null", "string"],
+            description="File or folder of events that are not reviews. Overrides interactions.file",
         ),
     }

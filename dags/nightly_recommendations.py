@@ -1,6 +1,6 @@
 """Nightly recommendations.
 
-Reviews to recommendations with reasons: aggregation (Spark), persona extraction, encoder, scoring, audit, release.
+Reviews and events to recommendations with reasons: aggregation (Spark), persona extraction, encoder, scoring, audit, release.
 A task is named after the table it makes and runs `python -m jobs.<table>`; every job may be run again at any time.
 
 **Owner:** data engineering. **Schedule:** 02:00 UTC, for the reviews before that day's midnight (`as_of`).
@@ -12,6 +12,7 @@ A task is named after the table it makes and runs `python -m jobs.<table>`; ever
 * The failed task's log ends with one line that says what is wrong, where, and what to do.
 * `runs`: the input or the configuration; or another run goes on, which it names.
 * `reviews`: the input. Refused lines are in the table `rejected_reviews` with file, line and reason.
+* `interactions`: the file of events. Refused lines are in `rejected_interactions`; `unknown_kind` asks for `interactions.weights`.
 * `candidates`: the file that the configuration names under `candidates`. Refused rows are in `rejected_candidates`.
 * `extraction_plan`: an LLM extracts, and the night would cost more than its ceiling. The log shows what changed, by stage.
 * `extraction_shard`: an engine died more often than allowed, or the server is gone. What was answered is kept: clear the
@@ -51,6 +52,7 @@ with DAG(
 ) as dag:
     # Fixes everything the night depends on; the others are told its run alone.
     runs = JobOperator(task_id="runs", arguments=INPUT, output_processor=lambda summary: json.loads(summary)["run_id"])
+    interactions = JobOperator(task_id="interactions", pool="spark")
     reviews = JobOperator(task_id="reviews", pool="spark")
     item_reviews = JobOperator(task_id="item_reviews", pool="spark")
     user_histories = JobOperator(task_id="user_histories", pool="spark")
@@ -91,10 +93,8 @@ with DAG(
     # A teardown runs after a refused night too, and leaves the run's state to `releases`.
     report = JobOperator(task_id="report", retries=0).as_teardown()
 
-    chain(
-        runs, reviews, [item_reviews, user_histories], extraction_plan, extraction_shard, review_aspects, item_summaries
-    )
-    chain(item_summaries, item_personas, text_embeddings)
+    chain(runs, interactions, reviews, [item_reviews, user_histories], extraction_plan, extraction_shard)
+    chain(extraction_shard, review_aspects, item_summaries, item_personas, text_embeddings)
     chain(text_embeddings, training_pairs, encoders, [persona_vectors, user_vectors], user_item_topk)
     # Nothing waits for a judge but the pairs; without an LLM the task is done before the texts are embedded.
     chain(item_personas, persona_choices, training_pairs)

@@ -1,6 +1,7 @@
 -- Measures of reviews, one row; expectations/reviews.json says what they must be.
 SELECT
     count(*) AS rows,
+    count(*) + (SELECT count(*) FROM interactions) AS reviews_or_events,
     count(*) FILTER (reviewed_at >= $as_of::DATE) AS not_before_as_of,
     count(*) FILTER (NOT rating BETWEEN 1 AND 5) AS ratings_out_of_range,
     count(*) - count(DISTINCT (user_id, item_id)) AS repeated_by_user_and_item,

@@ -6,15 +6,18 @@ WITH by_user AS (
 ), quotes AS (
     SELECT t.item_id, e.kind, e.ref, e."start" AS first, e."end" AS last, e.quote
     FROM (SELECT DISTINCT item_id, persona_id, unnest(evidence) AS e FROM user_item_topk) t
+), seen AS (
+    SELECT user_id, item_id FROM reviews
+    UNION SELECT user_id, item_id FROM interactions WHERE abs(weight) >= $seen_weight
 ), reviewed AS (
     SELECT user_id, count(DISTINCT item_id) * $exclude_reviewed::INTEGER AS items
-    FROM reviews SEMI JOIN persona_vectors USING (item_id) GROUP BY user_id
+    FROM seen SEMI JOIN persona_vectors USING (item_id) GROUP BY user_id
 ), candidate AS (
     SELECT user_id, item_id FROM candidates WHERE $only_candidates::BOOLEAN
 ), usable AS (
     SELECT candidate.user_id, count(*) AS candidates
     FROM (candidate SEMI JOIN persona_vectors USING (item_id))
-    LEFT JOIN (SELECT user_id, item_id, true AS met FROM reviews WHERE $exclude_reviewed::BOOLEAN) AS r USING (user_id, item_id)
+    LEFT JOIN (SELECT user_id, item_id, true AS met FROM seen WHERE $exclude_reviewed::BOOLEAN) AS r USING (user_id, item_id)
     WHERE met IS NULL GROUP BY candidate.user_id
 ), lengths AS (
     SELECT len(ranks) AS found,
@@ -43,7 +46,7 @@ SELECT
     (SELECT count(*) FILTER (found < wanted) / greatest(count(*), 1) FROM lengths) AS short_lists,
     (SELECT count(*) FROM user_item_topk SEMI JOIN candidate USING (user_id) ANTI JOIN candidate USING (user_id, item_id))
         AS outside_candidates,
-    (SELECT count(*) FROM user_item_topk SEMI JOIN reviews USING (user_id, item_id)) * $exclude_reviewed::INTEGER AS already_reviewed,
+    (SELECT count(*) FROM user_item_topk SEMI JOIN seen USING (user_id, item_id)) * $exclude_reviewed::INTEGER AS already_reviewed,
     (SELECT count(*) FROM user_item_topk
         WHERE abs(score - list_sum(list_transform(contributions, lambda c: c.share))) > 1e-8) AS contributions_off,
     (SELECT count(*) FROM user_item_topk ANTI JOIN (SELECT * FROM item_personas WHERE status = 'current') USING (persona_id, item_id))

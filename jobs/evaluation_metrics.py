@@ -36,6 +36,7 @@ def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
         source=arguments.source,
         reviews=arguments.reviews,
         items=arguments.items,
+        interactions=arguments.interactions,
         split=arguments.split,
         config=arguments.config,
         extractor=arguments.extractor,

@@ -7,6 +7,7 @@ from typing import Any
 
 from jobs.runner import end_with, execute
 from persona_pipeline.config import load_config, parse_as_of
+from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.opening import Input, open_run
 from persona_pipeline.sources.adapters import ADAPTERS
@@ -19,14 +20,19 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default="local", help="profile (local, gpu) or YAML file")
     parser.add_argument("--extractor", help="overrides extraction.extractor")
     parser.add_argument("--source", required=True, help=f"adapter: {', '.join(sorted(ADAPTERS))}")
-    parser.add_argument("--reviews", type=Path, required=True, help="file or folder of reviews")
+    parser.add_argument("--reviews", type=Path, help="file or folder of reviews; optional beside events")
     parser.add_argument("--items", type=Path, help="file or folder of item metadata")
+    parser.add_argument("--interactions", type=Path, help="file or folder of events; overrides interactions.file")
 
 
 def opened(arguments: argparse.Namespace) -> str:
     """Open the run that the arguments describe, and return its id."""
-    overrides = {"extraction": {"extractor": arguments.extractor}} if arguments.extractor else None
+    overrides: dict[str, Any] = {"extraction": {"extractor": arguments.extractor}} if arguments.extractor else {}
+    if arguments.interactions:
+        overrides["interactions"] = {"file": str(arguments.interactions.resolve())}
     config = load_config(arguments.config, overrides)
+    if not (arguments.reviews or config.interactions.file):
+        raise ConfigError("nothing to read: give --reviews, a file or folder of reviews, or --interactions, of events")
     given = Input(arguments.source, arguments.reviews, arguments.items)
     return open_run(arguments.warehouse.resolve(), parse_as_of(arguments.as_of), config, given)
 

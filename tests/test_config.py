@@ -15,6 +15,8 @@ OTHER: dict[str, dict[str, Any]] = {
                 "item_columns": {"title": "name"}, "rating_scale": [1, 10], "time_format": "%d.%m.%Y", "complete": False,
                 "withdrawn": "ids.txt", "pseudonymous_users": True, "quiet_seconds": 5.0, "wait_minutes": 1.0,
                 "expect_success": True, "spam_users": 4, "spam_items": 20},
+    "interactions": {"file": "events.csv", "source": "movielens", "columns": {"kind": "what"}, "time_format": "%d.%m.%Y",
+                     "weights": {"buy": 0.9}, "default_weight": 0.1, "seen_weight": 0.2, "max_rejected_share": 0.1},
     "candidates": {"file": "lists.parquet", "max_rejected_share": 0.1, "max_unknown_share": 0.5, "blind": True},
     "item_reviews": {"max_reviews": 30, "max_bytes": 9_000},
     "user_histories": {"length": 10},

@@ -1,25 +1,40 @@
-"""Aggregate `reviews` into `user_histories`: the recent interactions of each user, newest first.
+"""Aggregate `reviews` and `interactions` into `user_histories`: what each user met recently, newest first.
 
-Ties in time are broken by input order (file, line), the later line counting as the later interaction.
+What stands for a user and an item, a review or an event, is `core.interactions`'. Ties in time are broken by input order
+(file, line), the later line counting as the later interaction.
 """
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from persona_pipeline.core.interactions import NEWEST_FIRST, met_sql
 
-def user_histories(reviews: DataFrame, length: int) -> DataFrame:
-    """Build one row per user with the last `length` interactions. One shuffle by user, O(n log n)."""
-    newest_first = Window.partitionBy("user_id").orderBy(
-        F.desc("reviewed_at"), F.desc("source_file"), F.desc("source_line")
-    )
-    ranked = reviews.withColumn("recency", F.row_number().over(newest_first))
-    recent = F.when(F.col("recency") <= length, F.struct("recency", "review_id", "item_id", "rating", "reviewed_at"))
+_KEPT = ("interaction_id", "review_id", "item_id", "kind", "rating", "weight")
+
+
+def met(reviews: DataFrame, interactions: DataFrame) -> DataFrame:
+    """Select one row per user and item, columns as in `met_sql`. One shuffle of the events, one of both by user and item.
+
+    Without events nothing is shuffled.
+    """
+    sql = met_sql("{reviews}", "{interactions}")
+    return reviews.sparkSession.sql(sql, reviews=reviews, interactions=interactions)
+
+
+def user_histories(rows: DataFrame, length: int, seen_weight: float) -> DataFrame:
+    """Build one row per user with the last `length` interactions, from rows of `met`. One shuffle by user, O(n log n).
+
+    An event whose absolute weight is below `seen_weight` leaves its item recommendable.
+    """
+    ranked = rows.withColumn("recency", F.expr(f"row_number() OVER (PARTITION BY user_id ORDER BY {NEWEST_FIRST})"))
+    recent = F.when(F.col("recency") <= length, F.struct("recency", *_KEPT, F.col("occurred_at").alias("reviewed_at")))
+    seen = F.when(F.col("review_id").isNotNull() | (F.abs("weight") >= seen_weight), F.col("item_id"))
     return (
         ranked.groupBy("user_id")
         .agg(
             F.count("*").alias("interaction_count"),
             F.array_sort(F.collect_list(recent)).alias("ranked"),  # collect_list leaves the nulls out
-            F.array_sort(F.collect_set("item_id")).alias("reviewed_item_ids"),
+            F.array_sort(F.collect_set(seen)).alias("reviewed_item_ids"),
         )
         .select(
             "user_id",

@@ -25,7 +25,7 @@ class CompletedBacktest:
     Attributes:
         dataset: test users with their targets, and interactions, for every model.
         tuning, test: training data of the two nights.
-        validation: review_id, user_id, item_id of the validation interactions.
+        validation: interaction_id, user_id, item_id of the validation interactions.
         asked: (users,) rows of `dataset.tuning.user_ids` with validation interactions.
         answers: the validation items of these users.
         config: the encoder settings chosen by the test night, at the first seed.

@@ -60,7 +60,7 @@ def _judged(
     for rows, asked in ((validation, "to tune on"), (truth, "to test on")):
         if not rows.num_rows:
             raise PipelineError(
-                f"--split {request.split}: nothing {asked}: no user of {request.reviews} did anything new after what the "
+                f"--split {request.split}: nothing {asked}: no user of {request.named} did anything new after what the "
                 "night knows of them. Users with three reviews are needed, or another day"
             )
     for name, part in (("tuning", tuning), ("test", test)):
@@ -92,7 +92,7 @@ def _write(
     evaluation_id = fingerprint(split_runs.inputs, config.digest(), json.dumps(asked, sort_keys=True))
     warehouse = Warehouse(split_runs.root, {"job": TABLE, "as_of": split_runs.as_of.isoformat()})
     others = warehouse.read(TABLE, where=f"evaluation_id <> '{evaluation_id}'")
-    rows = results.rows(evaluation_id, test.night.as_of, request.reviews.name, request.split)
+    rows = results.rows(evaluation_id, test.night.as_of, request.named.name, request.split)
     written = warehouse.replace(TABLE, pa.concat_tables([others.cast(rows.schema), rows]))
     by_user = split_runs.root / "_evaluations" / f"{evaluation_id}.parquet"
     with atomic_file(by_user) as partial:

@@ -16,13 +16,15 @@ from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.core.terminal import counted
 from persona_pipeline.evaluate.splits import leave_last_out, tuning_day, written_since
 from persona_pipeline.orchestrate.local import LocalRun, Summary
-from persona_pipeline.sources.adapters import configured
+from persona_pipeline.sources.adapters import Adapter, InputKind, configured, of_interactions
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, day_after_newest
 from persona_pipeline.sources.holdout_file import write_holdout
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import files_digest
 
+INPUT = ("interactions", "reviews")
+"""Jobs that make what hold-outs are chosen from."""
 LEAVE_LAST_OUT = "leave-last-out"
 LENGTH = 20
 """Places of a list that are judged."""
@@ -30,11 +32,15 @@ LENGTH = 20
 
 @dataclass(frozen=True, slots=True)
 class BacktestRequest:
-    """Options of a backtest. `split` is leave-last-out or the first day of the test; `as_of` None means every review."""
+    """Options of a backtest.
+
+    `split` is leave-last-out or the first day of the test; `as_of` None means every review and event; `interactions`
+    overrides the setting `interactions.file`.
+    """
 
     root: Path
     source: str
-    reviews: Path
+    reviews: Path | None
     items: Path | None = None
     split: str = LEAVE_LAST_OUT
     config: str = "local"
@@ -43,6 +49,12 @@ class BacktestRequest:
     baselines: bool = True
     seeds: int = 1
     as_of: date | None = None
+    interactions: Path | None = None
+
+    @property
+    def named(self) -> Path:
+        """The input by which the backtest goes: the reviews, or else the events."""
+        return self.reviews or self.interactions or Path("events")
 
     def day(self) -> date | None:
         """First day of the test; None where the last interactions are left out. Raises ConfigError for another split."""
@@ -56,11 +68,11 @@ class BacktestRequest:
 
 @dataclass(frozen=True, slots=True)
 class SplitRun:
-    """A night that knows only part of the reviews.
+    """A night that knows only part of the reviews and events.
 
     Attributes:
-        withheld: review_id, user_id and item_id of the reviews it must not know.
-        repeats: whether it may know an older review of the same user and item as a withheld review.
+        withheld: interaction_id, user_id and item_id of the reviews and events it must not know.
+        repeats: whether it may know an older review or event of the same user and item as a withheld one.
     """
 
     night: LocalRun
@@ -83,12 +95,21 @@ class SplitRuns:
         self.day = request.day()
         config = load_config(request.config, self._overrides())
         source = configured(request.source, config.reviews)
-        files = [found.path for found in check_files(request.reviews, "reviews", source)]
+        inputs: list[tuple[InputKind, Path, Adapter]] = (
+            [("reviews", request.reviews, source)] if request.reviews else []
+        )
+        if config.interactions.file:
+            of_events = of_interactions(request.source, config.interactions)
+            inputs.append(("interactions", Path(config.interactions.file), of_events))
+        if not inputs:
+            raise ConfigError("nothing to backtest: give --reviews, or --interactions, a file or folder of events")
+        known = list(inputs)
         if request.items:
-            files += [found.path for found in check_files(request.items, "items", source)]
+            known.append(("items", request.items, source))
+        files = [found.path for kind, path, adapter in known for found in check_files(path, kind, adapter)]
         if config.candidates.file:
             files += _blind(config.candidates)
-        self.as_of = request.as_of or day_after_newest(request.reviews, source)
+        self.as_of = request.as_of or max(day_after_newest(path, adapter, kind=kind) for kind, path, adapter in inputs)
         if self.day and self.day >= self.as_of:
             raise ConfigError(
                 f"--split {self.day}: reviews count up to {self.as_of}, exclusive; nothing is left to test on"
@@ -100,10 +121,10 @@ class SplitRuns:
         return night.run(jobs, self.console, resume=True)
 
     def everything(self) -> Warehouse:
-        """Ingest every review into the warehouse `all`, from which the hold-outs are chosen."""
+        """Ingest every review and event into the warehouse `all`, from which the hold-outs are chosen."""
         night = self._night("all", self.as_of, {})
         self.console.print("[bold]all[/]: every review")
-        self.run(night, ("reviews",))
+        self.run(night, INPUT)
         return Warehouse(night.warehouse)
 
     def parts(self, everything: Warehouse) -> tuple[SplitRun, SplitRun]:
@@ -125,10 +146,10 @@ class SplitRuns:
 
     def _part(self, name: str, as_of: date, withheld: pa.Table) -> SplitRun:
         file = self.root / f"{name}.parquet"
-        write_holdout(file, withheld["review_id"])
+        write_holdout(file, withheld["interaction_id"])
         night = self._night(name, as_of, {"reviews": {"withheld": str(file)}})
-        self.console.print(f"[bold]{name}[/]: as of {as_of}, {counted(withheld.num_rows, 'review')} withheld")
-        self.run(night, ("reviews",))
+        self.console.print(f"[bold]{name}[/]: as of {as_of}, {counted(withheld.num_rows, 'interaction')} withheld")
+        self.run(night, INPUT)
         return SplitRun(night, withheld, repeats=self.day is not None)
 
     def _night(self, name: str, as_of: date, overrides: Mapping[str, Any]) -> LocalRun:
@@ -139,7 +160,7 @@ class SplitRuns:
             as_of,
             self._config(overrides),
             request.source,
-            request.reviews.resolve(),
+            request.reviews and request.reviews.resolve(),
             request.items and request.items.resolve(),
         )
 
@@ -152,9 +173,12 @@ class SplitRuns:
         extraction: dict[str, Any] = {"llm": {"ledger": config.extraction.llm.ledger or str(self._cache)}}
         if self.request.extractor:
             extraction["extractor"] = self.request.extractor
-        # What a user had already is no answer, and a list must reach as far as it is judged.
+        # What a user had already is no answer, however slightly, and a list must reach as far as it is judged.
         topk = {"k": max(LENGTH, config.user_item_topk.k), "exclude_reviewed": True}
-        return {"extraction": extraction, "user_item_topk": topk}
+        events: dict[str, Any] = {"seen_weight": 0.0}
+        if self.request.interactions:
+            events["file"] = str(self.request.interactions.resolve())
+        return {"extraction": extraction, "user_item_topk": topk, "interactions": events}
 
     def _share(self, table: str, warehouse: Path) -> None:
         """Link a night's table to the shared table, so that each text is embedded once for all nights."""

@@ -22,12 +22,12 @@ def prox_knn_neighbours(met: DataFrame, config: ProxKnnConfig, most: int, decima
     `most` rows per item are kept.
 
     Args:
-        met: one row per user and item: user_id, item (int), place (sort key of a user's interactions; any type Spark sorts) and
-            day (number).
+        met: one row per user and item: user_id, item (int), place (sort key of a user's interactions; any type Spark sorts),
+            day (number) and strength (above 0, at most 1).
         most: neighbours per item; lower items first among equals.
         decimals: to which similarities are rounded before they are compared.
     """
-    weighed = met.withColumn("weight", _age_weight(met, config.age_half_life_days))
+    weighed = met.withColumn("weight", F.col("strength") * _age_weight(met, config.age_half_life_days))
     lengths = weighed.groupBy("item").agg(F.sqrt(_added(F.col("weight") * F.col("weight"))).alias("length"))
     following = Window.partitionBy("user_id").orderBy("place").rowsBetween(1, reach(config))
     later = F.collect_list(F.struct(F.col("item").alias("other"), F.col("weight").alias("others")))

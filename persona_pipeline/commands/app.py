@@ -12,6 +12,7 @@ from persona_pipeline.commands.encoders import encoders
 from persona_pipeline.commands.options import (
     ConfigOption,
     ExtractorOption,
+    InteractionsOption,
     ItemsOption,
     ReviewsOption,
     SourceOption,
@@ -42,22 +43,26 @@ def nightly(
         Path | None, typer.Option(help="File or folder of reviews; the bundled demo by default.")
     ] = None,
     items: ItemsOption = None,
-    as_of: Annotated[str | None, typer.Option(help="UTC date; default: the day after the newest review.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="UTC date; default: the day after the newest review or event.")
+    ] = None,
     config: ConfigOption = "local",
     extractor: ExtractorOption = None,
+    interactions: InteractionsOption = None,
 ) -> None:
     """Run one night through Airflow and show what it recommends."""
     from persona_pipeline.commands.nightly_console import show_published
     from persona_pipeline.orchestrate.airflow import NightlyRequest, run_night
 
-    seconds = run_night(NightlyRequest(warehouse, source, reviews, items, as_of, config, extractor), console)
+    request = NightlyRequest(warehouse, source, reviews, items, as_of, config, extractor, interactions)
+    seconds = run_night(request, console)
     show_published(warehouse.resolve(), seconds, console)
 
 
 @app.command()
 def backtest(
     source: SourceOption,
-    reviews: ReviewsOption,
+    reviews: ReviewsOption = None,
     items: ItemsOption = None,
     warehouse: Annotated[Path, typer.Option(help="Folder for the backtest's own warehouses.")] = Path("backtest"),
     split: Annotated[
@@ -70,11 +75,14 @@ def backtest(
     ] = None,
     baselines: Annotated[bool, typer.Option(help="Tune and fit collaborative models on the same interactions.")] = True,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model that draws at random.")] = 1,
+    interactions: InteractionsOption = None,
 ) -> None:
-    """Run the jobs on part of the reviews and score them, and baselines, against the rest."""
+    """Run the jobs on part of the reviews and events and score them, and baselines, against the rest."""
     from persona_pipeline.backtest import BacktestRequest, run_backtest
 
-    request = BacktestRequest(warehouse, source, reviews, items, split, config, extractor, cache, baselines, seeds)
+    request = BacktestRequest(
+        warehouse, source, reviews, items, split, config, extractor, cache, baselines, seeds, interactions=interactions
+    )
     run_backtest(request, console)
 
 

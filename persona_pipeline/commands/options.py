@@ -12,8 +12,11 @@ console = Console(highlight=False)
 
 WarehouseOption = Annotated[Path, typer.Option(help="Folder of the Delta tables.")]
 SourceOption = Annotated[str, typer.Option(help=f"Adapter: {', '.join(sorted(ADAPTERS))}.")]
-ReviewsOption = Annotated[Path, typer.Option(help="File or folder of reviews.")]
+ReviewsOption = Annotated[Path | None, typer.Option(help="File or folder of reviews; optional beside events.")]
 ItemsOption = Annotated[Path | None, typer.Option(help="File or folder of item metadata.")]
+InteractionsOption = Annotated[
+    Path | None, typer.Option(help="File or folder of events that are not reviews; overrides interactions.file.")
+]
 ConfigOption = Annotated[str, typer.Option(help="Profile (local, gpu) or YAML file.")]
 ExtractorOption = Annotated[str | None, typer.Option(help="embedded, vllm or openai.")]
 

@@ -105,8 +105,9 @@ def _shares(contributions: Sequence[Contribution], console: Console) -> None:
     largest = max((abs(share.share) for share in contributions), default=0.0) or 1.0
     for share in contributions:
         if share.kind == ContributionKind.INTERACTION:
-            about = Text.assemble("you reviewed ", one_line(share.item_title or share.item_id or "an item"))
-            about.append(f"  {share.review_id}", "dim")
+            did = "you reviewed " if share.review_id else "you met, without a review, "
+            about = Text.assemble(did, one_line(share.item_title or share.item_id or "an item"))
+            about.append(f"  {share.review_id}" if share.review_id else "", "dim")
         else:
             about = Text(ContributionKind.label_of(share.kind))
         length = round(_BAR * abs(share.share) / largest)

@@ -15,8 +15,8 @@ class TrainingPairsConfig(StageConfig):
 
     min_liked_rating: float = Field(
         2.0,
-        description="an interaction rated lower is no training target and not part of a user's vector: a disliked item does "
-        "not pull. A lukewarm one still predicts what a user buys next",
+        description="an interaction rated lower, or an event of no positive weight, is no training target and not part of a user's "
+        "vector: a disliked item does not pull. A lukewarm one still predicts what a user buys next",
     )
 
 
@@ -155,7 +155,9 @@ class EncodersConfig(StageConfig):
         3, ge=1, description="heads trained on batches in another order each; their weights are averaged"
     )
     popularity_weight: float = Field(
-        0.25, ge=0, description="weight of log(1 + liked interactions of the item), in units of the temperature"
+        0.25,
+        ge=0,
+        description="weight of log(1 + liked interactions of the item), events by their weight; in units of the temperature",
     )
     popularity_support: float = Field(
         1.0,

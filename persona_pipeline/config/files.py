@@ -63,7 +63,14 @@ def _read(text: str, shown: str) -> dict[str, Any]:
 
 def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
     """Resolve the paths that a file names relative to its own folder, so that they hold wherever a task runs."""
-    for stage, key in (("reviews", "withheld"), ("candidates", "file"), ("extraction", "published")):
+    paths = (
+        ("reviews", "withheld"),
+        ("reviews", "withdrawn"),
+        ("interactions", "file"),
+        ("candidates", "file"),
+        ("extraction", "published"),
+    )
+    for stage, key in paths:
         settings = values.get(stage)
         if isinstance(settings, Mapping) and settings.get(key):
             there = str((file.parent / str(settings[key])).resolve())

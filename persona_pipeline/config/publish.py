@@ -33,6 +33,7 @@ class InputLimitsConfig(StageConfig):
         le=1,
         description="share by which reviews are fewer than in the parent release: a part of the input is missing",
     )
+    fewer_events: float = Field(0.2, ge=0, le=1, description="the same of events that are not reviews")
     more_empty_texts: float = Field(
         0.2, ge=0, le=1, description="by how much the share of reviews without words exceeds the parent release's"
     )

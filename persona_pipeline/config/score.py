@@ -16,7 +16,10 @@ class UserItemTopkConfig(StageConfig):
     OPERATIONAL = frozenset({"max_changed_share", "block_bytes", "shelf_bytes", "device", "precision"})
 
     k: int = Field(20, ge=1, description="recommendations per user")
-    exclude_reviewed: bool = Field(True, description="leave out items the user has reviewed")
+    exclude_reviewed: bool = Field(
+        True,
+        description="leave out items the user has reviewed, or met by an event of at least `interactions.seen_weight`",
+    )
     candidates: Literal["none", "only", "fuse"] = Field(
         "none",
         description="only: a user with rows in the table candidates is recommended those items alone, reranked; fuse: every "

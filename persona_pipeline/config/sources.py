@@ -1,4 +1,6 @@
-"""Define settings of the input jobs (`reviews`, `items`, `candidates`): limits on rejected lines, hold-out file."""
+"""Define settings of the input jobs (`reviews`, `items`, `interactions`, `candidates`): limits, names, weights, hold-out."""
+
+from typing import Annotated
 
 import re
 from datetime import datetime
@@ -9,6 +11,8 @@ from persona_pipeline.config.stage import StageConfig
 
 REVIEW_FIELDS = ("review_id", "user_id", "item_id", "rating", "title", "text", "timestamp")
 """Canonical fields of a review."""
+EVENT_FIELDS = ("interaction_id", "user_id", "item_id", "kind", "weight", "timestamp")
+"""Canonical fields of an event."""
 ITEM_FIELDS = ("item_id", "title", "creator", "categories", "description")
 """Canonical fields of an item's metadata."""
 
@@ -61,7 +65,8 @@ class ReviewsConfig(StageConfig):
     )
     withheld: str = Field(
         "",
-        description="Parquet file with a column review_id: reviews a backtest keeps from the night; empty: none",
+        description="Parquet file with a column review_id: reviews, and events by their interaction_id, that a backtest keeps "
+        "from the night; empty: none",
     )
     quiet_seconds: float = Field(
         60, ge=0, description="a folder is taken to be still filled while a file in it is younger; 0: never"
@@ -117,6 +122,53 @@ def _known(columns: dict[str, str | None], fields: tuple[str, ...], required: tu
     if absent := [name for name in required if name in columns and not columns[name]]:
         raise ValueError(f"{', '.join(absent)}: every record needs it, so it cannot be null")
     return columns
+
+
+Weight = Annotated[float, Field(ge=-1, le=1)]
+
+
+class InteractionsConfig(StageConfig):
+    """Events that are not reviews: bought, played, returned."""
+
+    OPERATIONAL = frozenset({"max_rejected_share"})
+
+    file: str = Field("", description="file of events, or a folder of them; empty: none")
+    source: str = Field(
+        "",
+        description="adapter of the file: jsonl, csv, parquet or movielens; empty: movielens where the night's source is, else "
+        "whichever of the other three it is",
+    )
+    columns: dict[str, str | None] = Field(
+        {},
+        description="keys of the file by canonical field (interaction_id, user_id, item_id, kind, weight, timestamp), as in "
+        "`reviews.columns`",
+    )
+    time_format: str | None = Field(
+        None, description="of timestamps, in the letters of Python's strptime; null: recognised"
+    )
+    weights: dict[str, Weight] = Field(
+        {"event": 1.0},
+        description="by kind, what an event says from -1 to 1, unless its line has a weight: 1 as much as a review, below 0 "
+        "dislike; event is the kind of lines that name none",
+    )
+    default_weight: Weight | None = Field(
+        None, description="of kinds that `weights` does not name; null: such events are refused"
+    )
+    seen_weight: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="an item is recommended again after events whose weights, their sign aside, are below this: clicks, not "
+        "purchases",
+    )
+    max_rejected_share: float = Field(
+        0.05, ge=0, le=1, description="the task fails when a larger share of the records is refused"
+    )
+
+    @field_validator("columns")
+    @classmethod
+    def _of_events(cls, value: dict[str, str | None]) -> dict[str, str | None]:
+        return _known(value, EVENT_FIELDS, ("user_id", "item_id", "timestamp"))
 
 
 class CandidatesConfig(StageConfig):

@@ -5,6 +5,7 @@
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -31,7 +32,8 @@ class Encoder:
     Attributes:
         interaction_map: A, (d, d).
         persona_map: B, (d, d).
-        liked_counts: liked interactions by item, for the popularity term; an unknown item has none.
+        liked_counts: liked interactions by item, events counting by their weight, for the popularity term; an unknown item
+            has none.
         prior: item similarities of the collaborative prior.
         config: the settings it was trained with, score fusion weights included.
         reviews_digest: hash of the reviews it was trained from (`warehouse.fingerprints.reviews_digest`).
@@ -44,7 +46,7 @@ class Encoder:
     text_version: str
     interaction_map: np.ndarray
     persona_map: np.ndarray
-    liked_counts: dict[str, int]
+    liked_counts: Mapping[str, float]
     prior: Prior
     config: EncodersConfig
     reviews_digest: str
@@ -94,7 +96,7 @@ class Encoder:
             items = sorted(self.liked_counts)
             counts = [self.liked_counts[item] for item in items]
             pq.write_table(
-                pa.table({"item_id": pa.array(items, pa.string()), "liked_count": pa.array(counts, pa.int64())}),
+                pa.table({"item_id": pa.array(items, pa.string()), "liked_count": pa.array(counts, pa.float64())}),
                 partial / "popularity.parquet",
             )
             pq.write_table(_mapping(self.profile_hashes), partial / "profiles.parquet")

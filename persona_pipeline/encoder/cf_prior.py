@@ -1,4 +1,4 @@
-"""Fit the collaborative prior on liked `reviews`: sparse item-item similarities from co-occurrence, frozen in the artefact.
+"""Fit the collaborative prior on liked `reviews` and `interactions`: sparse similarities of items, frozen in the artefact.
 
 A user's prior is a weighted sum of rows of `Prior.similarities`, by the items of the user's own history: serving needs
 no other user's row, and the prior's part of a score is a separate share.
@@ -16,6 +16,7 @@ from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.collaborative.item_item import truncate
 from persona_pipeline.collaborative.prox_knn import ProxKnnConfig, fit_prox_knn
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.interactions import liked_sql, met_sql
 from persona_pipeline.warehouse import Warehouse
 
 DECIMALS = 12
@@ -82,12 +83,12 @@ class Prior:
 
 
 def liked_interactions(warehouse: Warehouse, min_liked_rating: float) -> Interactions:
-    """Read liked reviews in time order, ties by input order."""
+    """Read what users liked in time order, ties by input order; an event is as strong as its weight."""
     rows = warehouse.query(
-        "SELECT user_id, item_id, epoch(reviewed_at)::BIGINT // 86400 AS day FROM reviews WHERE rating >= $liked "
-        "ORDER BY reviewed_at, source_file, source_line",
-        ["reviews"],
+        f"SELECT user_id, item_id, epoch(occurred_at)::BIGINT // 86400 AS day, weight FROM ({met_sql()}) "
+        f"WHERE {liked_sql('$liked')} ORDER BY occurred_at, source_file, source_line, interaction_id",
+        ["reviews", "interactions"],
         {"liked": min_liked_rating},
     )
-    columns = (rows[name].to_numpy(zero_copy_only=False) for name in ("user_id", "item_id", "day"))
-    return Interactions.build(*columns)
+    users, items, days, weights = (rows[name].to_numpy(zero_copy_only=False) for name in rows.column_names)
+    return Interactions.build(users, items, days, strengths=weights)

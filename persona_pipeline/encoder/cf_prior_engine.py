@@ -11,7 +11,7 @@ from persona_pipeline.warehouse import Warehouse
 def fit_prior(
     warehouse: Warehouse, interactions: Callable[[], Interactions], config: PipelineConfig, settings: EncodersConfig
 ) -> Prior:
-    """Fit the prior on the warehouse's liked reviews; Spark starts only where it has something to compute.
+    """Fit the prior on what the warehouse's users liked; Spark starts only where it has something to compute.
 
     Args:
         interactions: reads `liked_interactions` of the warehouse; not called where Spark reads them itself.
@@ -22,9 +22,11 @@ def fit_prior(
         return Prior.none()
     if settings.prior != "prox_knn" or settings.prior_engine == "memory":
         return Prior.fit(interactions(), settings)
+    from persona_pipeline.aggregate import met
     from persona_pipeline.encoder.cf_prior_spark import spark_prior
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     tables = SparkWarehouse(session(config.spark, "encoders"), warehouse)
-    return spark_prior(tables.read("reviews"), config.training_pairs.min_liked_rating, settings)
+    rows = met(tables.read("reviews"), tables.read("interactions"))
+    return spark_prior(rows, config.training_pairs.min_liked_rating, settings)

@@ -1,4 +1,4 @@
-"""Fit the collaborative prior by Spark on liked `reviews`; the result equals `Prior.fit`'s in memory."""
+"""Fit the collaborative prior by Spark on liked `reviews` and `interactions`; the result equals `Prior.fit`'s in memory."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,25 +9,27 @@ from scipy.sparse import csr_array
 from persona_pipeline.collaborative.prox_knn import ProxKnnConfig
 from persona_pipeline.collaborative.prox_knn_spark import prox_knn_neighbours
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.interactions import liked_sql
 from persona_pipeline.encoder.cf_prior import DECIMALS, Prior
 
 
-def spark_prior(reviews: DataFrame, min_liked_rating: float, config: EncodersConfig) -> Prior:
-    """Fit ProxKNN on rows of `reviews`, which hold one review of each user and item.
+def spark_prior(rows: DataFrame, min_liked_rating: float, config: EncodersConfig) -> Prior:
+    """Fit ProxKNN on rows of `aggregate.met`, one of each user and item.
 
     The driver gets the ids of the items and `prior_neighbours` similarities of each, which the artefact holds too; data
     that grows with the interactions stays in Spark.
     """
-    liked = reviews.where(F.col("rating") >= min_liked_rating)
+    liked = rows.where(liked_sql(str(float(min_liked_rating))))
     ids = np.sort(_column(liked.select("item_id").distinct().toArrow(), "item_id").astype(str))
     if not len(ids):
         return Prior.none()
     numbers = pa.table({"item_id": pa.array(ids, pa.string()), "item": pa.array(range(len(ids)), pa.int32())})
-    met = liked.join(reviews.sparkSession.createDataFrame(numbers), "item_id").select(
+    met = liked.join(rows.sparkSession.createDataFrame(numbers), "item_id").select(
         "user_id",
         "item",
-        F.struct("reviewed_at", "source_file", "source_line").alias("place"),
-        F.floor(F.unix_seconds("reviewed_at") / 86_400).alias("day"),
+        F.struct("occurred_at", "source_file", "source_line", "interaction_id").alias("place"),
+        F.floor(F.unix_seconds("occurred_at") / 86_400).alias("day"),
+        F.col("weight").alias("strength"),
     )
     settings = ProxKnnConfig(age_half_life_days=config.age_half_life_days or None)
     found = prox_knn_neighbours(met, settings, config.prior_neighbours, DECIMALS).toArrow()

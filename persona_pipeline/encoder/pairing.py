@@ -1,8 +1,9 @@
 """Label liked interactions with a persona of the item, from `user_histories` and `item_personas` into `training_pairs` (Spark).
 
 The label is the persona whose evidence quotes the user's review, else the persona an LLM chose (`persona_choices`),
-else the persona whose text is nearest to the interaction's. A persona that rests on this review alone would leak the
-label and is masked; an interaction whose item has no other persona is no training example.
+else the persona whose text is nearest to the interaction's: of an event, which has no words, to an empty text. A persona
+that rests on this review alone would leak the label and is masked; an interaction whose item has no other persona is no
+training example.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import DoubleType, StringType
 
+from persona_pipeline.core.interactions import liked_sql
 from persona_pipeline.encoder.texts import render_interactions, render_personas
 
 LABEL_SOURCES = ("evidence", "judge", "similarity")
@@ -68,8 +70,8 @@ def training_pairs(
     options = (
         targets.join(current.select("item_id", "persona_id", "position", "evidence"), "item_id")
         .withColumn("reviews", F.transform(F.filter("evidence", lambda e: e["kind"] == "review"), lambda e: e["ref"]))
-        .withColumn("quotes_it", F.array_contains("reviews", F.col("review_id")))
-        .withColumn("masked", F.array_distinct("reviews") == F.array("review_id"))
+        .withColumn("quotes_it", F.array_contains("reviews", F.col("interaction_id")))
+        .withColumn("masked", F.array_distinct("reviews") == F.array("interaction_id"))
         .drop("evidence", "reviews")
     )
     persona_vectors = _embedded(
@@ -80,17 +82,19 @@ def training_pairs(
         "persona_vector",
     )
     interaction_vectors = _embedded(
-        targets.select("review_id")
-        .join(reviews.select("review_id", "text"), "review_id")
-        .select("review_id", _hash(_interaction_text("text"))),
+        targets.select("interaction_id")
+        .join(reviews.select(F.col("review_id").alias("interaction_id"), "text"), "interaction_id", "left")
+        .select("interaction_id", _hash(_interaction_text("text"))),
         embeddings,
         "interaction_vector",
     )
-    judged = choices.select("user_id", "item_id", "review_id", "persona_id", F.lit(True).alias("chosen"))
+    judged = choices.select(
+        "user_id", "item_id", F.col("review_id").alias("interaction_id"), "persona_id", F.lit(True).alias("chosen")
+    )
     scored = (
         options.join(persona_vectors, "persona_id")
-        .join(interaction_vectors, "review_id")
-        .join(judged, ["user_id", "item_id", "review_id", "persona_id"], "left")
+        .join(interaction_vectors, "interaction_id")
+        .join(judged, ["user_id", "item_id", "interaction_id", "persona_id"], "left")
         .withColumn("similarity", _dot("interaction_vector", "persona_vector"))
         .withColumn("judged", F.coalesce("chosen", F.lit(False)))
     )
@@ -107,7 +111,7 @@ def training_pairs(
         .select(
             "user_id",
             "item_id",
-            "review_id",
+            "interaction_id",
             "persona_id",
             F.when(F.col("quotes_it"), "evidence")
             .when(F.col("judged"), "judge")
@@ -116,7 +120,8 @@ def training_pairs(
             "labels",
             "masked_persona_ids",
             "reviewed_at",
-            "history_review_ids",
+            "weight",
+            "history_interaction_ids",
             "history_place",
         )
     )
@@ -163,18 +168,17 @@ def _labels(pair: WindowSpec) -> Column:
 
 def _targets(histories: DataFrame, min_liked_rating: float) -> DataFrame:
     """Explode liked interactions, each with the user's other liked ones, newest first, and its rank among them."""
-    liked = F.filter("interactions", lambda i: i["rating"] >= min_liked_rating)
+    liked = F.expr(f"filter(interactions, i -> {liked_sql(str(float(min_liked_rating)), 'i.')})")
     exploded = histories.select("user_id", liked.alias("liked")).select(
         "user_id", "liked", F.posexplode("liked").alias("age", "target")
     )
     return exploded.where(F.size("liked") > 1).select(
         "user_id",
         F.col("target.item_id").alias("item_id"),
-        F.col("target.review_id").alias("review_id"),
+        F.col("target.interaction_id").alias("interaction_id"),
         F.col("target.reviewed_at").alias("reviewed_at"),
-        F.expr("transform(filter(liked, i -> i.review_id <> target.review_id), i -> i.review_id)").alias(
-            "history_review_ids"
-        ),
+        F.col("target.weight").alias("weight"),
+        F.expr("array_remove(liked.interaction_id, target.interaction_id)").alias("history_interaction_ids"),
         F.col("age").alias("history_place"),
     )
 

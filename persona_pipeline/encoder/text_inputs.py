@@ -4,6 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persona_pipeline.config import CONTENT_FIELDS
+from persona_pipeline.core.interactions import liked_sql
 from persona_pipeline.embeddings.cache import text_hash
 from persona_pipeline.encoder.texts import render_content, render_interactions, render_personas
 from persona_pipeline.warehouse import Warehouse
@@ -24,43 +25,49 @@ def persona_texts(warehouse: Warehouse) -> pa.Table:
     return _with_text(rows, ["persona_id", "item_id"], render_personas(*(rows[c].combine_chunks() for c in columns)))
 
 
+_LIKED = ("interaction_id", "review_id", "item_id", "weight", "day")
+
+# A history from before there were events names reviews alone, which weigh one.
+_MET = f"""
+    WITH met AS (
+        SELECT user_id, unnest(interactions) AS i, generate_subscripts(interactions, 1) - 1 AS age FROM user_histories
+    ), liked AS (
+        SELECT user_id, coalesce(i.interaction_id, i.review_id) AS interaction_id, i.review_id AS review_id,
+               i.item_id AS item_id, coalesce(i.weight, 1.0) AS weight, epoch(i.reviewed_at) / 86400 AS day, age
+        FROM met WHERE {liked_sql("$min_liked_rating", "i.")}
+    )
+"""
+
+
 def liked_histories(warehouse: Warehouse, min_liked_rating: float) -> pa.Table:
-    """Read liked interactions of all users as user_id, review_id, item_id, day; by user, newest first. No text is read."""
+    """Read what users liked as user_id, interaction_id, review_id, item_id, weight, day; by user, newest first.
+
+    review_id is null for an event; no text is read.
+    """
     return warehouse.query(
-        """
-        WITH interactions AS (
-            SELECT user_id, unnest(interactions) AS i, generate_subscripts(interactions, 1) - 1 AS age FROM user_histories
-        )
-        SELECT user_id, i.review_id AS review_id, i.item_id AS item_id, epoch(i.reviewed_at) / 86400 AS day
-        FROM interactions WHERE i.rating >= $min_liked_rating ORDER BY user_id, age
-        """,
+        f"{_MET} SELECT user_id, {', '.join(_LIKED)} FROM liked ORDER BY user_id, age",
         ["user_histories"],
         {"min_liked_rating": min_liked_rating},
     )
 
 
 def liked_interaction_texts(warehouse: Warehouse, min_liked_rating: float) -> pa.Table:
-    """Read the liked interactions in `user_histories` as user_id, review_id, item_id, day, text, text_hash.
+    """Read what users liked as the columns of `liked_histories`, text and text_hash; the text of an event is empty.
 
-    `day` is the review's time in days since 1970. Ordered by user, newest first. Interactions that are not liked are
-    neither training data nor part of a user's vector.
+    `day` is the interaction's time in days since 1970. Ordered by user, newest first. Interactions that are not liked
+    are neither training data nor part of a user's vector.
     """
     rows = warehouse.query(
-        """
-        WITH interactions AS (
-            SELECT user_id, unnest(interactions) AS i, generate_subscripts(interactions, 1) - 1 AS age FROM user_histories
-        )
-        SELECT interactions.user_id, i.review_id AS review_id, i.item_id AS item_id,
-               epoch(i.reviewed_at) / 86400 AS day, text AS said
-        FROM interactions LEFT JOIN reviews ON reviews.review_id = i.review_id
-        WHERE i.rating >= $min_liked_rating
-        ORDER BY interactions.user_id, age
+        f"""
+        {_MET}
+        SELECT liked.*, text AS said FROM liked LEFT JOIN (SELECT review_id, text FROM reviews) AS told USING (review_id)
+        ORDER BY user_id, age
         """,
         ["user_histories", "reviews"],
         {"min_liked_rating": min_liked_rating},
     )
     text = render_interactions(rows["said"].combine_chunks())
-    return _with_text(rows, ["user_id", "review_id", "item_id", "day"], text)
+    return _with_text(rows, ["user_id", *_LIKED], text)
 
 
 def evidence_texts(warehouse: Warehouse) -> pa.Table:

@@ -1,5 +1,6 @@
 """Gather what the head is trained on from `training_pairs`, `text_embeddings` and the histories."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -7,8 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persona_pipeline.config import EncodersConfig
+from persona_pipeline.core.interactions import liked_sql, met_sql
 from persona_pipeline.embeddings.cache import with_vectors
 from persona_pipeline.embeddings.vectors import vectors_of
+from persona_pipeline.encoder.history_weights import shortened
 from persona_pipeline.encoder.item_embeddings import ItemFields, item_fields, profiles, with_profiles
 from persona_pipeline.encoder.text_inputs import liked_histories, persona_texts
 from persona_pipeline.warehouse import Warehouse
@@ -21,9 +24,9 @@ class TrainingData:
     Attributes:
         pairs: rows of `training_pairs`.
         personas: persona_id, item_id; rows of `persona_texts` and `persona_profiles`, (p, d) each.
-        interactions: user_id, review_id, item_id, day of liked interactions, each user's newest first; rows of
+        interactions: user_id, interaction_id, item_id, weight, day of liked interactions, each user's newest first; rows of
             `interaction_profiles`.
-        liked_counts: liked interactions by item.
+        liked_counts: liked interactions by item, each counting by its weight.
         profile_hashes: every item's embedding, by its key in `text_embeddings`.
         fields: parts the item embeddings are computed from; None where the embeddings are fixed.
     """
@@ -34,7 +37,7 @@ class TrainingData:
     persona_profiles: np.ndarray
     interactions: pa.Table
     interaction_profiles: np.ndarray
-    liked_counts: dict[str, int]
+    liked_counts: Mapping[str, float]
     profile_hashes: dict[str, str] = field(default_factory=dict)
     fields: ItemFields | None = None
 
@@ -61,26 +64,27 @@ def training_data(
 
     Raises PipelineError where the cache lacks a text (the text_embeddings task has not run).
     """
-    pairs = warehouse.read("training_pairs")
-    newest = pairs.filter(pc.equal(pairs["history_place"], 0)) if blind else pairs.slice(0, 0)
-    known = profiles(
-        warehouse, config, newest["review_id"].combine_chunks(), newest["masked_persona_ids"].combine_chunks().flatten()
-    )
+    histories, known = liked_histories(warehouse, min_liked_rating), profiles(warehouse, config)
+    # An item of which nothing is known has no profile.
+    pairs = with_profiled_histories(warehouse.read("training_pairs"), with_profiles(histories, known))
+    if blind:  # what a persona was made of keeps every item its profile
+        newest = pairs.filter(pc.equal(pairs["history_place"], 0))
+        hidden = (newest[name].combine_chunks() for name in ("interaction_id", "masked_persona_ids"))
+        known = profiles(warehouse, config, next(hidden), next(hidden).flatten())
     told = with_profiles(persona_texts(warehouse).drop_columns(["text"]), known)
-    liked = with_profiles(liked_histories(warehouse, min_liked_rating), known)
+    liked = with_profiles(histories, known)
     counts = warehouse.query(
-        "SELECT item_id, count(*) AS n FROM reviews WHERE rating >= $liked GROUP BY item_id ORDER BY item_id",
-        ["reviews"],
+        f"SELECT item_id, sum(weight) AS n FROM ({met_sql()}) WHERE {liked_sql('$liked')} GROUP BY item_id ORDER BY item_id",
+        ["reviews", "interactions"],
         {"liked": min_liked_rating},
     )
     none = np.empty((0, 0), np.float32)
     found = TrainingData(
-        # An item of which nothing is known has no profile.
-        with_profiled_histories(pairs, liked),
+        pairs,
         told.select(["persona_id", "item_id"]),
         vectors_of(with_vectors(warehouse, told, base_model)["vector"]),
         none,
-        liked.select(["user_id", "review_id", "item_id", "day"]),
+        liked.select(["user_id", "interaction_id", "item_id", "weight", "day"]),
         none,
         dict(zip(counts["item_id"].to_pylist(), counts["n"].to_pylist(), strict=True)),
         fields=item_fields(warehouse, known, base_model),
@@ -90,11 +94,10 @@ def training_data(
 
 
 def with_profiled_histories(pairs: pa.Table, liked: pa.Table) -> pa.Table:
-    """Keep the rows of `training_pairs` all of whose history is among `liked`, the interactions whose item has an embedding."""
-    histories = pairs["history_review_ids"].combine_chunks()
-    strangers = pc.invert(pc.is_in(histories.flatten(), liked["review_id"].combine_chunks()))
-    if not pc.any(strangers).as_py():
-        return pairs
-    rows = np.repeat(np.arange(len(pairs)), pc.list_value_length(histories).to_numpy(zero_copy_only=False))
-    broken = np.unique(rows[strangers.to_numpy(zero_copy_only=False)])
-    return pairs.take(pa.array(np.setdiff1d(np.arange(len(pairs)), broken)))
+    """Leave out of the histories of `training_pairs` what is not among `liked`, the interactions whose item has an embedding.
+
+    A pair without any history left is dropped.
+    """
+    members = pairs["history_interaction_ids"].combine_chunks().flatten()
+    known = pc.is_in(members, liked["interaction_id"].combine_chunks())
+    return pairs if pc.all(known).as_py() is not False else shortened(pairs, known.to_numpy(zero_copy_only=False))

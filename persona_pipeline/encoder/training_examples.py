@@ -61,7 +61,7 @@ class TrainingExamples:
         labels: (n,) row of the labelled persona in the catalogue.
         visible: (n, slots) personas of the target that are not masked for the pair.
         users: (n,) user as a number, to mask a user's other positives.
-        weights: (n,) sampling weight of the pair: old pairs less.
+        weights: (n,) sampling weight of the pair: old and weak ones less.
     """
 
     profiles: Tensor
@@ -82,7 +82,8 @@ class TrainingExamples:
     ) -> "TrainingExamples":
         """Build from rows of `training_pairs`.
 
-        `interactions` (r,) are review_id and day of all history entries, `vectors` (r, d) their items' embeddings.
+        `interactions` (r,) are interaction_id, weight and day of all history entries, `vectors` (r, d) their items'
+        embeddings.
         """
         pairs = examples_of(pairs, config)
         lengths, members, weights = weighted_histories(pairs, interactions, config)
@@ -111,17 +112,17 @@ class TrainingExamples:
             torch.from_numpy(
                 np.unique(pairs["user_id"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
             ),
-            torch.from_numpy(_ageing(pairs, config.age_half_life_days)),
+            torch.from_numpy(_sampling_weights(pairs, config.age_half_life_days)),
         )
 
     def __len__(self) -> int:
         return len(self.targets)
 
 
-def _ageing(pairs: pa.Table, half_life_days: float) -> np.ndarray:
-    """Compute the time decay of pairs, (n,) float32: 0.5 ** (days before the newest pair / half-life)."""
-    if not half_life_days:
-        return np.ones(len(pairs), np.float32)
-    moments = seconds_of(pairs)
-    weights: np.ndarray = (0.5 ** ((moments.max() - moments) / 86_400 / half_life_days)).astype(np.float32)
-    return weights
+def _sampling_weights(pairs: pa.Table, half_life_days: float) -> np.ndarray:
+    """Compute the sampling weights of pairs, (n,) float32: weight x 0.5 ** (days before the newest pair / half-life)."""
+    weights: np.ndarray = pairs["weight"].to_numpy(zero_copy_only=False)
+    if half_life_days:
+        moments = seconds_of(pairs)
+        weights = weights * 0.5 ** ((moments.max() - moments) / 86_400 / half_life_days)
+    return weights.astype(np.float32)

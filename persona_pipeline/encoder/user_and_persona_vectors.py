@@ -61,10 +61,11 @@ def user_vectors(warehouse: Warehouse, encoder: Encoder, min_liked_rating: float
     """
     histories = liked_histories(warehouse, min_liked_rating)
     liked = with_profiles(histories, encoder.profiles(profiles(warehouse, encoder.config)))
-    users = liked.group_by("user_id", use_threads=False).aggregate([("review_id", "list"), ("profile_hash", "list")])
+    weighed = liked.append_column("weighed", _weighed(liked))
+    users = weighed.group_by("user_id", use_threads=False).aggregate([("weighed", "list"), ("profile_hash", "list")])
     hashes = [
         hashlib.sha256(f"{encoder.encoder_id}\x1f{','.join(r)}\x1f{','.join(t)}".encode()).hexdigest()[:16]
-        for r, t in zip(users["review_id_list"].to_pylist(), users["profile_hash_list"].to_pylist(), strict=True)
+        for r, t in zip(users["weighed_list"].to_pylist(), users["profile_hash_list"].to_pylist(), strict=True)
     ]
     inputs = pa.table({"user_id": users["user_id"], "inputs_hash": pa.array(hashes, pa.string())})
     kept = warehouse.query(
@@ -83,6 +84,12 @@ def user_vectors(warehouse: Warehouse, encoder: Encoder, min_liked_rating: float
     return pa.concat_tables(parts), new.num_rows
 
 
+def _weighed(liked: pa.Table) -> pa.ChunkedArray:
+    """Ids of interactions, with the weight of those that weigh less than one."""
+    factor = pc.binary_join_element_wise(liked["interaction_id"], liked["weight"].cast(pa.string()), "*")
+    return pc.if_else(pc.equal(liked["weight"], 1.0), liked["interaction_id"], factor)
+
+
 def _encode_users(warehouse: Warehouse, encoder: Encoder, liked: pa.Table, inputs: pa.Table) -> pa.Table:
     """Encode users; `liked` is ordered by user and age, so each user's interactions are contiguous, newest first."""
     met = with_vectors(warehouse, liked, profile_model(encoder.base_model), "profile_hash")
@@ -91,7 +98,8 @@ def _encode_users(warehouse: Warehouse, encoder: Encoder, liked: pa.Table, input
     user_ids, starts, counts = np.unique(user_of, return_index=True, return_counts=True)
     days = liked["day"].to_numpy(zero_copy_only=False)
     distances = ranks(counts) if encoder.config.recency == "rank" else days[starts].repeat(counts) - days
-    weights = history_weights(distances, counts, encoder.config.half_life)
+    strengths = liked["weight"].to_numpy(zero_copy_only=False)
+    weights = history_weights(distances, counts, encoder.config.half_life, strengths)
     sums = np.add.reduceat(encoded * weights[:, None], starts, axis=0)
     norms = np.linalg.norm(sums, axis=1)
     structs = pa.StructArray.from_arrays(

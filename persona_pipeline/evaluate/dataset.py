@@ -1,4 +1,4 @@
-"""Build the evaluation data of a backtest from `reviews` of its nights: test users, targets, known interactions."""
+"""Build the evaluation data of a backtest from `reviews` and `interactions` of its nights: test users, targets, what is known."""
 
 from dataclasses import dataclass
 
@@ -7,24 +7,25 @@ import pyarrow as pa
 
 from persona_pipeline.collaborative.interactions import Interactions
 from persona_pipeline.core.arrays import offsets_of
+from persona_pipeline.core.interactions import met_sql
 from persona_pipeline.evaluate.metrics import RelevantItems
 from persona_pipeline.evaluate.slices import Slice, make_slices
 from persona_pipeline.warehouse import Warehouse
 
-_IN_TIME_ORDER = """
-SELECT user_id, item_id, date_diff('day', DATE '1970-01-01', (reviewed_at AT TIME ZONE 'UTC')::DATE) AS day
-FROM reviews ORDER BY reviewed_at, source_file, source_line
+_IN_TIME_ORDER = f"""
+SELECT user_id, item_id, date_diff('day', DATE '1970-01-01', (occurred_at AT TIME ZONE 'UTC')::DATE) AS day
+FROM ({met_sql()}) ORDER BY occurred_at, source_file, source_line, interaction_id
 """
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationDataset:
-    """Known interactions and targets. Items are indices into one catalogue, that of every review and all metadata.
+    """Known interactions and targets. Items are indices into one catalogue, that of every interaction and all metadata.
 
     Attributes:
         user_ids: (users,) evaluation users, sorted.
         truth: their withheld items.
-        tuning: interactions known while tuning; every interaction counts, whatever its rating.
+        tuning: interactions known while tuning; every interaction counts, whatever its rating or weight.
         validation: rows of `tuning.user_ids` and items, the interactions to tune on, (n,) each.
         test: interactions known at test time.
     """
@@ -54,11 +55,11 @@ class EvaluationDataset:
 def make_dataset(
     everything: Warehouse, tuning: Warehouse, test: Warehouse, validation: pa.Table, truth: pa.Table
 ) -> EvaluationDataset:
-    """Build the dataset from `reviews` of the nights.
+    """Build the dataset from `reviews` and `interactions` of the nights.
 
     Args:
         everything: the warehouse without any hold-out; its `items` are the catalogue.
-        tuning, test: the nights; every user of `validation` and of `truth` has reviews there.
+        tuning, test: the nights; every user of `validation` and of `truth` is known there.
         validation, truth: user_id and item_id of the interactions to predict.
     """
     catalogue = _texts(everything.query("SELECT item_id FROM items", ["items"])["item_id"])
@@ -72,7 +73,7 @@ def make_dataset(
 
 
 def _interactions(night: Warehouse, catalogue: np.ndarray) -> Interactions:
-    found = night.query(_IN_TIME_ORDER, ["reviews"])
+    found = night.query(_IN_TIME_ORDER, ["reviews", "interactions"])
     return Interactions.build(_texts(found["user_id"]), _texts(found["item_id"]), found["day"].to_numpy(), catalogue)
 
 

@@ -1,7 +1,7 @@
-"""Check a night for leakage: refuse to evaluate tables or encoders that contain or were trained on withheld reviews.
+"""Check a night for leakage: refuse to evaluate tables or encoders that contain or were trained on withheld reviews or events.
 
-The places to check follow from the contracts: any column or field that names a review, and any table of users and
-items.
+The places to check follow from the contracts: any column or field that names a review or an event, and any table of
+users and items.
 """
 
 import json
@@ -16,8 +16,8 @@ from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import reviews_digest
 
-REVIEW_NAMES = ("review_id", "ref", "subject_id", "history_review_ids", "extracted_from")
-"""Columns, and fields of structs, that hold review ids (`ref` and `subject_id` hold names of other things too)."""
+REVIEW_NAMES = ("interaction_id", "review_id", "ref", "subject_id", "history_interaction_ids", "extracted_from")
+"""Columns, and fields of structs, that hold ids of reviews or events (`ref` and `subject_id` hold other names too)."""
 
 NOT_LEARNED_FROM = {
     "llm_calls": "answers about each text on its own, shared with other warehouses on purpose; a night sees only those it asks for",
@@ -32,9 +32,9 @@ _ENCODED = ("persona_vectors", "user_vectors", "user_item_topk", "default_topk")
 
 @dataclass(frozen=True, slots=True)
 class LeakPlace:
-    """A place that may hold withheld reviews or pairs: a table, the column shown to people, and SQL that selects its values.
+    """A place that may hold withheld interactions or pairs: a table, the column shown to people, and SQL that selects its values.
 
-    The SQL gives one column, review_id, or two, user_id and item_id.
+    The SQL gives one column, interaction_id, or two, user_id and item_id.
     """
 
     table: str
@@ -43,7 +43,7 @@ class LeakPlace:
 
 
 def review_places() -> list[LeakPlace]:
-    """List every column and field of every contract that holds review ids."""
+    """List every column and field of every contract that holds ids of reviews or events."""
     return [place for table in _learned_from() for place in _review_places(load_contract(table))]
 
 
@@ -61,11 +61,11 @@ def pair_places() -> list[LeakPlace]:
 
 
 def require_nothing_withheld(warehouse: Warehouse, withheld: pa.Table, pairs: pa.Table | None = None) -> None:
-    """Pass if no table of the warehouse, no staged table and no encoder behind them derives from a withheld review.
+    """Pass if no table of the warehouse, no staged table and no encoder behind them derives from what was withheld.
 
     Args:
         warehouse: of the night to be evaluated.
-        withheld: review_id, user_id and item_id of each withheld review.
+        withheld: interaction_id, user_id and item_id of each withheld review and event.
         pairs: user_id and item_id the night must not connect; those of `withheld` by default. Fewer where a user may
             rightly have reviewed a withheld review's item before.
 
@@ -76,7 +76,7 @@ def require_nothing_withheld(warehouse: Warehouse, withheld: pa.Table, pairs: pa
     both = withheld if pairs is None else pairs
     for found in (warehouse, staged_tables(warehouse)):
         for place in review_places():
-            _require_none(found, place, "review_id", withheld.select(["review_id"]))
+            _require_none(found, place, "interaction_id", withheld.select(["interaction_id"]))
         for place in pair_places():
             _require_none(found, place, "user_id, item_id", both.select(["user_id", "item_id"]))
     _require_encoders_of(warehouse)
@@ -91,11 +91,11 @@ def _review_places(contract: Contract) -> Iterator[LeakPlace]:
         name, table = column.name, contract.table
         if name in REVIEW_NAMES:
             value = f"unnest({name})" if column.items else name
-            yield LeakPlace(table, name, f"SELECT {value} AS review_id FROM {table}")
+            yield LeakPlace(table, name, f"SELECT {value} AS interaction_id FROM {table}")
         for field in column.fields:
             if field.name in REVIEW_NAMES:
                 # Into a struct first: unnested twice at once, DuckDB would spread the fields over columns.
-                sql = f"SELECT part.{field.name} AS review_id FROM (SELECT unnest({name}) AS part FROM {table})"
+                sql = f"SELECT part.{field.name} AS interaction_id FROM (SELECT unnest({name}) AS part FROM {table})"
                 yield LeakPlace(table, f"{name}.{field.name}", sql)
 
 
@@ -109,12 +109,12 @@ def _require_none(warehouse: Warehouse, place: LeakPlace, key: str, withheld: pa
         raise LeakError(
             f"table {place.table} at {warehouse.path(place.table)}: {place.column} holds what was withheld, "
             f"{found['n']:,} times, for example {example}. It was made with what it would be scored against: "
-            "make it again in a warehouse of its own, with reviews.withheld naming every withheld review"
+            "make it again in a warehouse of its own, with reviews.withheld naming every withheld review and event"
         )
 
 
 def _require_encoders_of(warehouse: Warehouse) -> None:
-    """Require that every encoder behind vectors or recommendations was trained on exactly this warehouse's reviews."""
+    """Require that every encoder behind vectors or recommendations was trained on exactly this warehouse's reviews and events."""
     in_use: set[str] = set()
     for found in (warehouse, staged_tables(warehouse)):
         for table in _ENCODED:
@@ -135,7 +135,7 @@ def _require_encoders_of(warehouse: Warehouse) -> None:
             )
         if digest != wanted:
             raise LeakError(
-                f"encoder {encoder_id}: trained from other reviews than the table reviews of {warehouse.root} holds "
+                f"encoder {encoder_id}: trained from other reviews or events than those of {warehouse.root} "
                 f"(reviews_digest {digest[:12]}, expected {wanted[:12]}): its weights or its popularity may know what was "
                 "withheld; train it again in this warehouse"
             )

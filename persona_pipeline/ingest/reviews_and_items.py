@@ -81,7 +81,8 @@ def ingest(
         reader.require_few_rejections(kind, total, reasons, config.max_rejected_share, hint)
     written.append(tables.replace("reviews", night.rows()))
     kept = tables.files.row_count("reviews", written[-1].version)
-    written.append(tables.replace("items", reader.with_reviewed_items(items, tables.read("reviews"))))
+    met = tables.read("reviews").select("item_id").unionByName(tables.read("interactions").select("item_id"))
+    written.append(tables.replace("items", reader.with_reviewed_items(items, met)))
     state = tables.files.replace(
         "input_files", pa.Table.from_pylist(listed, load_contract("input_files").arrow_schema())
     )

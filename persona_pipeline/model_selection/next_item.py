@@ -4,7 +4,7 @@ Used by the hyperparameter search (`search`), the comparison of configurations (
 All scores are in units of the temperature, like the weights of popularity and prior.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -29,27 +29,31 @@ class LikedHistories:
     """Histories of some users, as arrays.
 
     Attributes:
-        item_ids, days: (interactions,) item and day of every liked interaction, of all users.
+        item_ids, days, strengths: (interactions,) item, day and weight of every liked interaction, of all users.
         owners, members: (n,) user row and interaction row of each history entry, each user's newest first.
         lengths: (users,) entries of each user.
     """
 
     item_ids: np.ndarray
     days: np.ndarray
+    strengths: np.ndarray
     owners: np.ndarray
     members: np.ndarray
     lengths: np.ndarray
 
     @classmethod
     def of(cls, interactions: pa.Table, user_ids: np.ndarray) -> "LikedHistories":
-        """Build the histories of users (users,) from user_id, item_id and day of all liked interactions, newest first by user."""
+        """Build the histories of users (users,) from user_id, item_id, weight and day of all liked interactions.
+
+        Those of a user are newest first.
+        """
         owner = pc.index_in(interactions["user_id"], pa.array(user_ids, pa.string())).combine_chunks()
         owners = owner.drop_null().to_numpy().astype(np.int64)
         order = np.argsort(owners, kind="stable")
         members = np.flatnonzero(owner.is_valid().to_numpy(zero_copy_only=False))[order]
         item_ids = interactions["item_id"].to_numpy(zero_copy_only=False).astype(str)
-        days = interactions["day"].to_numpy(zero_copy_only=False)
-        return cls(item_ids, days, owners[order], members, np.bincount(owners, minlength=len(user_ids)))
+        days, strengths = (interactions[name].to_numpy(zero_copy_only=False) for name in ("day", "weight"))
+        return cls(item_ids, days, strengths, owners[order], members, np.bincount(owners, minlength=len(user_ids)))
 
     @property
     def users(self) -> int:
@@ -62,21 +66,19 @@ class LikedHistories:
         if config.recency == "days":
             days = self.days[self.members]
             distances = days[np.arange(len(days)) - distances] - days
-        return history_weights(distances, self.lengths, config.half_life)
+        return history_weights(distances, self.lengths, config.half_life, self.strengths[self.members])
 
     def part(self, start: int, stop: int) -> "LikedHistories":
         """Restrict to the users from `start` to `stop`, exclusive."""
         mine = (self.owners >= start) & (self.owners < stop)
-        return LikedHistories(
-            self.item_ids, self.days, self.owners[mine] - start, self.members[mine], self.lengths[start:stop]
+        return replace(
+            self, owners=self.owners[mine] - start, members=self.members[mine], lengths=self.lengths[start:stop]
         )
 
     def newest(self, count: int) -> "LikedHistories":
         """Restrict to the `count` newest entries of each user."""
         kept = ranks(self.lengths) < count
-        return LikedHistories(
-            self.item_ids, self.days, self.owners[kept], self.members[kept], self.lengths.clip(max=count)
-        )
+        return replace(self, owners=self.owners[kept], members=self.members[kept], lengths=self.lengths.clip(max=count))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.package_data import package_folder
 from persona_pipeline.orchestrate.events import brief, events
 from persona_pipeline.runs.resume import holding
-from persona_pipeline.sources.adapters import configured
+from persona_pipeline.sources.adapters import configured, of_interactions
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, day_after_newest
 
@@ -37,6 +37,7 @@ class NightlyRequest:
     as_of: str | None
     config: str
     extractor: str | None
+    interactions: Path | None = None
 
 
 def run_night(request: NightlyRequest, console: Console) -> float:
@@ -45,7 +46,10 @@ def run_night(request: NightlyRequest, console: Console) -> float:
     warehouse = request.warehouse.resolve()
     params = _params(request, warehouse)
     console.print(f"[bold]Night of {params['as_of']}[/] into {warehouse}", soft_wrap=True)
-    console.print(f"reviews {params['reviews']} ({params['source']})\n", soft_wrap=True)
+    for kind in ("reviews", "interactions"):
+        if params[kind]:
+            console.print(f"{kind} {params[kind]} ({params['source']})", soft_wrap=True)
+    console.print()
     log = warehouse / "_logs" / f"{params['as_of']}.log"
     with holding(warehouse) as environment:
         error = _follow(_airflow(params, environment), log, console)
@@ -56,7 +60,8 @@ def run_night(request: NightlyRequest, console: Console) -> float:
 
 def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
     """The DAG's parameters, after all checks that take under a second."""
-    settings = load_config(request.config)
+    given = {"interactions": {"file": str(request.interactions.resolve())}} if request.interactions else None
+    settings = load_config(request.config, given)
     if settings.candidates.file:
         check_candidates(Path(settings.candidates.file))
     as_of = parse_as_of(request.as_of) if request.as_of else None
@@ -69,21 +74,27 @@ def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
             "Spark needs Java 17, and there is no `java` on the PATH. Debian: apt-get install openjdk-17-jre-headless"
         )
     source = configured(request.source, settings.reviews)
-    reviews, items = request.reviews, request.items
-    if reviews is None:
+    reviews, items, events = request.reviews, request.items, settings.interactions.file
+    if reviews is None and not events:
         if source.name != "synthetic":
-            raise PipelineError(f"SOURCE={source.name} needs REVIEWS=, a file or folder of reviews")
+            raise PipelineError(
+                f"SOURCE={source.name} needs REVIEWS=, a file or folder of reviews, or INTERACTIONS=, of other events"
+            )
         reviews, items = _demo(warehouse)
-    check_files(reviews, "reviews", source)
     if items:
         check_files(items, "items", source)
+    days = [day_after_newest(reviews, source)] if reviews else []
+    if events:
+        of_events = of_interactions(source.name, settings.interactions)
+        days.append(day_after_newest(Path(events), of_events, kind="interactions"))
     config = Path(request.config)
     return {
         "warehouse": str(warehouse),
-        "as_of": (as_of or day_after_newest(reviews, source)).isoformat(),
+        "as_of": (as_of or max(days)).isoformat(),
         "source": source.name,
-        "reviews": str(reviews.resolve()),
+        "reviews": str(reviews.resolve()) if reviews else None,
         "items": str(items.resolve()) if items else None,
+        "interactions": events or None,
         "config": str(config.resolve()) if config.is_file() else request.config,
         "extractor": request.extractor,
     }

@@ -33,7 +33,7 @@ class LocalRun:
     as_of: date
     config: PipelineConfig
     source: str
-    reviews: Path
+    reviews: Path | None
     items: Path | None = None
 
     def run(self, jobs: Sequence[str], console: Console, resume: bool = False) -> dict[str, Summary]:

@@ -20,7 +20,7 @@ from persona_pipeline.warehouse import Warehouse
 EXPECTATIONS = package_folder("expectations")
 _ACCEPTABLE = (
     *(f"user_item_topk.{name}" for name in LimitsConfig.model_fields),
-    *(f"{table}.{name}" for name in InputLimitsConfig.model_fields for table in ("reviews", "items")),
+    *(f"{table}.{name}" for name in InputLimitsConfig.model_fields for table in ("reviews", "interactions", "items")),
 )
 
 

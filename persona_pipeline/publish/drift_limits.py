@@ -19,6 +19,7 @@ def audit_parameters(
         "as_of": as_of.isoformat(),
         "k": config.user_item_topk.k,
         "exclude_reviewed": config.user_item_topk.exclude_reviewed,
+        "seen_weight": config.interactions.seen_weight,
         "only_candidates": config.user_item_topk.candidates == "only",
         "max_personas": config.extraction.max_personas,
         "max_reviews": config.item_reviews.max_reviews,

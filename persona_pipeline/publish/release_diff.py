@@ -27,10 +27,14 @@ _COMPARED = ("user_item_topk", "user_histories", "user_vectors", "item_personas"
 
 _NOT_OF_PERSONAS = ", ".join(f"'{kind}'" for kind in ContributionKind if not kind.of_personas)
 
+# A release from before there were events says of reviews neither their interaction's id nor its weight.
+_MET = """list_transform({}.interactions, lambda i: (
+    coalesce(i.interaction_id, i.review_id), i.item_id, i.rating, coalesce(i.weight, 1), i.reviewed_at))"""
+
 _SQL = f"""
 WITH moved_histories AS (
     SELECT user_id FROM user_histories_before AS a FULL JOIN user_histories_after AS b USING (user_id)
-    WHERE a.interactions IS DISTINCT FROM b.interactions OR a.reviewed_item_ids IS DISTINCT FROM b.reviewed_item_ids
+    WHERE {_MET.format("a")} IS DISTINCT FROM {_MET.format("b")} OR a.reviewed_item_ids IS DISTINCT FROM b.reviewed_item_ids
 ), moved_inputs AS (
     SELECT user_id FROM user_vectors_before AS a FULL JOIN user_vectors_after AS b USING (user_id)
     WHERE NOT $other_encoder AND a.inputs_hash IS DISTINCT FROM b.inputs_hash

@@ -48,7 +48,7 @@ def segments(contributions: Sequence[Mapping[str, Any]], score: float, titles: M
 
     Where the shares do not add up to the score, the difference is a segment of its own: a fault should be seen.
     """
-    ordered = sorted(contributions, key=lambda c: (-c["share"], c["kind"], c["review_id"] or ""))
+    ordered = sorted(contributions, key=lambda c: (-c["share"], c["kind"], c["review_id"] or c["item_id"] or ""))
     interactions = [c for c in ordered if c["kind"] == ContributionKind.INTERACTION]
     parts: list[tuple[str, str, float, str | None]] = [
         (f"interaction{place}", "You reviewed", c["share"], titles.get(c["item_id"], c["item_id"]))

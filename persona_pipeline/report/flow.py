@@ -31,6 +31,7 @@ class Stage:
 
 
 STAGES = (
+    Stage("interactions", ("interactions",)),
     Stage("reviews", ("reviews", "items")),
     Stage("item_reviews", ("item_reviews",)),
     Stage("user_histories", ("user_histories",)),
@@ -115,8 +116,8 @@ def _line(
 
 
 def _read(stage: Stage, summary: Mapping[str, Any], counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    if stage.name in ("reviews", "candidates"):
-        named = {"reviews": "review lines", "candidates": "rows"}[stage.name]
+    named = {"reviews": "review lines", "interactions": "event lines", "candidates": "rows"}.get(stage.name)
+    if named:
         lines = [(named, summary.get("lines")), ("item lines", summary.get("item_lines"))]
         return [(name, n) for name, n in lines if n]
     return [(table, counts[table]) for table in stage.reads]

@@ -1,4 +1,4 @@
-"""Summarise the languages of the reviews, and rejected rows (`rejected_reviews`, `quarantine`) by reason, with examples."""
+"""Summarise the languages of the reviews, and rejected rows (of reviews, events and extraction) by reason, with examples."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -32,11 +32,15 @@ def refused_input(tables: RunTables) -> list[Refusal]:
         SELECT input AS subject, reason, count(*) OVER (PARTITION BY input, reason) AS n,
                source_file || ', line ' || source_line AS place,
                concat_ws(': ', field, detail) AS told
-        FROM rejected_reviews
+        FROM (
+            SELECT input, reason, source_file, source_line, field, detail FROM rejected_reviews
+            UNION ALL
+            SELECT 'interactions', reason, source_file, source_line, field, detail FROM rejected_interactions
+        ) AS refused (input, reason, source_file, source_line, field, detail)
         QUALIFY row_number() OVER (PARTITION BY input, reason ORDER BY source_file, source_line) <= {_EXAMPLES}
         ORDER BY reason IN ({_NOT_FAULTS}), n DESC, input, reason, source_file, source_line
         """,
-        ["rejected_reviews"],
+        ["rejected_reviews", "rejected_interactions"],
     )
     return _by_reason(rows)
 

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any
 
+from persona_pipeline.core.interactions import liked_sql
 from persona_pipeline.report.contributions import bars, segments
 from persona_pipeline.report.tables import TITLE, Row, RunTables
 from persona_pipeline.warehouse import Warehouse
@@ -84,18 +85,18 @@ def _histories(tables: RunTables, chosen: Sequence[str], min_liked_rating: float
             SELECT user_id, interaction_count, unnest(interactions) AS i, generate_subscripts(interactions, 1) AS place
             FROM user_histories WHERE user_id IN (SELECT unnest($users::VARCHAR[]))
         )
-        SELECT user_id, interaction_count, i.item_id AS item_id, i.rating AS rating, epoch_us(i.reviewed_at) AS at,
+        SELECT user_id, interaction_count, i.item_id AS item_id, i.rating AS rating, i.kind AS kind,
+               {liked_sql("$liked", "i.")} AS liked, epoch_us(i.reviewed_at) AS at,
                coalesce({TITLE}, i.item_id) AS title
         FROM told LEFT JOIN items ON items.item_id = i.item_id
         LEFT JOIN item_summaries ON item_summaries.item_id = i.item_id
         ORDER BY user_id, place
         """,
         ["user_histories", "items", "item_summaries"],
-        {"users": list(chosen)},
+        {"users": list(chosen), "liked": min_liked_rating},
     )
     for row in rows:
         row["day"] = datetime.fromtimestamp(row.pop("at") / 1e6, UTC).date()
-        row["liked"] = row["rating"] >= min_liked_rating
     return {user_id: list(history) for user_id, history in groupby(rows, key=lambda row: row["user_id"])}
 
 

@@ -16,7 +16,7 @@ from persona_pipeline.model_registry.overrides import read_overrides
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.runs.log import Row, attempts, latest, run_row, run_rows, write_run
-from persona_pipeline.sources.adapters import InputKind, configured
+from persona_pipeline.sources.adapters import Adapter, InputKind, configured, of_interactions
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, settled
 from persona_pipeline.warehouse import Warehouse
@@ -117,13 +117,17 @@ def _resolved(
 def _input_files(given: Input, config: PipelineConfig) -> list[Row]:
     """List and hash the input files once: the run reads exactly these, whatever is added beside them."""
     found: list[tuple[str, Path, str]] = []
-    if given.source and given.reviews:
+    folders: list[tuple[InputKind, Path, Adapter]] = []
+    if given.source:
         source = configured(given.source, config.reviews)
-        folders: list[tuple[InputKind, Path | None]] = [("reviews", given.reviews), ("items", given.items)]
-        for kind, path in folders:
-            if path:
-                settled(path, kind, config.reviews)
-                found += [(kind, file.path, file.name) for file in check_files(path, kind, source)]
+        folders += [("reviews", given.reviews, source)] if given.reviews else []
+        folders += [("items", given.items, source)] if given.items else []
+    if config.interactions.file:
+        of_events = of_interactions(given.source, config.interactions)
+        folders.append(("interactions", Path(config.interactions.file), of_events))
+    for kind, path, adapter in folders:
+        settled(path, kind, config.reviews)
+        found += [(kind, file.path, file.name) for file in check_files(path, kind, adapter)]
     if config.candidates.file:
         found += [("candidates", path, path.name) for path in check_candidates(Path(config.candidates.file)).paths]
     for kind_of_ids, file in (("withheld", config.reviews.withheld), ("withdrawn", config.reviews.withdrawn)):

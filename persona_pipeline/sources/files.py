@@ -200,16 +200,19 @@ def _absent(
         and shape.format in known.formats
         and not known.absent(kind, seen)
     ]
-    setting = "reviews.columns" if kind == "reviews" else "reviews.item_columns"
+    setting = {"reviews": "reviews.columns", "items": "reviews.item_columns", "interactions": "interactions.columns"}[
+        kind
+    ]
+    source = "interactions.source: " if kind == "interactions" else "SOURCE="
     if shape.format == "csv" and any(number(name) is not None for name in shape.columns):
         return (
             f"{file}: the first line of the CSV names no columns: {', '.join(shape.columns)[:100]}. Put a line of names before it; "
             f"{kind} of source {adapter.name} need {', '.join(missing)}"
         )
     hint = (
-        f"These are the keys of SOURCE={' or '.join(fitting)}."
+        f"These are the keys of {source}{' or '.join(fitting)}."
         if fitting
-        else f"Say which they are in {setting}, or choose another SOURCE."
+        else f"Say which they are in {setting}, or choose another source."
     )
     names = f"key{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
     return (
@@ -280,8 +283,8 @@ def file_records(file: InputFile) -> Iterator[Record]:
         yield from records(Split(file.path, file.shape))
 
 
-def day_after_newest(path: Path, adapter: Adapter, now: datetime | None = None) -> date:
-    """The day after the newest review: the first `as_of` that leaves nothing out. Reads every record.
+def day_after_newest(path: Path, adapter: Adapter, now: datetime | None = None, kind: InputKind = "reviews") -> date:
+    """The day after the newest review or event: the first `as_of` that leaves nothing out. Reads every record.
 
     A date later than tomorrow is nobody's: a clock or a program was wrong, and it must not move all nights ahead. Raises
     SourceError where no review has another.
@@ -289,11 +292,11 @@ def day_after_newest(path: Path, adapter: Adapter, now: datetime | None = None) 
     now = now or datetime.now(UTC)
     latest = int((now + timedelta(days=1)).timestamp() * 1_000_000)
     newest, ahead = -1, 0
-    for file in check_files(path, "reviews", adapter):
+    for file in check_files(path, kind, adapter):
         for record in file_records(file):
             if not isinstance(record.fields, dict):
                 continue  # the reviews job sets such records aside, with their reason
-            for when in adapter.moments(record.fields):
+            for when in adapter.moments(record.fields, kind):
                 if when > latest:
                     ahead += 1
                 elif when > newest:
@@ -302,7 +305,7 @@ def day_after_newest(path: Path, adapter: Adapter, now: datetime | None = None) 
         told = (
             f"{ahead:,} lie in the future"
             if ahead
-            else f"none has a readable {' or '.join(adapter.reviews['timestamp'])}"
+            else f"none has a readable {' or '.join(adapter.fields(kind)['timestamp'])}"
         )
-        raise SourceError(f"reviews: of the reviews of {path} {told}; set AS_OF to a date such as 2024-06-30")
+        raise SourceError(f"{kind}: of the {kind} of {path} {told}; set AS_OF to a date such as 2024-06-30")
     return datetime.fromtimestamp(newest // 1_000_000, UTC).date() + timedelta(days=1)

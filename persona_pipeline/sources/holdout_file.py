@@ -1,4 +1,4 @@
-"""Write and read the hold-out file: ids of the reviews that a backtest withholds from a night."""
+"""Write and read the hold-out file: ids of the reviews and events that a backtest withholds from a night."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from persona_pipeline.core.errors import PipelineError
 COLUMN = "review_id"
 
 
-def write_holdout(path: Path, review_ids: pa.ChunkedArray) -> None:
-    """Write the ids, sorted, so that the same ids make the same file."""
+def write_holdout(path: Path, interaction_ids: pa.ChunkedArray) -> None:
+    """Write the ids, of events their interaction_id, sorted, so that the same ids make the same file."""
     with atomic_file(path) as partial:
-        pq.write_table(pa.table({COLUMN: review_ids.cast(pa.string())}).sort_by(COLUMN), partial)
+        pq.write_table(pa.table({COLUMN: interaction_ids.cast(pa.string())}).sort_by(COLUMN), partial)
 
 
 def check_holdout(path: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from persona_pipeline.sources.adapters import Adapter, InputKind, found
+from persona_pipeline.sources.adapters import Adapter, InputKind, Keys, found
 from persona_pipeline.sources.item_fields import categories, described, one_text
 from persona_pipeline.sources.language import language_of
 from persona_pipeline.sources.markup import is_markup_residue
@@ -25,16 +25,17 @@ BATCH = 4_096
 EXCERPT = 200
 """Characters that are kept of what was refused."""
 _TITLE = 300
-_LINE = [
+LINE = [
     ("source_line", pa.int64()),
     ("part", pa.int32()),
     ("reason", pa.string()),
     ("field", pa.string()),
     ("detail", pa.string()),
 ]
+"""Columns of every batch: where a record stands, and why it is refused."""
 REVIEW_SCHEMA = pa.schema(
     [
-        *_LINE,
+        *LINE,
         ("review_id", pa.string()),
         ("user_id", pa.string()),
         ("item_id", pa.string()),
@@ -47,7 +48,7 @@ REVIEW_SCHEMA = pa.schema(
 )
 ITEM_SCHEMA = pa.schema(
     [
-        *_LINE,
+        *LINE,
         ("item_id", pa.string()),
         ("title", pa.string()),
         ("creator", pa.string()),
@@ -63,6 +64,10 @@ class Refused(Exception):  # noqa: N818 - it is no error of the program: a recor
     def __init__(self, reason: str, field: str | None, value: Any) -> None:
         super().__init__(reason)
         self.reason, self.field, self.value = reason, field, value
+
+    def shown(self) -> str | None:
+        """The masked beginning of what was refused."""
+        return None if self.value is None else excerpt(str(self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +103,10 @@ def item_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingS
     for record in _nested(records, adapter, "items") if adapter.nested else records:
         rows.append(_item(record, adapter, settings))
         if len(rows) >= BATCH:
-            yield _batch(rows, ITEM_SCHEMA)
+            yield batch_of(rows, ITEM_SCHEMA)
             rows = []
     if rows:
-        yield _batch(rows, ITEM_SCHEMA)
+        yield batch_of(rows, ITEM_SCHEMA)
 
 
 def _nested(records: Iterable[Record], adapter: Adapter, kind: InputKind) -> Iterator[Record]:
@@ -123,41 +128,15 @@ def _nested(records: Iterable[Record], adapter: Adapter, kind: InputKind) -> Ite
             part += 1
 
 
-class _ReviewParser:
-    def __init__(self, adapter: Adapter, settings: ParsingSettings) -> None:
-        self.adapter, self.settings = adapter, settings
-        self.keys = adapter.reviews
+class FieldParser:
+    """Parse fields of records by the keys under which a source has them; what cannot be is `Refused`."""
+
+    def __init__(self, adapter: Adapter, keys: Mapping[str, Keys]) -> None:
+        self.adapter, self.keys = adapter, keys
         self.lowest, self.highest = adapter.rating_scale
 
-    def __call__(self, record: Record) -> tuple[Any, ...]:
-        fields = record.fields
-        if isinstance(fields, Fault):
-            return (*record[:2], fields.reason, None, _excerpt(fields.excerpt), *_NO_REVIEW)
-        settings = self.settings
-        try:
-            user = self._identity(fields, "user_id")
-            if settings.user_name is not None:
-                user = settings.user_name(user)
-            if settings.erased is not None and settings.erased(user):
-                return (*record[:2], "erased", None, None, *_NO_REVIEW)
-            item = self._identity(fields, "item_id")
-            rating = self._rating(fields)
-            when = self._moment(fields)
-            own_id = self._own_id(fields)
-            raw = self._text(fields, "text")
-            title = self._text(fields, "title")
-        except Refused as refused:
-            return (*record[:2], refused.reason, refused.field, _shown(refused), *_NO_REVIEW)
-        longest = settings.max_characters
-        text = None if raw is None else clean_text(raw, longest, mask_personal_data)
-        text = "" if text is None else text
-        title = None if title is None else clean_text(title, longest, mask_personal_data)
-        review_id = own_id or (user, item, raw and self._received(fields))
-        return (
-            *record[:2], None, None, None, review_id, user, item, rating, title, text, language_of(text) if text else None, when,
-        )  # fmt: skip
-
-    def _value(self, fields: Mapping[str, Any], name: str) -> str | None:
+    def value(self, fields: Mapping[str, Any], name: str) -> str | None:
+        """Characters of a field; None where it is missing."""
         keys = self.keys[name]
         value = fields.get(keys[0])
         if value is None or value == "":
@@ -167,13 +146,72 @@ class _ReviewParser:
         except NotScalar as shape:
             raise Refused(f"bad_{name}", keys[0], f"{shape} where one value was expected") from shape
 
-    def _identity(self, fields: Mapping[str, Any], name: str) -> str:
-        text = self._value(fields, name)
+    def id(self, fields: Mapping[str, Any], name: str) -> str:
+        """An id in its canonical form."""
+        text = self.value(fields, name)
         if text is None:
             raise Refused(f"missing_{name}", self.keys[name][0], None)
-        if not text.isascii() and not _encodable(text):
+        if not text.isascii() and not encodable(text):
             raise Refused(f"bad_{name}", self.keys[name][0], "half of a surrogate pair")
         return identity(text)
+
+    def rating(self, fields: Mapping[str, Any]) -> float:
+        """Stars from 1 to 5."""
+        text = self.value(fields, "rating")
+        if text is None:
+            raise Refused("missing_rating", self.keys["rating"][0], None)
+        rating = number(text)
+        if rating in self.adapter.unrated:
+            raise Refused("unrated", self.keys["rating"][0], text)
+        if rating is None or not self.lowest <= rating <= self.highest:
+            raise Refused("bad_rating", self.keys["rating"][0], text)
+        if self.highest == 5:
+            return max(rating, 1.0)
+        return round(1 + 4 * (rating - self.lowest) / (self.highest - self.lowest), 6)
+
+    def when(self, fields: Mapping[str, Any]) -> int:
+        """Microseconds since 1970."""
+        text = self.value(fields, "timestamp")
+        if text is None:
+            raise Refused("missing_timestamp", self.keys["timestamp"][0], None)
+        when = self.adapter.moment(text)
+        if when is None:
+            raise Refused("bad_timestamp", self.keys["timestamp"][0], text)
+        return when
+
+
+class _ReviewParser(FieldParser):
+    def __init__(self, adapter: Adapter, settings: ParsingSettings) -> None:
+        super().__init__(adapter, adapter.reviews)
+        self.settings = settings
+
+    def __call__(self, record: Record) -> tuple[Any, ...]:
+        fields = record.fields
+        if isinstance(fields, Fault):
+            return (*record[:2], fields.reason, None, excerpt(fields.excerpt), *_NO_REVIEW)
+        settings = self.settings
+        try:
+            user = self.id(fields, "user_id")
+            if settings.user_name is not None:
+                user = settings.user_name(user)
+            if settings.erased is not None and settings.erased(user):
+                return (*record[:2], "erased", None, None, *_NO_REVIEW)
+            item = self.id(fields, "item_id")
+            rating = self.rating(fields)
+            when = self.when(fields)
+            own_id = self._own_id(fields)
+            raw = self._text(fields, "text")
+            title = self._text(fields, "title")
+        except Refused as refused:
+            return (*record[:2], refused.reason, refused.field, refused.shown(), *_NO_REVIEW)
+        longest = settings.max_characters
+        text = None if raw is None else clean_text(raw, longest, mask_personal_data)
+        text = "" if text is None else text
+        title = None if title is None else clean_text(title, longest, mask_personal_data)
+        review_id = own_id or (user, item, raw and self._received(fields))
+        return (
+            *record[:2], None, None, None, review_id, user, item, rating, title, text, language_of(text) if text else None, when,
+        )  # fmt: skip
 
     def _own_id(self, fields: Mapping[str, Any]) -> str | None:
         """The source's id of a review; None where it has none that can be used."""
@@ -183,7 +221,7 @@ class _ReviewParser:
             text = characters(found(fields, self.keys["review_id"]))
         except NotScalar:
             return None
-        return None if text is None or not _encodable(text) else identity(text)
+        return None if text is None or not encodable(text) else identity(text)
 
     def _text(self, fields: Mapping[str, Any], name: str) -> str | None:
         keys = self.keys.get(name)
@@ -199,34 +237,13 @@ class _ReviewParser:
         value = found(fields, self.keys["text"])
         return value.strip(" ") if isinstance(value, str) else one_text(value)
 
-    def _rating(self, fields: Mapping[str, Any]) -> float:
-        text = self._value(fields, "rating")
-        if text is None:
-            raise Refused("missing_rating", self.keys["rating"][0], None)
-        rating = number(text)
-        if rating in self.adapter.unrated:
-            raise Refused("unrated", self.keys["rating"][0], text)
-        if rating is None or not self.lowest <= rating <= self.highest:
-            raise Refused("bad_rating", self.keys["rating"][0], text)
-        if self.highest == 5:
-            return max(rating, 1.0)
-        return round(1 + 4 * (rating - self.lowest) / (self.highest - self.lowest), 6)
 
-    def _moment(self, fields: Mapping[str, Any]) -> int:
-        text = self._value(fields, "timestamp")
-        if text is None:
-            raise Refused("missing_timestamp", self.keys["timestamp"][0], None)
-        when = self.adapter.moment(text)
-        if when is None:
-            raise Refused("bad_timestamp", self.keys["timestamp"][0], text)
-        return when
+_NO_REVIEW = (None,) * (len(REVIEW_SCHEMA) - len(LINE))
+_NO_ITEM = (None,) * (len(ITEM_SCHEMA) - len(LINE))
 
 
-_NO_REVIEW = (None,) * (len(REVIEW_SCHEMA) - len(_LINE))
-_NO_ITEM = (None,) * (len(ITEM_SCHEMA) - len(_LINE))
-
-
-def _encodable(text: str) -> bool:
+def encodable(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it holds no half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -234,11 +251,7 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _shown(refused: Refused) -> str | None:
-    return None if refused.value is None else _excerpt(str(refused.value))
-
-
-def _excerpt(value: str) -> str:
+def excerpt(value: str) -> str:
     """A masked beginning of what was refused."""
     clean = value[: 4 * EXCERPT].encode(errors="replace").decode()
     return mask_personal_data(clean)[:EXCERPT]
@@ -247,13 +260,13 @@ def _excerpt(value: str) -> str:
 def _item(record: Record, adapter: Adapter, settings: ParsingSettings) -> tuple[Any, ...]:
     fields, keys = record.fields, adapter.items
     if isinstance(fields, Fault):
-        return (*record[:2], fields.reason, None, _excerpt(fields.excerpt), *_NO_ITEM)
+        return (*record[:2], fields.reason, None, excerpt(fields.excerpt), *_NO_ITEM)
     try:
         item = characters(found(fields, keys["item_id"]))
     except NotScalar as shape:
-        shown = _excerpt(f"{shape} where one value was expected")
+        shown = excerpt(f"{shape} where one value was expected")
         return (*record[:2], "bad_item_id", keys["item_id"][0], shown, *_NO_ITEM)
-    if item is None or not _encodable(item):
+    if item is None or not encodable(item):
         reason = "missing_item_id" if item is None else "bad_item_id"
         return (*record[:2], reason, keys["item_id"][0], None, *_NO_ITEM)
 
@@ -277,13 +290,14 @@ def _name(text: str | None) -> str | None:
     return clean_text(text, _TITLE, mask_title)
 
 
-def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
+def batch_of(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
+    """Rows as a batch of the schema."""
     columns = zip(*rows, strict=True)
     return pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
 
 
 def _review_batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
-    return _batch(_with_ids(rows), REVIEW_SCHEMA)
+    return batch_of(_with_ids(rows), REVIEW_SCHEMA)
 
 
 def _with_ids(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -291,7 +305,7 @@ def _with_ids(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
     Their recipe is that of the warehouses there are; another would name every review anew.
     """
-    place, when = len(_LINE), len(REVIEW_SCHEMA) - 1
+    place, when = len(LINE), len(REVIEW_SCHEMA) - 1
     derived = [n for n, row in enumerate(rows) if isinstance(row[place], tuple)]
     moments = np.array([rows[n][when] for n in derived], "datetime64[us]")
     whole = np.datetime_as_string(moments.astype("datetime64[s]"))

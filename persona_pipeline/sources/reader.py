@@ -137,9 +137,9 @@ def items_and_rejected(parsed: DataFrame) -> tuple[DataFrame, DataFrame]:
     return items.withColumn("has_metadata", F.lit(True)), rejected
 
 
-def with_reviewed_items(items: DataFrame, reviews: DataFrame) -> DataFrame:
-    """Add a bare row for every item that only reviews name to the items with metadata."""
-    bare = reviews.select("item_id").distinct().join(items.select("item_id"), "item_id", "left_anti")
+def with_reviewed_items(items: DataFrame, met: DataFrame) -> DataFrame:
+    """Add a bare row for every item that only reviews or events name (column item_id) to the items with metadata."""
+    bare = met.select("item_id").distinct().join(items.select("item_id"), "item_id", "left_anti")
     empty = bare.select(
         "item_id",
         F.lit(None).cast("string").alias("title"),

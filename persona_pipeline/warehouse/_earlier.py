@@ -38,8 +38,17 @@ BEFORE: Mapping[tuple[str, str], Any] = {
     ("llm_calls", "system"): "",
     ("llm_calls", "prompt"): "",
     ("llm_calls", "review_ids"): [],
+    # Every pair was of a review.
+    ("training_pairs", "weight"): 1.0,
 }
 """By table and column: what rows from before a column say in it, where null is not allowed; else they say null."""
+
+FORMER: Mapping[tuple[str, str], str] = {
+    # Until there were events every interaction was a review.
+    ("training_pairs", "interaction_id"): "review_id",
+    ("training_pairs", "history_interaction_ids"): "history_review_ids",
+}
+"""By table and column: the name under which earlier versions stored the same."""
 
 
 def layout(root: Path) -> int | None:
@@ -81,8 +90,9 @@ def schema_of(table: DeltaTable) -> pa.Schema:
 def lacking_only(contract: Contract, table: DeltaTable) -> list[str]:
     """What a table lacks of its contract. Raises PipelineError for one that has what the contract does not name."""
     stored = schema_of(table)
-    strangers = _without(stored, contract.arrow_schema())
-    if strangers := [name for name in strangers if name not in GIVEN_UP.get(contract.table, ())]:
+    former = {name for (named, _), name in FORMER.items() if named == contract.table}
+    known = former | GIVEN_UP.get(contract.table, frozenset())
+    if strangers := [name for name in _without(stored, contract.arrow_schema()) if name not in known]:
         raise PipelineError(
             f"table {contract.table} has {', '.join(strangers)}, which this version of persona-pipeline does not know: a later one "
             "wrote it. Use that version, or a later one"
@@ -126,7 +136,9 @@ def completed(contract: Contract, rows: pa.Table, names: Sequence[str] | None = 
     names = names or [name for name in contract.names if name not in contract.partition_by]
     columns = {name: rows[name] for name in names if name in rows.column_names}
     for name in names:
-        if name not in columns:
+        if FORMER.get((contract.table, name)) in rows.column_names:
+            columns[name] = rows[FORMER[contract.table, name]]
+        elif name not in columns:
             before = BEFORE.get((contract.table, name))
             columns[name] = pa.array([before] * rows.num_rows, wanted.field(name).type)
         elif any(part.startswith(f"{name}.") for part in missing):
@@ -154,7 +166,7 @@ def add_columns(contract: Contract, table: DeltaTable, commit: CommitProperties)
 def _filled(contract: Contract, missing: Sequence[str]) -> bool:
     """Whether one of the columns may not be null. Raises PipelineError where nothing says what it holds instead."""
     required = [column.name for column in contract.columns if column.name in missing and not column.nullable]
-    if untold := [name for name in required if (contract.table, name) not in BEFORE]:
+    if untold := [name for name in required if (contract.table, name) not in {*BEFORE, *FORMER}]:
         raise PipelineError(
             f"table {contract.table}: nothing says what rows from before {', '.join(untold)} hold there"
         )

@@ -17,12 +17,13 @@ _JUDGING = (
 
 
 def reviews_digest(warehouse: Warehouse) -> str:
-    """sha256, in hexadecimal, over the sorted review ids of the newest `reviews`, joined by newlines.
+    """sha256, in hexadecimal, over the sorted ids of the newest `reviews` and `interactions`, joined by newlines.
 
-    An encoder's artefact carries the digest of the reviews it was trained from, so that an evaluation can tell whether
-    they were those it was allowed to see.
+    An encoder's artefact carries the digest of the reviews and events it was trained from, so that an evaluation can
+    tell whether they were those it was allowed to see.
     """
-    found = warehouse.query("SELECT review_id FROM reviews", ["reviews"])["review_id"].to_pylist()
+    sql = "SELECT review_id AS id FROM reviews UNION ALL SELECT interaction_id FROM interactions"
+    found = warehouse.query(sql, ["reviews", "interactions"])["id"].to_pylist()
     return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
 
 

@@ -17,7 +17,7 @@ from pyspark.sql import types as T
 from persona_pipeline.contracts import Contract, StructField, load_contract
 from persona_pipeline.core.errors import BusyError, ContractError
 from persona_pipeline.warehouse._delta import TABLE_PROPERTIES
-from persona_pipeline.warehouse._earlier import BEFORE
+from persona_pipeline.warehouse._earlier import BEFORE, FORMER
 from persona_pipeline.warehouse.delta_rs import Warehouse, WriteResult
 
 _SCALARS: dict[str, T.DataType] = {
@@ -60,7 +60,10 @@ def _completed(contract: Contract, rows: DataFrame) -> DataFrame:
     stored = {field.name: field.dataType for field in rows.schema}
     for wanted in spark_schema(contract):
         kept = stored.get(wanted.name)
-        if kept is None:
+        former = FORMER.get((contract.table, wanted.name))
+        if kept is None and former in stored:
+            rows = rows.withColumnRenamed(former, wanted.name)
+        elif kept is None:
             before = F.lit(BEFORE.get((contract.table, wanted.name)))
             rows = rows.withColumn(wanted.name, before.cast(wanted.dataType))
         elif isinstance(kept, T.ArrayType) and isinstance(kept.elementType, T.StructType):

@@ -51,6 +51,7 @@ def test_inputs_are_known_by_their_content(tmp_path: Path) -> None:
     assert SplitRuns(request(tmp_path, as_of=date(2024, 7, 1)), CONSOLE).inputs != first.inputs
     (tmp_path / "more").mkdir()
     other = request(tmp_path / "more")
+    assert other.reviews
     other.reviews.write_text(other.reviews.read_text().replace("Warm", "Cold"))
     assert SplitRuns(other, CONSOLE).inputs != first.inputs
 

@@ -60,3 +60,14 @@ def test_days_that_go_back_are_refused() -> None:
         Interactions.build(["ana", "ana"], ["x", "y"], [2, 1])
     with pytest.raises(ValueError, match="differ in length"):
         Interactions.build(["ana"], ["x", "y"], [1, 2])
+
+
+def test_strengths_scale_what_counts() -> None:
+    strong = Interactions.build(["ana", "ana", "ben"], list("xyx"), [0, 10, 10], strengths=[0.5, 1.0, 0.2])
+    np.testing.assert_allclose(strong.matrix().toarray(), [[0.5, 1], [0.2, 0]])
+    np.testing.assert_allclose(strong.age_weights(10), [0.25, 1, 0.2])
+    np.testing.assert_allclose(strong.histories(1.0).toarray(), [[0.25, 1], [0.2, 0]])
+    assert strong.without(np.array([True, False, False])).strengths.tolist() == [1.0, 0.2]
+    assert strong.counts().tolist() == [2, 1]  # people, whatever they did
+    with pytest.raises(ValueError, match="columns differ in length: 1, 1, 1, 2"):
+        Interactions.build(["ana"], ["x"], [0], strengths=[1, 1])

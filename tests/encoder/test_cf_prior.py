@@ -135,3 +135,21 @@ def test_ties_go_by_the_order_of_the_input(tmp_path: Path) -> None:
     found = liked_interactions(warehouse, 2.0)
     mine = found.users == found.user_ids.tolist().index("ana")
     assert found.item_ids[found.items[mine]].tolist() == ["strings", "tuner", "strap"]
+
+
+def test_what_was_bought_is_liked_by_its_weight_and_what_was_sent_back_is_not(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path)
+    put(warehouse, "reviews", shop()["reviews"])
+    did = [("ana", "capo", 0.5, 3), ("ana", "picks", -1.0, 4), ("ben", "picks", 1.0, 5), ("eve", "strap", 1.0, 6)]
+    put(warehouse, "interactions", [
+        {"interaction_id": f"event:{n}", "user_id": user, "item_id": item, "kind": "k", "weight": weight,
+         "occurred_at": datetime(2024, 6, day, tzinfo=UTC), "source_file": "e", "source_line": n}
+        for n, (user, item, weight, day) in enumerate(did)
+    ])  # fmt: skip
+    found = liked_interactions(warehouse, 4.0)
+    ana = found.users == found.user_ids.tolist().index("ana")
+    assert found.item_ids[found.items[ana]].tolist() == ["strap", "capo", "tuner", "strings"]
+    assert found.strengths[ana].tolist() == [1.0, 0.5, 1.0, 1.0]
+    ben = found.users == found.user_ids.tolist().index("ben")
+    assert "picks" not in found.item_ids[found.items[ben]]  # of which he wrote two stars' worth
+    assert found.user_ids[-1] == "eve"

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from helpers import Row, put, reviews
 from pyspark.sql import SparkSession
 
+from persona_pipeline.aggregate import met
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.encoder.cf_prior import Prior, liked_interactions
 from persona_pipeline.encoder.cf_prior_spark import spark_prior
@@ -20,12 +22,16 @@ REAL = Path(__file__).parents[3] / "shared/data/amazon_musical_instruments/Music
 LIKED = 2.0
 
 
-def both(spark: SparkSession, folder: Path, rows: list[Row], config: EncodersConfig) -> tuple[Prior, Prior]:
-    """The prior in memory and that by Spark, of the same table."""
+def both(
+    spark: SparkSession, folder: Path, rows: list[Row], config: EncodersConfig, events: Sequence[Row] = ()
+) -> tuple[Prior, Prior]:
+    """The prior in memory and that by Spark, of the same tables."""
     warehouse = Warehouse(folder)
     put(warehouse, "reviews", rows)
+    put(warehouse, "interactions", events)
     in_memory = Prior.fit(liked_interactions(warehouse, LIKED), config)
-    return in_memory, spark_prior(SparkWarehouse(spark, warehouse).read("reviews"), LIKED, config)
+    tables = SparkWarehouse(spark, warehouse)
+    return in_memory, spark_prior(met(tables.read("reviews"), tables.read("interactions")), LIKED, config)
 
 
 def require_same(in_memory: Prior, found: Prior) -> None:
@@ -80,3 +86,25 @@ def test_histories_longer_than_the_reach_and_reviews_not_liked(spark: SparkSessi
 def test_nothing_liked_is_no_prior(spark: SparkSession, tmp_path: Path) -> None:
     _, found = both(spark, tmp_path, [{**row, "rating": 1.0} for row in reviews()], EncodersConfig(prior="prox_knn"))
     assert found.similarities.shape == (0, 0)
+
+
+def test_events_count_by_their_weight(spark: SparkSession, tmp_path: Path) -> None:
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    weights = {"c": 0.25, "d": 1.0, "e": -1.0}
+    events = [
+        {"interaction_id": f"event:{user}-{item}", "user_id": user, "item_id": item, "kind": "k", "weight": weight,
+         "occurred_at": start + timedelta(days=n), "source_file": "events", "source_line": n}
+        for user in ("ana", "ben") for n, (item, weight) in enumerate(weights.items(), start=1)
+    ]  # fmt: skip
+    rows = [
+        {**reviews()[0], "review_id": f"{user}-a", "user_id": user, "item_id": "a", "reviewed_at": start, "rating": 5.0}
+        for user in ("ana", "ben")
+    ]
+    config = EncodersConfig(prior="prox_knn", age_half_life_days=0)
+    in_memory, found = both(spark, tmp_path, rows, config, events)
+    require_same(in_memory, found)
+    assert found.item_ids.tolist() == ["a", "c", "d"]  # what was disliked is no neighbour
+    # Of items one step apart: 2 x .25 / (sqrt 2 x sqrt (2 / 16) + 5); two steps, of full weight: 2 x .5 ** (1 / 5) / (2 + 5).
+    weak, strong = 0.5 / (0.5 + 5), 2 * 0.5**0.2 / 7
+    table = found.similarities.toarray()
+    assert table[0, 1] / table[0, 2] == pytest.approx(weak / strong)

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_pipeline.config import EncodersConfig
-from persona_pipeline.encoder.history_weights import examples_of, history_weights, places_apart, ranks, shortened
+from persona_pipeline.encoder.history_weights import (
+    examples_of,
+    history_weights,
+    places_apart,
+    ranks,
+    shortened,
+    weighted_histories,
+)
 
 
 @pytest.mark.parametrize(
@@ -69,20 +76,36 @@ def test_lessons_look_back_only_where_they_are_told_to() -> None:
     """Ana's newest, middle and oldest: the oldest has nothing before it and is no example."""
     pairs = pa.table(
         {
-            "review_id": ["new", "mid", "old"],
-            "history_review_ids": [["mid", "old"], ["new", "old"], ["new", "mid"]],
+            "interaction_id": ["new", "mid", "old"],
+            "history_interaction_ids": [["mid", "old"], ["new", "old"], ["new", "mid"]],
             "history_place": pa.array([0, 1, 2], pa.int32()),
         }
     )
     assert examples_of(pairs, EncodersConfig()) is pairs
     earlier = examples_of(pairs, EncodersConfig(training_histories="earlier"))
     assert earlier.to_pylist() == [
-        {"review_id": "new", "history_review_ids": ["mid", "old"], "history_place": 0},
-        {"review_id": "mid", "history_review_ids": ["old"], "history_place": 0},
+        {"interaction_id": "new", "history_interaction_ids": ["mid", "old"], "history_place": 0},
+        {"interaction_id": "mid", "history_interaction_ids": ["old"], "history_place": 0},
     ]
 
 
 def test_a_shortened_history_keeps_count_of_what_is_newer() -> None:
-    pairs = pa.table({"history_review_ids": [["a", "b", "c"], ["d"]], "history_place": pa.array([2, 1], pa.int32())})
+    pairs = pa.table(
+        {"history_interaction_ids": [["a", "b", "c"], ["d"]], "history_place": pa.array([2, 1], pa.int32())}
+    )
     found = shortened(pairs, np.array([False, True, True, False]))
-    assert found.to_pylist() == [{"history_review_ids": ["b", "c"], "history_place": 1}]
+    assert found.to_pylist() == [{"history_interaction_ids": ["b", "c"], "history_place": 1}]
+
+
+def test_what_says_less_weighs_less_at_any_age() -> None:
+    distances, lengths = np.array([0, 1, 0]), np.array([2, 1])
+    found = history_weights(distances, lengths, 1.0, np.array([0.2, 1.0, 0.3]))
+    np.testing.assert_allclose(found, [0.2 / 0.7, 0.5 / 0.7, 1])
+
+
+def test_pairs_look_up_the_weights_of_their_histories() -> None:
+    met = pa.table({"interaction_id": ["new", "mid", "old"], "weight": [1.0, 0.5, 1.0], "day": [3.0, 2.0, 1.0]})
+    pairs = pa.table({"history_interaction_ids": [["mid", "old"]], "history_place": pa.array([0], pa.int32())})
+    _, members, weights = weighted_histories(pairs, met, EncodersConfig(half_life=1.0))
+    assert members.tolist() == [1, 2]
+    np.testing.assert_allclose(weights, [0.5, 0.5])  # half as strong, but one nearer

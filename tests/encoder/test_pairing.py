@@ -15,6 +15,17 @@ if TYPE_CHECKING:
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
+_MET = "struct<interaction_id:string,review_id:string,item_id:string,kind:string,rating:double,weight:double,reviewed_at:timestamp>"
+
+
+def reviewed(review: str, item: str, rating: float, when: datetime) -> tuple[Any, ...]:
+    return (review, review, item, "review", rating, 1.0, when)
+
+
+def happened(event: str, item: str, kind: str, weight: float) -> tuple[Any, ...]:
+    return (f"event:{event}", None, item, kind, None, weight, START)
+
+
 def persona(persona_id: str, item: str, position: int, *reviews: str) -> tuple[Any, ...]:
     evidence = [("review", review, 0, 3, "abc") for review in reviews]
     stance = "dislikes" if persona_id == "p2x" else "likes"
@@ -31,19 +42,28 @@ def found(spark: "SparkSession") -> "DataFrame":
             (
                 "ua",
                 [
-                    ("a3", "i3", 5.0, START + timedelta(days=3)),
-                    ("a9", "i9", 1.0, START),
-                    ("a2", "i2", 4.0, START + timedelta(days=2)),
-                    ("a1", "i1", 5.0, START),
+                    reviewed("a3", "i3", 5.0, START + timedelta(days=3)),
+                    reviewed("a9", "i9", 1.0, START),
+                    reviewed("a2", "i2", 4.0, START + timedelta(days=2)),
+                    reviewed("a1", "i1", 5.0, START),
                 ],
             ),
-            ("ub", [("b3", "i3", 5.0, START), ("b1", "i1", 5.0, START)]),
-            ("uc", [("c4", "i4", 5.0, START), ("c1", "i1", 5.0, START)]),
-            ("ud", [("d3", "i3", 5.0, START), ("d1", "i1", 5.0, START)]),
-            ("ue", [("e3", "i3", 5.0, START), ("e1", "i1", 5.0, START)]),
-            ("lonely", [("l1", "i1", 5.0, START)]),
+            ("ub", [reviewed("b3", "i3", 5.0, START), reviewed("b1", "i1", 5.0, START)]),
+            ("uc", [reviewed("c4", "i4", 5.0, START), reviewed("c1", "i1", 5.0, START)]),
+            ("ud", [reviewed("d3", "i3", 5.0, START), reviewed("d1", "i1", 5.0, START)]),
+            ("ue", [reviewed("e3", "i3", 5.0, START), reviewed("e1", "i1", 5.0, START)]),
+            ("lonely", [reviewed("l1", "i1", 5.0, START)]),
+            # uf wrote nothing: bought two, and sent a third back
+            (
+                "uf",
+                [
+                    happened("f3", "i3", "play", 0.25),
+                    happened("f2", "i2", "return", -1.0),
+                    happened("f1", "i1", "buy", 1.0),
+                ],
+            ),
         ],
-        "user_id string, interactions array<struct<review_id:string,item_id:string,rating:double,reviewed_at:timestamp>>",
+        f"user_id string, interactions array<{_MET}>",
     )
     personas = spark.createDataFrame(
         [
@@ -69,7 +89,7 @@ def found(spark: "SparkSession") -> "DataFrame":
             0
         ].as_py()
         vectors[text_hash(text)] = [1.0, 0.0] if row["persona_id"] == "p3b" else [0.0, 1.0]
-    vectors |= {text_hash("for gigs"): [1.0, 0.0], text_hash("fine"): [0.0, 1.0]}
+    vectors |= {text_hash("for gigs"): [1.0, 0.0], text_hash("fine"): [0.0, 1.0], text_hash(""): [1.0, 0.0]}
     choices = spark.createDataFrame(
         [
             ("ua", "i3", "a3", "p3a"),  # evidence says p3b
@@ -94,20 +114,31 @@ def test_pairs(pairs: dict[tuple[str, str], Any]) -> None:
         ("ua", "i3"),
         ("ua", "i2"),
         ("ua", "i1"),
-        *((user, item) for user in ("ub", "ud", "ue") for item in ("i1", "i3")),
+        *((user, item) for user in ("ub", "ud", "ue", "uf") for item in ("i1", "i3")),
         ("uc", "i1"),
     }  # uc's only persona of i4 would give the answer away, and lonely has nothing beside i1
     assert (pairs["ua", "i3"]["persona_id"], pairs["ua", "i3"]["label_source"]) == ("p3b", "evidence")
-    assert pairs["ua", "i3"]["history_review_ids"] == ["a2", "a1"]
+    assert pairs["ua", "i3"]["history_interaction_ids"] == ["a2", "a1"]
     assert pairs["ua", "i3"]["reviewed_at"].replace(tzinfo=UTC) == START + timedelta(days=3)
     # ub's text is nearest to p3b; p3c quotes the review, but nobody else's
     assert (pairs["ub", "i3"]["persona_id"], pairs["ub", "i3"]["label_source"]) == ("p3b", "similarity")
     assert pairs["ub", "i3"]["masked_persona_ids"] == ["p3c"]
 
 
+def test_an_event_is_a_pair_by_its_weight_and_what_was_sent_back_is_none(pairs: dict[tuple[str, str], Any]) -> None:
+    played = pairs["uf", "i3"]
+    assert (played["interaction_id"], played["weight"]) == ("event:f3", 0.25)
+    assert played["history_interaction_ids"] == ["event:f1"]
+    assert (played["persona_id"], played["label_source"]) == ("p3b", "similarity")
+    assert played["masked_persona_ids"] == []  # nobody quotes what was never written
+    assert pairs["uf", "i1"]["weight"] == pairs["ua", "i1"]["weight"] == 1.0
+
+
 def test_the_target_is_taken_out_and_what_came_later_stays(pairs: dict[tuple[str, str], Any]) -> None:
     told = {
-        key: (row["history_review_ids"], row["history_place"]) for key, row in pairs.items() if key[0] in ("ua", "ub")
+        key: (row["history_interaction_ids"], row["history_place"])
+        for key, row in pairs.items()
+        if key[0] in ("ua", "ub")
     }
     assert told == {
         ("ua", "i3"): (["a2", "a1"], 0),
@@ -139,7 +170,7 @@ def test_agreement_counts_pairs_of_which_both_say_something(found: "DataFrame") 
     from persona_pipeline.encoder.pairing import label_counts
 
     assert label_counts(found) == {
-        "labels": {"evidence": 3, "judge": 1, "similarity": 6},
+        "labels": {"evidence": 3, "judge": 1, "similarity": 8},
         "agreement": {
             "evidence_judge": {"pairs": 1, "agree": 0},  # ua-i3
             "evidence_similarity": {"pairs": 1, "agree": 0},  # ua-i3

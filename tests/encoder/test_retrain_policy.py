@@ -128,7 +128,7 @@ def test_training_data_comes_from_the_tables(tmp_path: Path) -> None:
         assert row["item_id"] == row["persona_id"].split("-")[0]
         np.testing.assert_array_equal(own, toward(texts[row["persona_id"]])[0])
         np.testing.assert_allclose(shared, shop_profile(row["item_id"]), atol=1e-6)
-    assert {row["review_id"] for row in data.interactions.to_pylist()} == {
+    assert {row["interaction_id"] for row in data.interactions.to_pylist()} == {
         row["review_id"] for row in shop()["reviews"] if row["rating"] >= 4
     }
     newest_first = [row["item_id"] for row in data.interactions.to_pylist() if row["user_id"] == "ana"]

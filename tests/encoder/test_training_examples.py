@@ -17,7 +17,9 @@ ITEMS = np.array(["tuner", "strap", "tuner", "tuner"])
 EMBEDDINGS = np.array([[2, 0], [1, 0], [0, 2], [3, 3]], dtype=np.float32)
 NEWEST = datetime(2024, 6, 1, tzinfo=UTC)
 DAY = NEWEST.timestamp() / 86_400
-REVIEWS = pa.table({"review_id": ["r-old", "r-mid", "r-new"], "day": [DAY - 12, DAY - 10, DAY - 1]})
+REVIEWS = pa.table(
+    {"interaction_id": ["r-old", "r-mid", "r-new"], "weight": [1.0] * 3, "day": [DAY - 12, DAY - 10, DAY - 1]}
+)
 PROFILES = np.array([[4, 0], [0, 4], [4, 4]], np.float32)
 
 
@@ -26,12 +28,19 @@ def catalogue() -> ItemSlots:
 
 
 def pair(
-    user: str, item: str, persona: str, history: list[str], masked: list[str], place: int = 0, days_ago: float = 0
+    user: str,
+    item: str,
+    persona: str,
+    history: list[str],
+    masked: list[str],
+    place: int = 0,
+    days_ago: float = 0,
+    weight: float = 1.0,
 ) -> Row:
     return {
-        "user_id": user, "item_id": item, "review_id": f"{user}-{item}", "persona_id": persona,
-        "label_source": "evidence", "masked_persona_ids": masked, "history_review_ids": history,
-        "history_place": place, "reviewed_at": NEWEST - timedelta(days=days_ago),
+        "user_id": user, "item_id": item, "interaction_id": f"{user}-{item}", "persona_id": persona,
+        "label_source": "evidence", "masked_persona_ids": masked, "history_interaction_ids": history,
+        "history_place": place, "reviewed_at": NEWEST - timedelta(days=days_ago), "weight": weight,
     }  # fmt: skip
 
 

@@ -79,7 +79,9 @@ def test_settings_are_chosen_before_the_test_is_seen() -> None:
         return signed(interactions, config)
 
     family = Family("spied", spy, [Sign(sign=-1), Sign(sign=1)])
-    reversed_test = Interactions(world.user_ids, world.item_ids, world.users, ITEMS - 1 - world.items, world.days)
+    reversed_test = Interactions(
+        world.user_ids, world.item_ids, world.users, ITEMS - 1 - world.items, world.days, world.strengths
+    )
     rankings = [tune_and_rank(family, tuning, validation, test, np.arange(USERS)) for test in (world, reversed_test)]
     assert [id(i) for i in fitted] == [id(i) for i in (tuning, tuning, world, tuning, tuning, reversed_test)]
     assert rankings[0].settings == rankings[1].settings

@@ -12,7 +12,7 @@ from persona_pipeline.warehouse import Warehouse
 
 def night(root: Path, withheld: pa.Table | None = None) -> Warehouse:
     warehouse, tables = Warehouse(root), shop()
-    gone = set(withheld["review_id"].to_pylist()) if withheld else set()
+    gone = set(withheld["interaction_id"].to_pylist()) if withheld else set()
     put(warehouse, "items", tables["items"])
     put(warehouse, "reviews", [row for row in tables["reviews"] if row["review_id"] not in gone])
     return warehouse

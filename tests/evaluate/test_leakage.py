@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,7 +23,8 @@ from persona_pipeline.publish.staging import PUBLISHED, staged_tables
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import reviews_digest
 
-WITHHELD = pa.table({"review_id": ["gone"], "user_id": ["ana"], "item_id": ["capo"]})
+WITHHELD = pa.table({"interaction_id": ["gone"], "user_id": ["ana"], "item_id": ["capo"]})
+START = datetime(2024, 6, 1, tzinfo=UTC)
 # Names of text columns that speak of reviews and hold no id of one.
 NO_IDS = {
     "extraction_key", "input", "item_title", "kind", "label_source", "persona_source", "reason", "recommendation_source",
@@ -48,8 +50,10 @@ def evaluated(root: Path, spoil: Callable[[dict[str, list[Row]]], None] = lambda
 
 def plant(tables: dict[str, list[Row]], place: LeakPlace, row: int = 0) -> None:
     """Put the withheld review, or its user and item, where `place` says."""
-    if not tables[place.table]:  # the shop refused nothing
+    if not tables[place.table]:  # the shop refused nothing, and nobody there did anything without a review
         tables["quarantine"] = [{"stage": "s", "subject_id": "x", "reason": "r", "detail": "", "extraction_key": "k"}]
+        event = {"interaction_id": "event:1", "user_id": "eve", "item_id": "picks", "kind": "play", "weight": 1.0}
+        tables["interactions"] = [event | {"occurred_at": START, "source_file": "e", "source_line": 1}]
     target = tables[place.table][row]
     if place.column == "user_id, item_id":
         target |= {"user_id": "ana", "item_id": "capo"}
@@ -68,8 +72,10 @@ def plant(tables: dict[str, list[Row]], place: LeakPlace, row: int = 0) -> None:
 def test_a_clean_night_passes(tmp_path: Path) -> None:
     warehouse = evaluated(tmp_path)
     require_nothing_withheld(warehouse, WITHHELD)
+    known = warehouse.read("reviews", ["review_id", "user_id", "item_id"])
+    known = known.rename_columns(["interaction_id", "user_id", "item_id"])
     with pytest.raises(LeakError, match="holds what was withheld"):  # of the same warehouse, what it does know
-        require_nothing_withheld(warehouse, warehouse.read("reviews", ["review_id", "user_id", "item_id"]))
+        require_nothing_withheld(warehouse, known)
 
 
 @pytest.mark.parametrize("place", [*review_places(), *pair_places()], ids=lambda place: f"{place.table}.{place.column}")
@@ -77,7 +83,7 @@ def test_what_was_withheld_is_found_wherever_it_is(tmp_path: Path, place: LeakPl
     warehouse = evaluated(tmp_path, lambda tables: plant(tables, place))
     found = re.escape(f"{place.column} holds what was withheld, 1 times, for example ")
     with pytest.raises(
-        LeakError, match=rf"^table {place.table} at .*: {found}(review_id gone|user_id ana, item_id capo)\. "
+        LeakError, match=rf"^table {place.table} at .*: {found}(interaction_id gone|user_id ana, item_id capo)\. "
     ):
         require_nothing_withheld(warehouse, WITHHELD)
 
@@ -99,7 +105,7 @@ def test_a_withheld_item_may_be_recommended_to_its_user(tmp_path: Path) -> None:
 
 
 def test_an_item_met_before_is_no_leak_where_that_is_allowed(tmp_path: Path) -> None:
-    again = pa.table({"review_id": ["gone"], "user_id": ["ana"], "item_id": ["strap"]})
+    again = pa.table({"interaction_id": ["gone"], "user_id": ["ana"], "item_id": ["strap"]})
     warehouse = evaluated(tmp_path)
     with pytest.raises(LeakError, match="for example user_id ana, item_id strap"):
         require_nothing_withheld(warehouse, again)

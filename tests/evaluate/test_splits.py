@@ -30,8 +30,19 @@ def shop(root: Path, interactions: list[Interaction], file: str = "june.jsonl") 
     return warehouse
 
 
+def events(warehouse: Warehouse, *rows: tuple[str, str, str, float, int]) -> Warehouse:
+    """Events beside the reviews: id, user, item, weight, day of June."""
+    put(warehouse, "interactions", [
+        {"interaction_id": f"event:{name}", "user_id": user, "item_id": item, "kind": "k", "weight": weight,
+         "occurred_at": datetime(2024, 6, 1, 12, tzinfo=UTC) + timedelta(days=day - 1), "source_file": "e.jsonl",
+         "source_line": line}
+        for line, (name, user, item, weight, day) in enumerate(rows, start=1)
+    ])  # fmt: skip
+    return warehouse
+
+
 def ids(rows: pa.Table) -> list[str]:
-    found: list[str] = rows["review_id"].to_pylist()
+    found: list[str] = rows["interaction_id"].to_pylist()
     return found
 
 
@@ -45,12 +56,41 @@ def test_leave_last_out_by_hand(tmp_path: Path) -> None:
     assert ids(split.test) == ["ana-a", "ben-a"]  # cy has nothing to learn from
     assert ids(split.validation) == ["ana-c"]  # ben would have nothing left
     assert ids(split.tuning()) == ["ana-a", "ben-a", "ana-c"]
-    assert split.test.column_names == split.validation.column_names == ["review_id", "user_id", "item_id"]
+    assert split.test.column_names == split.validation.column_names == ["interaction_id", "user_id", "item_id"]
 
 
 def test_of_interactions_at_one_time_the_later_line_is_the_last(tmp_path: Path) -> None:
     split = leave_last_out(shop(tmp_path, [("ana", "b", 1), ("ana", "c", 1), ("ana", "a", 1)]))
     assert (ids(split.test), ids(split.validation)) == (["ana-a"], ["ana-c"])
+
+
+def test_the_last_of_reviews_and_events_is_left_out_with_all_that_would_give_it_away(tmp_path: Path) -> None:
+    warehouse = events(
+        shop(tmp_path, [("ana", "a", 3), ("ana", "b", 1), ("ben", "a", 2)]),
+        ("1", "ana", "a", 1.0, 2),  # bought, then reviewed: the review is withheld, and so is this
+        ("2", "ana", "c", 0.2, 2),
+        ("3", "ana", "d", -1.0, 9),  # what was sent back is not to be predicted
+        ("4", "ben", "b", 1.0, 4),
+        ("5", "ben", "b", 0.2, 1),
+        ("6", "eve", "a", 1.0, 4),  # alone, and of events alone
+        ("7", "fay", "a", 1.0, 4),
+        ("8", "fay", "b", 1.0, 5),
+    )
+    split = leave_last_out(warehouse)
+    assert ids(split.test) == ["ana-a", "event:1", "event:4", "event:5", "event:8"]
+    assert ids(split.validation) == ["event:2"]
+    assert ids(written_since(warehouse, date(2024, 6, 4))) == ["event:3", "event:4", "event:6", "event:7", "event:8"]
+
+
+def test_what_came_later_counts_once_and_dislikes_are_no_answers(tmp_path: Path) -> None:
+    later = events(
+        shop(tmp_path / "later", [("ana", "a", 1), ("ana", "b", 5)]),
+        ("1", "ana", "b", 1.0, 4), ("2", "ana", "c", -1.0, 6), ("3", "ana", "d", 0.5, 6),
+    )  # fmt: skip
+    earlier = shop(tmp_path / "earlier", [("ana", "a", 1)])
+    assert ids(later_interactions(later, earlier)) == ["ana-b", "event:3"]
+    had = events(shop(tmp_path / "had", [("ana", "a", 1)]), ("1", "ana", "b", 1.0, 4))
+    assert ids(later_interactions(later, had)) == ["event:3"]
 
 
 def test_lines_count_as_numbers(tmp_path: Path) -> None:
@@ -76,9 +116,12 @@ def test_a_day_begins_at_midnight_utc(tmp_path: Path) -> None:
 def test_the_day_moves_back_by_the_span_of_the_test(tmp_path: Path) -> None:
     warehouse = shop(tmp_path, [("ana", "a", 1), ("ana", "b", 10)])
     assert tuning_day(warehouse, date(2024, 6, 8)) == date(2024, 6, 5)  # three days: 8, 9 and 10
-    with pytest.raises(ConfigError, match="no review was written on or after that day; the newest is of 2024-06-10"):
+    with pytest.raises(
+        ConfigError,
+        match="no review was written and nothing happened on or after that day; the newest is of 2024-06-10",
+    ):
         tuning_day(warehouse, date(2024, 6, 11))
-    with pytest.raises(ConfigError, match="spans 6 days, and no review is older than 2024-05-30"):
+    with pytest.raises(ConfigError, match="spans 6 days, and nothing is older than 2024-05-30"):
         tuning_day(warehouse, date(2024, 6, 5))
 
 

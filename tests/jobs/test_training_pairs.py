@@ -32,10 +32,14 @@ def test_what_rests_on_the_review_itself_is_masked(two_of_the_strap: Warehouse, 
     assert set(pairs) == {("ana", "strap"), ("ben", "strap"), ("ana", "strings"), ("cleo", "capo"), ("cleo", "tuner")}
     ben = pairs["ben", "strap"]
     assert (ben["persona_id"], ben["label_source"], ben["masked_persona_ids"]) == ("strap-1", "evidence", ["strap-2"])
-    assert (ben["review_id"], ben["history_review_ids"], ben["history_place"]) == ("ben-strap", ["ben-capo"], 1)
+    assert (ben["interaction_id"], ben["history_interaction_ids"], ben["history_place"]) == (
+        "ben-strap",
+        ["ben-capo"],
+        1,
+    )
     ana = pairs["ana", "strap"]
     assert (ana["persona_id"], ana["label_source"], ana["masked_persona_ids"]) == ("strap-1", "evidence", [])
-    assert (ana["history_review_ids"], ana["history_place"]) == (["ana-strings", "ana-tuner"], 2)
+    assert (ana["history_interaction_ids"], ana["history_place"]) == (["ana-strings", "ana-tuner"], 2)
     # The shop's one choice of an LLM is about cleo's capo.
     assert {key: row["label_source"] for key, row in pairs.items() if row["label_source"] != "evidence"} == {
         ("cleo", "capo"): "judge",

@@ -1,5 +1,6 @@
 """The job `user_item_topk` on the shop: everybody's new items with reasons, beside the published table."""
 
+from datetime import UTC, datetime
 from math import log1p
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from one_run import kept, opened, without, written
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.publish.staging import staged_tables
+from persona_pipeline.serving.online import Online
+from persona_pipeline.serving.table_snapshot import TableSnapshot
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -76,3 +79,35 @@ def test_whoever_has_a_list_of_candidates_gets_those_alone(ready: Warehouse, spa
     found = lists(ready)
     assert [row["item_id"] for row in found.pop("ana")] == ["picks"]  # the strap she has
     assert {len(rows) for rows in found.values()} == {1}
+
+
+def test_who_did_things_and_wrote_nothing_gets_a_list_by_personas(warehouse: Warehouse, spark: "SparkSession") -> None:
+    did = [("capo", "purchase", 1.0), ("strap", "play", 0.5), ("picks", "return", -1.0)]
+    put(warehouse, "interactions", [
+        {"interaction_id": f"event:{n}", "user_id": "eve", "item_id": item, "kind": kind, "weight": weight,
+         "occurred_at": datetime(2024, 6, 20 - n, tzinfo=UTC), "source_file": "events.csv", "source_line": n}
+        for n, (item, kind, weight) in enumerate(did, start=1)
+    ])  # fmt: skip
+    run = opened(without(warehouse, "persona_vectors", "user_vectors", "_candidates/user_item_topk"))
+    run.settle_on("enc1")
+    for job in ("user_histories", "persona_vectors", "user_vectors", "user_item_topk"):
+        run.do(job)
+    (eve,) = (row for row in kept(warehouse, "user_vectors") if row["user_id"] == "eve")
+    assert [(met["review_id"], met["item_id"]) for met in eve["interactions"]] == [(None, "capo"), (None, "strap")]
+    bought, played = (met["weight"] for met in eve["interactions"])
+    assert played / bought == pytest.approx(0.5 * 0.5 ** (1 / 3))  # half as strong, and one older
+    found = lists(warehouse)
+    assert {user: {row["item_id"] for row in rows} for user, rows in found.items()} == {
+        **NEW,
+        "eve": {"strings", "tuner"},
+    }
+    assert {row["recommendation_source"] for row in found["eve"]} == {"persona"}
+    for row in found["eve"]:
+        shares = {part["item_id"]: part["review_id"] for part in row["contributions"] if part["kind"] == "interaction"}
+        assert shares == {"capo": None, "strap": None}
+        assert sum(part["share"] for part in row["contributions"]) == pytest.approx(row["score"], abs=1e-9)
+        assert "You wrote" not in row["explanation"]
+    online = Online(warehouse.root, "enc1", lambda name: TableSnapshot(warehouse.root / name), 9)
+    for user in ("eve", "ana"):
+        scores = online.scores(user, [row["item_id"] for row in found[user]])
+        assert scores.tolist() == [row["score"] for row in found[user]]

@@ -69,7 +69,7 @@ def test_a_sample_of_users_is_always_the_same(
 
 def test_with_nobody_to_ask_nothing_passes() -> None:
     none = np.zeros((0, 2), np.float32)
-    met = pa.table({"user_id": ["ana"], "review_id": ["r"], "item_id": ["tuner"], "day": [1.0]})
+    met = pa.table({"user_id": ["ana"], "interaction_id": ["r"], "item_id": ["tuner"], "weight": [1.0], "day": [1.0]})
     personas = pa.table({"persona_id": ["tuner-1"], "item_id": ["tuner"]})
     data = TrainingData(
         arrow("training_pairs", []), personas, none, none, met, np.ones((1, 2), np.float32), {"tuner": 1}
@@ -88,7 +88,9 @@ def test_a_persona_that_rests_on_the_held_out_review_is_hidden_from_its_user_alo
         np.array(["tuner", "tuner", "strap"]),
         np.array([[1, 0], [0, 1], [0, 1]], np.float32),
     )
-    histories = LikedHistories(np.array(["capo"] * 2), np.zeros(2), np.arange(2), np.arange(2), np.ones(2, int))
+    histories = LikedHistories(
+        np.array(["capo"] * 2), np.zeros(2), np.ones(2), np.arange(2), np.arange(2), np.ones(2, int)
+    )
     profiles = np.array([[1, 0], [1, 0]], np.float32)
     config = EncodersConfig(aggregation="max", temperature=1.0)
     assert catalogue.persona_ids.tolist() == ["strap-far", "tuner-far", "tuner-near"]

@@ -18,10 +18,10 @@ from persona_pipeline.model_selection.holdout import hold_out
 
 def pair(user: str, item: str, history: list[str], place: int, masked: tuple[str, ...] = ()) -> Row:
     return {
-        "user_id": user, "item_id": item, "review_id": f"{user}-{item}", "persona_id": f"{item}-1",
+        "user_id": user, "item_id": item, "interaction_id": f"{user}-{item}", "persona_id": f"{item}-1",
         "label_source": "evidence", "masked_persona_ids": list(masked),
         "reviewed_at": datetime(2024, 6, 1, tzinfo=UTC),
-        "history_review_ids": [f"{user}-{other}" for other in history], "history_place": place,
+        "history_interaction_ids": [f"{user}-{other}" for other in history], "history_place": place, "weight": 1.0,
     }  # fmt: skip
 
 
@@ -43,7 +43,13 @@ MET = [
 def data() -> TrainingData:
     users, items = zip(*MET, strict=True)
     met = pa.table(
-        {"user_id": users, "review_id": [f"{u}-{i}" for u, i in MET], "item_id": items, "day": range(len(MET), 0, -1)}
+        {
+            "user_id": users,
+            "interaction_id": [f"{u}-{i}" for u, i in MET],
+            "item_id": items,
+            "weight": [1.0] * len(MET),
+            "day": range(len(MET), 0, -1),
+        }
     )
     none = np.zeros((0, 2), np.float32)
     counts = {"tuner": 2, "strap": 2, "capo": 2, "picks": 1}
@@ -60,16 +66,28 @@ def interactions() -> Interactions:
 def test_the_newest_goes_from_everywhere() -> None:
     parts = hold_out(data(), interactions())
     assert parts.newest.to_pylist() == [
-        {"user_id": "ana", "item_id": "tuner", "review_id": "ana-tuner", "masked_persona_ids": ["tuner-2"]},
-        {"user_id": "cleo", "item_id": "tuner", "review_id": "cleo-tuner", "masked_persona_ids": []},
+        {
+            "user_id": "ana",
+            "item_id": "tuner",
+            "interaction_id": "ana-tuner",
+            "weight": 1.0,
+            "masked_persona_ids": ["tuner-2"],
+        },
+        {
+            "user_id": "cleo",
+            "item_id": "tuner",
+            "interaction_id": "cleo-tuner",
+            "weight": 1.0,
+            "masked_persona_ids": [],
+        },
     ]
-    columns = ["user_id", "item_id", "history_review_ids", "history_place"]
+    columns = ["user_id", "item_id", "history_interaction_ids", "history_place"]
     assert [tuple(row.values()) for row in parts.data.pairs.select(columns).to_pylist()] == [
         ("ana", "strap", ["ana-capo"], 0),
         ("ana", "capo", ["ana-strap"], 1),
         ("ben", "capo", ["ben-picks"], 1),  # who is not asked keeps all
     ]  # cleo's other pair has no history left
-    assert parts.data.interactions["review_id"].to_pylist() == [
+    assert parts.data.interactions["interaction_id"].to_pylist() == [
         "ana-strap", "ana-capo", "ben-picks", "ben-capo", "cleo-strap"
     ]  # fmt: skip
     np.testing.assert_array_equal(parts.data.interaction_profiles[:, 0], [2, 4, 6, 8, 12])
@@ -92,6 +110,6 @@ def test_each_user_of_the_shop_is_asked_about_the_newest(tmp_path: Path) -> None
     base_model = Embedder(TextEmbeddingsConfig(), shop).base_model
     parts = hold_out(training_data(shop, base_model, 4.0, EncodersConfig()), liked_interactions(shop, 4.0))
     sql = "SELECT max_by(review_id, reviewed_at) AS review_id FROM reviews GROUP BY user_id ORDER BY review_id"
-    assert sorted(parts.newest["review_id"].to_pylist()) == shop.query(sql, ["reviews"])["review_id"].to_pylist()
+    assert sorted(parts.newest["interaction_id"].to_pylist()) == shop.query(sql, ["reviews"])["review_id"].to_pylist()
     assert parts.data.pairs.num_rows == 6 * USERS
     assert parts.data.pairs.schema.names == arrow("training_pairs", PAIRS).schema.names

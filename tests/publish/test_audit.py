@@ -12,11 +12,14 @@ from persona_pipeline.config import ReleasesConfig
 from persona_pipeline.contracts import table_names
 from persona_pipeline.publish import audit as module
 from persona_pipeline.publish.audit import EXPECTATIONS, Audit, audit, measure
+from persona_pipeline.publish.releases import Release
 from persona_pipeline.warehouse import Warehouse
 
 LIMITS = {f"max_{name}": limit for name, limit in (*ReleasesConfig().limits, *ReleasesConfig().input)}
+NEXT_MIDNIGHT = datetime(AS_OF.year, AS_OF.month, AS_OF.day, tzinfo=UTC)
 PARAMETERS = {
     "as_of": AS_OF.isoformat(), "k": 2, "only_candidates": False, "exclude_reviewed": True, "max_personas": 7, "max_reviews": 60,
+    "seen_weight": 0.5,
     **LIMITS,
 }  # fmt: skip
 Tables = dict[str, list[Row]]
@@ -85,6 +88,15 @@ def _reread_history(tables: Tables) -> None:
     tables["user_histories"][0]["interactions"].reverse()
 
 
+def _event(**values: object) -> Callable[[Tables], None]:
+    """Ana's purchase of a strap, or of what the values say."""
+    event = {
+        "interaction_id": "event:1", "user_id": "ana", "item_id": "strap", "kind": "purchase", "weight": 1.0,
+        "occurred_at": datetime(2024, 6, 1, tzinfo=UTC), "source_file": "events.csv", "source_line": 2,
+    }  # fmt: skip
+    return lambda tables: tables["interactions"].append({**event, **values})
+
+
 def _forget(table: str, row: int) -> Callable[[Tables], None]:
     return lambda tables: tables[table].remove(tables[table][row])
 
@@ -136,6 +148,22 @@ FAULTS: dict[str, tuple[Callable[[Tables], None], str]] = {
         ),
         "items.items_without_metadata",
     ),
+    "event that weighs too much": (_event(weight=1.5), "interactions.weights_off"),
+    "event of tomorrow": (_event(occurred_at=NEXT_MIDNIGHT), "interactions.not_yet"),
+    "event called like a review": (_event(interaction_id="e1"), "interactions.not_events"),
+    "bought and recommended again": (_event(item_id="capo"), "user_item_topk.already_reviewed"),
+    "user of events alone without a history": (_event(user_id="eve"), "user_histories.missing_users"),
+    "event in the place of a review": (
+        lambda tables: tables["user_histories"][0]["interactions"][0].update(review_id=None),
+        "user_histories.review_outdone",
+    ),
+    "disliked and yet a pair": (_set("training_pairs", 0, weight=-1.0), "training_pairs.not_liked"),
+    "unheard-of reason for an event": (
+        lambda tables: tables.update(
+            rejected_interactions=[{"source_file": "e", "source_line": 1, "part": 0, "reason": "mystery"}]
+        ),
+        "rejected_interactions.unknown_reasons",
+    ),
     "unheard-of reason": (_set("rejected_reviews", 0, reason="mystery"), "rejected_reviews.unknown_reasons"),
     "candidate of an unknown item": (_set("candidates", 0, item_id="drum"), "candidates.unknown_items"),
     "candidate of an unknown user": (_more("candidates", 0, user_id="eve"), "candidates.unknown_users"),
@@ -158,11 +186,11 @@ FAULTS: dict[str, tuple[Callable[[Tables], None], str]] = {
     "a text embedded twice": (_more("text_embeddings", 0), "text_embeddings.embedded_twice"),
     "history out of order": (_reread_history, "user_histories.out_of_order"),
     "target in its own history": (
-        _set("training_pairs", 0, history_review_ids=["ana-strap", "ana-tuner"]),
+        _set("training_pairs", 0, history_interaction_ids=["ana-strap", "ana-tuner"]),
         "training_pairs.target_in_history",
     ),
     "history of another": (
-        _set("training_pairs", 0, history_review_ids=["ana-strings", "ben-strap"]),
+        _set("training_pairs", 0, history_interaction_ids=["ana-strings", "ben-strap"]),
         "training_pairs.history_of_another",
     ),
     "label hidden from its pair": (
@@ -294,4 +322,23 @@ def test_limits_come_from_the_configuration(warehouse: Warehouse) -> None:
 def test_audit_of_an_empty_warehouse_fails_in_words(tmp_path: Path) -> None:
     found = audit(Warehouse(tmp_path), PARAMETERS)
     named = {failure.measure for failure in found.failed if failure.kind == "unsound"}
-    assert {"reviews.rows", "items.rows", "encoders.rows", "default_topk.rows", "user_vectors.rows"} <= named
+    assert {
+        "reviews.reviews_or_events",
+        "items.rows",
+        "encoders.rows",
+        "default_topk.rows",
+        "user_vectors.rows",
+    } <= named
+
+
+def test_a_part_of_the_events_is_held_against_the_release_before(warehouse: Warehouse) -> None:
+    event = {
+        "user_id": "ana", "item_id": "strap", "kind": "purchase", "weight": 1.0, "source_file": "e", "source_line": 1,
+        "occurred_at": datetime(2024, 6, 1, tzinfo=UTC),
+    }  # fmt: skip
+    rows = [{**event, "interaction_id": f"event:{n}"} for n in range(4)]
+    put_all(warehouse, {"interactions": rows})
+    parent = Release("r", AS_OF, "enc1", {"interactions": warehouse.version("interactions") or 0})
+    put_all(warehouse, {"interactions": rows[:1]})
+    assert measure(warehouse, "interactions", PARAMETERS, parent)["fewer_events"] == pytest.approx(0.75)
+    assert measure(warehouse, "interactions", PARAMETERS)["fewer_events"] == 0

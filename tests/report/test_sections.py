@@ -79,3 +79,14 @@ def test_a_reason_worded_otherwise_is_told_as_it_is() -> None:
 def test_the_settings_a_night_chose_itself_are_told_apart() -> None:
     assert verdict._chosen('{"tuned": ["half_life"], "half_life": 5.0, "steps": 100}') == {"half_life": 5.0}
     assert verdict._chosen("{}") == {}  # of a version that chose none
+
+
+def test_a_history_tells_of_events_by_their_kind(warehouse: Warehouse) -> None:
+    (row,) = warehouse.read("user_histories", where="user_id = 'u1'").to_pylist()
+    event = {**row["interactions"][0], "interaction_id": "event:1", "review_id": None, "rating": None, "kind": "play"}
+    events = [{**event, "weight": weight} for weight in (1.0, -1.0)]
+    put(warehouse, "user_histories", [{**row, "interactions": [*row["interactions"], *events]}])
+    (user,) = users(RunTables(warehouse, release("refused", [], {})), ["u1"], 4.0)
+    assert [(past["kind"], past["rating"], past["liked"]) for past in user["history"]][-2:] == [
+        ("play", None, True), ("play", None, False)
+    ]  # fmt: skip

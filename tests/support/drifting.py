@@ -95,7 +95,8 @@ def _history(user: str, items: list[str]) -> Row:
     return {
         "user_id": user, "interaction_count": len(items), "reviewed_item_ids": sorted(items),
         "interactions": [
-            {"review_id": f"{user}-{item}", "item_id": item, "rating": 5.0, "reviewed_at": _when(n)}
+            {"interaction_id": f"{user}-{item}", "review_id": f"{user}-{item}", "item_id": item, "kind": "review",
+             "rating": 5.0, "weight": 1.0, "reviewed_at": _when(n)}
             for n, item in newest_first
         ],
     }  # fmt: skip
@@ -104,9 +105,10 @@ def _history(user: str, items: list[str]) -> Row:
 def _pairs(user: str, items: list[str]) -> list[Row]:
     newest_first = items[::-1]
     return [
-        {"user_id": user, "item_id": item, "review_id": f"{user}-{item}", "persona_id": f"{item}-1",
+        {"user_id": user, "item_id": item, "interaction_id": f"{user}-{item}", "persona_id": f"{item}-1",
          "label_source": "similarity", "masked_persona_ids": [], "reviewed_at": _when(len(items) - 1 - place),
-         "history_review_ids": [f"{user}-{other}" for other in newest_first if other != item], "history_place": place}
+         "history_interaction_ids": [f"{user}-{other}" for other in newest_first if other != item], "history_place": place,
+         "weight": 1.0}
         for place, item in enumerate(newest_first)
     ]  # fmt: skip
 

@@ -52,6 +52,12 @@ def arrow(table: str, rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=load_contract(table).arrow_schema())
 
 
+def as_met(review: Row) -> Row:
+    """The interaction that stands for a review in a history."""
+    told = {name: review[name] for name in ("review_id", "item_id", "rating", "reviewed_at")}
+    return {"interaction_id": review["review_id"], "kind": "review", "weight": 1.0, **told}
+
+
 def put(warehouse: Warehouse, table: str, rows: Sequence[Row]) -> None:
     """Write a table whole, whichever engine its contract names."""
     partitions = list(load_contract(table).partition_by) or None
@@ -144,7 +150,7 @@ def shop() -> dict[str, list[Row]]:
         ],
         "user_histories": [
             {"user_id": user, "interaction_count": len(rows), "reviewed_item_ids": sorted(r["item_id"] for r in rows),
-             "interactions": [{k: row[k] for k in ("review_id", "item_id", "rating", "reviewed_at")} for row in rows]}
+             "interactions": [as_met(row) for row in rows]}
             for user, rows in of_user.items()
         ],
         "review_aspects": [
@@ -163,17 +169,19 @@ def shop() -> dict[str, list[Row]]:
         ],
         "item_personas": personas,
         "quarantine": [],
+        "interactions": [],
+        "rejected_interactions": [],
         "persona_choices": [
             {"user_id": "cleo", "item_id": "capo", "review_id": "cleo-capo", "persona_id": "capo-4",
              "reasoning": "Persona 1 moves it fast.", "request_key": "k"},
         ],
         "training_pairs": [
-            {"user_id": "ana", "item_id": "tuner", "review_id": "ana-tuner", "persona_id": "tuner-3",
+            {"user_id": "ana", "item_id": "tuner", "interaction_id": "ana-tuner", "persona_id": "tuner-3",
              "label_source": "similarity", "masked_persona_ids": [], "reviewed_at": datetime(2024, 6, 5, 12, tzinfo=UTC),
-             "history_review_ids": ["ana-strings", "ana-strap"], "history_place": 1},
-            {"user_id": "ben", "item_id": "capo", "review_id": "ben-capo", "persona_id": "capo-4",
+             "history_interaction_ids": ["ana-strings", "ana-strap"], "history_place": 1, "weight": 1.0},
+            {"user_id": "ben", "item_id": "capo", "interaction_id": "ben-capo", "persona_id": "capo-4",
              "label_source": "similarity", "masked_persona_ids": [], "reviewed_at": datetime(2024, 6, 9, 12, tzinfo=UTC),
-             "history_review_ids": ["ben-strap"], "history_place": 0},
+             "history_interaction_ids": ["ben-strap"], "history_place": 0, "weight": 1.0},
         ],
         "text_embeddings": [
             {"text_hash": f"hash-{n}", "base_model": BASE_MODEL, "vector": one_hot(n)} for n in range(3)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from helpers import AS_OF, BASE_MODEL, Row, arrow, put, shop, toward
+from helpers import AS_OF, BASE_MODEL, Row, arrow, as_met, put, shop, toward
 from scipy.sparse import csr_array
 
 from persona_pipeline.config import PipelineConfig
@@ -85,8 +85,8 @@ def tables(made: Encoder) -> dict[str, list[Row]]:
     found["item_personas"].append({**found["item_personas"][3], **gone})
     found["items"].append({**found["items"][0], "item_id": "metronome", "title": "Metronome"})
     when = datetime(2024, 6, 11, tzinfo=UTC)
-    low = {"review_id": "eve-strap", "item_id": "strap", "rating": 1.0, "reviewed_at": when}
-    stranger = {"review_id": "zoe-picks", "item_id": "picks", "rating": 4.0, "reviewed_at": when}
+    low = as_met({"review_id": "eve-strap", "item_id": "strap", "rating": 1.0, "reviewed_at": when})
+    stranger = as_met({"review_id": "zoe-picks", "item_id": "picks", "rating": 4.0, "reviewed_at": when})
     for user, interaction in (("eve", low), (STRANGE, stranger)):
         mine = {"user_id": user, "interaction_count": 1, "reviewed_item_ids": [interaction["item_id"]]}
         found["user_histories"].append({**mine, "interactions": [interaction]})

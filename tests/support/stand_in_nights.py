@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow.parquet as pq
-from helpers import Row, put, shop
+from helpers import Row, as_met, put, shop
 
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.orchestrate.local import LocalRun
@@ -43,8 +43,7 @@ class StandInNights:
             put(warehouse, "reviews", [row for row in rows if row["review_id"] not in hidden])
             put(warehouse, "items", [{**shop()["items"][0], "item_id": item} for item in ITEMS])
         if job == "user_histories" and self.leaky:
-            told = {name: review(0, 3)[name] for name in ("review_id", "item_id", "rating", "reviewed_at")}
-            put(warehouse, job, [{**shop()["user_histories"][0], "interactions": [told]}])
+            put(warehouse, job, [{**shop()["user_histories"][0], "interactions": [as_met(review(0, 3))]}])
         if job == "encoders":
             put(warehouse, "encoders", shop()["encoders"])
             made = replace(self.encoder, reviews_digest=reviews_digest(warehouse))

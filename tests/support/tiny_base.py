@@ -103,7 +103,7 @@ def small_warehouse(folder: Path) -> Warehouse:
         "item_id": "strap",
         "persona_id": "strap-1",
         "masked_persona_ids": ["strap-2"],
-        "history_review_ids": ["dan-strings", "dan-picks"],
+        "history_interaction_ids": ["dan-strings", "dan-picks"],
         "history_place": 0,
     }
     tables["training_pairs"].append(dan)

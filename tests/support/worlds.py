@@ -19,9 +19,10 @@ def training_world(
     """`met` holds each user's items, newest first, one a day; `profiles` each item's unit vector, its one persona's text too."""
     pairs = [
         {
-            "user_id": user, "item_id": item, "review_id": f"{user}-{item}", "persona_id": f"{item}-1",
+            "user_id": user, "item_id": item, "interaction_id": f"{user}-{item}", "persona_id": f"{item}-1",
             "label_source": "similarity", "masked_persona_ids": [], "reviewed_at": START - timedelta(days=place),
-            "history_review_ids": [f"{user}-{other}" for other in items if other != item], "history_place": place,
+            "history_interaction_ids": [f"{user}-{other}" for other in items if other != item], "history_place": place,
+            "weight": 1.0,
         }
         for user, items in met.items()
         for place, item in enumerate(items)
@@ -40,7 +41,10 @@ def training_world(
         pa.table({"persona_id": [f"{item}-1" for item in catalogue], "item_id": catalogue}),
         vectors,
         vectors,
-        pa.table({name: [row[n] for row in rows] for n, name in enumerate(("user_id", "review_id", "item_id", "day"))}),
+        pa.table(
+            {name: [row[n] for row in rows] for n, name in enumerate(("user_id", "interaction_id", "item_id", "day"))}
+            | {"weight": [1.0] * len(rows)}
+        ),
         vectors[[place_of[item] for _, _, item, _ in rows]],
         {item: sum(item in items for items in met.values()) for item in catalogue},
     )

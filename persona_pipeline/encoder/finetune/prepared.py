@@ -22,6 +22,7 @@ from persona_pipeline.config import CONTENT_FIELDS, EncodersConfig, PipelineConf
 from persona_pipeline.core.arrays import offsets_of
 from persona_pipeline.core.atomic import atomic_folder
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.core.interactions import liked_sql, met_sql
 from persona_pipeline.embeddings.cache import Embedder, with_vectors
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots, place_of
@@ -86,14 +87,14 @@ def _tables(
     distinct = pc.unique(hashes)
     every = pa.chunked_array([chunk for rows in kinds for chunk in rows["text"].chunks])
     texts = every.take(pc.index_in(distinct, hashes))
-    reviews = liked["review_id"].combine_chunks()
-    written = liked["text_hash"].take(pc.index_in(pairs["review_id"], reviews))
+    ids = liked["interaction_id"].combine_chunks()
+    written = liked["text_hash"].take(pc.index_in(pairs["interaction_id"], ids))
     lengths, members, weights = weighted_histories(pairs, liked, encoders)
     met = liked["item_id"].take(pa.array(members))
     known = warehouse.query(
-        "SELECT user_id, item_id FROM reviews WHERE rating >= $liked UNION SELECT user_id, item_id FROM training_pairs "
-        "ORDER BY user_id, item_id",
-        ["reviews", "training_pairs"],
+        f"SELECT user_id, item_id FROM ({met_sql()}) WHERE {liked_sql('$liked')} "
+        "UNION SELECT user_id, item_id FROM training_pairs ORDER BY user_id, item_id",
+        ["reviews", "interactions", "training_pairs"],
         {"liked": min_liked_rating},
     )
     said_of = _what_stands_for(items)

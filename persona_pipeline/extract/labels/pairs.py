@@ -50,7 +50,9 @@ class LabellingPair(TypedDict):
 _PAIRS = """
     WITH targets AS (
         SELECT user_id, met[age].item_id AS item_id, met[age].review_id AS review_id, met[age : age + $history] AS shown
-        FROM (SELECT user_id, interactions AS met, unnest(range(1, len(interactions))) AS age FROM user_histories)
+        FROM (SELECT user_id, met, unnest(range(1, len(met))) AS age FROM (
+            -- An event says nothing that a judge could read.
+            SELECT user_id, list_filter(interactions, lambda i: i.review_id IS NOT NULL) AS met FROM user_histories))
         WHERE met[age].rating >= $liked
     ), choosable AS (
         SELECT item_id, persona_id, "position", name, description, preference_rationale, stance,

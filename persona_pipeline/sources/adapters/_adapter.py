@@ -1,17 +1,18 @@
 """Define what an adapter says of a source: where each field stands in its records, and how ratings are to be taken."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from persona_pipeline.config import ReviewsConfig
+from persona_pipeline.config import InteractionsConfig, ReviewsConfig
 from persona_pipeline.sources.shapes import Format
 from persona_pipeline.sources.values import NotScalar, characters, moment
 
-InputKind = Literal["reviews", "items"]
+InputKind = Literal["reviews", "items", "interactions"]
 REQUIRED: Mapping[InputKind, tuple[str, ...]] = {
     "reviews": ("user_id", "item_id", "rating", "timestamp"),
     "items": ("item_id",),
+    "interactions": ("user_id", "item_id", "timestamp"),
 }
 _FIRST = 631_152_000_000_000  # 1990, in microseconds
 Keys = tuple[str, ...]
@@ -31,6 +32,8 @@ class Adapter:
         listed_by_comma: whether a text of categories is a list with commas.
         nested: keys of which one may hold a list of records within a record, each of which has the record's own fields too.
         no_categories: what stands among categories and is none.
+        interactions: keys of an event's fields; empty: the source has no events.
+        event_kind: kind of events whose records name none.
     """
 
     name: str
@@ -43,19 +46,26 @@ class Adapter:
     listed_by_comma: bool = False
     nested: Keys = ()
     no_categories: frozenset[str] = frozenset()
+    interactions: Mapping[str, Keys] = field(default_factory=dict)
+    event_kind: str = "event"
 
     def fields(self, kind: InputKind) -> Mapping[str, Keys]:
         """Keys by canonical field of a kind of input."""
-        return self.reviews if kind == "reviews" else self.items
+        return {"reviews": self.reviews, "items": self.items, "interactions": self.interactions}[kind]
 
     def absent(self, kind: InputKind, seen: Sequence[Mapping[str, Any]]) -> list[str]:
         """Required fields for which no record has a key, each as the keys that would do."""
         fields = self.fields(kind)
         return [
-            " or ".join(fields[name])
+            " or ".join(fields.get(name, ()))
             for name in REQUIRED[kind]
-            if not any(found(record, fields[name]) is not None for record in seen)
+            if not any(found(record, fields.get(name, ())) is not None for record in seen)
         ]
+
+    def of_events(self, config: InteractionsConfig) -> "Adapter":
+        """The adapter with the names and the time format that a configuration gives for events."""
+        names = _renamed(self.interactions, config.columns)
+        return replace(self, interactions=names, time_format=config.time_format or self.time_format)
 
     def moment(self, text: str) -> int | None:
         """When a review was written, in microseconds since 1970, UTC; None where the characters do not say.
@@ -65,14 +75,14 @@ class Adapter:
         when = moment(text, self.time_format)
         return when if when is not None and when >= _FIRST else None
 
-    def moments(self, fields: Mapping[str, Any]) -> Iterator[int]:
-        """When the reviews of a record were written, of those that say it."""
+    def moments(self, fields: Mapping[str, Any], kind: InputKind = "reviews") -> Iterator[int]:
+        """When the reviews or events of a record were written or happened, of those that say it."""
         inner = self.inner(fields)
         for one in [fields] if inner is None else inner:
             if not isinstance(one, dict):
                 continue
             try:
-                text = characters(found(one if inner is None else {**fields, **one}, self.reviews["timestamp"]))
+                text = characters(found(one if inner is None else {**fields, **one}, self.fields(kind)["timestamp"]))
             except NotScalar:
                 continue
             if text is not None and (when := self.moment(text)) is not None:

@@ -1,4 +1,7 @@
-"""Map MovieLens: ratings and films as CSV, half stars from 0.5 to 5, genres with bars between them."""
+"""Map MovieLens: ratings and films as CSV, half stars from 0.5 to 5, genres with bars between them.
+
+Ratings are reviews without words, or events whose weight follows from the stars.
+"""
 
 from persona_pipeline.sources.adapters._adapter import Adapter
 
@@ -17,4 +20,11 @@ MOVIELENS = Adapter(
     },
     formats=frozenset({"csv", "parquet"}),
     rating_scale=(0.5, 5),
+    interactions={
+        "user_id": ("userId",),
+        "item_id": ("movieId",),
+        "rating": ("rating",),
+        "timestamp": ("timestamp",),
+    },
+    event_kind="rating",
 )

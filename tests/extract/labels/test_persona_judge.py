@@ -92,6 +92,21 @@ def test_pairs_have_a_history_and_a_choice_that_gives_nothing_away(warehouse: Wa
     assert ben["review_ids"] == ["ben-capo", "ben-picks", "ben-strap"]
 
 
+def test_what_says_nothing_is_not_shown(warehouse: Warehouse) -> None:
+    before = pairs_to_judge(warehouse, 100)
+    rows = shop()["user_histories"]
+    for row in rows:
+        event = {
+            **row["interactions"][0],
+            "interaction_id": f"event:{row['user_id']}",
+            "review_id": None,
+            "rating": None,
+        }
+        row["interactions"].insert(1, event | {"item_id": "tuner", "kind": "play", "weight": 1.0})
+    put(warehouse, "user_histories", rows)
+    assert pairs_to_judge(warehouse, 100) == before
+
+
 @pytest.mark.parametrize(("stars", "judged"), [(2.0, ["ben"]), (3.0, ["ben"]), (4.0, ["ben", "cleo"])])
 def test_two_stars_are_no_like(warehouse: Warehouse, stars: float, judged: list[str]) -> None:
     rows = shop()["user_histories"]

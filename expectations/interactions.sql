@@ -1,0 +1,8 @@
+-- Measures of interactions, one row; expectations/interactions.json says what they must be.
+SELECT
+    (SELECT count(*) FROM interactions WHERE NOT (weight >= -1 AND weight <= 1)) AS weights_off,
+    (SELECT count(*) FROM interactions WHERE occurred_at AT TIME ZONE 'UTC' >= $as_of::DATE) AS not_yet,
+    (SELECT count(*) FROM interactions WHERE NOT starts_with(interaction_id, 'event:')) AS not_events,
+    (SELECT count(*) FROM interactions SEMI JOIN (SELECT review_id AS interaction_id FROM reviews) USING (interaction_id))
+        AS ids_of_reviews,
+    (SELECT greatest(0, 1 - count(*) / nullif((SELECT count(*) FROM parent_interactions), 0)) FROM interactions) AS fewer_events
