@@ -1,9 +1,8 @@
 """Define settings of the input jobs (`reviews`, `items`, `interactions`, `candidates`): limits, names, weights, hold-out."""
 
-from typing import Annotated
-
 import re
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import Field, field_validator
 

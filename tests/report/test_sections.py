@@ -45,7 +45,13 @@ def test_three_examples_of_each_refusal(warehouse: Warehouse) -> None:
 
 
 def test_languages_are_told_by_their_share(warehouse: Warehouse) -> None:
-    row = {"user_id": "u", "item_id": "tin", "rating": 5.0, "title": None, "reviewed_at": datetime(2024, 6, 1, tzinfo=UTC)}
+    row = {
+        "user_id": "u",
+        "item_id": "tin",
+        "rating": 5.0,
+        "title": None,
+        "reviewed_at": datetime(2024, 6, 1, tzinfo=UTC),
+    }
     told = [("en", "Fine."), ("en", "Fine."), ("de", "Gut."), (None, "Ok"), (None, "")]
     put(warehouse, "reviews", [
         {**row, "review_id": f"r{n}", "language": language, "text": text, "source_file": "f", "source_line": n + 1}
