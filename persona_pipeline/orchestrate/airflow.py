@@ -19,8 +19,9 @@ from persona_pipeline.core.package_data import package_folder
 from persona_pipeline.orchestrate.events import brief, events
 from persona_pipeline.runs.resume import holding
 from persona_pipeline.sources.adapters import configured
-from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, day_after_newest
+from persona_pipeline.sources.table_files import check_table
+from persona_pipeline.sources.table_kinds import BLOCKS, CANDIDATES, WINDOWS
 
 AIRFLOW = Path(sys.executable).parent / "airflow"
 """The command that the extra `nightly` installs."""
@@ -57,8 +58,14 @@ def run_night(request: NightlyRequest, console: Console) -> float:
 def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
     """The DAG's parameters, after all checks that take under a second."""
     settings = load_config(request.config)
-    if settings.candidates.file:
-        check_candidates(Path(settings.candidates.file))
+    given = (
+        (settings.candidates.file, CANDIDATES),
+        (settings.eligibility.file, WINDOWS),
+        (settings.eligibility.blocks, BLOCKS),
+    )
+    for file, kind in given:
+        if file:
+            check_table(Path(file), kind)
     as_of = parse_as_of(request.as_of) if request.as_of else None
     if not AIRFLOW.is_file():
         raise PipelineError(

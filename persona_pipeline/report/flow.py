@@ -35,6 +35,7 @@ STAGES = (
     Stage("item_reviews", ("item_reviews",)),
     Stage("user_histories", ("user_histories",)),
     Stage("candidates", ("candidates",)),
+    Stage("blocks", ("blocks",)),
     Stage("review_aspects", ("review_aspects",), "extracted", "reviews", "reviews"),
     Stage("item_summaries", ("item_summaries",), "extracted", "items", "items"),
     Stage("item_personas", ("item_personas",), "extracted", "items", "items"),
@@ -115,8 +116,8 @@ def _line(
 
 
 def _read(stage: Stage, summary: Mapping[str, Any], counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    if stage.name in ("reviews", "candidates"):
-        named = {"reviews": "review lines", "candidates": "rows"}[stage.name]
+    if stage.name in ("reviews", "candidates", "blocks"):
+        named = {"reviews": "review lines", "candidates": "rows", "blocks": "rows"}[stage.name]
         lines = [(named, summary.get("lines")), ("item lines", summary.get("item_lines"))]
         return [(name, n) for name, n in lines if n]
     return [(table, counts[table]) for table in stage.reads]

@@ -45,6 +45,7 @@ def render_report(
         "refused_input": refusals.refused_input(tables),
         "quarantined": refusals.quarantined(tables),
         "not_yet": refusals.not_yet(summaries),
+        "unavailable": refusals.unavailable(summaries),
         "sources": personas.by_source(tables, as_of),
         "per_item": personas.per_item(tables),
         "without_reviews": personas.without_reviews(tables),

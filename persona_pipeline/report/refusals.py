@@ -56,6 +56,11 @@ def quarantined(tables: RunTables) -> list[Refusal]:
     return _by_reason(rows)
 
 
+def unavailable(summaries: Summaries) -> dict[str, int]:
+    """Count the items that may not be recommended by reason, the most frequent first."""
+    return dict(summaries.get("reviews", {}).get("unavailable") or {})
+
+
 def not_yet(summaries: Summaries) -> int | None:
     """Number of reviews dated after the run; None where the reviews task did not report."""
     return summaries.get("reviews", {}).get("not_yet")
