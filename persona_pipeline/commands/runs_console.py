@@ -64,7 +64,7 @@ def show_run(root: Path, run_id: str | None, console: Console) -> None:
             f"{one.peak_memory / 2**20:,.0f} MB" if one.peak_memory else "",
             f"{sum(read['rows'] or 0 for read in one.reads):,}" if one.reads else "",
             _written(one.writes),
-            one_line(one.detail or "", 300),
+            one_line(one.detail or _away(one.figures or {}), 300),
         )
     console.print(table)
 
@@ -92,6 +92,12 @@ def _about(row: Row) -> Iterable[tuple[str, str]]:
         yield file["kind"], f"{file['path']}, {file['bytes']:,} bytes, sha256 {file['digest'][:12]}"
     for given in row["overrides"]:
         yield "override", f"{given['override']} {given['encoder_id']} by {given['by']} after {given['after']}"
+
+
+def _away(figures: Row) -> str:
+    """What the task `reviews` says of items that may not be recommended."""
+    away = figures.get("unavailable") or {}
+    return f"not recommended: {', '.join(f'{count:,} {reason}' for reason, count in away.items())}" if away else ""
 
 
 def _holds(warehouse: Warehouse, one: Attempt) -> bool:

@@ -1,4 +1,4 @@
-"""Define settings of the input jobs (`reviews`, `items`, `interactions`, `candidates`): limits, names, weights, hold-out."""
+"""Define settings of the input jobs: limits, names, scales and weights, hold-out, and what may be recommended."""
 
 import re
 from datetime import datetime
@@ -190,4 +190,23 @@ class CandidatesConfig(StageConfig):
         ge=0,
         le=1,
         description="the task fails when a larger share of the rows names a user or an item the night lacks",
+    )
+
+
+class EligibilityConfig(StageConfig):
+    """Which items may be recommended tonight, and what users do not want to see."""
+
+    file: str = Field(
+        "",
+        description="Parquet, JSON lines or CSV, or a folder of one of them, with item_id and any of from, until (dates) and "
+        "reason: an item it names is recommended inside its windows alone; empty: every item",
+    )
+    full_catalogue: bool = Field(
+        False,
+        description="the file of items names every item that is sold: another one is delisted, and recommended to nobody",
+    )
+    blocks: str = Field(
+        "",
+        description="Parquet, JSON lines or CSV, or a folder of one of them, with user_id and item_id, creator or category: what "
+        "is never recommended to that user; empty: nothing",
     )

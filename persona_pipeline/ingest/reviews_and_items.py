@@ -9,10 +9,11 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from persona_pipeline.config import ReviewsConfig
+from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.sources import reader
 from persona_pipeline.sources.adapters import Adapter
+from persona_pipeline.sources.eligibility import available_tonight, unavailable_counts
 from persona_pipeline.sources.files import InputFile
 from persona_pipeline.sources.holdout_file import COLUMN, check_holdout
 from persona_pipeline.sources.input_state import KnownFile, known_files, parser_key, pseudonyms, require_parsed
@@ -29,14 +30,14 @@ def ingest(
     run_id: str,
     source: Adapter,
     files: Mapping[str, Sequence[Row]],
-    config: ReviewsConfig,
+    configuration: PipelineConfig,
     as_of: date,
 ) -> Row:
     """Write the tables of the task `reviews` and return its figures. `files` are the run's, by kind.
 
     Raises SourceError, with `rejected_reviews` written and nothing else, where more is refused than the configuration allows.
     """
-    spark = tables.spark
+    spark, config = tables.spark, configuration.reviews
     settings = ParsingSettings(config.max_characters, pseudonyms(config))
     key = parser_key(source, config, settings.user_name, "")
     before = tables.files.read("input_files").to_pylist()
@@ -82,7 +83,10 @@ def ingest(
     written.append(tables.replace("reviews", night.rows()))
     kept = tables.files.row_count("reviews", written[-1].version)
     met = tables.read("reviews").select("item_id").unionByName(tables.read("interactions").select("item_id"))
-    written.append(tables.replace("items", reader.with_reviewed_items(items, met)))
+    items = reader.with_reviewed_items(items, met)
+    windows = [Path(row["path"]) for row in files["eligibility"]]
+    rules = available_tonight(spark, items, windows, configuration.eligibility, as_of)
+    written.append(tables.replace("items", rules.items))
     state = tables.files.replace(
         "input_files", pa.Table.from_pylist(listed, load_contract("input_files").arrow_schema())
     )
@@ -100,6 +104,8 @@ def ingest(
         "files": len(listed),
         "files_parsed": sum(row["parsed_in"] == run_id for row in listed),
         "rejected": {f"{kind}.{reason}": n for (kind, reason), n in sorted(counts.items())},
+        "eligibility": rules.figures,
+        "unavailable": unavailable_counts(tables.read("items")),
         "written": [result.as_dict() for result in written],
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import table_names
-from persona_pipeline.core.errors import BusyError, PipelineError
+from persona_pipeline.core.errors import BusyError, ConfigError, PipelineError
 from persona_pipeline.model_registry.overrides import read_overrides
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.publish.staging import staged_tables
@@ -19,6 +19,8 @@ from persona_pipeline.runs.log import Row, attempts, latest, run_row, run_rows, 
 from persona_pipeline.sources.adapters import Adapter, InputKind, configured, of_interactions
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, settled
+from persona_pipeline.sources.table_files import check_table
+from persona_pipeline.sources.table_kinds import BLOCKS, WINDOWS
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import run_code
 
@@ -128,6 +130,14 @@ def _input_files(given: Input, config: PipelineConfig) -> list[Row]:
     for kind, path, adapter in folders:
         settled(path, kind, config.reviews)
         found += [(kind, file.path, file.name) for file in check_files(path, kind, adapter)]
+    eligibility = config.eligibility
+    if given.source and eligibility.full_catalogue and not given.items:
+        raise ConfigError(
+            "eligibility.full_catalogue needs a file of items, which was not given: every item would be delisted"
+        )
+    for name, rules, rows in (("eligibility", eligibility.file, WINDOWS), ("blocks", eligibility.blocks, BLOCKS)):
+        if rules:
+            found += [(name, path, path.name) for path in check_table(Path(rules), rows).paths]
     if config.candidates.file:
         found += [("candidates", path, path.name) for path in check_candidates(Path(config.candidates.file)).paths]
     for kind_of_ids, file in (("withheld", config.reviews.withheld), ("withdrawn", config.reviews.withdrawn)):

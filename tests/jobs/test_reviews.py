@@ -154,3 +154,24 @@ def test_reviews_are_withdrawn_by_a_list_and_users_go_by_pseudonyms(
     assert all(re.fullmatch("[0-9a-f]{20}", name) for name in names)
     everything = b"".join(path.read_bytes() for path in empty.root.rglob("*") if path.is_file())
     assert b"horse battery" not in everything
+
+
+def test_what_may_be_recommended_tonight(empty: Warehouse, given: Input, tmp_path: Path, spark: "SparkSession") -> None:
+    (tmp_path / "windows.csv").write_text("item_id,until,reason\ntuner,2024-06-30,sold out\nharp,2030-01-01,\n")
+    rules = {"file": str(tmp_path / "windows.csv"), "full_catalogue": True}
+    run = opened(empty, given, reviews={"max_rejected_share": 0.3}, eligibility=rules)
+    summary = run.do("reviews")
+    assert summary["eligibility"] == {"windows": 2, "unknown_items": 1}
+    assert summary["unavailable"] == {"delisted": 2, "sold out": 1}
+    told = {row["item_id"]: (row["available"], row["unavailable_reason"]) for row in kept(empty, "items")}
+    assert told == {
+        "capo": (True, None), "tuner": (False, "sold out"), "picks": (False, "delisted"), "strap": (False, "delisted"),
+    }  # fmt: skip
+    run.again("reviews")
+    opened(empty, given, reviews={"max_rejected_share": 0.3}).do("reviews")
+    assert {(row["available"], row["unavailable_reason"]) for row in kept(empty, "items")} == {(True, None)}
+
+
+def test_a_full_catalogue_must_be_given(empty: Warehouse, given: Input) -> None:
+    with pytest.raises(ConfigError, match=r"eligibility\.full_catalogue needs a file of items"):
+        opened(empty, Input("jsonl", given.reviews), eligibility={"full_catalogue": True})

@@ -292,10 +292,14 @@ def test_a_night_on_one_that_lacks_columns_says_what_to_do_before_it_begins(tmp_
 def test_a_night_may_begin_before_orders_are_rows(tmp_path: Path) -> None:
     """Where only columns were lacking, and were added, what else an earlier version left is read as it is."""
     warehouse = unpack(LATEST, tmp_path)
-    with pytest.raises(PipelineError, match=r"table \w+ lacks .*persona-pipeline migrate"):
-        open_run(warehouse.root, date(2025, 6, 10), load_config("local"), Input())
-    warehouse.add_columns("releases")
-    run_id = open_run(warehouse.root, date(2025, 6, 10), load_config("local"), Input())
+    for _ in range(20):
+        try:
+            run_id = open_run(warehouse.root, date(2025, 6, 10), load_config("local"), Input())
+            break
+        except PipelineError as error:
+            found = re.match(r"table (\w+) (lacks|has) .*persona-pipeline migrate", str(error))
+            assert found
+            warehouse.add_columns(found[1])
     row = run_row(warehouse, run_id)
     assert row["parent_release_id"] == served(warehouse).release_id  # type: ignore[union-attr]
     assert [override["override"] for override in row["overrides"]] == ["promote", "pin"]

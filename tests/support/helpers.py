@@ -140,9 +140,10 @@ def shop() -> dict[str, list[Row]]:
         ],
         "items": [
             {"item_id": item, "title": TITLES[item], "creator": None, "categories": ["Music"], "description": None,
-             "has_metadata": True}
+             "has_metadata": True, "available": True, "unavailable_reason": None}
             for item in items
         ],
+        "blocks": [{"user_id": "eve", "kind": "creator", "value": "Gibson"}],
         "item_reviews": [
             {"item_id": item, "review_count": len(rows), "mean_rating": 4.5, "last_reviewed_at": rows[0]["reviewed_at"],
              "evidence": [{k: row[k] for k in ("review_id", "user_id", "rating", "reviewed_at", "text")} for row in rows]}
