@@ -8,6 +8,7 @@ from jobs.runner import run
 from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.sources.candidate_files import check_candidates
+from persona_pipeline.warehouse.erasures import digester, erased_digests
 
 TABLES = ("candidates", "rejected_candidates")
 
@@ -23,6 +24,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     files = check_candidates(Path(config.file)) if config.file else None
 
     from persona_pipeline.sources.candidates import parse_candidates, read_candidates, require_usable
+    from persona_pipeline.sources.erased import without_erased
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
@@ -34,7 +36,10 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
             "written": [tables.replace(table, tables.empty(table)).as_dict() for table in _made(context)],
         }
     users, items = tables.read("user_histories").select("user_id"), tables.read("items").select("item_id")
-    parsed = parse_candidates(read_candidates(spark, files), files, users, items)
+    lines, known = read_candidates(spark, files), erased_digests(context.warehouse)
+    if known:
+        lines = without_erased(lines, digester(context.warehouse), known)
+    parsed = parse_candidates(lines, files, users, items)
     written = [tables.replace("rejected_candidates", parsed.rejected)]
     require_usable(parsed, config)
     written.append(tables.replace("candidates", parsed.rows))

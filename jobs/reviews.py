@@ -10,6 +10,7 @@ from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.opening import check_input
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.holdout_file import COLUMN, check_holdout
+from persona_pipeline.warehouse.erasures import digester, erased_digests
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
@@ -22,12 +23,16 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     withheld = check_holdout(Path(config.withheld)) if config.withheld else None
 
     from persona_pipeline.sources import reader
+    from persona_pipeline.sources.erased import without_erased
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     spark = session(context.config.spark, "reviews")
     tables = SparkWarehouse(spark, context.warehouse)
-    lines = reader.read_lines(spark, review_files).persist()
+    every = reader.read_lines(spark, review_files).persist()
+    known = erased_digests(context.warehouse)
+    lines = without_erased(every, digester(context.warehouse), known, source.reviews["user_id"]) if known else every
+    erased = every.count() - lines.persist().count() if known else 0
     kept_back = spark.read.parquet(str(withheld)).select(COLUMN) if withheld else None
     parsed = [reader.parse_reviews(lines, source, config, context.as_of, kept_back)]
     if item_files:
@@ -46,10 +51,11 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     described = parsed[1].rows if item_files else tables.empty("items")
     written.append(tables.replace("items", reader.with_reviewed_items(described, tables.read("reviews"))))
     return {
-        "lines": parsed[0].lines,
+        "lines": parsed[0].lines + erased,
         "item_lines": parsed[1].lines if item_files else 0,
         "not_yet": parsed[0].not_yet,
         "withheld": parsed[0].withheld,
+        "erased": erased,
         "rejected": {f"{kind}.{reason}": n for (kind, reason), n in sorted(counts.items())},
         "written": [result.as_dict() for result in written],
     }
