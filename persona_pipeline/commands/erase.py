@@ -37,7 +37,7 @@ def erase(
         if named:
             raise PipelineError("--go-on takes no ids: it completes what was begun; erase more people after it")
         done = complete(root)
-        show_erased(done, root, console)
+        show_erased(done, console)
     elif not named:
         raise PipelineError("whom to erase? Give user ids, or a file of them with --file")
     elif let_back:
@@ -46,14 +46,14 @@ def erase(
         return
     elif dry_run:
         done = foresee(root, named)
-        show_erased(done, root, console, dry_run=True)
+        show_erased(done, console, dry_run=True)
     else:
         if not yes:
-            show_erased(foresee(root, named), root, console, dry_run=True)
+            show_erased(foresee(root, named), console, dry_run=True)
             if not typer.confirm("Erase them? Nothing brings this back"):
                 raise PipelineError("nothing was erased")
         done = erase(root, named, by)
-        show_erased(done, root, console)
+        show_erased(done, console)
     if show_left(done, console):
         raise typer.Exit(2)
 

@@ -1,14 +1,10 @@
 """Print what an erasure does or did: rows by table and version, files, and what is left to the operator; nobody is named."""
 
-from pathlib import Path
-
 from rich.console import Console
 from rich.table import Table
 
 from persona_pipeline.core.terminal import counted
 from persona_pipeline.erasure.erase import Erased
-from persona_pipeline.warehouse import Warehouse
-from persona_pipeline.warehouse.erasures import pending
 
 _YOURS = (
     "the input files: their lines there are left out of every night, but the files are yours",
@@ -17,7 +13,7 @@ _YOURS = (
 )
 
 
-def show_erased(found: Erased, root: Path, console: Console, dry_run: bool = False) -> None:
+def show_erased(found: Erased, console: Console, dry_run: bool = False) -> None:
     """Print counts by table and version, then what is beside the tables."""
     goes, changes = ("rows that go", "that change") if dry_run else ("rows gone", "changed")
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -42,9 +38,7 @@ def show_erased(found: Erased, root: Path, console: Console, dry_run: bool = Fal
     if dry_run:
         console.print(f"{_people(found.people)} would be erased; nothing was changed")
         return
-    assert pending(root) is None
-    version = Warehouse(root).version("erasures")
-    console.print(f"{_people(found.people)} erased; see the table erasures, version {version}")
+    console.print(f"{_people(found.people)} erased, and kept out of nights to come by the table erasures")
     console.print("Not in reach of this command:\n  " + "\n  ".join(_YOURS), markup=False, soft_wrap=True)
 
 

@@ -22,8 +22,8 @@ def show_runs(root: Path, limit: int, console: Console) -> None:
     """Print the last runs, newest first."""
     warehouse = Warehouse(root)
     if found := pending(root):
-        told = f"an erasure begun {found.began:%Y-%m-%d %H:%M:%S} UTC has not ended; no run is opened until it has"
-        console.print(f"{told}: persona-pipeline erase --go-on", markup=False, soft_wrap=True)
+        waits = f"an erasure begun {found.began:%Y-%m-%d %H:%M:%S} UTC has not ended; no run is opened until it has"
+        console.print(f"{waits}: persona-pipeline erase --go-on", markup=False, soft_wrap=True)
     rows = run_rows(warehouse)[::-1][:limit]
     if not rows:
         console.print(f"no run has been opened in {root} yet; `make nightly` runs a night", markup=False)

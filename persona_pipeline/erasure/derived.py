@@ -53,7 +53,7 @@ class ItemPersonas:
         remade = {"extraction_key": "", "extracted_from": []} if current else {}
         lost = {span["ref"] for span in before["evidence"]} - {span["ref"] for span in row["evidence"]}
         if lost and not any(span["kind"] == "review" for span in row["evidence"]):
-            empty = {"name": "", "description": "", "preference_rationale": "", "evidence": [], "topic": None}
+            empty: Row = {"name": "", "description": "", "preference_rationale": "", "evidence": [], "topic": None}
             ended = {"status": "retired", "position": 0, "retired_as_of": traces.day} if current else {}
             return {**row, **remade, **empty, **ended, "support": 0, "mean_rating": None, "request_key": None}
         for text in ("name", "description", "preference_rationale"):

@@ -6,6 +6,7 @@ is completed from there, and while one is pending no run is opened and no task g
 
 import os
 import shutil
+import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ from persona_pipeline.warehouse.erasures import (
 from persona_pipeline.warehouse.history import Change, History
 
 _TRACES = "traces.json"
+PAUSE = 5.0
+"""Seconds between the moment when the log names the new files and the old ones' end, for readers that had just listed them."""
 
 
 @dataclass
@@ -177,6 +180,7 @@ def _carry_out(root: Path, places: list[Place], traces: Traces) -> Loose:
             history.point(additions=False)
         for history, _ in histories:
             history.point(additions=True)
+        time.sleep(PAUSE)
         for history, _ in histories:
             history.drop()
     change = TableChange(load_contract("llm_calls"), traces)

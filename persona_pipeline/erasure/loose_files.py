@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.erasure.mentions import Mentions
+from persona_pipeline.warehouse.history import Change
 
 _PARQUET, _GZIP, _ZIP = b"PAR1", b"\x1f\x8b", b"PK\x03\x04"
 _RECORDS = (".jsonl", ".ndjson", ".csv", ".tsv")
@@ -82,7 +83,7 @@ def _clean(path: Path, mentions: Mentions, render: Callable[[Path], bool], dry_r
     with path.open("rb") as stream:
         head = stream.read(_CHUNK)
     if head.startswith(_PARQUET):
-        return _clean_parquet(path, mentions, dry_run)
+        return "lost rows" if rewrite_parquet(path, AnyRows(mentions, frozenset()), dry_run) else None
     if head.startswith(_ZIP):
         return _LEFT if _in_arrays(path, mentions) else None
     packed = head.startswith(_GZIP)
@@ -93,27 +94,22 @@ def _clean(path: Path, mentions: Mentions, render: Callable[[Path], bool], dry_r
     return _clean_text(path, mentions, packed, dry_run)
 
 
-def _clean_parquet(path: Path, mentions: Mentions, dry_run: bool) -> str | None:
-    change = AnyRows(mentions, frozenset())
+def rewrite_parquet(path: Path, change: Change, dry_run: bool = False) -> bool:
+    """Replace a Parquet file by what becomes of its rows, a row group at a time. Returns whether there is anything to change."""
     with pq.ParquetFile(path) as file:
         batches = (pa.Table.from_batches([batch]) for batch in file.iter_batches(_ROWS))
-        if not any(change.marks(rows)[0].any() for rows in batches):
-            return None
-        if not dry_run:
-            rewrite_parquet(path, change.applied)
-    return "lost rows"
-
-
-def rewrite_parquet(path: Path, applied: Callable[[pa.Table], pa.Table]) -> None:
-    """Replace a Parquet file by what becomes of its rows, a row group at a time."""
+        found = any(marked.any() for rows in batches for marked in change.marks(rows))
+    if not found or dry_run:
+        return found
     with (
         pq.ParquetFile(path) as file,
         atomic_file(path) as partial,
         pq.ParquetWriter(partial, file.schema_arrow) as writer,
     ):
         for group in range(file.num_row_groups):
-            writer.write_table(applied(file.read_row_group(group)))
+            writer.write_table(change.applied(file.read_row_group(group)))
     path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
+    return True
 
 
 def _clean_page(path: Path, mentions: Mentions, render: Callable[[Path], bool], dry_run: bool) -> str | None:
@@ -217,7 +213,7 @@ def _in_arrays(path: Path, mentions: Mentions) -> bool:
                     if any(one.encode() in content for one in mentions.ids if len(one.encode()) >= _SURE):
                         return True
                     continue
-                array = np.lib.format.read_array(member, allow_pickle=False)
+                array: np.ndarray = np.lib.format.read_array(member, allow_pickle=False)  # type: ignore[no-untyped-call]
                 if array.dtype.kind in "US" and not mentions.ids.isdisjoint(array.astype(str).ravel().tolist()):
                     return True
     return False

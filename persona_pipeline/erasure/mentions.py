@@ -74,6 +74,10 @@ class Mentions:
         """Whether the text names an id."""
         return bool(text) and text is not None and next(self._spans(text), None) is not None
 
+    def mentioned_in(self, text: str | None) -> bool:
+        """Whether `redacted` would change the text."""
+        return self.named_in(text) or self.quoted_in(text)
+
     def in_record(self, text: str | None) -> bool:
         """Whether a line of input as received is one of theirs, JSON or separated by commas, or has words of theirs."""
         if not text:

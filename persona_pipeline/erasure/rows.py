@@ -12,7 +12,7 @@
 | derived | as the table's own rule says (`derived`) |
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -146,9 +146,9 @@ class TableChange:
             found = pc.is_in(values, self._ids[subject].cast(values.type))
             return np.asarray(found.to_numpy(zero_copy_only=False), bool)
         mentions = self._traces.mentions
-        looks = {"words": mentions.quoted_in, "record": mentions.in_record}.get(
-            subject, lambda text: mentions.redacted(text) != text
-        )
+        looks: Callable[[str | None], bool] = mentions.in_record if subject == "record" else mentions.quoted_in
+        if subject == "remark":
+            looks = mentions.mentioned_in
         return np.fromiter((looks(text) for text in values.to_pylist()), bool, len(values))
 
     def _subject(self, name: str, field: str | None) -> Subject:

@@ -47,8 +47,9 @@ class DataFile:
 class TableSnapshot:
     """One version of a table; read-only and thread-safe.
 
-    Its files stay readable after later commits, until a vacuum removes those that no retained release names; where an erasure has
-    put others in their place, the same version is opened again. With its contract, a version that an earlier version of this code made has all columns.
+    Its files stay readable after later commits, until a vacuum removes those that no retained release names; where an
+    erasure has put others in their place, the same version is opened again. With its contract, a version that an
+    earlier version of this code made has all columns.
     """
 
     def __init__(self, folder: Path, version: int | None = None, contract: Contract | None = None) -> None:

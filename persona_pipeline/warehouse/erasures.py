@@ -116,6 +116,6 @@ def require_none_pending(root: Path) -> None:
     """Raise BusyError where an erasure was begun and has not ended: half of the tables still know a person."""
     if found := pending(root):
         raise BusyError(
-            f"an erasure of {found.people} people, begun {found.began:%Y-%m-%d %H:%M:%S} UTC, has not ended in {root}. Wait for it; "
-            f"where it was broken off, complete it: persona-pipeline erase --go-on --warehouse {root}"
+            f"an erasure of {found.people} people, begun {found.began:%Y-%m-%d %H:%M:%S} UTC, has not ended in {root}. Wait for "
+            f"it; where it was broken off, complete it: persona-pipeline erase --go-on --warehouse {root}"
         )

@@ -7,9 +7,9 @@ in the log hold values of rows that are gone.
 Four steps, each of which may be interrupted anywhere and begun again with the same `Change`:
 
 1. `write`: a new file beside each that changes, under a name that follows from the old one's.
-2. `point(removals)`: commits that remove an old file remove its successor too, which nothing has added yet.
-3. `point(everything)`: commits add the successors in the old files' place. Each commit is replaced whole; a reader between two
-   of them sees one file as it was and another as it will be, never both of one.
+2. `point(additions=False)`: commits that remove an old file remove its successor too, which nothing has added yet.
+3. `point(additions=True)`: commits add the successors in the old files' place. Each commit is replaced whole; a reader between
+   two of them sees one file as it was and another as it will be, never both of one.
 4. `drop`: the old files go.
 
 The table must have no writer meanwhile.
@@ -115,7 +115,8 @@ class History:
         rewritten = {}
         for path in self.commits:
             before = path.read_text(encoding="utf-8")
-            lines = [line for old in before.splitlines() for line in self._actions(json.loads(old), here, additions)]
+            actions = (line for old in before.splitlines() for line in self._actions(json.loads(old), here, additions))
+            lines = list({_identity(line): line for line in actions}.values())
             after = "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in lines)
             if after != "".join(_canonical(before)):
                 rewritten[path] = after
@@ -179,8 +180,8 @@ class History:
         successor = self.successors.get(name)
         if kind == "remove":
             action.pop("stats", None)
-            if successor is None or not additions or successor.path is None:
-                yield line
+            # The old name stays too: an earlier commit may still add it.
+            yield line
             if successor and successor.path:
                 yield {kind: {**action, "path": quote(successor.path), **_sized(action, successor)}}
         elif successor and additions:
@@ -221,6 +222,12 @@ def _counted(path: Path, change: Change) -> tuple[int, int]:
 def _canonical(text: str) -> Iterator[str]:
     for line in text.splitlines():
         yield json.dumps(json.loads(line), separators=(",", ":"), ensure_ascii=False) + "\n"
+
+
+def _identity(line: dict[str, Any]) -> str:
+    """Whoever begins again finds the removals there already, and a commit may name no file twice."""
+    ((kind, action),) = line.items()
+    return f"{kind} {action['path'] if kind in ('add', 'remove', 'cdc') else json.dumps(action)}"
 
 
 def _sized(action: dict[str, Any], successor: Successor) -> dict[str, int]:
