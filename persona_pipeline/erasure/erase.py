@@ -21,7 +21,7 @@ from persona_pipeline.core.atomic import atomic_folder
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.erasure.collect import collect, known_users
 from persona_pipeline.erasure.loose_files import AnyRows, Loose, clean_files, rewrite_parquet
-from persona_pipeline.erasure.places import Place, loose_files, staged_responses, tables
+from persona_pipeline.erasure.places import Place, loose_files, staged_responses, tables, unfinished
 from persona_pipeline.erasure.rows import TableChange
 from persona_pipeline.erasure.traces import Traces
 from persona_pipeline.publish.publication import PUBLICATION
@@ -40,7 +40,7 @@ from persona_pipeline.warehouse.erasures import (
     record,
     require_none_pending,
 )
-from persona_pipeline.warehouse.history import Change, History
+from persona_pipeline.warehouse.history import Change, History, is_whole
 
 _TRACES = "traces.json"
 PAUSE = 5.0
@@ -112,8 +112,6 @@ def _held(root: Path) -> Iterator[None]:
         for name in (RUNNER, "opening", PUBLICATION):
             locks.enter_context(warehouse.lock(name))
         require_idle(warehouse)
-        for left in root.glob(f".{PENDING}.*"):  # of one that was killed before it began
-            shutil.rmtree(left)
         yield
 
 
@@ -170,6 +168,8 @@ def _carry_out(root: Path, places: list[Place], traces: Traces) -> Loose:
     """Everything that an erasure changes, from the first file to the record of it; whoever was killed begins here again."""
     note = pending(root)
     assert note is not None
+    for path in unfinished(root):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     histories = [(History(place.folder, f"-e{note.token}"), change) for place, change in _changes(places, traces)]
     with ExitStack() as locks:
         for place in places:
@@ -184,7 +184,7 @@ def _carry_out(root: Path, places: list[Place], traces: Traces) -> Loose:
         for history, _ in histories:
             history.drop()
     change = TableChange(load_contract("llm_calls"), traces)
-    for path in staged_responses(root):
+    for path in filter(is_whole, staged_responses(root)):
         with FileLock(path.parent / ".lock"):
             rewrite_parquet(path, change)
     loose = clean_files(_loose(root), traces.mentions, lambda path: _render(root, path))

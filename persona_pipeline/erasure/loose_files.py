@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.erasure.mentions import Mentions
-from persona_pipeline.warehouse.history import Change
+from persona_pipeline.warehouse.history import Change, is_whole
 
 _PARQUET, _GZIP, _ZIP = b"PAR1", b"\x1f\x8b", b"PK\x03\x04"
 _RECORDS = (".jsonl", ".ndjson", ".csv", ".tsv")
@@ -83,6 +83,8 @@ def _clean(path: Path, mentions: Mentions, render: Callable[[Path], bool], dry_r
     with path.open("rb") as stream:
         head = stream.read(_CHUNK)
     if head.startswith(_PARQUET):
+        if not is_whole(path):
+            return _LEFT
         return "lost rows" if rewrite_parquet(path, AnyRows(mentions, frozenset()), dry_run) else None
     if head.startswith(_ZIP):
         return _LEFT if _in_arrays(path, mentions) else None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 from persona_pipeline.contracts import Contract, load_contract, table_names
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.erasures import PENDING
+from persona_pipeline.warehouse.history import is_whole
 
 _LOG = "_delta_log"
+_PARTIAL = re.compile(r"\..+\.(?P<pid>\d+)")
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,19 @@ def loose_files(root: Path) -> list[Path]:
             name for name in names if not (here == root and name == PENDING) and (here / name).resolve() not in inside
         )
         found += [here / name for name in sorted(files)]
-    return [path for path in found if path.parent.name != "_llm_calls" and path.is_file() and not path.is_symlink()]
+    staged = {path for path in staged_responses(root) if is_whole(path)}
+    return [path for path in found if path not in staged and path.is_file() and not path.is_symlink()]
+
+
+def unfinished(root: Path) -> list[Path]:
+    """What processes that have died were writing when they did, by `core.atomic`: it would have been put in its place whole."""
+    found = []
+    for folder, names, files in os.walk(root):
+        for name in [*names, *files]:
+            process = _PARTIAL.fullmatch(name)
+            if process and not Path(f"/proc/{process['pid']}").exists():
+                found.append(Path(folder) / name)
+    return found
 
 
 def _folders(root: Path) -> Iterator[Path]:

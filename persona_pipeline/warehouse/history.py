@@ -89,7 +89,10 @@ class History:
         return found
 
     def files(self) -> list[str]:
-        """Every Parquet file in the folder, whether a version names it or not, the change data feed's too."""
+        """Every whole Parquet file in the folder, whether a version names it or not, the change data feed's too."""
+        return [name for name in self._every_file() if is_whole(self.folder / name)]
+
+    def _every_file(self) -> list[str]:
         found = (path.relative_to(self.folder) for path in self.folder.rglob("*.parquet"))
         return sorted(str(path) for path in found if _LOG not in path.parts)
 
@@ -105,7 +108,15 @@ class History:
         return found
 
     def write(self, change: Change) -> None:
-        """Write the successors of all files that change."""
+        """Write the successors of all files that change; what a killed writer left unfinished has none.
+
+        Raises PipelineError where a file that a version names is damaged.
+        """
+        named = {unquote(action["path"]) for action in self._additions()}
+        for name in set(self._every_file()) - set(self.files()):
+            if name in named:
+                raise PipelineError(f"{self.folder / name} is damaged: restore it from a copy, then run this again")
+            self.successors[name] = Successor(None, 0, "", 0, 0)
         for name, (gone, changed) in self.scan(change).items():
             self.successors[name] = self._written(name, change, gone, changed)
 
@@ -152,6 +163,11 @@ class History:
             if int(path.stem) in versions or path is commits[-1]:
                 sums[int(path.stem)] = (sum(n for n, _ in alive.values()), sum(n for _, n in alive.values()))
         return sums
+
+    def _additions(self) -> Iterator[dict[str, Any]]:
+        for path in self.commits:
+            actions = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+            yield from (action["add"] for action in actions if "add" in action)
 
     def _written(self, name: str, change: Change, gone: int, changed: int) -> Successor:
         old = self.folder / name
@@ -207,6 +223,15 @@ class History:
         for path in (*checkpoints, *log.glob("*.crc"), *log.glob(".*.crc"), *log.glob("*.compacted.json")):
             path.unlink(missing_ok=True)
         return bool(checkpoints)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a Parquet file has its end: a writer that was killed leaves one without."""
+    if path.stat().st_size < 12:
+        return False
+    with path.open("rb") as stream:
+        stream.seek(-4, 2)
+        return stream.read() == b"PAR1"
 
 
 def _counted(path: Path, change: Change) -> tuple[int, int]:

@@ -21,8 +21,17 @@ from persona_pipeline.runs.log import add_event, write_run
 from persona_pipeline.runs.opening import require_idle
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.erasures import digest, erased_digests, pending
+from persona_pipeline.warehouse.history import History
 
-BENS = ["ben", "ben-strap", "ben-picks", "ben-capo", "for my daughter", "who just started lessons", "crack within a week"]
+BENS = [
+    "ben",
+    "ben-strap",
+    "ben-picks",
+    "ben-capo",
+    "for my daughter",
+    "who just started lessons",
+    "crack within a week",
+]
 TONIGHT = date(2024, 7, 1)
 
 
@@ -69,7 +78,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "_logs").mkdir()
     (root / "_logs" / "1.log").write_text('started\nkey repeated, e.g. {"user_id": "ben", "item_id": "strap"}\nended\n')
     (root / "_reports").mkdir()
-    (root / "_reports" / "2020-01-01.html").write_text("<p>He bought it for my daughter, &quot;who just started lessons&quot;")
+    (root / "_reports" / "2020-01-01.html").write_text(
+        "<p>He bought it for my daughter, &quot;who just started lessons&quot;"
+    )
     (root / "_llm_calls").mkdir()
     staged = [call("k4", "ben-capo", ["ben-capo"], "One hand"), call("k5", "ana-tuner", ["ana-tuner"], "Reads fast")]
     pq.write_table(arrow("llm_calls", staged), root / "_llm_calls" / "0.parquet")
@@ -189,7 +200,7 @@ def test_a_foresight_counts_and_changes_nothing(root: Path) -> None:
 
 def test_somebody_unknown_is_nobody_to_erase(root: Path) -> None:
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and "_claims" not in path.parts}
-    with pytest.raises(PipelineError, match="none of the 1 users is known in .*: nothing was done"):
+    with pytest.raises(PipelineError, match=r"none of the 1 users is known in .*: nothing was done"):
         erase(root, ["zoe"], "ana")
     after = {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and "_claims" not in path.parts}
     assert after == before
@@ -197,10 +208,16 @@ def test_somebody_unknown_is_nobody_to_erase(root: Path) -> None:
 
 def test_while_a_run_is_open_nobody_is_erased(root: Path) -> None:
     columns = dict.fromkeys(load_contract("runs").names)
-    told = {"run_id": "2024-07-02.1", "as_of": date(2024, 7, 2), "opened_at": _noon(), "made_from": "", "input_files": []}
+    told = {
+        "run_id": "2024-07-02.1",
+        "as_of": date(2024, 7, 2),
+        "opened_at": _noon(),
+        "made_from": "",
+        "input_files": [],
+    }
     told |= {"config": "{}", "config_digest": "", "code": "", "overrides": [], "table_versions": []}
     write_run(Warehouse(root), {**columns, **told})
-    with pytest.raises(BusyError, match="run 2024-07-02.1 is open"):
+    with pytest.raises(BusyError, match=r"run 2024-07-02\.1 is open"):
         erase(root, ["ben"], "ana")
     assert found_in(root, ["ben-capo"])
 
@@ -239,7 +256,7 @@ def test_an_erasure_that_was_broken_off_is_completed(root: Path, monkeypatch: py
         if hasattr(erasing, moment):
             patched.setattr(erasing, moment, killed)
         else:
-            patched.setattr(erasing.History, moment, _second_time(getattr(erasing.History, moment)))
+            patched.setattr(History, moment, _second_time(getattr(History, moment)))
         with pytest.raises(KeyboardInterrupt):
             erase(root, ["ben"], "ana")
     assert pending(root) is not None
@@ -252,7 +269,10 @@ def test_an_erasure_that_was_broken_off_is_completed(root: Path, monkeypatch: py
     for table, version in Warehouse(whole).versions().items():
         for v in range(version + 1):
             if table != "erasures":
-                assert Warehouse(root).read(table, version=v).equals(Warehouse(whole).read(table, version=v)), (table, v)
+                assert Warehouse(root).read(table, version=v).equals(Warehouse(whole).read(table, version=v)), (
+                    table,
+                    v,
+                )
 
 
 def _second_time(method: object) -> object:

@@ -68,7 +68,9 @@ def written(tmp_path_factory: pytest.TempPathFactory, spark: "SparkSession") -> 
             {**row, "score": row["score"] + night, "user_bucket": n % 2, "item_title": f"Said by {row['user_id']}"}
             for n, row in enumerate(shop()["user_item_topk"])
         ]
-        tables.publish("user_item_topk", spark.createDataFrame([tuple(row[f] for f in schema.names) for row in rows], schema))
+        tables.publish(
+            "user_item_topk", spark.createDataFrame([tuple(row[f] for f in schema.names) for row in rows], schema)
+        )
     return warehouse.root
 
 
@@ -125,7 +127,9 @@ def test_statistics_of_new_files_are_theirs(lists: Warehouse) -> None:
 def test_bounds_of_files_that_were_deleted_go(tmp_path: Path) -> None:
     folder = tmp_path / "reviews"
     for users in (["ana", "ben"], ["ana"], ["ana", "cleo"]):
-        write_deltalake(str(folder), pa.table({"user_id": users, "text": [f"by {user}" for user in users]}), mode="overwrite")
+        write_deltalake(
+            str(folder), pa.table({"user_id": users, "text": [f"by {user}" for user in users]}), mode="overwrite"
+        )
     (old,) = [path for path in folder.glob("*.parquet") if "ben" in str(pq.read_table(path))]
     old.unlink()
     assert found_in(folder, ["ben"])
