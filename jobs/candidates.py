@@ -36,15 +36,16 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
             "written": [tables.replace(table, tables.empty(table)).as_dict() for table in _made(context)],
         }
     users, items = tables.read("user_histories").select("user_id"), tables.read("items").select("item_id")
-    lines, known = read_candidates(spark, files), erased_digests(context.warehouse)
-    if known:
-        lines = without_erased(lines, digester(context.warehouse), known)
+    every, known = read_candidates(spark, files), erased_digests(context.warehouse)
+    lines = without_erased(every, digester(context.warehouse), known) if known else every
+    erased = every.count() - lines.count() if known else 0
     parsed = parse_candidates(lines, files, users, items)
     written = [tables.replace("rejected_candidates", parsed.rejected)]
     require_usable(parsed, config)
     written.append(tables.replace("candidates", parsed.rows))
     return {
-        "lines": parsed.lines,
+        "lines": parsed.lines + erased,
+        "erased": erased,
         "unknown_users": parsed.unknown_users,
         "unknown_items": parsed.unknown_items,
         "rejected": dict(sorted(parsed.reasons.items())),

@@ -14,6 +14,7 @@ from one_run import kept, opened, written
 from persona_pipeline.core.errors import PipelineError, SourceError
 from persona_pipeline.runs.opening import Input
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.erasures import record
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -86,3 +87,16 @@ def test_too_much_set_aside_leaves_the_tables_and_says_what_it_was(
 def test_a_run_without_input_has_nothing_to_read(empty: Warehouse) -> None:
     with pytest.raises(PipelineError, match=r"opened without any input; open one with --source and --reviews"):
         opened(empty).do("reviews")
+
+
+def test_lines_of_somebody_erased_go_nowhere(
+    empty: Warehouse, given: Input, tmp_path: Path, spark: "SparkSession"
+) -> None:
+    assert given.reviews is not None
+    given.reviews.write_text(given.reviews.read_text() + '{"user_id": "ben", "item\n')
+    record(empty, ["ben"], "ana", datetime(2024, 6, 12, tzinfo=UTC))
+    summary = opened(empty, given, reviews={"max_rejected_share": 0.3}).do("reviews")
+    assert [summary[n] for n in ("lines", "not_yet", "erased")] == [8, 1, 5]
+    assert [row["review_id"] for row in kept(empty, "reviews")] == ["r1"]
+    assert summary["rejected"] == {"reviews.edited": 1}
+    assert "ben" not in str(kept(empty, "rejected_reviews"))
