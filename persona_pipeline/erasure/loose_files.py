@@ -24,7 +24,7 @@ from persona_pipeline.warehouse.history import Change, is_whole
 
 _PARQUET, _GZIP, _ZIP = b"PAR1", b"\x1f\x8b", b"PK\x03\x04"
 _RECORDS = (".jsonl", ".ndjson", ".csv", ".tsv")
-_SURE = 8  # bytes of an id that is looked for in files of no known kind: shorter ones stand in any
+_SURE = 6  # bytes of an id that is looked for in files of no known kind: shorter ones stand in any
 _CHUNK = 1 << 22
 _ROWS = 4_096
 

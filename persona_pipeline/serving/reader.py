@@ -59,9 +59,11 @@ class Recommendations:
         switching, so for that moment both releases' are in memory. Call it from a timer.
         """
         with self._refreshing:
+            complete = erasures(self._root) == self._snapshot.erasures
+            if complete and self._named is not None:
+                return False
             row = release_row(self._root, self._named)
-            same = row["release_id"] == self._snapshot.release.release_id
-            if same and erasures(self._root) == self._snapshot.erasures:
+            if complete and row["release_id"] == self._snapshot.release.release_id:
                 return False
             snapshot = ReleaseSnapshot(self._root, row, self._users_held)
             snapshot.read_what(self._snapshot)
