@@ -89,7 +89,7 @@ def _clean(path: Path, mentions: Mentions, render: Callable[[Path], bool], dry_r
     if head.startswith(_ZIP):
         return _LEFT if _in_arrays(path, mentions) else None
     packed = head.startswith(_GZIP)
-    if not packed and not _is_text(head):
+    if not packed and b"\0" in head:  # no text, in whatever encoding but UTF-16
         return _LEFT if _in_bytes(path, mentions) else None
     if path.suffix in (".html", ".htm"):
         return _clean_page(path, mentions, render, dry_run)
@@ -179,16 +179,6 @@ def _without(value: Any, mentions: Mentions) -> Any:
     if isinstance(value, str):
         return None if value in mentions.ids else mentions.redacted(value)
     return value
-
-
-def _is_text(head: bytes) -> bool:
-    if b"\0" in head:
-        return False
-    try:
-        head.decode("utf-8")
-    except UnicodeDecodeError as error:  # a character may be cut in two by the end of what was read
-        return error.start > len(head) - 4
-    return True
 
 
 def _in_bytes(path: Path, mentions: Mentions) -> bool:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +13,7 @@ import pytest
 from decoded import found_in
 from night_jobs import run_night
 
-from persona_pipeline.contracts import table_names
+from persona_pipeline.contracts import load_contract, table_names
 from persona_pipeline.erasure.erase import erase
 from persona_pipeline.publish.releases import published, read_released, served
 from persona_pipeline.publish.rollback import roll_back
@@ -169,9 +170,59 @@ def test_nothing_of_ten_people_is_left_and_the_next_night_never_knew_them(
     never = shop.never_knew(tmp_path)
     never.night(NEXT)
     for table in sorted({*table_names("state", "published")} - {"encoders"}):
-        one, other = (_rows(place, table) for place in (warehouse, never.warehouse))
-        assert one == other, table
+        found, wanted = (_rows(place, table) for place in (warehouse, never.warehouse))
+        assert wanted or table in ("persona_choices",)
+        assert list(differences(found, wanted))[:5] == [], table
 
 
 def _quotes(row: Row, shop: Shop) -> bool:
     return any(span["quote"] in shop.quotes for span in row["evidence"])
+
+
+def _rows(warehouse: Warehouse, table: str) -> list[Row]:
+    """Rows as the night made them: what depends on the nights before is left out, and a persona is told by item and place.
+
+    That is the ids of personas and of encoders, when either first was, when a row last changed, and retired personas.
+    """
+    personas = warehouse.read("item_personas", where="status = 'current'").to_pylist()
+    names = {row["persona_id"]: f"{row['item_id']} {row['position']}" for row in personas}
+    newest = served(warehouse)
+    assert newest is not None
+    of_encoder = "encoder_id" in load_contract(table).names
+    where = f"encoder_id = '{newest.encoder_id}'" if of_encoder else None
+    where = "status = 'current'" if table == "item_personas" else where
+    rows = [_told(row, names) for row in warehouse.read(table, where=where).to_pylist()]
+    return sorted(rows, key=lambda row: str([value for value in row.values() if isinstance(value, str | int)]))
+
+
+def _told(value: Any, names: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        history = ("encoder_id", "first_as_of", "changed_as_of")
+        return {key: _told(one, names) for key, one in value.items() if key not in history}
+    if isinstance(value, list):
+        return [_told(one, names) for one in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def differences(one: Any, other: Any, place: str = "") -> Iterator[str]:
+    """Where two tables differ; numbers that training computes may by a part in ten thousand, since sums go in another order."""
+    if isinstance(one, float) and isinstance(other, float):
+        if not math.isclose(one, other, abs_tol=1e-4):
+            yield f"{place}: {one} {other}"
+    elif isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        for key in one:
+            yield from differences(one[key], other[key], f"{place}.{key}")
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for n, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from differences(left, right, f"{place}[{n}]")
+    elif one != other:
+        yield f"{place}: {one} {other}"
+
+
+def test_differences_are_found() -> None:
+    assert list(differences([{"a": 1.0, "b": ["x"]}], [{"a": 1.00001, "b": ["x"]}])) == []
+    assert list(differences([{"a": 1.0, "b": ["x"]}], [{"a": 1.01, "b": ["y"]}])) == [
+        "[0].a: 1.0 1.01",
+        "[0].b[0]: x y",
+    ]
+    assert list(differences([{}], [])) == [": [{}] []"]
