@@ -37,6 +37,8 @@ def known_users(places: Iterable[Place], users: Collection[str]) -> set[str]:
             continue
         for name, field in place.contract.subjects("user"):
             for rows in _batches(place, {name}):
+                if field and field not in {part.name for part in rows.schema.field(name).type.value_type}:
+                    continue
                 values = _values(rows, name, field)
                 found |= set(values.filter(pc.is_in(values, wanted.cast(values.type))).to_pylist())
         records = place.contract.subjects("record")
@@ -86,8 +88,8 @@ def _own(places: Iterable[Place], users: Collection[str]) -> tuple[dict[str, Rev
                 _note(contract, row, None, reviews, texts)
             for name in {name for name, field in contract.subjects("user", "review", "words") if field}:
                 whose = next((field for at, field in contract.subjects("user") if at == name and field), None)
-                for struct in row[name] or ():
-                    if (struct[whose] if whose else owner) in users:
+                for struct in row.get(name) or ():
+                    if (struct.get(whose) if whose else owner) in users:
                         _note(contract, struct, name, reviews, texts)
             if contract.table == "reviews":
                 reviews[row["review_id"]] = Review(row["item_id"], row["rating"], row["reviewed_at"].astimezone(UTC))
@@ -105,7 +107,7 @@ def _rows_of(place: Place, contract: Contract, users: Collection[str]) -> Iterat
         for name, field in contract.subjects("user"):
             if field is None:
                 yield from rows.filter(pc.is_in(rows[name], wanted.cast(rows[name].type))).to_pylist()
-            else:
+            elif field in {part.name for part in rows.schema.field(name).type.value_type}:
                 lists = rows[name].combine_chunks()
                 owners = pc.list_parent_indices(lists)
                 flat = lists.flatten().field(field)

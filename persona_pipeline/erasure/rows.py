@@ -87,10 +87,10 @@ class TableChange:
     def _clean(self, value: Any, name: str, field: str | None) -> Any:
         subject = self._subject(name, field)
         mentions = self._traces.mentions
-        if field is not None:
+        if field is not None:  # which a file from before it lacks
             if subject == "remark":
-                return [{**struct, field: mentions.redacted(struct[field])} for struct in value]
-            return [struct for struct in value if not self._is_theirs(subject, struct[field])]
+                return [{**struct, field: mentions.redacted(struct.get(field))} for struct in value]
+            return [struct for struct in value if not self._is_theirs(subject, struct.get(field))]
         if isinstance(value, list):
             if subject == "remark":
                 return [mentions.redacted(one) for one in value]

@@ -17,6 +17,7 @@ The table must have no writer meanwhile.
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -138,6 +139,7 @@ class History:
         for path, text in sorted(rewritten.items(), reverse=True):
             with atomic_file(path) as partial:
                 partial.write_text(text, encoding="utf-8")
+                _as_old_as(path, partial)
         if checkpoints and additions:
             DeltaTable(str(self.folder)).create_checkpoint()
 
@@ -181,6 +183,7 @@ class History:
                     rows += kept.num_rows
                     if kept.num_rows:
                         writer.write_table(kept, row_group_size=kept.num_rows)
+            _as_old_as(old, partial)
         if not rows:
             new.unlink()
             return Successor(None, 0, "", gone, changed)
@@ -232,6 +235,12 @@ def is_whole(path: Path) -> bool:
     with path.open("rb") as stream:
         stream.seek(-4, 2)
         return stream.read() == b"PAR1"
+
+
+def _as_old_as(old: Path, new: Path) -> None:
+    """Give a file another's time: a commit is as old as its file, for time travel by time, and retention goes by it too."""
+    times = old.stat()
+    os.utime(new, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def _counted(path: Path, change: Change) -> tuple[int, int]:

@@ -83,9 +83,12 @@ def test_every_version_lacks_the_rows_and_keeps_its_number(lists: Warehouse) -> 
     assert list((folder / "_change_data").rglob("*.parquet"))
     before = [lists.read("user_item_topk", version=v).to_pylist() for v in range(newest + 1)]
     assert found_in(folder, ["Said by ben"])
+    times = [path.stat().st_mtime_ns for path in History(folder).commits]
     rewrite(folder, WithoutUser("ben"))
     assert found_in(folder, ["Said by ben"]) == {}
     assert lists.version("user_item_topk") == newest
+    assert [path.stat().st_mtime_ns for path in History(folder).commits] == times
+    assert lists.unneeded_files("user_item_topk", list(range(newest + 1)), grace_hours=0) == []
     for version, rows in enumerate(before):
         wanted = [row for row in rows if row["user_id"] != "ben"]
         assert lists.read("user_item_topk", version=version).to_pylist() == wanted
