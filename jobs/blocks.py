@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.runner import run
+from persona_pipeline.ingest.erased_people import erased_people
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.opening import check_input
 from persona_pipeline.sources.input_state import pseudonyms
@@ -28,7 +29,8 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     tables = SparkWarehouse(spark, context.warehouse)
     if checked is None:
         return {"lines": 0, "written": [tables.replace("blocks", tables.empty("blocks")).as_dict()]}
-    rows = parse_blocks(spark, checked, pseudonyms(context.config.reviews)).persist()
+    user_name = pseudonyms(context.config.reviews)
+    rows = parse_blocks(spark, checked, user_name, erased_people(context.warehouse, user_name)).persist()
     return {
         "lines": rows.count(),
         "users": rows.select("user_id").distinct().count(),

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import load_contract
+from persona_pipeline.ingest.erased_people import digest_of, erased_people
 from persona_pipeline.sources import reader
 from persona_pipeline.sources.adapters import Adapter
 from persona_pipeline.sources.eligibility import available_tonight, unavailable_counts
@@ -38,8 +39,9 @@ def ingest(
     Raises SourceError, with `rejected_reviews` written and nothing else, where more is refused than the configuration allows.
     """
     spark, config = tables.spark, configuration.reviews
-    settings = ParsingSettings(config.max_characters, pseudonyms(config))
-    key = parser_key(source, config, settings.user_name, "")
+    user_name = pseudonyms(config)
+    settings = ParsingSettings(config.max_characters, user_name, erased_people(tables.files, user_name))
+    key = parser_key(source, config, user_name, digest_of(settings.erased))
     before = tables.files.read("input_files").to_pylist()
     known = known_files(files["reviews"], key, before)
     listed = _parsed(tables, run_id, known, before, source, settings, config.complete)

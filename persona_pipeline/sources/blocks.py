@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from persona_pipeline.sources.erased import Erased, without_erased
 from persona_pipeline.sources.table_files import TableFiles
 from persona_pipeline.sources.table_rows import read_rows, require_sound, verdict
 
@@ -16,7 +17,12 @@ _EXPECTED = {
 }
 
 
-def parse_blocks(spark: SparkSession, files: TableFiles, user_name: Callable[[str], str] | None = None) -> DataFrame:
+def parse_blocks(
+    spark: SparkSession,
+    files: TableFiles,
+    user_name: Callable[[str], str] | None = None,
+    erased: Erased | None = None,
+) -> DataFrame:
     """Read columns user_id, kind and value, each once. Raises SourceError for a row that is not sound."""
     values = dict(zip(("item_id", "creator", "category"), KINDS, strict=True))
     given = sum((F.col(name).isNotNull().cast("int") for name in values), F.lit(0))
@@ -26,7 +32,7 @@ def parse_blocks(spark: SparkSession, files: TableFiles, user_name: Callable[[st
         ("several_blocks", given > 1, F.concat_ws(", ", *values)),
     ]
     kind = F.coalesce(*(F.when(F.col(name).isNotNull(), F.lit(kind)) for name, kind in values.items()))
-    judged = read_rows(spark, files, user_name).select(
+    judged = without_erased(read_rows(spark, files, user_name), erased).select(
         "source_file",
         "source_line",
         *verdict(files, faults),

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from persona_pipeline.sources.adapters import Adapter, InputKind, Keys, found
+from persona_pipeline.sources.erased import Erased
 from persona_pipeline.sources.item_fields import categories, described, one_text
 from persona_pipeline.sources.language import language_of
 from persona_pipeline.sources.markup import is_markup_residue
@@ -76,12 +77,12 @@ class ParsingSettings:
 
     Attributes:
         user_name: from the id in the file to the one in the tables (pseudonyms); None: as it is.
-        erased: whether a user, named as in the tables, was erased; such a record is the reason `erased`, and nothing of it is kept.
+        erased: who was erased; the reason of such a record is `erased`, and nothing else of it is kept.
     """
 
     max_characters: int
     user_name: Callable[[str], str] | None = None
-    erased: Callable[[str], bool] | None = None
+    erased: Erased | None = None
 
 
 def review_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingSettings) -> Iterator[pa.RecordBatch]:
@@ -180,6 +181,13 @@ class FieldParser:
         return when
 
 
+def unreadable(record: Record, fault: Fault, settings: ParsingSettings) -> tuple[Any, ...]:
+    """The first columns of a record that cannot be read, which may be one of somebody erased."""
+    if settings.erased is not None and settings.erased.named_in(fault.excerpt):
+        return (*record[:2], "erased", None, None)
+    return (*record[:2], fault.reason, None, excerpt(fault.excerpt))
+
+
 class _ReviewParser(FieldParser):
     def __init__(self, adapter: Adapter, settings: ParsingSettings) -> None:
         super().__init__(adapter, adapter.reviews)
@@ -188,7 +196,7 @@ class _ReviewParser(FieldParser):
     def __call__(self, record: Record) -> tuple[Any, ...]:
         fields = record.fields
         if isinstance(fields, Fault):
-            return (*record[:2], fields.reason, None, excerpt(fields.excerpt), *_NO_REVIEW)
+            return (*unreadable(record, fields, self.settings), *_NO_REVIEW)
         settings = self.settings
         try:
             user = self.id(fields, "user_id")

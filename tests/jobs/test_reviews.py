@@ -15,6 +15,7 @@ from one_run import kept, opened, written
 from persona_pipeline.core.errors import ConfigError, PipelineError, SourceError
 from persona_pipeline.runs.opening import Input
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.erasures import record
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -175,3 +176,16 @@ def test_what_may_be_recommended_tonight(empty: Warehouse, given: Input, tmp_pat
 def test_a_full_catalogue_must_be_given(empty: Warehouse, given: Input) -> None:
     with pytest.raises(ConfigError, match=r"eligibility\.full_catalogue needs a file of items"):
         opened(empty, Input("jsonl", given.reviews), eligibility={"full_catalogue": True})
+
+
+def test_lines_of_somebody_erased_go_nowhere(
+    empty: Warehouse, given: Input, tmp_path: Path, spark: "SparkSession"
+) -> None:
+    assert given.reviews is not None
+    given.reviews.write_text(given.reviews.read_text() + '{"user_id": "ben", "item\n')
+    record(empty, ["ben"], "ana", datetime(2024, 6, 12, tzinfo=UTC))
+    summary = opened(empty, given, reviews={"max_rejected_share": 0.3}).do("reviews")
+    assert [summary[n] for n in ("lines", "not_yet", "erased")] == [8, 1, 5]
+    assert [row["review_id"] for row in kept(empty, "reviews")] == ["r1"]
+    assert summary["rejected"] == {"reviews.edited": 1}
+    assert "ben" not in str(kept(empty, "rejected_reviews"))
