@@ -14,7 +14,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "reviews": {"max_rejected_share": 0.1, "max_characters": 4000, "withheld": "test.parquet", "columns": {"text": "body"},
                 "item_columns": {"title": "name"}, "rating_scale": [1, 10], "time_format": "%d.%m.%Y", "complete": False,
                 "withdrawn": "ids.txt", "pseudonymous_users": True, "quiet_seconds": 5.0, "wait_minutes": 1.0,
-                "expect_success": True},
+                "expect_success": True, "spam_users": 4, "spam_items": 20},
     "candidates": {"file": "lists.parquet", "max_rejected_share": 0.1, "max_unknown_share": 0.5, "blind": True},
     "item_reviews": {"max_reviews": 30, "max_bytes": 9_000},
     "user_histories": {"length": 10},

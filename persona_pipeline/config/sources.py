@@ -48,6 +48,14 @@ class ReviewsConfig(StageConfig):
         0.05, ge=0, le=1, description="the task fails when a larger share of input records is refused"
     )
     max_characters: int = Field(8_000, ge=100, description="a longer review is cut here, at a word")
+    spam_users: int = Field(
+        5,
+        ge=0,
+        description="a text that so many users have, or nearly so, is copy-paste spam and no evidence; 0: none is",
+    )
+    spam_items: int = Field(
+        10, ge=2, description="so is a text that one user has on so many items, for that user's reviews"
+    )
     withheld: str = Field(
         "",
         description="Parquet file with a column review_id: reviews a backtest keeps from the night; empty: none",
@@ -85,6 +93,13 @@ def _known(columns: dict[str, str | None], fields: tuple[str, ...], required: tu
     if absent := [name for name in required if name in columns and not columns[name]]:
         raise ValueError(f"{', '.join(absent)}: every record needs it, so it cannot be null")
     return columns
+
+    @field_validator("spam_users")
+    @classmethod
+    def _not_everybody(cls, users: int) -> int:
+        if users == 1:
+            raise ValueError("every text has one user: say 0 to mark none, or at least 2")
+        return users
 
 
 class CandidatesConfig(StageConfig):
