@@ -73,6 +73,7 @@ def test_the_patterns_of_copy_and_paste(spark: "SparkSession") -> None:
     assert marked(spark, rows, ReviewsConfig(spam_users=0)) == {}
 
 
+@pytest.mark.slow
 def test_planted_copies_are_found_and_nothing_else(spark: "SparkSession") -> None:
     rng = random.Random(1)
     rows = honest(3_000)
@@ -89,6 +90,7 @@ def test_planted_copies_are_found_and_nothing_else(spark: "SparkSession") -> Non
     assert all(name.split("-")[0] == cluster.split("-")[0] for name, cluster in found.items())
 
 
+@pytest.mark.slow
 def test_a_text_pasted_by_very_many_is_one_comparison_each(spark: "SparkSession") -> None:
     rows = [(f"r{i:05}", f"u{i}", f"i{i % 7}", f"{PRAISE} {'again ' * (i % 40)}") for i in range(20_000)]
     found = marked(spark, rows)
@@ -96,6 +98,7 @@ def test_a_text_pasted_by_very_many_is_one_comparison_each(spark: "SparkSession"
     assert set(found.values()) == {"r00000"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not INSTRUMENTS.exists(), reason="the reviews of two shops are not here")
 def test_real_reviews_are_honest(spark: "SparkSession") -> None:
     latest: dict[tuple[str, str], str] = {}
