@@ -38,12 +38,14 @@ _BLANKS = dict.fromkeys(
 )
 _WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _DIGITS = {code: str(decimal(chr(code))) for code in range(0x660, 0x1FBFA) if chr(code).isdecimal()}
-_PLAIN = str.maketrans(_DIGITS | _WIDE | _HYPHENS | _BLANKS | {0x3002: ".", 0xFF61: "."})
+_PLAIN = str.maketrans(
+    _DIGITS | _WIDE | _HYPHENS | _BLANKS | dict.fromkeys(map(ord, "\u3002\uff61\u00b7\u2022\u30fb"), ".")
+)
 _NOT_PLAIN = re.compile(
     "["
     + "".join(f"{chr(code)}-{chr(code + 9)}" for code, digit in _DIGITS.items() if digit == "0" and code < 0x10000)
     + "".join(map(chr, _HYPHENS | _BLANKS))
-    + "\u3002\uff01-\uff61]"
+    + "\u00b7\u2022\u3002\u30fb\uff01-\uff61]"
 )
 _NOT_PLAIN_ASTRAL = re.compile("[\U000104a0-\U0001fbf9]")
 
