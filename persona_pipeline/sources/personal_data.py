@@ -22,6 +22,7 @@ from persona_pipeline.sources.recognisers.streets import streets
 Finder = Callable[[str], Iterator[tuple[int, int]]]
 
 _MANY_DIGITS = re.compile(r"[0-9](?<![0-9].)(?:[^0-9]{0,3}[0-9]){6}")
+_DIGIT_OR_AT = re.compile("[\\d@\uff20]")
 _ASCII_DIGIT = re.compile("[0-9]")
 _IN_NUMBERS: tuple[tuple[str, Finder], ...] = (
     ("[account]", accounts),
@@ -72,7 +73,12 @@ def mask_title(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    if text.isascii() or not (_NOT_PLAIN.search(text) or _NOT_PLAIN_ASTRAL.search(text)):
+    # Without a digit or an "at" of any script there is nothing to find that the text's own characters do not show.
+    if (
+        text.isascii()
+        or not _DIGIT_OR_AT.search(text)
+        or not (_NOT_PLAIN.search(text) or _NOT_PLAIN_ASTRAL.search(text))
+    ):
         return text
     return text.translate(_PLAIN)
 
