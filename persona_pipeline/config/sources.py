@@ -85,6 +85,13 @@ class ReviewsConfig(StageConfig):
             raise ValueError("the lowest rating comes first, then the highest")
         return value
 
+    @field_validator("spam_users")
+    @classmethod
+    def _not_everybody(cls, users: int) -> int:
+        if users == 1:
+            raise ValueError("every text has one user: say 0 to mark none, or at least 2")
+        return users
+
 
 def _known(columns: dict[str, str | None], fields: tuple[str, ...], required: tuple[str, ...]) -> dict[str, str | None]:
     strangers = sorted(set(columns) - set(fields))
@@ -93,13 +100,6 @@ def _known(columns: dict[str, str | None], fields: tuple[str, ...], required: tu
     if absent := [name for name in required if name in columns and not columns[name]]:
         raise ValueError(f"{', '.join(absent)}: every record needs it, so it cannot be null")
     return columns
-
-    @field_validator("spam_users")
-    @classmethod
-    def _not_everybody(cls, users: int) -> int:
-        if users == 1:
-            raise ValueError("every text has one user: say 0 to mark none, or at least 2")
-        return users
 
 
 class CandidatesConfig(StageConfig):
