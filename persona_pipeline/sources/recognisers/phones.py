@@ -175,11 +175,13 @@ def _called(number: str, digits: str, groups: list[str], look_up: bool) -> bool:
 
 def _alone(number: str, digits: str, groups: list[str], look_up: bool) -> bool:
     """Tell a number that no word announces."""
-    if _book_or_goods(digits) or len(set(digits)) < 3:
+    if len(set(digits)) < 3:
         return False
     american = _AMERICAN.fullmatch(number) and (" " not in number.strip("+1 ") or "(" in number or "-" in number)
     if american or _SPACED_AMERICAN.fullmatch(number):
         return True
+    if _book_or_goods(digits):
+        return False
     if len(groups) == 1 and "(" not in number:
         return _TEN_OR_MORE_BARE.fullmatch(digits) is not None and (not look_up or _anywhere(digits))
     lengths = {len(group) for group in groups}
