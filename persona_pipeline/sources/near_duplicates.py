@@ -34,7 +34,7 @@ class Words:
     """The words of a batch of texts as 64-bit hashes, text after text: `hashes[starts[i]:starts[i + 1]]` are those of text i."""
 
     def __init__(self, texts: pa.Array) -> None:
-        plain = _normalised(texts)
+        plain, unspaced = _normalised(texts)
         _, offsets, data = plain.buffers()
         ends = np.frombuffer(offsets, dtype=np.int64)[plain.offset : plain.offset + len(plain) + 1]
         letters = np.frombuffer(data or b"", dtype=np.uint8)[ends[0] : ends[-1]]
@@ -47,10 +47,12 @@ class Words:
         begins = np.flatnonzero(first)
         self.starts = np.searchsorted(begins, ends)
         self.hashes = _word_hashes(letters, inside[1:-1], begins)
+        self.lengths = self.counts - unspaced // 2
+        """Words of each text; in scripts without spaces, where every character is hashed as one, two characters."""
 
     @property
     def counts(self) -> np.ndarray:
-        """Words of each text."""
+        """Hashes of each text."""
         return np.diff(self.starts)
 
 
@@ -100,15 +102,19 @@ def _distinct(words: Words) -> tuple[np.ndarray, np.ndarray]:
     return rows[first], shingles[first]
 
 
-def _normalised(texts: pa.Array) -> pa.Array:
+def _normalised(texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """Return lower-case texts whose words stand apart, and how many characters of each stand apart for want of spaces."""
     lower = pc.utf8_lower(pc.fill_null(texts, "").cast(pa.large_string()))
     beyond = pc.invert(pc.string_is_ascii(lower))
+    unspaced = np.zeros(len(lower), dtype=np.int64)
     for apostrophe in _APOSTROPHES:
         lower = pc.replace_substring(lower, apostrophe, "")
     if not pc.any(beyond).as_py():
-        return lower
-    spaced = pc.replace_substring_regex(lower.filter(beyond), _UNSPACED, r" \1 ")
-    return pc.replace_with_mask(lower, beyond, pc.replace_substring_regex(spaced, _NOT_WORD, " "))
+        return lower, unspaced
+    found = lower.filter(beyond)
+    unspaced[beyond.to_numpy(zero_copy_only=False)] = pc.count_substring_regex(found, _UNSPACED).to_numpy()
+    spaced = pc.replace_substring_regex(found, _UNSPACED, r" \1 ")
+    return pc.replace_with_mask(lower, beyond, pc.replace_substring_regex(spaced, _NOT_WORD, " ")), unspaced
 
 
 def _word_hashes(letters: np.ndarray, inside: np.ndarray, begins: np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ def _keyed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays(
             [
                 *(batch.column(name) for name in ("review_id", "user_id", "item_id")),
-                pa.array(words.counts, pa.int32()),
+                pa.array(words.lengths, pa.int32()),
                 pa.array(text_keys(words)),
                 pa.ListArray.from_arrays(offsets, pa.array(bands.ravel())),
             ],

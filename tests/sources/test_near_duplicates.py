@@ -23,7 +23,10 @@ def _keys(*texts: str | None) -> list[int]:
 
 def test_words_of_every_script_are_counted() -> None:
     texts = _array("Great product!", None, "", "don't stop", "这个产品 好", "àb “quote”—dash…", "...", "4 K-tv", "ดีมาก")
-    assert Words(texts).counts.tolist() == [2, 0, 0, 2, 5, 3, 0, 3, 5]
+    words = Words(texts)
+    assert words.counts.tolist() == [2, 0, 0, 2, 5, 3, 0, 3, 5]
+    # Two characters of a script without spaces are about a word.
+    assert words.lengths.tolist() == [2, 0, 0, 2, 3, 3, 0, 3, 3]
 
 
 def test_case_punctuation_and_white_space_make_no_difference() -> None:

@@ -17,7 +17,7 @@ FOUND = masking.main()
 @pytest.mark.parametrize("split", ["tuning", "held_out"])
 @pytest.mark.parametrize(
     ("kind", "floor"),
-    [("email", 0.9), ("phone", 0.97), ("card", 1.0), ("account", 1.0), ("ssn", 1.0), ("ip", 1.0), ("address", 0.9)],
+    [("email", 0.95), ("phone", 0.97), ("card", 1.0), ("account", 1.0), ("ssn", 1.0), ("ip", 1.0), ("address", 0.9)],
 )
 def test_recall_holds(split: str, kind: str, floor: float) -> None:
     assert FOUND[split]["recall"][kind] >= floor
