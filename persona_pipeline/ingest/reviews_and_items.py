@@ -86,7 +86,7 @@ def ingest(
         "input_files", pa.Table.from_pylist(listed, load_contract("input_files").arrow_schema())
     )
     written.append(state)
-    _forget(tables, listed)
+    _forget(tables, before, listed)
     left_out = night.left_out()
     aside_total = sum(n for (of, _), n in counts.items() if of == "reviews")
     return {
@@ -176,8 +176,14 @@ def _counts(tables: SparkWarehouse, parsed_files: set[str]) -> dict[str, Row]:
     return {row.pop("parsed_file"): row for row in found}
 
 
-def _forget(tables: SparkWarehouse, listed: Sequence[Row]) -> None:
-    """Delete what was parsed of files that no longer count."""
+def _forget(tables: SparkWarehouse, before: Sequence[Row], listed: Sequence[Row]) -> None:
+    """Delete what was parsed of files that no longer count, if there are any."""
+    if not tables.files.exists("parsed_reviews"):
+        return
+    stale = {row["parsed_file"] for row in before} - {row["parsed_file"] for row in listed}
+    runs = {row["parsed_in"] for row in tables.files.partitions("parsed_reviews")}
+    if not stale and runs <= {row["parsed_in"] for row in listed}:
+        return
     tables.delete("parsed_reviews", f"parsed_file NOT IN ({_listed(row['parsed_file'] for row in listed)})")
 
 

@@ -44,6 +44,7 @@ def render_report(
         "seconds": sum(summary.get("seconds") or 0.0 for summary in summaries.values()),
         "refused_input": refusals.refused_input(tables),
         "quarantined": refusals.quarantined(tables),
+        "languages": refusals.languages(tables),
         "not_yet": refusals.not_yet(summaries),
         "sources": personas.by_source(tables, as_of),
         "per_item": personas.per_item(tables),

@@ -1,4 +1,4 @@
-"""Summarise rejected rows (of reviews, events and extraction, and the `reviews` summary) by reason, with examples."""
+"""Summarise the languages of the reviews, and what was refused (of reviews, events, extraction) by reason, with examples."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -58,6 +58,15 @@ def quarantined(tables: RunTables) -> list[Refusal]:
         ["quarantine"],
     )
     return _by_reason(rows)
+
+
+def languages(tables: RunTables) -> list[tuple[str, float]]:
+    """Share of the reviews with words by their language, the commonest four; those too short to tell are left out."""
+    sql = """
+        SELECT language, count(*) / (SELECT count(*) FROM reviews WHERE text <> '') AS share
+        FROM reviews WHERE language IS NOT NULL AND text <> '' GROUP BY language ORDER BY share DESC, language LIMIT 4
+    """
+    return [(row["language"], row["share"]) for row in tables.rows(sql, ["reviews"])]
 
 
 def not_yet(summaries: Summaries) -> int | None:

@@ -1,6 +1,7 @@
 """What each section is made from: the night's attempt, the flow, refusals, the users chosen."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from report.shop import SCORE, SUMMARIES, put, recommendation, release
@@ -8,7 +9,7 @@ from report.shop import SCORE, SUMMARIES, put, recommendation, release
 from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.report import sampled_users, verdict
 from persona_pipeline.report.flow import STAGES, count_rows, flow, run_counts
-from persona_pipeline.report.refusals import refused_input
+from persona_pipeline.report.refusals import languages, refused_input
 from persona_pipeline.report.tables import RunTables
 from persona_pipeline.report.users import users
 from persona_pipeline.report.verdict import reasons
@@ -41,6 +42,23 @@ def test_three_examples_of_each_refusal(warehouse: Warehouse) -> None:
     (refusal,) = refused_input(RunTables(warehouse, release("refused", [], {})))
     assert (refusal.subject, refusal.reason, refusal.count, refusal.fault) == ("reviews", "not_json", 5, True)
     assert [place for place, _ in refusal.examples] == ["f, line 1", "f, line 2", "f, line 3"]
+
+
+def test_languages_are_told_by_their_share(warehouse: Warehouse) -> None:
+    row = {
+        "user_id": "u",
+        "item_id": "tin",
+        "rating": 5.0,
+        "title": None,
+        "reviewed_at": datetime(2024, 6, 1, tzinfo=UTC),
+    }
+    told = [("en", "Fine."), ("en", "Fine."), ("de", "Gut."), (None, "Ok"), (None, "")]
+    put(warehouse, "reviews", [
+        {**row, "review_id": f"r{n}", "language": language, "text": text, "source_file": "f", "source_line": n + 1}
+        for n, (language, text) in enumerate(told)
+    ])  # fmt: skip
+    found = languages(RunTables(warehouse, release("refused", [], {})))
+    assert found == [("en", 0.5), ("de", 0.25)]
 
 
 def test_users_with_most_and_fewest_interactions_are_among_the_chosen(warehouse: Warehouse) -> None:
