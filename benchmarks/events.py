@@ -111,7 +111,15 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
 def _side(root: Path, reviews: Path, events: Path | None, items: Path | None, config: Path, console: Console) -> Side:
     console.rule(root.name)
     request = BacktestRequest(
-        root, "jsonl", reviews, items, config=str(config), extractor="embedded", baselines=False, interactions=events
+        root,
+        "jsonl",
+        reviews,
+        items,
+        config=str(config),
+        extractor="embedded",
+        cache=root.parent / "cache",  # what both sides say is embedded once
+        baselines=False,
+        interactions=events,
     )
     (run,) = judged(request, console)
     dataset = read_completed(root).dataset

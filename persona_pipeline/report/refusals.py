@@ -1,4 +1,4 @@
-"""Summarise the languages of the reviews, and rejected rows (of reviews, events and extraction) by reason, with examples."""
+"""Summarise the languages of the reviews, and what was refused (of reviews, events, extraction) by reason, with examples."""
 
 from dataclasses import dataclass
 from itertools import groupby

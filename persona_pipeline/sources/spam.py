@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from persona_pipeline.config import ReviewsConfig
+from persona_pipeline.sources.deduplication import small
 from persona_pipeline.sources.near_duplicates import Words, band_keys, similarities, text_keys
 
 SIMILAR = 0.7  # of the pairs of neighbouring words that one of two texts has, both do: every tenth word may differ
@@ -46,7 +47,7 @@ def mark_spam(reviews: DataFrame, config: ReviewsConfig) -> DataFrame:
         .groupBy("review_id")
         .agg(F.min("spam").alias("spam"))
     )
-    return reviews.join(marked, "review_id", "left")
+    return reviews.join(small(marked), "review_id", "left")
 
 
 def _keyed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -64,7 +64,7 @@ def test_every_line_ends_in_one_place(empty: Warehouse, given: Input, tmp_path: 
     ana, ben = kept(empty, "reviews")
     assert ana == {
         "review_id": "r1", "user_id": "ana", "item_id": "capo", "rating": 5.0, "title": "Fast",
-        "text": "One hand is enough & fast. Ask me: [email]", "language": "en",
+        "text": "One hand is enough & fast. Ask me: [email]", "language": "en", "spam": None,
             "reviewed_at": datetime(2024, 6, 10, 6, 13, 20, tzinfo=UTC),
         "source_file": "reviews.jsonl", "source_line": 1,
     }  # fmt: skip
