@@ -163,7 +163,9 @@ def test_texts_in_other_shapes() -> None:
 
 
 def test_pseudonyms_and_users_who_were_erased() -> None:
-    settings = ParsingSettings(8_000, user_name=lambda user: f"~{user}", erased=Erased(str, frozenset(["~gone"]), lambda user: f"~{user}"))
+    settings = ParsingSettings(
+        8_000, user_name=lambda user: f"~{user}", erased=Erased(str, frozenset(["~gone"]), lambda user: f"~{user}")
+    )
     assert parse(REVIEW, settings=settings)["user_id"] == "~u1"
     gone = parse(changed(user_id="gone", rating="five"), settings=settings)
     assert (gone["reason"], gone["field"], gone["detail"]) == ("erased", None, None)
