@@ -27,8 +27,8 @@ WITHHELD = pa.table({"interaction_id": ["gone"], "user_id": ["ana"], "item_id": 
 START = datetime(2024, 6, 1, tzinfo=UTC)
 # Names of text columns that speak of reviews and hold no id of one.
 NO_IDS = {
-    "extraction_key", "input", "item_title", "kind", "label_source", "persona_source", "reason", "recommendation_source",
-    "summary_source", "text", "title",
+    "extraction_key", "input", "item_title", "kind", "label_source", "name", "persona_source", "reason", "recommendation_source",
+    "spam", "summary_source", "text", "title",
 }  # fmt: skip
 
 
