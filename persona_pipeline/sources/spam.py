@@ -19,9 +19,7 @@ from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.sources.deduplication import small
 from persona_pipeline.sources.near_duplicates import Words, band_keys, similarities, text_keys
 
-SIMILAR = (
-    0.85  # of the pairs of neighbouring words that one of two texts has, both do: a word in twenty-five may differ
-)
+SIMILAR = 0.85  # of the pairs of neighbouring words that one of two texts has, both do: one word in twenty-five differs
 LONG, SHORT = 8, 4  # words
 SHARE_OF_ITEM = 0.05  # of an item's reviews; a popular item has many who find the same five words
 _HOPS = 2  # near texts of near texts belong together, and no further: chains of likeness lead anywhere
