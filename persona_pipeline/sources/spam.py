@@ -19,10 +19,10 @@ from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.sources.deduplication import small
 from persona_pipeline.sources.near_duplicates import Words, band_keys, similarities, text_keys
 
-SIMILAR = 0.7  # of the pairs of neighbouring words that one of two texts has, both do: every tenth word may differ
+SIMILAR = 0.85  # of the pairs of neighbouring words that one of two texts has, both do: one word in twenty-five differs
 LONG, SHORT = 8, 4  # words
 SHARE_OF_ITEM = 0.05  # of an item's reviews; a popular item has many who find the same five words
-_HOPS = 4  # near texts of near texts belong together, so far
+_HOPS = 2  # near texts of near texts belong together, and no further: chains of likeness lead anywhere
 
 _KEYED = "review_id string, user_id string, item_id string, words int, text_key long, bands array<long>"
 _PAIR = "text_key long, near long"

@@ -46,7 +46,7 @@ def test_the_patterns_of_copy_and_paste(spark: "SparkSession") -> None:
         PRAISE,
         PRAISE.upper() + "!!!",
         PRAISE.replace("later", "tomorrow"),
-        PRAISE.replace("right now", "today"),
+        PRAISE + " 417",
         "So: " + PRAISE,
     )
     rows = [
@@ -79,9 +79,9 @@ def test_planted_copies_are_found_and_nothing_else(spark: "SparkSession") -> Non
     rows = honest(3_000)
     planted = []
     for cluster in range(60):
-        base = rng.choices([f"term{i}" for i in range(500)], k=rng.randint(12, 50))
+        base = rng.choices([f"term{i}" for i in range(500)], k=rng.randint(30, 60))
         for copy in range(rng.choice((5, 8, 20))):
-            words = [rng.choice(("new", "other")) if rng.random() < 0.02 else word for word in base]
+            words = [rng.choice(("new", "other")) if rng.random() < 0.01 else word for word in base]
             planted.append((f"s{cluster}-{copy}", f"bot{cluster}-{copy}", f"i{rng.randrange(50)}", " ".join(words)))
     found = marked(spark, rows + planted)
     assert not {name for name in found if name.startswith("h")}
