@@ -105,9 +105,10 @@ def hostile_record(draw: st.DrawFn, adapter: Adapter, kind: InputKind) -> Row:
             _put(record, draw(st.sampled_from(keys)) if fate == 2 else keys[0], value)
     if draw(st.integers(0, 9)) == 0:
         record[draw(st.text(max_size=8))] = draw(VALUES)
-    if kind == "reviews" and adapter.nested and draw(st.booleans()):
-        inner = [draw(st.one_of(st.just(dict(record)), VALUES)) for _ in range(draw(st.integers(0, 3)))]
-        record[draw(st.sampled_from(adapter.nested))] = inner
+    nests = draw(st.booleans())
+    if adapter.nested and nests:
+        inner = draw(st.lists(VALUES, max_size=2)) + [dict(record)] * draw(st.integers(0, 2))
+        record[adapter.nested[draw(st.integers(0, len(adapter.nested) - 1))]] = inner
     return record
 
 
@@ -152,8 +153,8 @@ def cases(draw: st.DrawFn, source: str, kind: InputKind) -> Case:
     packing = draw(st.integers(0, 9))
     if packing < 3 and form != "parquet":
         content = (gzip.compress, bz2.compress, _zstd)[packing](content)
-    if adapter.nested and kind == "reviews":
-        count = None  # a record holds any number of reviews
+    if adapter.nested:
+        count = None  # a record holds any number of records
     return Case(source, kind, content, count)
 
 

@@ -30,7 +30,7 @@ def main(reviews: Path, items: Path, out: Path, as_of: str, threads: int, memory
     con = duckdb.connect(config={"threads": threads, "memory_limit": memory, "temp_directory": str(out / "spill")})
     con.execute(f"CREATE MACRO mask(t) AS {_masked('t')}")
     con.execute(f"CREATE MACRO clean(t) AS {_cleaned('t')}")
-    stages: dict[str, Callable[[], object]] = {
+    stages: dict[str, Callable[[], None]] = {
         "reviews": lambda: ingest(con, reviews, items, out, as_of),
         "item_reviews": lambda: item_reviews(con, out),
         "user_histories": lambda: user_histories(con, out),
@@ -75,8 +75,9 @@ def ingest(con: duckdb.DuckDBPyConnection, reviews: Path, items: Path, out: Path
         told AS (SELECT *, first_value(says) OVER (PARTITION BY review_id, clash
                            ORDER BY reviewed_at DESC, source_file DESC, source_line DESC) <> says AS older,
                  row_number() OVER (PARTITION BY review_id, clash, says ORDER BY source_file, source_line) > 1 AS again FROM owned),
-        of_id AS (SELECT *, CASE WHEN clash THEN 'duplicate_id' WHEN older THEN 'edited' WHEN again THEN 'copy' END AS why FROM told)
-      SELECT source_file, source_line, coalesce(why, CASE WHEN row_number() OVER (PARTITION BY user_id,item_id, why IS NULL
+        of_id AS (SELECT *, CASE WHEN clash THEN 'duplicate_id' WHEN older THEN 'edited' WHEN again THEN 'copy' END AS why
+                  FROM told)
+        SELECT source_file, source_line, coalesce(why, CASE WHEN row_number() OVER (PARTITION BY user_id, item_id, why IS NULL
                ORDER BY reviewed_at DESC, source_file DESC, source_line DESC) > 1 THEN 'edited' END) AS repeat
         FROM of_id QUALIFY repeat IS NOT NULL""")
     kept = "review_id, user_id, item_id, rating, title, text, reviewed_at, source_file, source_line"
@@ -97,8 +98,9 @@ def ingest(con: duckdb.DuckDBPyConnection, reviews: Path, items: Path, out: Path
 def item_reviews(con: duckdb.DuckDBPyConnection, out: Path) -> None:
     """Sixty evidence reviews an item, as `aggregate.item_reviews` chooses them."""
     con.execute(f"""COPY (
-        WITH told AS (SELECT item_id, review_id, reviewed_at, least(length(text) - length(replace(text, ' ', '')) + 1, 120) AS words,
-                    CASE WHEN rating<=2 THEN 0 WHEN rating<4 THEN 1 ELSE 2 END AS kind FROM '{out}/reviews.parquet'
+        WITH told AS (SELECT item_id, review_id, reviewed_at,
+                      least(length(text) - length(replace(text, ' ', '')) + 1, 120) AS words,
+                      CASE WHEN rating <= 2 THEN 0 WHEN rating < 4 THEN 1 ELSE 2 END AS kind FROM '{out}/reviews.parquet'
                       WHERE text <> ''),
         halves AS (SELECT *, ntile(2) OVER (PARTITION BY item_id ORDER BY reviewed_at, review_id) AS half FROM told),
         placed AS (SELECT *, (row_number() OVER (PARTITION BY item_id, kind, half ORDER BY words DESC, reviewed_at DESC, review_id)

@@ -13,6 +13,7 @@ A task is named after the table it makes and runs `python -m jobs.<table>`; ever
 * `runs`: the input or the configuration; or another run goes on, which it names.
 * `reviews`: the input. Refused lines are in the table `rejected_reviews` with file, line and reason.
 * `interactions`: the file of events. Refused lines are in `rejected_interactions`; `unknown_kind` asks for `interactions.weights`.
+* `blocks`: the file that the configuration names under `eligibility.blocks`; the log names the rows that cannot be understood.
 * `candidates`: the file that the configuration names under `candidates`. Refused rows are in `rejected_candidates`.
 * `extraction_plan`: an LLM extracts, and the night would cost more than its ceiling. The log shows what changed, by stage.
 * `extraction_shard`: an engine died more often than allowed, or the server is gone. What was answered is kept: clear the
@@ -57,6 +58,7 @@ with DAG(
     item_reviews = JobOperator(task_id="item_reviews", pool="spark")
     user_histories = JobOperator(task_id="user_histories", pool="spark")
     candidates = JobOperator(task_id="candidates", pool="spark")
+    blocks = JobOperator(task_id="blocks", pool="spark")
     # Where an LLM extracts, shards do the asking, an engine each, and the three tasks after them commit one table each.
     extraction_plan = JobOperator(
         task_id="extraction_plan",
@@ -99,5 +101,6 @@ with DAG(
     # Nothing waits for a judge but the pairs; without an LLM the task is done before the texts are embedded.
     chain(item_personas, persona_choices, training_pairs)
     chain(user_histories, candidates, user_item_topk)
+    chain(reviews, blocks, user_item_topk)
     chain([user_item_topk, default_topk], releases, report)
     encoders >> default_topk

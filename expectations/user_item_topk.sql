@@ -9,20 +9,34 @@ WITH by_user AS (
 ), seen AS (
     SELECT user_id, item_id FROM reviews
     UNION SELECT user_id, item_id FROM interactions WHERE abs(weight) >= $seen_weight
+), eligible AS (
+    SELECT DISTINCT item_id FROM persona_vectors SEMI JOIN (SELECT item_id FROM items WHERE available) USING (item_id)
 ), reviewed AS (
     SELECT user_id, count(DISTINCT item_id) * $exclude_reviewed::INTEGER AS items
-    FROM seen SEMI JOIN persona_vectors USING (item_id) GROUP BY user_id
+    FROM seen SEMI JOIN eligible USING (item_id) GROUP BY user_id
 ), candidate AS (
     SELECT user_id, item_id FROM candidates WHERE $only_candidates::BOOLEAN
 ), usable AS (
     SELECT candidate.user_id, count(*) AS candidates
-    FROM (candidate SEMI JOIN persona_vectors USING (item_id))
+    FROM (candidate SEMI JOIN eligible USING (item_id))
     LEFT JOIN (SELECT user_id, item_id, true AS met FROM seen WHERE $exclude_reviewed::BOOLEAN) AS r USING (user_id, item_id)
     WHERE met IS NULL GROUP BY candidate.user_id
 ), lengths AS (
     SELECT len(ranks) AS found,
-        least($k, coalesce(candidates, (SELECT count(DISTINCT item_id) FROM persona_vectors) - coalesce(items, 0))) AS wanted
-    FROM by_user LEFT JOIN reviewed USING (user_id) LEFT JOIN usable USING (user_id)
+        least($k, coalesce(candidates, (SELECT count(*) FROM eligible) - coalesce(items, 0))) AS wanted
+    -- How long a list can be under caps, or for somebody who blocks a category, takes a ranking to say.
+    FROM (SELECT * FROM by_user ANTI JOIN blocks USING (user_id) WHERE $max_per_category = 0 AND $max_per_creator = 0) LEFT JOIN reviewed USING (user_id) LEFT JOIN usable USING (user_id)
+), listed AS (
+    SELECT user_id, item_id, creator, categories FROM user_item_topk JOIN items USING (item_id)
+), of_category AS (
+    SELECT count(*) AS taken FROM listed WHERE len(categories) > 0
+    GROUP BY user_id, categories[CASE $category_level WHEN 0 THEN len(categories) ELSE least($category_level, len(categories)) END]
+), of_creator AS (
+    SELECT count(*) AS taken FROM listed WHERE creator <> '' GROUP BY user_id, creator
+), unwanted AS (
+    SELECT user_id, item_id FROM listed JOIN blocks USING (user_id)
+    WHERE (kind = 'item' AND value = item_id) OR (kind = 'creator' AND value = creator)
+        OR (kind = 'category' AND list_contains(categories, value))
 ), mine AS (
     SELECT user_id, list(item_id) AS items FROM user_item_topk GROUP BY user_id
 ), parents AS (
@@ -52,6 +66,10 @@ SELECT
     (SELECT count(*) FROM user_item_topk ANTI JOIN (SELECT * FROM item_personas WHERE status = 'current') USING (persona_id, item_id))
         AS unknown_personas,
     (SELECT count(*) FROM user_item_topk ANTI JOIN items USING (item_id)) AS unknown_items,
+    (SELECT count(*) FROM user_item_topk SEMI JOIN (SELECT item_id FROM items WHERE NOT available) USING (item_id)) AS not_available,
+    (SELECT count(DISTINCT (user_id, item_id)) FROM unwanted) AS blocked,
+    (SELECT count(*) FROM of_category WHERE $max_per_category > 0 AND taken > $max_per_category) AS over_category_cap,
+    (SELECT count(*) FROM of_creator WHERE $max_per_creator > 0 AND taken > $max_per_creator) AS over_creator_cap,
     (SELECT count(*) FROM user_item_topk SEMI JOIN (SELECT * FROM item_personas WHERE stance = 'dislikes') USING (persona_id))
         AS explained_by_critics,
     (SELECT count(*) FROM quotes LEFT JOIN reviews ON review_id = ref
@@ -59,7 +77,7 @@ SELECT
     (SELECT count(*) FROM user_item_topk WHERE explanation = '') AS unexplained,
     (SELECT count(*) FROM user_item_topk
         WHERE length(explanation) > 600 OR regexp_matches(explanation, '[<>"''`[:cntrl:]]')) AS unsafe_explanations,
-    (SELECT items / (SELECT greatest(count(DISTINCT item_id), 1) FROM persona_vectors) FROM recommended) AS item_coverage,
+    (SELECT items / (SELECT greatest(count(*), 1) FROM eligible) FROM recommended) AS item_coverage,
     (SELECT count(*) FILTER (share < 1) / greatest(count(*), 1) FROM kept) AS changed_lists,
     (SELECT 1 - avg(share) FROM kept) AS replaced,
     (SELECT list_max(list_transform([1, 2, 3], lambda i: abs(q[i] - p[i]))) / greatest(p[3] - p[1], 1e-9) FROM quantiles)

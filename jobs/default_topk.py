@@ -14,7 +14,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Rank by popularity and write the staged table beside the published table."""
     encoder = encoder_of_run(context.warehouse, context.encoder_id())
     before = context.parent.versions["default_topk"] if context.parent else None
-    rows = default_topk(context.warehouse, encoder, context.config.user_item_topk.k, context.as_of, before)
+    rows = default_topk(context.warehouse, encoder, context.config.user_item_topk, context.as_of, before)
     return {"candidate": staged_tables(context.warehouse).replace("default_topk", rows).as_dict()}
 
 

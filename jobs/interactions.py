@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.runner import run
+from persona_pipeline.ingest.erased_people import erased_people
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.opening import check_input
 from persona_pipeline.sources.adapters import of_interactions
@@ -37,7 +38,9 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
             "written": [tables.replace(table, tables.empty(table)).as_dict() for table in _made(context)],
         }
     adapter = of_interactions(context.row["source"], config)
-    settings = EventSettings.of(config, ParsingSettings(reviews.max_characters, pseudonyms(reviews)))
+    user_name = pseudonyms(reviews)
+    erased = erased_people(context.warehouse, user_name)
+    settings = EventSettings.of(config, ParsingSettings(reviews.max_characters, user_name, erased))
     listed = [InputFile(Path(row["path"]), row["name"], row["bytes"], recognise(Path(row["path"]))) for row in files]
     withheld = check_holdout(Path(reviews.withheld)) if reviews.withheld else None
     kept_back = spark.read.parquet(str(withheld)).select(COLUMN) if withheld else None

@@ -15,14 +15,14 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     if not context.row["source"]:
         raise PipelineError(f"run {context.run_id} was opened without any input; open one with --source and --reviews")
     source = configured(context.row["source"], context.config.reviews)
-    files = check_input(context.row, ("reviews", "items", "withheld", "withdrawn"))
+    files = check_input(context.row, ("reviews", "items", "withheld", "withdrawn", "eligibility"))
 
     from persona_pipeline.ingest.reviews_and_items import ingest
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     tables = SparkWarehouse(session(context.config.spark, "reviews"), context.warehouse)
-    return ingest(tables, context.run_id, source, files, context.config.reviews, context.as_of)
+    return ingest(tables, context.run_id, source, files, context.config, context.as_of)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Score every user against every persona, or only changed users and items, and keep the top k with contributions."""
     from pyspark.sql import functions as F
 
+    from persona_pipeline.score.eligible import EligibleItems, blocked_kinds, require_some
     from persona_pipeline.score.incremental import ranked_changes, reusable_ranking
     from persona_pipeline.score.ranking_inputs import RankingInputs
     from persona_pipeline.score.recommend import keep_unchanged, own_words, ranked_users, ranking_users, recommendations
@@ -26,28 +27,27 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
 
     config = context.config.user_item_topk
     encoder = encoder_of_run(context.warehouse, context.encoder_id())
-    personas = context.warehouse.query(
-        "SELECT * FROM persona_vectors WHERE encoder_id = $id",
-        ["persona_vectors"],
-        {"id": encoder.encoder_id},
-    )
+    blocked = blocked_kinds(context.warehouse)
+    eligible = EligibleItems.of(context.warehouse, encoder.encoder_id, config, blocked)
+    require_some(eligible, encoder.encoder_id)
+    personas = eligible.personas
     weight = config.candidates_weight if config.candidates == "fuse" else 0.0
     precision = None if config.precision == "auto" else config.precision
     arguments = (config.k, config.block_bytes, config.shelf_bytes, weight, config.device, precision)
-    ranking = RankingInputs.of(encoder, personas, *arguments)
+    ranking = eligible.ranked_by(RankingInputs.of(encoder, personas, *arguments), config)
 
     spark = session(context.config.spark, "user_item_topk")
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "1000")  # a user carries its interactions' vectors
     tables = SparkWarehouse(spark, context.warehouse)
     users, histories = ranking_users(tables, encoder.encoder_id, config)
     profiles = tables.read("text_embeddings").where(F.col("base_model") == profile_model(encoder.base_model))
-    before, why = reusable_ranking(tables, context.parent, context.config, encoder.encoder_id, personas)
+    before, why = reusable_ranking(tables, context.parent, context.config, encoder.encoder_id, eligible)
     figures: dict[str, Any] = {"ranked": f"everybody: {why}"}
     if before is None:
         ranked = ranked_users(users, histories, profiles, ranking)
     else:
         some = personas.filter(pc.is_in(personas["item_id"], pa.array(before.changed_items, pa.string())))
-        part = RankingInputs.of(encoder, some, *arguments) if some.num_rows else None
+        part = eligible.ranked_by(RankingInputs.of(encoder, some, *arguments), config) if some.num_rows else None
         ranked, counts = ranked_changes(users, histories, profiles, ranking, before, part)
         figures = {"ranked": "changes", **counts}
     summaries = tables.read("item_summaries").select("item_id", "summary")

@@ -14,14 +14,15 @@ OTHER: dict[str, dict[str, Any]] = {
     "reviews": {"max_rejected_share": 0.1, "max_characters": 4000, "withheld": "test.parquet", "columns": {"text": "body"},
                 "item_columns": {"title": "name"}, "rating_scale": [1, 10], "time_format": "%d.%m.%Y", "complete": False,
                 "withdrawn": "ids.txt", "pseudonymous_users": True, "quiet_seconds": 5.0, "wait_minutes": 1.0,
-                "expect_success": True},
+                "expect_success": True, "spam_users": 4, "spam_items": 20},
     "interactions": {"file": "events.csv", "source": "movielens", "columns": {"kind": "what"}, "time_format": "%d.%m.%Y",
                      "weights": {"buy": 0.9}, "default_weight": 0.1, "seen_weight": 0.2, "max_rejected_share": 0.1},
     "candidates": {"file": "lists.parquet", "max_rejected_share": 0.1, "max_unknown_share": 0.5, "blind": True},
+    "eligibility": {"file": "windows.csv", "full_catalogue": True, "blocks": "blocks.csv"},
     "item_reviews": {"max_reviews": 30, "max_bytes": 9_000},
     "user_histories": {"length": 10},
     "extraction": {"extractor": "vllm", "max_personas": 5, "reviews_per_persona": 2, "match_threshold": 0.7,
-                   "llm": {"model": "qwen"}, "min_personas": 1, "refresh_share": 0.2},
+                   "llm": {"model": "qwen"}, "min_personas": 1, "refresh_share": 0.2, "published": "personas.jsonl"},
     "text_embeddings": {"base_model": "/models/bge-m3", "max_tokens": 512, "batch_tokens": 4096, "commit_texts": 100},
     "training_pairs": {"min_liked_rating": 3.0},
     "encoders": {
@@ -36,7 +37,7 @@ OTHER: dict[str, dict[str, Any]] = {
     },
     "user_item_topk": {"k": 5, "exclude_reviewed": False, "candidates": "only", "candidates_weight": 0.3, "user_buckets": 2,
                        "block_bytes": 2**24, "shelf_bytes": 2**24, "max_changed_share": 0.5, "device": "cuda",
-                       "precision": "float32"},
+                       "precision": "float32", "max_per_category": 3, "category_level": 2, "max_per_creator": 1},
     "releases": {"limits": {"replaced": 0.2}, "limits_after_change": {"score_shift": 9.0}, "input": {"stale_days": 9}, "keep": 3,
                  "grace_hours": 0},
     "report": {"users": 3},
@@ -221,11 +222,16 @@ def test_folders_a_file_names_are_beside_it(tmp_path: Path) -> None:
     assert (found.prompts, found.ledger) == (str(tmp_path / "prompts"), "/elsewhere")
 
 
-def test_files_of_withheld_reviews_and_of_candidates_are_beside_the_configuration(tmp_path: Path) -> None:
-    config = load_config(write(tmp_path, "reviews: {withheld: test.parquet}\ncandidates: {file: lists}\n"))
-    assert (config.reviews.withheld, config.candidates.file) == (
+def test_input_files_are_beside_the_configuration(tmp_path: Path) -> None:
+    eligibility = "eligibility: {file: windows.csv, blocks: blocks.csv}\n"
+    config = load_config(
+        write(tmp_path, f"reviews: {{withheld: test.parquet}}\ncandidates: {{file: lists}}\n{eligibility}")
+    )
+    assert (config.reviews.withheld, config.candidates.file, config.eligibility.file, config.eligibility.blocks) == (
         str(tmp_path / "test.parquet"),
         str(tmp_path / "lists"),
+        str(tmp_path / "windows.csv"),
+        str(tmp_path / "blocks.csv"),
     )
 
 

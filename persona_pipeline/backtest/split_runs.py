@@ -175,10 +175,13 @@ class SplitRuns:
             extraction["extractor"] = self.request.extractor
         # What a user had already is no answer, however slightly, and a list must reach as far as it is judged.
         topk = {"k": max(LENGTH, config.user_item_topk.k), "exclude_reviewed": True}
+        # What may be shown today has no say in what people chose then, nor has how few of a kind a list of k shows.
+        topk |= {"max_per_category": 0, "max_per_creator": 0}
+        eligibility = {"file": "", "full_catalogue": False, "blocks": ""}
         events: dict[str, Any] = {"seen_weight": 0.0}
         if self.request.interactions:
             events["file"] = str(self.request.interactions.resolve())
-        return {"extraction": extraction, "user_item_topk": topk, "interactions": events}
+        return {"extraction": extraction, "user_item_topk": topk, "interactions": events, "eligibility": eligibility}
 
     def _share(self, table: str, warehouse: Path) -> None:
         """Link a night's table to the shared table, so that each text is embedded once for all nights."""

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from persona_pipeline.commands.encoders import encoders
+from persona_pipeline.commands.erase import erase
 from persona_pipeline.commands.options import (
     ConfigOption,
     ExtractorOption,
@@ -86,6 +87,7 @@ def backtest(
     run_backtest(request, console)
 
 
+app.command()(erase)
 app.command()(top)
 app.command()(why)
 
@@ -135,10 +137,13 @@ def synthetic(
     from persona_pipeline.config import load_config
     from persona_pipeline.sources.synthetic.large import large_config
     from persona_pipeline.sources.synthetic.large.files import write
-    from persona_pipeline.spark.session import session
+    from persona_pipeline.spark.session import JVM_OPTIONS, session
 
     sizes = large_config(n_reviews=reviews, n_users=users, n_items=items, seed=seed)
-    write(session(load_config(config).spark, "synthetic"), sizes, folder.resolve())
+    spark = load_config(config).spark
+    # Minutes of arithmetic are worth the JVM's second compiler, which short nightly tasks go without.
+    spark = spark.model_copy(update={"conf": {key: value for key, value in spark.conf.items() if key != JVM_OPTIONS}})
+    write(session(spark, "synthetic"), sizes, folder.resolve())
     console.print(f"{reviews:,} lines of reviews in {folder}; SOURCE=jsonl AS_OF={sizes.as_of}", soft_wrap=True)
 
 

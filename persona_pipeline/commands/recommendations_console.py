@@ -49,6 +49,8 @@ def show_why(recommendations: Recommendations, user_id: str, item_id: str, conso
     title = one_line(found.item_title or found.item_id).plain
     place = f"place {found.rank}" if found.rank else "not in the list"
     _print(console, Text.assemble((title, "bold"), "  ", (f"{found.item_id}  {place}  {found.score:.3f}", "dim")))
+    if found.ineligible:
+        _print(console, Text.assemble("not recommended: ", one_line(found.ineligible), style="red"))
     if found.recommendation_source in _FALLBACKS:
         _print(console, Text(_FALLBACKS[found.recommendation_source], "dim"))
     _print(console, one_line(found.explanation, 1_000))

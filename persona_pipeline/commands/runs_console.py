@@ -12,6 +12,7 @@ from persona_pipeline.core.terminal import one_line
 from persona_pipeline.runs.log import Attempt, Row, attempts, run_row, run_rows
 from persona_pipeline.runs.opening import close_run, lock_name
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.erasures import pending
 
 _COLOURS = {"published": "green", "ended": "green", "succeeded": "green", "at work": "cyan", "goes on": "cyan"}
 _NUMBERS = ("attempt", "seconds", "minutes", "tasks", "tokens", "peak memory", "read", "wrote")
@@ -20,6 +21,9 @@ _NUMBERS = ("attempt", "seconds", "minutes", "tasks", "tokens", "peak memory", "
 def show_runs(root: Path, limit: int, console: Console) -> None:
     """Print the last runs, newest first."""
     warehouse = Warehouse(root)
+    if found := pending(root):
+        waits = f"an erasure begun {found.began:%Y-%m-%d %H:%M:%S} UTC has not ended; no run is opened until it has"
+        console.print(f"{waits}: persona-pipeline erase --go-on", markup=False, soft_wrap=True)
     rows = run_rows(warehouse)[::-1][:limit]
     if not rows:
         console.print(f"no run has been opened in {root} yet; `make nightly` runs a night", markup=False)
@@ -64,7 +68,7 @@ def show_run(root: Path, run_id: str | None, console: Console) -> None:
             f"{one.peak_memory / 2**20:,.0f} MB" if one.peak_memory else "",
             f"{sum(read['rows'] or 0 for read in one.reads):,}" if one.reads else "",
             _written(one.writes),
-            one_line(one.detail or "", 300),
+            one_line(one.detail or _away(one.figures or {}), 300),
         )
     console.print(table)
 
@@ -92,6 +96,12 @@ def _about(row: Row) -> Iterable[tuple[str, str]]:
         yield file["kind"], f"{file['path']}, {file['bytes']:,} bytes, sha256 {file['digest'][:12]}"
     for given in row["overrides"]:
         yield "override", f"{given['override']} {given['encoder_id']} by {given['by']} after {given['after']}"
+
+
+def _away(figures: Row) -> str:
+    """What the task `reviews` says of items that may not be recommended."""
+    away = figures.get("unavailable") or {}
+    return f"not recommended: {', '.join(f'{count:,} {reason}' for reason, count in away.items())}" if away else ""
 
 
 def _holds(warehouse: Warehouse, one: Attempt) -> bool:

@@ -11,12 +11,13 @@ from persona_pipeline.config.files import load_config, parse_as_of
 from persona_pipeline.config.pipeline import PipelineConfig
 from persona_pipeline.config.publish import InputLimitsConfig, LimitsConfig, ReleasesConfig
 from persona_pipeline.config.score import UserItemTopkConfig
-from persona_pipeline.config.sources import CandidatesConfig, InteractionsConfig, ReviewsConfig
+from persona_pipeline.config.sources import CandidatesConfig, EligibilityConfig, InteractionsConfig, ReviewsConfig
 from persona_pipeline.config.spark import SparkConfig
 
 __all__ = [
     "CONTENT_FIELDS",
     "CandidatesConfig",
+    "EligibilityConfig",
     "EncodersConfig",
     "ExtractionConfig",
     "FinetuneConfig",

@@ -93,6 +93,11 @@ class ExtractionConfig(StageConfig):
     """Aspects, summaries and personas."""
 
     extractor: ExtractorName = Field("embedded", description="who extracts; embedded needs no LLM")
+    published: str = Field(
+        "",
+        description="file of ready-made personas, as the paper publishes them: JSON lines with item_id and personas (Name, "
+        "Description, Preference_Rationale), held against reviews or description like an LLM's reply; empty: none",
+    )
     max_personas: int = Field(7, ge=1, le=7, description="personas per item at most")
     min_personas: int = Field(
         2, ge=1, le=7, description="personas asked for at least, of an item with reviews enough for as many (LLM)"

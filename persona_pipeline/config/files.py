@@ -13,6 +13,15 @@ from pydantic import BaseModel, ValidationError
 from persona_pipeline.config.pipeline import PipelineConfig
 from persona_pipeline.core.errors import ConfigError
 
+_FILES = (
+    ("reviews", "withheld"),
+    ("reviews", "withdrawn"),
+    ("interactions", "file"),
+    ("candidates", "file"),
+    ("eligibility", "file"),
+    ("eligibility", "blocks"),
+    ("extraction", "published"),
+)
 _PROFILES = resources.files("persona_pipeline") / "profiles"
 
 
@@ -63,7 +72,7 @@ def _read(text: str, shown: str) -> dict[str, Any]:
 
 def _beside(file: Path, values: dict[str, Any]) -> dict[str, Any]:
     """Resolve the paths that a file names relative to its own folder, so that they hold wherever a task runs."""
-    for stage, key in (("reviews", "withheld"), ("interactions", "file"), ("candidates", "file")):
+    for stage, key in _FILES:
         settings = values.get(stage)
         if isinstance(settings, Mapping) and settings.get(key):
             there = str((file.parent / str(settings[key])).resolve())

@@ -9,7 +9,7 @@ from persona_pipeline.config.encoder import EncodersConfig, TrainingPairsConfig
 from persona_pipeline.config.extract import ExtractionConfig
 from persona_pipeline.config.publish import ReleasesConfig, ReportConfig
 from persona_pipeline.config.score import UserItemTopkConfig
-from persona_pipeline.config.sources import CandidatesConfig, InteractionsConfig, ReviewsConfig
+from persona_pipeline.config.sources import CandidatesConfig, EligibilityConfig, InteractionsConfig, ReviewsConfig
 from persona_pipeline.config.spark import SparkConfig
 from persona_pipeline.config.stage import StageConfig
 
@@ -22,6 +22,7 @@ class PipelineConfig(StageConfig):
     spark: SparkConfig = SparkConfig()
     reviews: ReviewsConfig = ReviewsConfig()
     interactions: InteractionsConfig = InteractionsConfig()
+    eligibility: EligibilityConfig = EligibilityConfig()
     candidates: CandidatesConfig = CandidatesConfig()
     item_reviews: ItemReviewsConfig = ItemReviewsConfig()
     user_histories: UserHistoriesConfig = UserHistoriesConfig()

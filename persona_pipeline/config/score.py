@@ -1,4 +1,4 @@
-"""Define settings of `user_item_topk`: k, exclusions, candidates, memory bounds, device."""
+"""Define settings of `user_item_topk`: k, exclusions, candidates, caps, memory bounds, device."""
 
 from typing import Literal, Self
 
@@ -28,6 +28,18 @@ class UserItemTopkConfig(StageConfig):
     candidates_weight: float = Field(
         0.1, ge=0, description="fuse: what the first place of a list adds to the score; rank r adds 61 / (60 + r) of it"
     )
+    max_per_category: int = Field(
+        0,
+        ge=0,
+        description="items of one category a list holds at most, taken in the order of their scores; 0: any number",
+    )
+    category_level: int = Field(
+        0,
+        ge=0,
+        description="which of an item's categories max_per_category counts: 1 the broadest, 2 the next, an item with fewer by its "
+        "last; 0: every item by its last, the most specific",
+    )
+    max_per_creator: int = Field(0, ge=0, description="items of one creator a list holds at most; 0: any number")
     user_buckets: int = Field(8, ge=1, description="partitions of the table: crc32(user_id) modulo this")
     max_changed_share: float = Field(
         0.25,

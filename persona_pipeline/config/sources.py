@@ -1,5 +1,7 @@
-"""Define settings of the input jobs (`reviews`, `items`, `interactions`, `candidates`): limits, names, weights, hold-out."""
+"""Define settings of the input jobs: limits, names, scales and weights, hold-out, and what may be recommended."""
 
+import re
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -52,6 +54,14 @@ class ReviewsConfig(StageConfig):
         0.05, ge=0, le=1, description="the task fails when a larger share of input records is refused"
     )
     max_characters: int = Field(8_000, ge=100, description="a longer review is cut here, at a word")
+    spam_users: int = Field(
+        5,
+        ge=0,
+        description="a text that so many users have, or nearly so, is copy-paste spam and no evidence; 0: none is",
+    )
+    spam_items: int = Field(
+        10, ge=2, description="so is a text that one user has on so many items, for that user's reviews"
+    )
     withheld: str = Field(
         "",
         description="Parquet file with a column review_id: reviews, and events by their interaction_id, that a backtest keeps "
@@ -81,6 +91,27 @@ class ReviewsConfig(StageConfig):
         if value and value[0] >= value[1]:
             raise ValueError("the lowest rating comes first, then the highest")
         return value
+
+    @field_validator("time_format")
+    @classmethod
+    def _of_a_day(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        moment = datetime(2024, 11, 23, 17, 58, 49)
+        try:
+            read = datetime.strptime(moment.strftime(value), value)
+        except (ValueError, re.error) as error:
+            raise ValueError(f"{value!r} is no format of strptime ({error}); an example is %d.%m.%Y") from error
+        if read.date() != moment.date():
+            raise ValueError(f"{value!r} leaves out a part of the date; an example is %d.%m.%Y")
+        return value
+
+    @field_validator("spam_users")
+    @classmethod
+    def _not_everybody(cls, users: int) -> int:
+        if users == 1:
+            raise ValueError("every text has one user: say 0 to mark none, or at least 2")
+        return users
 
 
 def _known(columns: dict[str, str | None], fields: tuple[str, ...], required: tuple[str, ...]) -> dict[str, str | None]:
@@ -159,4 +190,23 @@ class CandidatesConfig(StageConfig):
         ge=0,
         le=1,
         description="the task fails when a larger share of the rows names a user or an item the night lacks",
+    )
+
+
+class EligibilityConfig(StageConfig):
+    """Which items may be recommended tonight, and what users do not want to see."""
+
+    file: str = Field(
+        "",
+        description="Parquet, JSON lines or CSV, or a folder of one of them, with item_id and any of from, until (dates) and "
+        "reason: an item it names is recommended inside its windows alone; empty: every item",
+    )
+    full_catalogue: bool = Field(
+        False,
+        description="the file of items names every item that is sold: another one is delisted, and recommended to nobody",
+    )
+    blocks: str = Field(
+        "",
+        description="Parquet, JSON lines or CSV, or a folder of one of them, with user_id and item_id, creator or category: what "
+        "is never recommended to that user; empty: nothing",
     )

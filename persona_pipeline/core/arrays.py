@@ -16,3 +16,10 @@ def padded_slots(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     filled = np.arange(int(counts.max(initial=1))) < counts[:, None]
     first = np.cumsum(counts) - counts
     return np.where(filled, first[:, None] + np.arange(filled.shape[1]), 0), filled
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """View an array as read-only, as broadcast arrays are: numba compiles a function for each kind, and one is enough."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -12,9 +12,9 @@ import numpy as np
 EvidenceKind = Literal["review", "metadata"]
 Stance = Literal["likes", "dislikes", "mixed"]
 """What a persona makes of the item; whoever dislikes it is no reason to recommend it and comes after the others."""
-PersonaSource = Literal["llm", "embedded", "quotes", "metadata"]
-"""Who wrote a persona. `quotes`: nothing more could be read off than what reviewers say, word for word; `metadata`: nobody has
-reviewed the item usefully."""
+PersonaSource = Literal["llm", "embedded", "published", "quotes", "metadata"]
+"""Who wrote a persona. `published`: it was handed in ready-made; `quotes`: nothing more could be read off than what reviewers say,
+word for word; `metadata`: nobody has reviewed the item usefully."""
 AspectName = Literal["category_preference", "purchase_purpose", "quality_criteria", "usage_context"]
 ASPECT_NAMES: tuple[AspectName, ...] = ("category_preference", "purchase_purpose", "quality_criteria", "usage_context")
 

@@ -9,16 +9,19 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from persona_pipeline.config import ReviewsConfig
+from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import load_contract
+from persona_pipeline.ingest.erased_people import digest_of, erased_people
 from persona_pipeline.sources import reader
 from persona_pipeline.sources.adapters import Adapter
+from persona_pipeline.sources.eligibility import available_tonight, unavailable_counts
 from persona_pipeline.sources.files import InputFile
 from persona_pipeline.sources.holdout_file import COLUMN, check_holdout
 from persona_pipeline.sources.input_state import KnownFile, known_files, parser_key, pseudonyms, require_parsed
 from persona_pipeline.sources.parsing import ParsingSettings
 from persona_pipeline.sources.review_ids import read_ids
 from persona_pipeline.sources.shapes import recognise
+from persona_pipeline.sources.spam import mark_spam
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 Row = dict[str, Any]
@@ -29,16 +32,17 @@ def ingest(
     run_id: str,
     source: Adapter,
     files: Mapping[str, Sequence[Row]],
-    config: ReviewsConfig,
+    configuration: PipelineConfig,
     as_of: date,
 ) -> Row:
     """Write the tables of the task `reviews` and return its figures. `files` are the run's, by kind.
 
     Raises SourceError, with `rejected_reviews` written and nothing else, where more is refused than the configuration allows.
     """
-    spark = tables.spark
-    settings = ParsingSettings(config.max_characters, pseudonyms(config))
-    key = parser_key(source, config, settings.user_name, "")
+    spark, config = tables.spark, configuration.reviews
+    user_name = pseudonyms(config)
+    settings = ParsingSettings(config.max_characters, user_name, erased_people(tables.files, user_name))
+    key = parser_key(source, config, user_name, digest_of(settings.erased))
     before = tables.files.read("input_files").to_pylist()
     known = known_files(files["reviews"], key, before)
     listed = _parsed(tables, run_id, known, before, source, settings, config.complete)
@@ -77,11 +81,17 @@ def ingest(
     for kind, total in (("reviews", lines), ("items", item_lines)):
         reasons = {reason: n for (of, reason), n in counts.items() if of == kind}
         hint = _scale_hint(stored, source) if reasons.get("bad_rating") else ""
+        hint += _time_hint(stored) if reasons.get("bad_timestamp") else ""
         reader.require_few_rejections(kind, total, reasons, config.max_rejected_share, hint)
-    written.append(tables.replace("reviews", night.rows()))
+    # By a hash: the id would go on naming the review of somebody who is erased.
+    rows = mark_spam(night.rows(), config).withColumn("spam", F.substring(F.sha2("spam", 256), 1, 16))
+    written.append(tables.replace("reviews", rows))
     kept = tables.files.row_count("reviews", written[-1].version)
     met = tables.read("reviews").select("item_id").unionByName(tables.read("interactions").select("item_id"))
-    written.append(tables.replace("items", reader.with_reviewed_items(items, met)))
+    items = reader.with_reviewed_items(items, met)
+    windows = [Path(row["path"]) for row in files["eligibility"]]
+    rules = available_tonight(spark, items, windows, configuration.eligibility, as_of)
+    written.append(tables.replace("items", rules.items))
     state = tables.files.replace(
         "input_files", pa.Table.from_pylist(listed, load_contract("input_files").arrow_schema())
     )
@@ -99,6 +109,8 @@ def ingest(
         "files": len(listed),
         "files_parsed": sum(row["parsed_in"] == run_id for row in listed),
         "rejected": {f"{kind}.{reason}": n for (kind, reason), n in sorted(counts.items())},
+        "eligibility": rules.figures,
+        "unavailable": unavailable_counts(tables.read("items")),
         "written": [result.as_dict() for result in written],
     }
 
@@ -193,6 +205,15 @@ def _listed(names: Iterable[str]) -> str:
 
 def _ids(tables: SparkWarehouse, ids: pa.Table) -> DataFrame:
     return tables.spark.createDataFrame(ids)
+
+
+def _time_hint(rejected: DataFrame) -> str:
+    """How timestamps look that were not understood, where they may be dates in a form that has to be told."""
+    dates = rejected.where("reason = 'bad_timestamp' AND detail RLIKE '[0-9]+[./ -][0-9A-Za-z]+[./ -][0-9]+'")
+    row = dates.agg(F.min("detail")).collect()[0]
+    if row[0] is None:
+        return ""
+    return f" If {row[0]!r} is a date, say its form in reviews.time_format, for instance %d.%m.%Y."
 
 
 def _scale_hint(rejected: DataFrame, source: Adapter) -> str:

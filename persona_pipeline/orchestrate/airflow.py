@@ -19,8 +19,9 @@ from persona_pipeline.core.package_data import package_folder
 from persona_pipeline.orchestrate.events import brief, events
 from persona_pipeline.runs.resume import holding
 from persona_pipeline.sources.adapters import configured, of_interactions
-from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, day_after_newest
+from persona_pipeline.sources.table_files import check_table
+from persona_pipeline.sources.table_kinds import BLOCKS, CANDIDATES, WINDOWS
 
 AIRFLOW = Path(sys.executable).parent / "airflow"
 """The command that the extra `nightly` installs."""
@@ -60,10 +61,16 @@ def run_night(request: NightlyRequest, console: Console) -> float:
 
 def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
     """The DAG's parameters, after all checks that take under a second."""
-    given = {"interactions": {"file": str(request.interactions.resolve())}} if request.interactions else None
-    settings = load_config(request.config, given)
-    if settings.candidates.file:
-        check_candidates(Path(settings.candidates.file))
+    overrides = {"interactions": {"file": str(request.interactions.resolve())}} if request.interactions else None
+    settings = load_config(request.config, overrides)
+    given = (
+        (settings.candidates.file, CANDIDATES),
+        (settings.eligibility.file, WINDOWS),
+        (settings.eligibility.blocks, BLOCKS),
+    )
+    for file, kind in given:
+        if file:
+            check_table(Path(file), kind)
     as_of = parse_as_of(request.as_of) if request.as_of else None
     if not AIRFLOW.is_file():
         raise PipelineError(
@@ -83,14 +90,18 @@ def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
         reviews, items = _demo(warehouse)
     if items:
         check_files(items, "items", source)
-    days = [day_after_newest(reviews, source)] if reviews else []
-    if events:
-        of_events = of_interactions(source.name, settings.interactions)
-        days.append(day_after_newest(Path(events), of_events, kind="interactions"))
+    if as_of is None:
+        days = [day_after_newest(reviews, source)] if reviews else []
+        if events:
+            of_events = of_interactions(source.name, settings.interactions)
+            days.append(day_after_newest(Path(events), of_events, kind="interactions"))
+        as_of = max(days)
+    elif reviews:
+        check_files(reviews, "reviews", source)
     config = Path(request.config)
     return {
         "warehouse": str(warehouse),
-        "as_of": (as_of or max(days)).isoformat(),
+        "as_of": as_of.isoformat(),
         "source": source.name,
         "reviews": str(reviews.resolve()) if reviews else None,
         "items": str(items.resolve()) if items else None,

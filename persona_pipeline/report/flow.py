@@ -36,6 +36,7 @@ STAGES = (
     Stage("item_reviews", ("item_reviews",)),
     Stage("user_histories", ("user_histories",)),
     Stage("candidates", ("candidates",)),
+    Stage("blocks", ("blocks",)),
     Stage("review_aspects", ("review_aspects",), "extracted", "reviews", "reviews"),
     Stage("item_summaries", ("item_summaries",), "extracted", "items", "items"),
     Stage("item_personas", ("item_personas",), "extracted", "items", "items"),
@@ -116,7 +117,8 @@ def _line(
 
 
 def _read(stage: Stage, summary: Mapping[str, Any], counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    named = {"reviews": "review lines", "interactions": "event lines", "candidates": "rows"}.get(stage.name)
+    rows = {"reviews": "review lines", "interactions": "event lines", "candidates": "rows", "blocks": "rows"}
+    named = rows.get(stage.name)
     if named:
         lines = [(named, summary.get("lines")), ("item lines", summary.get("item_lines"))]
         return [(name, n) for name, n in lines if n]

@@ -46,6 +46,7 @@ def render_report(
         "quarantined": refusals.quarantined(tables),
         "languages": refusals.languages(tables),
         "not_yet": refusals.not_yet(summaries),
+        "unavailable": refusals.unavailable(summaries),
         "sources": personas.by_source(tables, as_of),
         "per_item": personas.per_item(tables),
         "without_reviews": personas.without_reviews(tables),

@@ -69,6 +69,11 @@ def languages(tables: RunTables) -> list[tuple[str, float]]:
     return [(row["language"], row["share"]) for row in tables.rows(sql, ["reviews"])]
 
 
+def unavailable(summaries: Summaries) -> dict[str, int]:
+    """Count the items that may not be recommended by reason, the most frequent first."""
+    return dict(summaries.get("reviews", {}).get("unavailable") or {})
+
+
 def not_yet(summaries: Summaries) -> int | None:
     """Number of reviews dated after the run; None where the reviews task did not report."""
     return summaries.get("reviews", {}).get("not_yet")

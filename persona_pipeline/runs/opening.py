@@ -11,7 +11,7 @@ from typing import Any
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import table_names
-from persona_pipeline.core.errors import BusyError, PipelineError
+from persona_pipeline.core.errors import BusyError, ConfigError, PipelineError
 from persona_pipeline.model_registry.overrides import read_overrides
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.publish.staging import staged_tables
@@ -19,7 +19,10 @@ from persona_pipeline.runs.log import Row, attempts, latest, run_row, run_rows, 
 from persona_pipeline.sources.adapters import Adapter, InputKind, configured, of_interactions
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, settled
+from persona_pipeline.sources.table_files import check_table
+from persona_pipeline.sources.table_kinds import BLOCKS, WINDOWS
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.erasures import erased_digests, require_none_pending
 from persona_pipeline.warehouse.fingerprints import run_code
 
 IDLE = timedelta(minutes=30)
@@ -50,6 +53,7 @@ def open_run(
     warehouse = Warehouse(root, {"job": "runs", "as_of": as_of.isoformat()})
     files = _input_files(given, config)
     with warehouse.lock("opening"):
+        require_none_pending(root)
         _check_layout(warehouse, config)
         _end_last(warehouse, environment)
         row = _resolved(warehouse, as_of, config, given, files)
@@ -94,6 +98,7 @@ def _resolved(
         [given.source, [(file["kind"], file["name"], file["digest"]) for file in files]],
         [code, config.digest(), as_of.isoformat(), parent and parent.release_id],
         [override.model_dump(mode="json") for override in overrides],
+        *([erased] if (erased := sorted(erased_digests(warehouse))) else []),
     )
     found = warehouse.versions()
     return {
@@ -128,6 +133,14 @@ def _input_files(given: Input, config: PipelineConfig) -> list[Row]:
     for kind, path, adapter in folders:
         settled(path, kind, config.reviews)
         found += [(kind, file.path, file.name) for file in check_files(path, kind, adapter)]
+    eligibility = config.eligibility
+    if given.source and eligibility.full_catalogue and not given.items:
+        raise ConfigError(
+            "eligibility.full_catalogue needs a file of items, which was not given: every item would be delisted"
+        )
+    for name, rules, rows in (("eligibility", eligibility.file, WINDOWS), ("blocks", eligibility.blocks, BLOCKS)):
+        if rules:
+            found += [(name, path, path.name) for path in check_table(Path(rules), rows).paths]
     if config.candidates.file:
         found += [("candidates", path, path.name) for path in check_candidates(Path(config.candidates.file)).paths]
     for kind_of_ids, file in (("withheld", config.reviews.withheld), ("withdrawn", config.reviews.withdrawn)):
@@ -200,6 +213,17 @@ def _end_last(warehouse: Warehouse, environment: Mapping[str, str]) -> None:
         f"{', '.join(died)} died" if died else f"nothing was run after {of_run[-1].task if of_run else 'it was opened'}"
     )
     write_run(warehouse, {**last, "closed_at": moved, "outcome": "broken_off", "detail": detail})
+
+
+def require_idle(warehouse: Warehouse) -> None:
+    """Raise BusyError while a run is open: its tasks read tables as they were when it began."""
+    last = run_rows(warehouse)[-1:]
+    if last and last[0]["closed_at"] is None:
+        run_id = last[0]["run_id"]
+        raise BusyError(
+            f"run {run_id} is open in {warehouse.root}, and its tasks read tables as they were when it began. Wait for it to end; "
+            f'where nothing will go on with it: persona-pipeline runs close {run_id} --reason "..."'
+        )
 
 
 def lock_name(task: str, part: str) -> str:

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from persona_pipeline.core.arrays import offsets_of
 from persona_pipeline.core.contribution_kinds import ContributionKind
 from persona_pipeline.embeddings.vectors import vectors_of
+from persona_pipeline.score.caps import top_under_caps
 from persona_pipeline.score.item_index import ItemIndex, TopItems, exact_scores
 from persona_pipeline.score.ranking_inputs import RankingInputs
 from persona_pipeline.score.topk.kernel import top_items
@@ -80,7 +81,8 @@ def rank_users(ranking: RankingInputs, users: pa.Table) -> pa.Table:
         ranking: items, encoder, k.
         users: user_id, reviewed_item_ids (items to leave out), and interactions, a list of structs review_id, item_id,
             weight and vector (base embedding), in any order. A column candidate_item_ids, if present, names the only items to
-            rank; null: all. A column candidate_ranks, if present, holds lists to fuse (`RankingInputs.lifts`).
+            rank; null: all. A column candidate_ranks, if present, holds lists to fuse (`RankingInputs.lifts`). A column
+            blocked_groups, if present, names groups of `ranking.groups` whose items to leave out; null: none.
 
     Returns:
         Columns of RANKED_FIELDS and `exact_score`, which decides the top k: `score` is the sum of rounded shares.
@@ -92,19 +94,7 @@ def rank_users(ranking: RankingInputs, users: pa.Table) -> pa.Table:
     histories = UserSums.build(ranking, told, counts, vectors_of(told.field("vector")))
     if "candidate_ranks" in users.column_names:
         histories = histories.lifted(ranking.lifts(users["candidate_ranks"].combine_chunks()))
-    seen = _places(ranking.item_index, users["reviewed_item_ids"])
-    ranked = top_items(
-        ranking.item_index,
-        histories.vectors,
-        seen,
-        ranking.k,
-        ranking.block_bytes,
-        histories.prior,
-        histories.scales,
-        _only(ranking, users),
-        device=ranking.device,
-        precision=ranking.precision,
-    )
+    ranked = _top(ranking, histories, users)
     user, place = np.nonzero(ranked.items >= 0)
     rows = _told(ranking, histories, ranked, user, place)
     rows = rows.append_column("exact_score", pa.array(ranked.scores[user, place]))
@@ -112,6 +102,34 @@ def rank_users(ranking: RankingInputs, users: pa.Table) -> pa.Table:
     by_score = rows.take(pa.array(np.lexsort((ranked.items[user, place], -rows["score"].to_numpy(), user))))
     named = by_score.add_column(0, "user_id", users["user_id"].combine_chunks().take(pa.array(user)))
     return named.add_column(1, "rank", pa.array((place + 1).astype(np.int32)))
+
+
+def _top(ranking: RankingInputs, histories: UserSums, users: pa.Table) -> TopItems:
+    """Rank items for the users of a batch under the caps of lists."""
+    seen, only, groups = _places(ranking.item_index, users["reviewed_item_ids"]), _only(ranking, users), ranking.groups
+    closed = [np.empty(0, np.int64)] * len(seen)
+    if groups is not None and "blocked_groups" in users.column_names:
+        closed = groups.closed(users["blocked_groups"].combine_chunks())
+
+    def rank(chosen: np.ndarray, seen: list[np.ndarray], closed: list[np.ndarray], k: int) -> TopItems:
+        return top_items(
+            ranking.item_index,
+            histories.vectors[chosen],
+            seen,
+            k,
+            ranking.block_bytes,
+            histories.prior[chosen],
+            histories.scales[chosen],
+            None if only is None else [only[user] for user in chosen],
+            groups and groups.members,
+            closed,
+            device=ranking.device,
+            precision=ranking.precision,
+        )
+
+    if groups is None or not ranking.capped:
+        return rank(np.arange(len(seen)), seen, closed, ranking.k)
+    return top_under_caps(rank, groups, seen, closed, ranking.k)
 
 
 def explain(ranking: RankingInputs, history: UserSums, items: np.ndarray) -> pa.Table:

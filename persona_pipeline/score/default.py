@@ -1,6 +1,7 @@
 """Rank items by number of likes into `default_topk`, the fallback list for users without a usable history.
 
-Each item comes with its first persona, the best supported one that likes it.
+Each item comes with its first persona, the best supported one that likes it. Items that may not be recommended are left out,
+and the list keeps to the caps of creators and categories.
 """
 
 from datetime import date
@@ -8,14 +9,21 @@ from typing import Any
 
 import pyarrow as pa
 
+from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.item_titles import title_sql
 from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.score.caps import first_under_caps
 from persona_pipeline.score.explanations import QUOTES, explanation, quoted
+from persona_pipeline.score.item_groups import ItemGroups
 from persona_pipeline.warehouse import Warehouse
 
+_FIRST = "status = 'current' AND position = 1 AND stance <> 'dislikes'"  # the persona that an item comes with
 
-def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, parent_version: int | None) -> pa.Table:
+
+def default_topk(
+    warehouse: Warehouse, encoder: Encoder, config: UserItemTopkConfig, as_of: date, parent_version: int | None
+) -> pa.Table:
     """Build the rows of `default_topk`; a row equal to the parent release's keeps its `changed_as_of`."""
     counts = pa.table(
         {"item_id": pa.array(list(encoder.liked_counts), pa.string()), "liked": list(encoder.liked_counts.values())}
@@ -24,22 +32,18 @@ def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, pa
     schema = load_contract("default_topk").arrow_schema()
     found = warehouse.query(
         f"""
-        WITH best AS (
-            SELECT *, row_number() OVER (ORDER BY liked DESC, item_id)::INTEGER AS rank
-            FROM counts JOIN item_personas USING (item_id) JOIN items USING (item_id)
-            LEFT JOIN (SELECT item_id, summary FROM item_summaries) USING (item_id)
-            WHERE status = 'current' AND item_personas.position = 1 AND stance <> 'dislikes'
-        )
         SELECT rank, item_id, {title_sql()} AS item_title,
                round(ln(1 + liked), 9) AS score, persona_id, name AS persona_name,
                preference_rationale, persona_source, stance, evidence[1:{QUOTES}] AS evidence,
                'default' AS recommendation_source, $encoder_id AS encoder_id,
                $as_of::DATE AS changed_as_of
-        FROM best WHERE rank <= $k ORDER BY rank
+        FROM best JOIN item_personas USING (item_id) JOIN items USING (item_id)
+        LEFT JOIN (SELECT item_id, summary FROM item_summaries) USING (item_id)
+        WHERE {_FIRST} ORDER BY rank
         """,
         ["item_personas", "items", "item_summaries"],
-        {"k": k, "encoder_id": encoder.encoder_id, "as_of": as_of.isoformat()},
-        counts=counts,
+        {"encoder_id": encoder.encoder_id, "as_of": as_of.isoformat()},
+        best=_best(warehouse, counts, config),
     )
     explanations = pa.array([_explanation(row) for row in found.to_pylist()], pa.string())
     rows = found.append_column("explanation", explanations).select(schema.names).cast(schema)
@@ -53,6 +57,25 @@ def default_topk(warehouse: Warehouse, encoder: Encoder, k: int, as_of: date, pa
         rows=rows,
         before=before,
     ).cast(schema)
+
+
+def _best(warehouse: Warehouse, counts: pa.Table, config: UserItemTopkConfig) -> pa.Table:
+    """Choose item_id, rank and liked of the list's items."""
+    capped = bool(config.max_per_category or config.max_per_creator)
+    popular = warehouse.query(
+        f"""
+        SELECT item_id, liked, creator, categories FROM counts JOIN items USING (item_id)
+        SEMI JOIN (SELECT item_id FROM item_personas WHERE {_FIRST}) USING (item_id)
+        WHERE available ORDER BY liked DESC, item_id LIMIT $most
+        """,
+        ["item_personas", "items"],
+        {"most": None if capped else config.k},
+        counts=counts,
+    )
+    if capped:
+        groups = ItemGroups.of(popular["item_id"].to_numpy(zero_copy_only=False), popular, config, ())
+        popular = popular.take(pa.array(first_under_caps(groups, config.k)))
+    return popular.append_column("rank", pa.array(range(1, popular.num_rows + 1), pa.int32()))
 
 
 def _explanation(row: dict[str, Any]) -> str:

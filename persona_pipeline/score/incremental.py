@@ -5,11 +5,18 @@ ranked against the changed items alone; the union is the exact top k as long as 
 last row, since no item outside the parent's list scores higher than that. Users for whom this does not hold are ranked
 in full.
 
+An item that may be recommended again is a changed item, and so is one that may not be any more: it is in one of the two states
+alone. Where creators or categories matter, an item of another one is changed too; who blocks something else is a changed user.
+
+Where a list holds at most some items of a group, an item that comes or goes may let in another that a full group kept out.
+Then the parent's rows are kept as they are, of users who lost none of them and whose last row no changed item reaches;
+all other users are ranked in full.
+
 Cost: (changed users + doubtful users) x personas + other users x changed personas, and one pass over the parent's rows.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -21,15 +28,13 @@ from pyspark.sql import functions as F
 from persona_pipeline.config import PipelineConfig, UserItemTopkConfig
 from persona_pipeline.publish.drift_limits import changed_settings
 from persona_pipeline.publish.releases import Release, configured
+from persona_pipeline.score.eligible import TELLING, EligibleItems
 from persona_pipeline.score.ranking_inputs import RankingInputs
 from persona_pipeline.score.recommend import limit_columns, ranked_users, ranking_users
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 _CLOSE = 1e-6
 """Scores nearer than this are not told apart: a stored score is a sum of rounded shares."""
-
-_TELLING = ["item_id", "persona_id", "text_hash", "profile_hash"]
-"""Columns of `persona_vectors` that differ where a vector does."""
 
 _RANKED = ("user_id", "rank", "item_id", "persona_id", "score", "contributions")
 
@@ -41,7 +46,7 @@ class ParentRanking:
     Attributes:
         rows: `user_item_topk`.
         users, histories: as in `ranked_users`.
-        changed_items: (n,) ids of items whose personas changed since the parent.
+        changed_items: (n,) ids of items whose personas changed since the parent, or that may be recommended in one state alone.
     """
 
     rows: DataFrame
@@ -51,11 +56,11 @@ class ParentRanking:
 
 
 def reusable_ranking(
-    tables: SparkWarehouse, parent: Release | None, config: PipelineConfig, encoder_id: str, personas: pa.Table
+    tables: SparkWarehouse, parent: Release | None, config: PipelineConfig, encoder_id: str, eligible: EligibleItems
 ) -> tuple[ParentRanking | None, str]:
     """Return the parent release's ranking where it can be reused; else None and the reason why all users are ranked in full.
 
-    `personas` are the run's `persona_vectors` by its encoder.
+    `eligible` are the run's items, with their personas by its encoder.
     """
     ranking = config.user_item_topk
     if parent is None or parent.encoder_id != encoder_id:
@@ -65,28 +70,29 @@ def reusable_ranking(
     changed = changed_settings(configured(tables.files, parent), config.model_dump(mode="json"))
     if any(one.setting.startswith("user_item_topk.") for one in changed):
         return None, "the settings of user_item_topk changed"
-    found = parent_ranking(tables, parent.versions, encoder_id, personas, ranking)
-    share = len(found.changed_items) / max(len(pc.unique(personas["item_id"])), 1)
+    found = parent_ranking(tables, parent.versions, encoder_id, eligible, ranking)
+    share = len(found.changed_items) / max(len(pc.unique(eligible.personas["item_id"])), 1)
     return (found, "") if share <= ranking.max_changed_share else (None, f"{share:.0%} of the items changed")
 
 
 def parent_ranking(
-    tables: SparkWarehouse, versions: Mapping[str, int], encoder_id: str, personas: pa.Table, config: UserItemTopkConfig
+    tables: SparkWarehouse,
+    versions: Mapping[str, int],
+    encoder_id: str,
+    eligible: EligibleItems,
+    config: UserItemTopkConfig,
 ) -> ParentRanking:
-    """Read a release's tables at its versions, and compare its `persona_vectors` with the run's."""
-    mine = f"encoder_id = '{encoder_id}'"
-    then = tables.files.read("persona_vectors", _TELLING, versions["persona_vectors"], mine)
+    """Read a release's tables at its versions, and compare its eligible items with the run's."""
+    then = EligibleItems.of(tables.files, encoder_id, config, eligible.blocked, TELLING, versions)
+    changed = changed_items(eligible.telling(config), then.telling(config))
     rows = tables.read("user_item_topk", versions["user_item_topk"])
-    return ParentRanking(rows, *ranking_users(tables, encoder_id, config, versions), changed_items(personas, then))
+    return ParentRanking(rows, *ranking_users(tables, encoder_id, config, versions), changed)
 
 
 def changed_items(tonight: pa.Table, before: pa.Table) -> np.ndarray:
-    """Return the sorted ids of items whose personas differ between two states of `persona_vectors`, or are in one only.
-
-    Both states hold item_id, persona_id, text_hash and profile_hash of one encoder.
-    """
-    both = pa.concat_tables([tonight.select(_TELLING), before.select(_TELLING)])
-    counted = both.group_by(_TELLING, use_threads=False).aggregate([([], "count_all")])
+    """Return the sorted ids of items that differ between two states, or are in one only, as `EligibleItems.telling` says them."""
+    both = pa.concat_tables([tonight, before.select(tonight.column_names)])
+    counted = both.group_by(tonight.column_names, use_threads=False).aggregate([([], "count_all")])
     once = counted.filter(pc.equal(counted["count_all"], 1))
     items: np.ndarray = np.unique(once["item_id"].to_numpy(zero_copy_only=False).astype(str))
     return items
@@ -111,20 +117,38 @@ def ranked_changes(
     same = _unchanged(users, histories, before).persist(StorageLevel.MEMORY_AND_DISK)
     gone = F.broadcast(spark.createDataFrame([(item,) for item in before.changed_items.tolist()], "item_id string"))
     listed = before.rows.join(same, "user_id", "left_semi").select(*_RANKED)
-    kept = listed.join(gone, "item_id", "left_anti")
-    if changed_ranking is not None:
-        theirs = users.join(same, "user_id", "left_semi")
-        kept = kept.unionByName(ranked_users(theirs, histories, profiles, changed_ranking))
-    best = Window.partitionBy("user_id").orderBy(F.desc("score"), "item_id")
-    merged = kept.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= ranking.k + 1)
-    merged = merged.persist(StorageLevel.MEMORY_AND_DISK)
-    doubtful = _doubtful(listed, merged, gone, ranking.k).persist(StorageLevel.MEMORY_AND_DISK)
+    theirs = users.join(same, "user_id", "left_semi")
+    if ranking.capped:
+        reached = None
+        if changed_ranking is not None:
+            reached = ranked_users(theirs, histories, profiles, replace(changed_ranking, k=1))
+        doubtful = _doubtful_under_caps(listed, gone, reached, ranking.k).persist(StorageLevel.MEMORY_AND_DISK)
+        merged = listed
+    else:
+        merged, doubtful = _merged(listed, gone, changed_ranking, (theirs, histories, profiles), ranking.k)
     again = users.join(same, "user_id", "left_anti").select("user_id").unionByName(doubtful)
     in_full = ranked_users(users.join(again, "user_id", "left_semi"), histories, profiles, ranking)
     settled = merged.where(F.col("rank") <= ranking.k).join(doubtful, "user_id", "left_anti")
     total, unchanged, unsure = users.count(), same.count(), doubtful.count()
     figures = {"changed_users": total - unchanged, "doubtful_users": unsure, "changed_items": len(before.changed_items)}
     return settled.select(*_RANKED).unionByName(in_full.select(*_RANKED)), figures
+
+
+def _merged(
+    listed: DataFrame,
+    gone: DataFrame,
+    changed_ranking: RankingInputs | None,
+    inputs: tuple[DataFrame, DataFrame, DataFrame],
+    k: int,
+) -> tuple[DataFrame, DataFrame]:
+    """Merge what is left of the parent's lists with the changed items, best k + 1, and select who is in doubt."""
+    kept = listed.join(gone, "item_id", "left_anti")
+    if changed_ranking is not None:
+        kept = kept.unionByName(ranked_users(*inputs, changed_ranking))
+    best = Window.partitionBy("user_id").orderBy(F.desc("score"), "item_id")
+    merged = kept.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= k + 1)
+    merged = merged.persist(StorageLevel.MEMORY_AND_DISK)
+    return merged, _doubtful(listed, merged, gone, k).persist(StorageLevel.MEMORY_AND_DISK)
 
 
 def _unchanged(users: DataFrame, histories: DataFrame, before: ParentRanking) -> DataFrame:
@@ -154,3 +178,20 @@ def _doubtful(listed: DataFrame, merged: DataFrame, gone: DataFrame, k: int) -> 
     )
     tied = F.col("kth") - F.col("next") < _CLOSE
     return then.join(now, "user_id", "left").where(short | F.coalesce(tied, F.lit(False))).select("user_id")
+
+
+def _doubtful_under_caps(listed: DataFrame, gone: DataFrame, reached: DataFrame | None, k: int) -> DataFrame:
+    """Select user_id of users who lost an item of the parent's list, or whose best changed item may enter it.
+
+    `reached` holds each user's best changed item. A list that is short has room for whatever fits.
+    """
+    then = listed.join(gone.withColumn("gone", F.lit(1)), "item_id", "left")
+    then = then.groupBy("user_id").agg(
+        F.count("*").alias("places"), F.count("gone").alias("lost"), F.min("score").alias("last")
+    )
+    lost = then.where("lost > 0").select("user_id")
+    if reached is None:
+        return lost
+    full = (F.col("places") == k) & (F.col("score") < F.col("last") - _CLOSE)
+    entering = reached.select("user_id", "score").join(then, "user_id", "left").where(~F.coalesce(full, F.lit(False)))
+    return lost.union(entering.select("user_id")).distinct()

@@ -1,6 +1,6 @@
 """Hold what every ranking task needs, broadcast once: encoder, item index, personas, prior."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.embeddings.vectors import vectors_of
 from persona_pipeline.encoder.artefact import Encoder
+from persona_pipeline.score.item_groups import ItemGroups
 from persona_pipeline.score.item_index import ItemIndex
 
 if TYPE_CHECKING:  # torch takes seconds
@@ -25,7 +26,7 @@ class RankingInputs:
     """Inputs shared by all tasks of a ranking job, broadcast once.
 
     `prior` (prior items, items) is `Encoder.prior_onto` the item index; `candidates_weight` is the weight of another
-    recommender's lists.
+    recommender's lists; `groups` are those that caps and blocks ask about, None where nobody asks.
     """
 
     item_index: ItemIndex
@@ -38,6 +39,7 @@ class RankingInputs:
     candidates_weight: float = 0.0
     device: str = "cpu"
     precision: "Precision | None" = None
+    groups: ItemGroups | None = None
 
     @classmethod
     def of(
@@ -67,6 +69,15 @@ class RankingInputs:
             item_index, persona_ids, encoder, prior, k, block_bytes, shelf_bytes, candidates_weight, device, precision
         )
 
+    def grouped(self, items: pa.Table, config: UserItemTopkConfig, blocked: Collection[str]) -> "RankingInputs":
+        """Add the groups of the items: see `ItemGroups.of`."""
+        return replace(self, groups=ItemGroups.of(self.item_index.item_ids, items, config, blocked))
+
+    @property
+    def capped(self) -> bool:
+        """Whether a list holds at most some items of a group."""
+        return self.groups is not None and len(self.groups.most) > 0
+
     def lifts(self, lists: pa.ListArray) -> csr_array:
         """Return (users, items) score shares of another recommender's lists, given as structs of item_id and rank; null is no list.
 
@@ -92,4 +103,5 @@ class RankingInputs:
             first = int(self.item_index.slots[start, 0])
             item_index = self.item_index.part(start, stop)
             ids = self.persona_ids[first : first + len(item_index.vectors)]
-            yield replace(self, item_index=item_index, persona_ids=ids, prior=csr_array(self.prior[:, start:stop]))
+            prior, groups = csr_array(self.prior[:, start:stop]), self.groups and self.groups.part(start, stop)
+            yield replace(self, item_index=item_index, persona_ids=ids, prior=prior, groups=groups)

@@ -16,7 +16,9 @@ from pyspark.sql import functions as F
 from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.core.contribution_kinds import ContributionKind
 from persona_pipeline.score import explanations as words
+from persona_pipeline.score.capped_blocks import ranked_under_caps
 from persona_pipeline.score.contributions import RANKED_FIELDS, rank_users
+from persona_pipeline.score.item_groups import SEPARATOR
 from persona_pipeline.score.ranking_inputs import RankingInputs
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
@@ -41,7 +43,8 @@ def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ra
     Args:
         users: rows of `user_vectors` of one encoder.
         histories: rows of `user_histories`; their reviewed items are left out. Pass empty lists to keep them. A column
-            candidate_item_ids names the only items to rank, null: all; candidate_ranks holds lists to fuse.
+            candidate_item_ids names the only items to rank, null: all; candidate_ranks holds lists to fuse;
+            blocked_groups names groups of items to leave out.
         profiles: text_hash and vector of the item embeddings by the encoder's base model.
         ranking: inputs shared by all tasks. Where the item index exceeds `shelf_bytes`, users are ranked against each block of
             items, and each user's top k of all blocks are merged, which gives the same rows.
@@ -57,13 +60,19 @@ def ranked_users(users: DataFrame, histories: DataFrame, profiles: DataFrame, ra
     inputs = interactions.join(histories.select("user_id", *limit_columns(histories)), "user_id")
     if len(ranking.item_index.spans(ranking.shelf_bytes)) < 2:
         return _ranked(inputs, ranking).drop("exact_score")
-    inputs = inputs.persist(StorageLevel.DISK_ONLY)  # read once per block
+    if ranking.capped:
+        return ranked_under_caps(inputs, ranking, _merged).drop("exact_score")
+    return _merged(inputs.persist(StorageLevel.DISK_ONLY), ranking).drop("exact_score")  # read once per block
+
+
+def _merged(inputs: DataFrame, ranking: RankingInputs) -> DataFrame:
+    """Rank users against each block of items, and merge; returns columns of RANKED_FIELDS and `exact_score`."""
     # One block at a time is copied and handed to Spark, which keeps broadcasts in files.
     partial = reduce(DataFrame.unionByName, (_ranked(inputs, block) for block in ranking.blocks()))
     of_user = Window.partitionBy("user_id")
     chosen = F.row_number().over(of_user.orderBy(F.desc("exact_score"), "item_id")) <= ranking.k
     rank = F.row_number().over(of_user.orderBy(F.desc("score"), "item_id"))
-    return partial.withColumn("chosen", chosen).where("chosen").withColumn("rank", rank).drop("chosen", "exact_score")
+    return partial.withColumn("chosen", chosen).where("chosen").withColumn("rank", rank).drop("chosen")
 
 
 def _ranked(inputs: DataFrame, ranking: RankingInputs) -> DataFrame:
@@ -80,7 +89,7 @@ def _ranked(inputs: DataFrame, ranking: RankingInputs) -> DataFrame:
 
 def limit_columns(histories: DataFrame) -> list[str]:
     """Columns of the histories that restrict a user's recommendable items or hold another recommender's list."""
-    names = ("reviewed_item_ids", "candidate_item_ids", "candidate_ranks")
+    names = ("reviewed_item_ids", "blocked_groups", "candidate_item_ids", "candidate_ranks")
     return [name for name in names if name in histories.columns]
 
 
@@ -89,21 +98,43 @@ def ranking_users(
 ) -> tuple[DataFrame, DataFrame]:
     """Load `user_vectors` and `user_histories` of one encoder, at the given table versions or the newest.
 
-    Adds the items to leave out, and another recommender's lists where the configuration uses them, as columns.
+    Adds what to leave out, reviewed or blocked, and another recommender's lists where the configuration uses them, as columns.
     """
     vectors, histories = (tables.read(t, versions[t] if versions else None) for t in ("user_vectors", "user_histories"))
     if not config.exclude_reviewed:
         histories = histories.withColumn("reviewed_item_ids", F.array().cast("array<string>"))
+    histories = _less_blocked(histories, _released(tables, "blocks", versions))
     if config.candidates != "none":
-        # A release made before there were any has no version of them.
-        there = versions is None or "candidates" in versions
-        version = versions["candidates"] if versions and there else None
-        lists = tables.read("candidates", version) if there else tables.empty("candidates")
+        lists = _released(tables, "candidates", versions)
         only = F.array_sort(F.collect_list("item_id")).alias("candidate_item_ids")
         fused = F.array_sort(F.collect_list(F.struct("item_id", "rank"))).alias("candidate_ranks")
         brought = lists.groupBy("user_id").agg(only if config.candidates == "only" else fused)
         histories = histories.join(brought, "user_id", "left")
     return vectors.where(F.col("encoder_id") == encoder_id), histories
+
+
+def _released(tables: SparkWarehouse, table: str, versions: Mapping[str, int] | None) -> DataFrame:
+    """Read a table that a release made before there was such a table has no version of: it is empty there."""
+    if versions is None:
+        return tables.read(table)
+    return tables.read(table, versions[table]) if table in versions else tables.empty(table)
+
+
+def _less_blocked(histories: DataFrame, blocks: DataFrame) -> DataFrame:
+    """Add blocked items to the items to leave out, and blocked groups as a column, by their names in `ItemGroups`."""
+    item = F.col("kind") == "item"
+    group = F.concat_ws(SEPARATOR, "kind", "value")
+    of_user = blocks.groupBy("user_id").agg(
+        F.array_sort(F.collect_list(F.when(item, F.col("value")))).alias("blocked_item_ids"),
+        F.array_sort(F.collect_list(F.when(~item, group))).alias("blocked_groups"),
+    )
+    nothing = F.array().cast("array<string>")
+    return (
+        histories.join(of_user, "user_id", "left")
+        .withColumn("reviewed_item_ids", F.array_union("reviewed_item_ids", F.coalesce("blocked_item_ids", nothing)))
+        .withColumn("blocked_groups", F.coalesce("blocked_groups", nothing))
+        .drop("blocked_item_ids")
+    )
 
 
 def own_words(histories: DataFrame, aspects: DataFrame, items: DataFrame) -> DataFrame:

@@ -70,6 +70,7 @@ def why(snapshot: ReleaseSnapshot, user_id: str, item_id: str) -> Why:
         base_model=online.encoder.base_model,
         release_id=snapshot.release.release_id,
         as_of=snapshot.release.as_of,
+        ineligible=snapshot.eligibility.reasons(user_id, [item_id])[0],
     )
 
 

@@ -70,7 +70,7 @@ class Online:
         return self._history(user_id) is not None
 
     def scores(self, user_id: str, item_ids: Sequence[str]) -> np.ndarray:
-        """Implement `Recommendations.score`."""
+        """Compute the scores of `Recommendations.score`, of any item with a persona, whether it may be recommended or not."""
         places = np.array([self._place.get(item, -1) for item in item_ids], dtype=np.int64)
         scores = np.full(len(places), np.nan)
         known = places >= 0

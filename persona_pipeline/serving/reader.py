@@ -12,7 +12,7 @@ import numpy as np
 
 from persona_pipeline.publish.releases import Release
 from persona_pipeline.serving.records import Recommendation, Why
-from persona_pipeline.serving.release_snapshot import ReleaseSnapshot, release_row
+from persona_pipeline.serving.release_snapshot import ReleaseSnapshot, erasures, release_row
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -51,16 +51,19 @@ class Recommendations:
         return self._snapshot.release
 
     def refresh(self) -> bool:
-        """Switch to the release that is served now; returns whether it is another. A release given by name is kept.
+        """Switch to the release that is served now; returns whether anything is another. A release given by name is kept.
+
+        After an erasure the same release is opened again, so that nothing of those people stays in memory.
 
         Calls in progress end on the release they began with, and none waits: vectors that are in use are read before
         switching, so for that moment both releases' are in memory. Call it from a timer.
         """
-        if self._named is not None:
-            return False
         with self._refreshing:
-            row = release_row(self._root, None)
-            if row["release_id"] == self._snapshot.release.release_id:
+            complete = erasures(self._root) == self._snapshot.erasures
+            if complete and self._named is not None:
+                return False
+            row = release_row(self._root, self._named)
+            if complete and row["release_id"] == self._snapshot.release.release_id:
                 return False
             snapshot = ReleaseSnapshot(self._root, row, self._users_held)
             snapshot.read_what(self._snapshot)
@@ -70,18 +73,29 @@ class Recommendations:
     def top(self, user_id: str, k: int = 10) -> list[Recommendation]:
         """The user's best items, at most `k`, best first, by reading only the few rows that can be the user's.
 
-        A user without a list gets the popularity list, less reviewed items (where the release leaves those out);
-        `recommendation_source` names the fallback level of a row (`serving.records`).
+        A user without a list gets the popularity list, less reviewed items (where the release leaves those out) and what the
+        user blocks; `recommendation_source` names the fallback level of a row (`serving.records`).
         """
         return self._snapshot.top(user_id, k)
 
     def score(self, user_id: str, item_ids: Sequence[str]) -> np.ndarray:
         """Score any items, (n,) float64 in the order given: the scores of `user_item_topk`, computed from the stored vectors.
 
-        An item without a persona in this release is NaN. For a user without a usable history the scores are those of
-        `default_topk`, by popularity alone.
+        An item that may not be recommended to the user is -inf, whatever its personas: `ineligible` says why. An item without a
+        persona in this release is NaN. Caps of creators and categories are of lists, and say nothing of an item. For a user
+        without a usable history the scores are those of `default_topk`, by popularity alone.
         """
-        return self._snapshot.online.scores(user_id, item_ids)
+        snapshot = self._snapshot
+        scores = snapshot.online.scores(user_id, item_ids)
+        scores[[reason is not None for reason in snapshot.eligibility.reasons(user_id, item_ids)]] = -np.inf
+        return scores
+
+    def ineligible(self, user_id: str, item_ids: Sequence[str]) -> list[str | None]:
+        """Say of each item why it may not be recommended to the user, in the order given; None where it may.
+
+        The reason is `items.unavailable_reason`, or `blocked` where the user blocks the item, its creator or a category of it.
+        """
+        return self._snapshot.eligibility.reasons(user_id, item_ids)
 
     def source(self, user_id: str) -> str:
         """Fallback level of `score` for the user: persona, unusable_history or unknown_user."""
@@ -89,6 +103,8 @@ class Recommendations:
 
     def why(self, user_id: str, item_id: str) -> Why:
         """Explain a recommendation with all its sources; also an item that is not in the user's list, scored online.
+
+        Of an item that may not be recommended it explains what the score would be, and `ineligible` says why it is not.
 
         Raises PipelineError for an item without a persona in this release.
         """

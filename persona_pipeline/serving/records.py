@@ -128,6 +128,7 @@ class Why:
         runner_up: the second-best persona's name.
         contributions: the shares that add up to the score, largest first.
         objections: personas that dislike the item.
+        ineligible: why the item may not be recommended to the user; None where it may.
     """
 
     user_id: str
@@ -147,6 +148,7 @@ class Why:
     base_model: str
     release_id: str
     as_of: date
+    ineligible: str | None = None
 
 
 def recommendations(rows: pa.Table, source: str | None = None) -> list[Recommendation]:

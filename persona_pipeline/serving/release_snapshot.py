@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import PipelineError, ReleaseError
 from persona_pipeline.publish.releases import release_of
+from persona_pipeline.serving.eligibility import Eligibility
 from persona_pipeline.serving.records import (
     UNKNOWN_USER,
     UNUSABLE_HISTORY,
@@ -36,11 +37,13 @@ class ReleaseSnapshot:
     def __init__(self, root: Path, row: dict[str, Any], users_held: int) -> None:
         self.root, self.release = root, release_of(row)
         self.config: dict[str, Any] = json.loads(row["config"])
+        self.erasures = erasures(root)
         self._users_held = users_held
         self._opening = threading.RLock()
         self._tables: dict[str, TableSnapshot] = {}
         self._lists = self.table("user_item_topk")
         self._defaults = self.table("default_topk").read()
+        self.eligibility = Eligibility(self.table, self.has, users_held)
         self._buckets = _buckets(self._lists, self._config("user_buckets"))
 
     def read_what(self, other: "ReleaseSnapshot") -> None:
@@ -93,6 +96,9 @@ class ReleaseSnapshot:
             history = self.table("user_histories").rows("user_id", [user_id], ["reviewed_item_ids"])
             reviewed = history["reviewed_item_ids"].combine_chunks().flatten()
             defaults = defaults.filter(pc.invert(pc.is_in(defaults["item_id"], reviewed)))
+        if blocked := self.eligibility.blocked(user_id, defaults["item_id"].to_pylist()):
+            theirs = pc.is_in(defaults["item_id"], pa.array(sorted(blocked), pa.string()))
+            defaults = defaults.filter(pc.invert(theirs))
         rows = recommendations(defaults, source)[:k]
         return [replace(row, rank=place) for place, row in enumerate(rows, start=1)]
 
@@ -110,6 +116,11 @@ class ReleaseSnapshot:
 
     def _config(self, setting: str) -> Any:
         return self.config.get("user_item_topk", {}).get(setting)
+
+
+def erasures(root: Path) -> int | None:
+    """A number that changes with every erasure; None before the first."""
+    return Warehouse(root).version("erasures")
 
 
 _LISTED = [field.name for field in fields(Recommendation)]

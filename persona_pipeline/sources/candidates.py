@@ -4,37 +4,17 @@ Every row ends in exactly one place: a candidate, a rejection with a typed reaso
 or an item unknown to the run.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
 
-import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from persona_pipeline.config import CandidatesConfig
 from persona_pipeline.core.errors import SourceError
-from persona_pipeline.sources.candidate_files import COLUMNS, CandidateFiles
-from persona_pipeline.sources.files import InputFile
-from persona_pipeline.sources.parsing import BATCH
-from persona_pipeline.sources.personal_data import mask_personal_data
-from persona_pipeline.sources.reader import read_parts
+from persona_pipeline.sources.candidate_files import by_rank
 from persona_pipeline.sources.reasons import NOT_FAULTS
-from persona_pipeline.sources.records import Fault, Record
-from persona_pipeline.sources.shapes import recognise
-from persona_pipeline.sources.values import NotScalar, characters, identity, number
-
-_LINES = pa.schema(
-    [
-        ("source_line", pa.int64()),
-        ("part", pa.int32()),
-        ("line", pa.string()),
-        ("malformed", pa.bool_()),
-        *((name, pa.string()) for name in COLUMNS),
-    ]
-)
+from persona_pipeline.sources.table_files import TableFiles
+from persona_pipeline.sources.table_rows import verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,83 +36,32 @@ class ParsedCandidates:
     unknown: int
 
 
-def read_candidates(
-    spark: SparkSession, files: CandidateFiles, user_name: Callable[[str], str] | None = None
-) -> DataFrame:
-    """Read columns source_file, source_line (from 1), part, line (masked), malformed, and user_id, item_id, rank, score as texts.
-
-    `user_name` takes a user's id to the one in the tables.
-    """
-    named = [(file.name, InputFile(file, file.name, file.stat().st_size, recognise(file))) for file in files.paths]
-    return read_parts(spark, named, "source_file", _LINES, lambda read: _batches(read, user_name))
-
-
-def _batches(read: Iterable[Record], user_name: Callable[[str], str] | None) -> Iterator[pa.RecordBatch]:
-    records = iter(read)
-    while part := list(islice(records, BATCH)):
-        rows = [_line(record, user_name) for record in part]
-        yield pa.record_batch(
-            [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _LINES, strict=True)],
-            schema=_LINES,
-        )
-
-
-def _line(record: Record, user_name: Callable[[str], str] | None) -> tuple[Any, ...]:
-    fields = record.fields
-    if isinstance(fields, Fault):
-        return (record.line, record.part, _shown(fields.excerpt), True, None, None, None, None)
-    user, item, rank, score = (_given(fields.get(name)) for name in COLUMNS)
-    # What is no number is shown where it is refused, and may be anything.
-    rank, score = (text if text is None or number(text) is not None else _shown(text) for text in (rank, score))
-    if user is not None and user_name is not None:
-        user = user_name(user)
-    shown = {name: value for name, value in zip(COLUMNS, (user, item, rank, score), strict=True) if value is not None}
-    return (record.line, record.part, _shown(json.dumps(shown, ensure_ascii=False)), False, user, item, rank, score)
-
-
-def _given(value: Any) -> str | None:
-    """A field's characters, ids in their canonical form; None where it is missing, or no single value."""
-    try:
-        text = characters(value)
-    except NotScalar:
-        return None
-    return None if text is None else identity(text).encode(errors="replace").decode()
-
-
-def _shown(text: str) -> str:
-    return mask_personal_data(text[:4_000].encode(errors="replace").decode())[:2_000]
-
-
-def parse_candidates(lines: DataFrame, files: CandidateFiles, users: DataFrame, items: DataFrame) -> ParsedCandidates:
-    """Parse rows of `read_candidates` into candidates.
+def parse_candidates(lines: DataFrame, files: TableFiles, users: DataFrame, items: DataFrame) -> ParsedCandidates:
+    """Parse rows of `read_rows` into candidates.
 
     A user's list is ordered by rank where the files have one, else by score, equals by item id; of an item named twice
     the better place counts. `users` (user_id) and `items` (item_id) are those known to the run, each once.
     """
+    ranked = by_rank(files)
     rank = F.regexp_replace("rank", r"\.0$", "").try_cast("int")
     score = F.col("score").try_cast("double")
     faults = [
-        ("not_csv" if files.format == "csv" else "not_json", F.col("malformed"), F.lit(None)),
         *((f"missing_{name}", F.col(name).isNull(), F.lit(None)) for name in ("user_id", "item_id")),
-        ("missing_rank", F.col("rank").isNull() & F.lit(files.by_rank), F.lit(None)),
+        ("missing_rank", F.col("rank").isNull() & F.lit(ranked), F.lit(None)),
         ("bad_rank", F.col("rank").isNotNull() & F.coalesce(rank < 1, F.lit(True)), F.col("rank")),
-        ("missing_score", F.col("score").isNull() & F.lit(not files.by_rank), F.lit(None)),
+        ("missing_score", F.col("score").isNull() & F.lit(not ranked), F.lit(None)),
         (
             "bad_score",
             F.col("score").isNotNull() & ~F.coalesce(F.abs(score) < float("inf"), F.lit(False)),
             F.col("score"),
         ),
     ]
-    reason, detail = F.lit(None).cast("string"), F.lit(None).cast("string")
-    for name, fails, value in reversed(faults):
-        reason = F.when(fails, F.lit(name)).otherwise(reason)
-        detail = F.when(fails, value).otherwise(detail)
     judged = lines.select(
-        "source_file", "source_line", "part", "line", reason.alias("reason"), detail.alias("detail"),
+        "source_file", "source_line", "part", "line", *verdict(files, faults),
         "user_id", "item_id", rank.alias("rank"), score.alias("score"),
     )  # fmt: skip
     good = F.col("reason").isNull()
-    best_first = [F.asc("rank") if files.by_rank else F.desc("score"), F.desc_nulls_last("score")]
+    best_first = [F.asc("rank") if ranked else F.desc("score"), F.desc_nulls_last("score")]
     of_item = Window.partitionBy("user_id", "item_id", good).orderBy(*best_first, "source_file", "source_line", "part")
     repeated = F.when(good & (F.row_number().over(of_item) > 1), F.lit("repeated"))
     judged = judged.withColumn("reason", F.coalesce("reason", repeated)).persist()

@@ -130,6 +130,8 @@ def head(path: Path) -> bytes:
         if start[offset : offset + len(magic)] == magic:
             raise SourceError(f"{path}: this is {what}")
     if start.startswith(PARQUET):
+        if (packed := compression(path)) != "none":
+            raise SourceError(f"{path}: this is a Parquet file within a {packed} file: unpack it")
         return start
     if start and not start.strip(b"\x00"):
         raise SourceError(f"{path}: this holds zeros and nothing else (a disk that broke off?); fetch the file again")

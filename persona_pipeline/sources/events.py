@@ -21,7 +21,7 @@ from persona_pipeline.sources.parsing import (
     Refused,
     batch_of,
     encodable,
-    excerpt,
+    unreadable,
 )
 from persona_pipeline.sources.records import Fault, Record
 from persona_pipeline.sources.values import identity, number
@@ -83,7 +83,7 @@ class _EventParser(FieldParser):
     def __call__(self, record: Record) -> tuple[Any, ...]:
         fields, parsing = record.fields, self.settings.parsing
         if isinstance(fields, Fault):
-            return (*record[:2], fields.reason, None, excerpt(fields.excerpt), *_NOTHING)
+            return (*unreadable(record, fields, parsing), *_NOTHING)
         try:
             user = self.id(fields, "user_id")
             if parsing.user_name is not None:

@@ -230,7 +230,7 @@ def _check_words(file: Path, adapter: Adapter, seen: list[Mapping[str, Any]]) ->
     words = {
         name: sum(_count_words(record.get(name)) for record in seen) / len(seen)
         for name in dict.fromkeys(key for record in seen for key in record)
-        if isinstance(name, str) and name not in known and name not in adapter.not_words
+        if isinstance(name, str) and name not in known
     }
     likely = max(words, key=words.__getitem__, default=None)
     if likely is not None and words[likely] >= 3:

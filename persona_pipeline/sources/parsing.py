@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from persona_pipeline.sources.adapters import Adapter, Keys, found
+from persona_pipeline.sources.adapters import Adapter, InputKind, Keys, found
+from persona_pipeline.sources.erased import Erased
 from persona_pipeline.sources.item_fields import categories, described, one_text
 from persona_pipeline.sources.language import language_of
 from persona_pipeline.sources.markup import is_markup_residue
@@ -76,19 +77,19 @@ class ParsingSettings:
 
     Attributes:
         user_name: from the id in the file to the one in the tables (pseudonyms); None: as it is.
-        erased: whether a user, named as in the tables, was erased; such a record is the reason `erased`, and nothing of it is kept.
+        erased: who was erased; the reason of such a record is `erased`, and nothing else of it is kept.
     """
 
     max_characters: int
     user_name: Callable[[str], str] | None = None
-    erased: Callable[[str], bool] | None = None
+    erased: Erased | None = None
 
 
 def review_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingSettings) -> Iterator[pa.RecordBatch]:
     """Parse reviews, `BATCH` a time, in the order of the records: one row each, of `REVIEW_SCHEMA`."""
     parse = _ReviewParser(adapter, settings)
     rows: list[tuple[Any, ...]] = []
-    for record in _nested(records, adapter) if adapter.nested else records:
+    for record in _nested(records, adapter, "reviews") if adapter.nested else records:
         rows.append(parse(record))
         if len(rows) >= BATCH:
             yield _review_batch(rows)
@@ -100,7 +101,7 @@ def review_batches(records: Iterable[Record], adapter: Adapter, settings: Parsin
 def item_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingSettings) -> Iterator[pa.RecordBatch]:
     """Parse items, `BATCH` a time: one row a record, of `ITEM_SCHEMA`."""
     rows: list[tuple[Any, ...]] = []
-    for record in records:
+    for record in _nested(records, adapter, "items") if adapter.nested else records:
         rows.append(_item(record, adapter, settings))
         if len(rows) >= BATCH:
             yield batch_of(rows, ITEM_SCHEMA)
@@ -109,13 +110,15 @@ def item_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingS
         yield batch_of(rows, ITEM_SCHEMA)
 
 
-def _nested(records: Iterable[Record], adapter: Adapter) -> Iterator[Record]:
-    """Records within records, counted along the line."""
+def _nested(records: Iterable[Record], adapter: Adapter, kind: InputKind) -> Iterator[Record]:
+    """Records within records, counted along the line; of items, where the record around them is none itself."""
     line, part = 0, 0
     for record in records:
         line, part = record.line, part if record.line == line else 0
         fields = record.fields
         inner = None if isinstance(fields, Fault) else adapter.inner(fields)
+        if kind == "items" and not isinstance(fields, Fault) and found(fields, adapter.items["item_id"]) is not None:
+            inner = None
         if isinstance(fields, Fault) or inner is None:
             yield Record(line, part, fields)
             part += 1
@@ -178,6 +181,13 @@ class FieldParser:
         return when
 
 
+def unreadable(record: Record, fault: Fault, settings: ParsingSettings) -> tuple[Any, ...]:
+    """The first columns of a record that cannot be read, which may be one of somebody erased."""
+    if settings.erased is not None and settings.erased.named_in(fault.excerpt):
+        return (*record[:2], "erased", None, None)
+    return (*record[:2], fault.reason, None, excerpt(fault.excerpt))
+
+
 class _ReviewParser(FieldParser):
     def __init__(self, adapter: Adapter, settings: ParsingSettings) -> None:
         super().__init__(adapter, adapter.reviews)
@@ -186,7 +196,7 @@ class _ReviewParser(FieldParser):
     def __call__(self, record: Record) -> tuple[Any, ...]:
         fields = record.fields
         if isinstance(fields, Fault):
-            return (*record[:2], fields.reason, None, excerpt(fields.excerpt), *_NO_REVIEW)
+            return (*unreadable(record, fields, self.settings), *_NO_REVIEW)
         settings = self.settings
         try:
             user = self.id(fields, "user_id")

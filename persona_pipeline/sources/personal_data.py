@@ -22,6 +22,7 @@ from persona_pipeline.sources.recognisers.streets import streets
 Finder = Callable[[str], Iterator[tuple[int, int]]]
 
 _MANY_DIGITS = re.compile(r"[0-9](?<![0-9].)(?:[^0-9]{0,3}[0-9]){6}")
+_DIGIT_OR_AT = re.compile("[\\d@\uff20]")
 _ASCII_DIGIT = re.compile("[0-9]")
 _IN_NUMBERS: tuple[tuple[str, Finder], ...] = (
     ("[account]", accounts),
@@ -38,12 +39,14 @@ _BLANKS = dict.fromkeys(
 )
 _WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _DIGITS = {code: str(decimal(chr(code))) for code in range(0x660, 0x1FBFA) if chr(code).isdecimal()}
-_PLAIN = str.maketrans(_DIGITS | _WIDE | _HYPHENS | _BLANKS | {0x3002: ".", 0xFF61: "."})
+_PLAIN = str.maketrans(
+    _DIGITS | _WIDE | _HYPHENS | _BLANKS | dict.fromkeys(map(ord, "\u3002\uff61\u00b7\u2022\u30fb"), ".")
+)
 _NOT_PLAIN = re.compile(
     "["
     + "".join(f"{chr(code)}-{chr(code + 9)}" for code, digit in _DIGITS.items() if digit == "0" and code < 0x10000)
     + "".join(map(chr, _HYPHENS | _BLANKS))
-    + "\u3002\uff01-\uff61]"
+    + "\u00b7\u2022\u3002\u30fb\uff01-\uff61]"
 )
 _NOT_PLAIN_ASTRAL = re.compile("[\U000104a0-\U0001fbf9]")
 
@@ -70,7 +73,12 @@ def mask_title(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    if text.isascii() or not (_NOT_PLAIN.search(text) or _NOT_PLAIN_ASTRAL.search(text)):
+    # Without a digit or an "at" of any script there is nothing to find that the text's own characters do not show.
+    if (
+        text.isascii()
+        or not _DIGIT_OR_AT.search(text)
+        or not (_NOT_PLAIN.search(text) or _NOT_PLAIN_ASTRAL.search(text))
+    ):
         return text
     return text.translate(_PLAIN)
 

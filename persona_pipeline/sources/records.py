@@ -237,7 +237,7 @@ def _csv(lines: Iterator[bytes], split: Split) -> Iterator[Record]:
         start = number
         if not fault and (first or not any(row)):
             number += source.done()
-            first = False
+            first = first and not any(row)
         elif not fault and len(row) == len(names) and not (several and _runs_on(source.taken, shape.delimiter)):
             number += source.done()
             yield Record(start, 0, dict(zip(names, row, strict=True)))

@@ -27,8 +27,12 @@ _REMOVED = (
     "\ufdd0-\ufdef\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0001\U000f0000-\U0010ffff"
 ) + "".join(chr(plane << 16 | last) for plane in range(1, 15) for last in (0xFFFE, 0xFFFF))
 _CONTROLS = re.compile(f"[{_REMOVED}]")
-# One search says that a text has none of what `_plain_unicode` mends: C1 controls, joiners, surrogates, tags, controls.
-_ODD = re.compile(f"[{_REMOVED}\x1c-\x1f\x80-\x9f\u200c\u200d\u2800\u3164\uffa0\ud800-\udfff\U000e0020-\U000e007f]")
+# One search says that a text has none of what `_without_controls` mends; some that is in order passes, too, so that the
+# search has few ranges beyond the 65,536 characters that it keeps a table of.
+_ODD = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ud800-\uf8ff"
+    "\ufdd0-\ufdef\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\U0001fffe\U0001ffff\U0002fffe\U0002ffff\U0003fffe-\U0010ffff]"
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _C1 = re.compile("[\x80-\x9f]")  # what is left of cp1252 read as latin-1, as browsers take it
 _TAG_CHARACTERS = re.compile(

@@ -29,6 +29,8 @@ GIVEN_UP: Mapping[str, frozenset[str]] = {
 _NOTE = "_layout.json"
 
 BEFORE: Mapping[tuple[str, str], Any] = {
+    # Every item was recommended, until something could say otherwise.
+    ("items", "available"): True,
     # Whoever had a persona was a reason to recommend, until there were stances.
     ("item_personas", "stance"): "likes",
     # A line held one record.

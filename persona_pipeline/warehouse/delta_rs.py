@@ -114,7 +114,7 @@ class Warehouse(Tables):
         Tables staged in it are the caller's to check: they are a warehouse of their own.
         """
         found = self.versions()
-        for table in [table for table in table_names() if table in found]:
+        for table in [name for name in table_names() if name in found and (self.lacking(name) or self.given_up(name))]:
             self.check_writable(table)
         if not found:
             _earlier.note_layout(self.root)

@@ -3,6 +3,7 @@ import random
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from math import sqrt
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ Review = tuple[str, str, float, float, str]
 
 
 def aggregate(
-    spark: "SparkSession", reviews: list[Review], limit: int, max_bytes: int = 2**20, parts: int = 2
+    spark: "SparkSession", reviews: Sequence[Review], limit: int, max_bytes: int = 2**20, parts: int = 2
 ) -> dict[str, Any]:
     """Rows by item."""
     from persona_pipeline.aggregate import item_reviews

@@ -24,7 +24,8 @@ def test_only_a_release_publishes(dag: dict[str, Any]) -> None:
 
 def test_spark_and_models_have_their_pools(dag: dict[str, Any]) -> None:
     assert {name for name, task in dag["tasks"].items() if task["pool"] == "spark"} == {
-        "interactions", "reviews", "item_reviews", "user_histories", "candidates", "training_pairs", "user_item_topk", "releases"
+        "blocks", "interactions", "reviews", "item_reviews", "user_histories", "candidates", "training_pairs",
+        "user_item_topk", "releases"
     }  # fmt: skip
     assert dag["tasks"]["item_personas"]["pool"] == "gpu"
     assert (dag["tasks"]["encoders"]["pool"], dag["tasks"]["encoders"]["timeout"]) == ("gpu", 12)  # it may train a base

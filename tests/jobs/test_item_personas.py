@@ -1,6 +1,8 @@
 """The job `item_personas` on the shop: personas whose words stand in the reviews, and ids that survive the night."""
 
+import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from helpers import AS_OF, Row, put, shop
@@ -53,4 +55,31 @@ def test_the_next_night_asks_only_of_what_changed(warehouse: Warehouse, first: R
     after = {row["item_id"]: row for row in kept(warehouse, "item_personas") if row["status"] == "current"}
     assert {item for item in before if after[item] != before[item]} == {"picks"}
     assert told in [one["quote"] for one in after["picks"]["evidence"]]
+    run.again("item_personas")
+
+
+def test_ready_made_personas_stand_on_the_reviews_and_the_rest_is_in_quarantine(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    words = next(row["text"] for row in shop()["reviews"] if row["review_id"] == "cleo-capo")
+    grounded = {
+        "Name": "The Fast Hand",
+        "Description": f"They say: {words}",
+        "Preference_Rationale": f"For them: {words}",
+    }
+    another = {
+        "Name": "The Curious Cook",
+        "Description": "They cook a new recipe every evening.",
+        "Preference_Rationale": "Recipes all year.",
+    }
+    file = tmp_path / "personas.jsonl"
+    file.write_text(json.dumps({"item_id": "capo", "personas": [grounded, another]}) + "\n")
+    run = opened(without(warehouse, "item_personas"), extraction={"published": str(file)})
+    summary = run.do("item_personas")
+    assert (summary["items"], summary["refused"]) == (5, 1)
+    (capo,) = (row for row in kept(warehouse, "item_personas") if row["item_id"] == "capo")
+    assert (capo["name"], capo["persona_source"]) == ("The Fast Hand", "published")
+    assert {told["ref"] for told in capo["evidence"]} >= {"cleo-capo"}
+    (refused,) = kept(warehouse, "quarantine")
+    assert (refused["subject_id"], refused["reason"]) == ("capo", "ungrounded")
     run.again("item_personas")

@@ -15,6 +15,7 @@ from one_run import kept, opened, written
 from persona_pipeline.core.errors import ConfigError, PipelineError, SourceError
 from persona_pipeline.runs.opening import Input
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.erasures import record
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -63,7 +64,7 @@ def test_every_line_ends_in_one_place(empty: Warehouse, given: Input, tmp_path: 
     ana, ben = kept(empty, "reviews")
     assert ana == {
         "review_id": "r1", "user_id": "ana", "item_id": "capo", "rating": 5.0, "title": "Fast",
-        "text": "One hand is enough & fast. Ask me: [email]", "language": "en",
+        "text": "One hand is enough & fast. Ask me: [email]", "language": "en", "spam": None,
             "reviewed_at": datetime(2024, 6, 10, 6, 13, 20, tzinfo=UTC),
         "source_file": "reviews.jsonl", "source_line": 1,
     }  # fmt: skip
@@ -88,6 +89,13 @@ def test_too_much_set_aside_leaves_the_tables_and_says_what_it_was(
         opened(empty, given).do("reviews")
     assert not empty.exists("reviews")
     assert len(kept(empty, "rejected_reviews")) == 3
+
+
+def test_dates_of_a_form_that_has_to_be_told_are_shown(empty: Warehouse, tmp_path: Path, spark: "SparkSession") -> None:
+    rows = [{**REVIEWS[0], "timestamp": stamp} for stamp in ("13.06.2024", "14.06.2024", "soon")]
+    (tmp_path / "r.jsonl").write_text(lines(*rows))
+    with pytest.raises(SourceError, match=r"If '13\.06\.2024' is a date, say its form in reviews\.time_format"):
+        opened(empty, Input("jsonl", tmp_path / "r.jsonl")).do("reviews")
 
 
 def test_a_run_without_input_has_nothing_to_read(empty: Warehouse) -> None:
@@ -147,3 +155,37 @@ def test_reviews_are_withdrawn_by_a_list_and_users_go_by_pseudonyms(
     assert all(re.fullmatch("[0-9a-f]{20}", name) for name in names)
     everything = b"".join(path.read_bytes() for path in empty.root.rglob("*") if path.is_file())
     assert b"horse battery" not in everything
+
+
+def test_what_may_be_recommended_tonight(empty: Warehouse, given: Input, tmp_path: Path, spark: "SparkSession") -> None:
+    (tmp_path / "windows.csv").write_text("item_id,until,reason\ntuner,2024-06-30,sold out\nharp,2030-01-01,\n")
+    rules = {"file": str(tmp_path / "windows.csv"), "full_catalogue": True}
+    run = opened(empty, given, reviews={"max_rejected_share": 0.3}, eligibility=rules)
+    summary = run.do("reviews")
+    assert summary["eligibility"] == {"windows": 2, "unknown_items": 1}
+    assert summary["unavailable"] == {"delisted": 2, "sold out": 1}
+    told = {row["item_id"]: (row["available"], row["unavailable_reason"]) for row in kept(empty, "items")}
+    assert told == {
+        "capo": (True, None), "tuner": (False, "sold out"), "picks": (False, "delisted"), "strap": (False, "delisted"),
+    }  # fmt: skip
+    run.again("reviews")
+    opened(empty, given, reviews={"max_rejected_share": 0.3}).do("reviews")
+    assert {(row["available"], row["unavailable_reason"]) for row in kept(empty, "items")} == {(True, None)}
+
+
+def test_a_full_catalogue_must_be_given(empty: Warehouse, given: Input) -> None:
+    with pytest.raises(ConfigError, match=r"eligibility\.full_catalogue needs a file of items"):
+        opened(empty, Input("jsonl", given.reviews), eligibility={"full_catalogue": True})
+
+
+def test_lines_of_somebody_erased_go_nowhere(
+    empty: Warehouse, given: Input, tmp_path: Path, spark: "SparkSession"
+) -> None:
+    assert given.reviews is not None
+    given.reviews.write_text(given.reviews.read_text() + '{"user_id": "ben", "item\n')
+    record(empty, ["ben"], "ana", datetime(2024, 6, 12, tzinfo=UTC))
+    summary = opened(empty, given, reviews={"max_rejected_share": 0.3}).do("reviews")
+    assert [summary[n] for n in ("lines", "not_yet", "erased")] == [8, 1, 5]
+    assert [row["review_id"] for row in kept(empty, "reviews")] == ["r1"]
+    assert summary["rejected"] == {"reviews.edited": 1}
+    assert "ben" not in str(kept(empty, "rejected_reviews"))

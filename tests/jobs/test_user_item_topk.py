@@ -5,7 +5,7 @@ from math import log1p
 from typing import TYPE_CHECKING
 
 import pytest
-from helpers import AS_OF, Row, put
+from helpers import AS_OF, Row, put, shop
 from one_run import kept, opened, without, written
 
 from persona_pipeline.config import EncodersConfig
@@ -111,3 +111,25 @@ def test_who_did_things_and_wrote_nothing_gets_a_list_by_personas(warehouse: War
     for user in ("eve", "ana"):
         scores = online.scores(user, [row["item_id"] for row in found[user]])
         assert scores.tolist() == [row["score"] for row in found[user]]
+
+
+def test_rules_of_the_night_hold(ready: Warehouse, spark: "SparkSession") -> None:
+    """The strap is away, ana wants nothing of what is Picks, and no list holds two of one maker."""
+    items = shop()["items"]
+    for row in items:
+        row["categories"] = ["Music", "Picks"] if row["item_id"] == "picks" else ["Music"]
+        row["creator"] = "Fender" if row["item_id"] in ("tuner", "strings", "picks") else None
+        if row["item_id"] == "strap":
+            row |= {"available": False, "unavailable_reason": "recalled"}
+    put(ready, "items", items)
+    put(ready, "blocks", [{"user_id": "ana", "kind": "category", "value": "Picks"}])
+    run = opened(ready, user_item_topk={"k": 10, "max_per_creator": 1})
+    run.settle_on("enc1")
+    summary = run.do("user_item_topk")
+    assert (summary["items"], summary["personas"]) == (4, 4)
+    found = {user: {row["item_id"] for row in rows} for user, rows in lists(ready).items()}
+    assert found["ana"] == {"capo"}
+    assert len(found["ben"]) == len(found["cleo"]) == 1  # of strings and tuner, of picks and strings
+    assert found["ben"] | found["cleo"] <= {"strings", "tuner", "picks"}
+    assert found["dan"] == {"capo", "tuner"}
+    run.again("user_item_topk")

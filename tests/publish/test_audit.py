@@ -19,8 +19,7 @@ LIMITS = {f"max_{name}": limit for name, limit in (*ReleasesConfig().limits, *Re
 NEXT_MIDNIGHT = datetime(AS_OF.year, AS_OF.month, AS_OF.day, tzinfo=UTC)
 PARAMETERS = {
     "as_of": AS_OF.isoformat(), "k": 2, "only_candidates": False, "exclude_reviewed": True, "max_personas": 7, "max_reviews": 60,
-    "seen_weight": 0.5,
-    **LIMITS,
+    "seen_weight": 0.5, "max_per_category": 0, "category_level": 0, "max_per_creator": 0, **LIMITS,
 }  # fmt: skip
 Tables = dict[str, list[Row]]
 
@@ -114,6 +113,18 @@ def _list_of(user: str, *items: str) -> Callable[[Tables], None]:
 def _off_by_a_little(tables: Tables) -> None:
     row = tables["user_item_topk"][0]
     row["contributions"] = [{**c, "share": c["share"] + 1e-7} for c in row["contributions"]]
+
+
+def _unavailable_default(tables: Tables) -> None:
+    """The strap, which only cleo was recommended, is away, and she got the picks instead."""
+    tables["items"][2] |= {"available": False, "unavailable_reason": "delisted"}
+    for user in ("cleo", "dan"):
+        _list_of(user, "picks" if user == "cleo" else "tuner", "strings" if user == "cleo" else "capo")(tables)
+
+
+def _blocked_creator(tables: Tables) -> None:
+    tables["items"][4]["creator"] = "Fender"  # the tuner
+    tables["blocks"].append({"user_id": "ben", "kind": "creator", "value": "Fender"})
 
 
 FAULTS: dict[str, tuple[Callable[[Tables], None], str]] = {
@@ -231,6 +242,19 @@ FAULTS: dict[str, tuple[Callable[[Tables], None], str]] = {
         _set("user_item_topk", 0, explanation="so good " * 100),
         "user_item_topk.unsafe_explanations",
     ),
+    "an item that may not be recommended": (
+        _set("items", 3, available=False, unavailable_reason="recalled"),  # strings, last of two lists
+        "user_item_topk.not_available",
+    ),
+    "an item that may not be recommended to anyone": (_unavailable_default, "default_topk.not_available"),
+    "a reason for an item that is not away": (_set("items", 1, unavailable_reason="recalled"), "items.without_reason"),
+    "a blocked item": (_more("blocks", 0, user_id="dan", kind="item", value="capo"), "user_item_topk.blocked"),
+    "an item of a blocked creator": (_blocked_creator, "user_item_topk.blocked"),
+    "an item of a blocked category": (
+        _more("blocks", 0, user_id="ana", kind="category", value="Music"),
+        "user_item_topk.blocked",
+    ),
+    "a block of something else": (_more("blocks", 0, kind="colour"), "blocks.unknown_kinds"),
     "default without its first place": (_forget("default_topk", 0), "default_topk.ranks_broken"),
 }
 
@@ -307,6 +331,42 @@ def test_users_with_candidates_are_held_to_them_where_configured(warehouse: Ware
     # The third is reviewed: not missed, unless reviewed items may be recommended.
     assert measure(warehouse, "user_item_topk", {**only, "k": 3})["short_lists"] == 0.5
     assert measure(warehouse, "user_item_topk", {**only, "k": 3, "exclude_reviewed": False})["short_lists"] == 1
+
+
+def test_caps_are_those_of_the_configuration(warehouse: Warehouse) -> None:
+    """Of lists of two, all of Music; ana's and ben's are of one maker each."""
+    items = shop()["items"]
+    for row in items:
+        kind = "Picks" if row["item_id"] == "picks" else "Gear"
+        row |= {"categories": ["Music", kind], "creator": None if row["item_id"] == "strings" else "Fender"}
+    put_all(warehouse, {"items": items})
+
+    def over(**caps: int) -> list[float]:
+        found = measure(warehouse, "user_item_topk", {**PARAMETERS, **caps})
+        default = measure(warehouse, "default_topk", {**PARAMETERS, **caps})
+        names = ("over_category_cap", "over_creator_cap")
+        return [found[name] for name in names] + [default[name] for name in names] + [found["short_lists"]]
+
+    assert over() == [0, 0, 0, 0, 0]
+    assert over(max_per_category=1) == [3, 0, 1, 0, 0]  # all but ana's, who has capo and picks
+    assert over(max_per_category=1, category_level=1) == [4, 0, 1, 0, 0]
+    assert over(max_per_category=2, category_level=1) == [0, 0, 0, 0, 0]
+    assert over(max_per_creator=1) == [0, 2, 0, 1, 0]  # ana's and dan's: nobody knows who makes strings
+    # Nobody can say without ranking how long a list under caps can be.
+    assert over(max_per_creator=1, k=20)[-1] == 0 < over(k=20)[-1]
+
+
+def test_lists_are_no_longer_than_what_may_be_recommended(warehouse: Warehouse) -> None:
+    """Two of five may not be: ana, who has reviewed three, can have one more."""
+    tables = shop()
+    for row in tables["items"]:
+        if row["item_id"] in ("picks", "strings"):
+            row |= {"available": False, "unavailable_reason": "recalled"}
+    rows = [row for row in tables["user_item_topk"] if row["user_id"] == "ana" and row["item_id"] == "capo"]
+    put_all(warehouse, {"items": tables["items"], "user_item_topk": rows})
+    assert measure(warehouse, "user_item_topk", PARAMETERS)["short_lists"] == 0
+    put_all(warehouse, {"items": shop()["items"]})
+    assert measure(warehouse, "user_item_topk", PARAMETERS)["short_lists"] == 1
 
 
 def test_limits_come_from_the_configuration(warehouse: Warehouse) -> None:

@@ -27,6 +27,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     at = datetime(2024, 6, 1, tzinfo=UTC)
     past = [{"review_id": f"r{n}", "item_id": "tin", "rating": 5.0 if n else 1.0, "reviewed_at": at} for n in range(2)]
     item: dict[str, Any] = {"creator": None, "categories": [], "description": None, "has_metadata": True}
+    item |= {"available": True, "unavailable_reason": None}
     put(
         found,
         "items",

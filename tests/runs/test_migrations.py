@@ -292,10 +292,14 @@ def test_a_night_on_one_that_lacks_columns_says_what_to_do_before_it_begins(tmp_
 def test_a_night_may_begin_before_orders_are_rows(tmp_path: Path) -> None:
     """Where only columns were lacking, and were added, what else an earlier version left is read as it is."""
     warehouse = unpack(LATEST, tmp_path)
-    with pytest.raises(PipelineError, match=r"table releases lacks failed_checks.*persona-pipeline migrate"):
-        open_run(warehouse.root, date(2025, 6, 10), load_config("local"), Input())
-    warehouse.add_columns("releases")
-    run_id = open_run(warehouse.root, date(2025, 6, 10), load_config("local"), Input())
+    for _ in range(20):
+        try:
+            run_id = open_run(warehouse.root, date(2025, 6, 10), load_config("local"), Input())
+            break
+        except PipelineError as error:
+            found = re.match(r"table (\w+) (lacks|has) .*persona-pipeline migrate", str(error))
+            assert found
+            warehouse.add_columns(found[1])
     row = run_row(warehouse, run_id)
     assert row["parent_release_id"] == served(warehouse).release_id  # type: ignore[union-attr]
     assert [override["override"] for override in row["overrides"]] == ["promote", "pin"]
@@ -321,9 +325,9 @@ def test_where_there_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("use", [Warehouse, Recommendations, lambda root: migrate(root, Console(quiet=True))])
 def test_a_later_layout_is_refused(tmp_path: Path, use: Callable[[Path], Any]) -> None:
     root = unpack(LATEST, tmp_path).root
-    (root / "_layout.json").write_text('{"layout": 3}')
+    (root / "_layout.json").write_text('{"layout": 99}')
     before = files(root)
-    with pytest.raises(PipelineError, match=r"has layout 3, by a later version of persona-pipeline"):
+    with pytest.raises(PipelineError, match=r"has layout 99, by a later version of persona-pipeline"):
         use(root)
     assert files(root) == before
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from persona_pipeline.core.errors import SourceError
-from persona_pipeline.sources.candidate_files import check_candidates
+from persona_pipeline.sources.candidate_files import by_rank, check_candidates
 
 
 def write(path: Path, text: str) -> Path:
@@ -19,7 +19,7 @@ def write(path: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "columns", "by_rank"),
+    ("name", "text", "columns", "ranked"),
     [
         ("a.csv", "user_id,item_id,score\n", ("user_id", "item_id", "score"), False),
         ("a.csv.gz", '"item_id", note,rank,user_id\n', ("item_id", "note", "rank", "user_id"), True),
@@ -33,10 +33,10 @@ def write(path: Path, text: str) -> Path:
         ("a.json.gz", 'broken\n{"user_id": "u", "item_id": "i"}\n{"rank": 1}\n', ("user_id", "item_id", "rank"), True),
     ],
 )
-def test_columns_of_text_files(tmp_path: Path, name: str, text: str, columns: tuple[str, ...], by_rank: bool) -> None:
+def test_columns_of_text_files(tmp_path: Path, name: str, text: str, columns: tuple[str, ...], ranked: bool) -> None:
     path = write(tmp_path / name, text)
     found = check_candidates(path)
-    assert (found.paths, found.columns, found.by_rank) == ((path,), columns, by_rank)
+    assert (found.paths, found.columns, by_rank(found)) == ((path,), columns, ranked)
 
 
 def test_columns_of_parquet(tmp_path: Path) -> None:

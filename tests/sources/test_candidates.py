@@ -12,7 +12,8 @@ from pyspark.sql import SparkSession
 from persona_pipeline.config import CandidatesConfig
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.candidate_files import check_candidates
-from persona_pipeline.sources.candidates import ParsedCandidates, parse_candidates, read_candidates, require_usable
+from persona_pipeline.sources.candidates import ParsedCandidates, parse_candidates, require_usable
+from persona_pipeline.sources.table_rows import read_rows
 
 Row = tuple[Any, ...]
 
@@ -21,7 +22,7 @@ def parse(spark: SparkSession, path: Path) -> ParsedCandidates:
     files = check_candidates(path)
     users = spark.createDataFrame([("ana",), ("ben",)], "user_id string")
     items = spark.createDataFrame([(item,) for item in ("capo", "picks", "strap", "tuner", "7")], "item_id string")
-    return parse_candidates(read_candidates(spark, files), files, users, items)
+    return parse_candidates(read_rows(spark, files), files, users, items)
 
 
 def rows(parsed: ParsedCandidates) -> list[Row]:

@@ -94,6 +94,7 @@ REFUSED = {
     "an Avro file": b"Obj\x01" + bytes(100),
     "zeros and nothing else": bytes(4096),
     "binary data": bytes(range(256)) * 20,
+    "a Parquet file within a gzip file: unpack it": gzip.compress(b"PAR1" + bytes(100)),
     "a damaged Parquet file": b"PAR1" + bytes(100),
 }
 

@@ -30,6 +30,17 @@ def refused(path: Path, source: str = "jsonl", kind: Any = "reviews", **settings
     return str(caught.value).replace(str(path), "FILE")
 
 
+@pytest.mark.parametrize("form", ["%Q", "%d.%m", "%H:%M", "%d %d", "%", "day"])
+def test_a_time_format_that_says_no_date_is_refused_before_the_night(form: str) -> None:
+    with pytest.raises(ValueError, match="time_format"):
+        ReviewsConfig(time_format=form)
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%Y", "%m/%d/%y %H:%M", "%Y%m%d", "%d %B %Y", "%Y-%j", "%c"])
+def test_time_formats(form: str) -> None:
+    assert ReviewsConfig(time_format=form).time_format == form
+
+
 # ----- listing
 
 

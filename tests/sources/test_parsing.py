@@ -10,6 +10,7 @@ from reading import REVIEW, Row, lines, read, refusals, rows, write
 
 from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.sources.adapters import adapter, configured
+from persona_pipeline.sources.erased import Erased
 from persona_pipeline.sources.parsing import (
     BATCH,
     ITEM_SCHEMA,
@@ -162,10 +163,16 @@ def test_texts_in_other_shapes() -> None:
 
 
 def test_pseudonyms_and_users_who_were_erased() -> None:
-    settings = ParsingSettings(8_000, user_name=lambda user: f"~{user}", erased=lambda user: user == "~gone")
+    settings = ParsingSettings(
+        8_000, user_name=lambda user: f"~{user}", erased=Erased(str, frozenset(["~gone"]), lambda user: f"~{user}")
+    )
     assert parse(REVIEW, settings=settings)["user_id"] == "~u1"
     gone = parse(changed(user_id="gone", rating="five"), settings=settings)
     assert (gone["reason"], gone["field"], gone["detail"]) == ("erased", None, None)
+    broken = '{"user_id": "gone", "item'
+    unread = [Record(1, 0, Fault("not_json", broken))]
+    found = [row for batch in review_batches(unread, adapter("jsonl"), settings) for row in batch.to_pylist()]
+    assert [(row["reason"], row["detail"]) for row in found] == [("erased", None)]
 
 
 def test_batches_are_bounded_and_in_order() -> None:

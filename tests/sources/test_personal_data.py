@@ -17,7 +17,7 @@ FOUND = masking.main()
 @pytest.mark.parametrize("split", ["tuning", "held_out"])
 @pytest.mark.parametrize(
     ("kind", "floor"),
-    [("email", 0.9), ("phone", 0.97), ("card", 1.0), ("account", 1.0), ("ssn", 1.0), ("ip", 1.0), ("address", 0.9)],
+    [("email", 0.95), ("phone", 0.97), ("card", 1.0), ("account", 1.0), ("ssn", 1.0), ("ip", 1.0), ("address", 0.9)],
 )
 def test_recall_holds(split: str, kind: str, floor: float) -> None:
     assert FOUND[split]["recall"][kind] >= floor
@@ -133,6 +133,6 @@ def _seconds(text: str) -> float:
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_time_grows_with_the_length_and_no_faster(name: str) -> None:
-    # Quadratic at 100,000 units is minutes; a tenth of a second is what a busy machine may add.
+    # Quadratic at 100,000 units is minutes; half a second is what a busy machine may add.
     once, twice = (_seconds(ADVERSARIAL[name](n)) for n in (30_000, 60_000))
-    assert twice < 3 * once + 0.1
+    assert twice < 3 * once + 0.5

@@ -159,9 +159,9 @@ def _seconds(text: str) -> float:
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_time_grows_with_the_length_and_no_faster(name: str) -> None:
-    # Quadratic at 100,000 units is minutes; a tenth of a second is what a busy machine may add.
+    # Quadratic at 100,000 units is minutes; half a second is what a busy machine may add.
     once, twice = (_seconds(ADVERSARIAL[name](n)) for n in (50_000, 100_000))
-    assert twice < 3 * once + 0.1
+    assert twice < 3 * once + 0.5
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def reviews() -> list[Row]:
     return [
         {
             "review_id": f"{user}-{item}", "user_id": user, "item_id": item, "rating": rating, "title": None, "text": text,
-            "language": "en", "reviewed_at": datetime(2024, 6, day, 12, tzinfo=UTC),
+            "language": "en", "spam": None, "reviewed_at": datetime(2024, 6, day, 12, tzinfo=UTC),
             "source_file": "june.jsonl", "source_line": line,
         }
         for line, (user, item, rating, day, text) in enumerate(_REVIEWS, start=1)
@@ -123,7 +123,7 @@ def shop() -> dict[str, list[Row]]:
              "records": 11, "refused": 1, "erased": 0, "newest_at": max(row["reviewed_at"] for row in found)},
         ],
         "parsed_reviews": [
-            {**{name: value for name, value in row.items() if name != "source_file"},
+            {**{name: value for name, value in row.items() if name not in ("source_file", "spam")},
              "parsed_in": f"{AS_OF}.1", "parsed_file": "p1", "part": 0, "reason": None, "field": None, "detail": None, "says": 1}
             for row in found
         ],
@@ -140,9 +140,10 @@ def shop() -> dict[str, list[Row]]:
         ],
         "items": [
             {"item_id": item, "title": TITLES[item], "creator": None, "categories": ["Music"], "description": None,
-             "has_metadata": True}
+             "has_metadata": True, "available": True, "unavailable_reason": None}
             for item in items
         ],
+        "blocks": [{"user_id": "eve", "kind": "creator", "value": "Gibson"}],
         "item_reviews": [
             {"item_id": item, "review_count": len(rows), "mean_rating": 4.5, "last_reviewed_at": rows[0]["reviewed_at"],
              "evidence": [{k: row[k] for k in ("review_id", "user_id", "rating", "reviewed_at", "text")} for row in rows]}

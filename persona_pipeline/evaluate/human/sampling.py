@@ -8,7 +8,7 @@ from persona_pipeline.evaluate.human.records import ExplanationToJudge, PersonaT
 from persona_pipeline.publish.releases import served
 from persona_pipeline.warehouse import Warehouse
 
-_SAYING = "('llm', 'embedded')"
+_SAYING = "('llm', 'embedded', 'published')"
 """Sources of personas that say something of their own; quotes and metadata speak for themselves."""
 
 

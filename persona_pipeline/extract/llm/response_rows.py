@@ -145,7 +145,7 @@ def personas_of(
     verdicts = Counter(found.verdict for found in all_found)
     if "engine_error" in refused:
         return [], refusals, verdicts
-    personas = [_persona(item_id, one) for one in judged if one.verdict == "kept"]
+    personas = [kept_persona(item_id, one) for one in judged if one.verdict == "kept"]
     personas += [one.persona for one in points if one.persona]
     return sorted(personas, key=lambda p: (p.stance == "dislikes", -p.support)), refusals, verdicts
 
@@ -164,7 +164,8 @@ def summary_texts(item: ItemEvidence, outcome: Outcome) -> Iterator[str]:
         yield from given(item.item)
 
 
-def _persona(item_id: str, judged: PersonaWithVerdict) -> Persona:
+def kept_persona(item_id: str, judged: PersonaWithVerdict) -> Persona:
+    """Convert a persona that was kept; its stance is what stars and words of the quotes support."""
     spans, said = judged.cited, judged.claimed.persona
     ratings = {span.review.review_id: span.review.rating for span in spans}
     stance = stance_of(said.stance, list(ratings.values()), [span.quote for span in spans])

@@ -28,16 +28,17 @@ _BITS = 32  # of `Reservoir.near`; the last stands for every further slot
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-def _compiled(function: Function, **options: object) -> Function:
+def compiled(function: Function, **options: object) -> Function:
+    """Compile a loop by numba, without Python's lock."""
     # Kept on disk for the next process: compiling takes seconds.
     try:
-        compiled: Function = numba.njit(nogil=True, error_model="numpy", cache=True, **options)(function)
+        made: Function = numba.njit(nogil=True, error_model="numpy", cache=True, **options)(function)
     except RuntimeError as error:  # neither beside this file nor in the user's cache folder can anything be written
         logging.getLogger(__name__).warning(
             "%s; every process compiles it anew. NUMBA_CACHE_DIR may name a folder", error
         )
-        compiled = numba.njit(nogil=True, error_model="numpy", **options)(function)
-    return compiled
+        made = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    return made
 
 
 class ItemBlock(NamedTuple):
@@ -84,7 +85,8 @@ class Columns(NamedTuple):
         prior_ends, prior_users, prior: score shares of the prior, float32.
         left_out_ends, left_out_users: users who must not be recommended the item.
         allowed: (items, users) bool, users who may be recommended the item; (0, 0) for all users.
-        offered: (items,) bool, items that may be recommended at all.
+        group_ends, groups: groups of each item, sparse by item of the block.
+        closed_ends, closed_users: users who must not be recommended an item of the group, sparse by group.
     """
 
     prior_ends: np.ndarray
@@ -93,7 +95,10 @@ class Columns(NamedTuple):
     left_out_ends: np.ndarray
     left_out_users: np.ndarray
     allowed: np.ndarray
-    offered: np.ndarray
+    group_ends: np.ndarray
+    groups: np.ndarray
+    closed_ends: np.ndarray
+    closed_users: np.ndarray
 
 
 _OPEN = np.dtype([("item", np.int32), ("guess", np.float32), ("near", np.uint32)])
@@ -179,9 +184,9 @@ def _to_whole_loop(vectors: np.ndarray, step: float, levels: int, zero: int, row
     return float(np.sqrt(rest)), float(np.sqrt(length))
 
 
-to_whole = _compiled(_to_whole_loop, fastmath=True)
+to_whole = compiled(_to_whole_loop, fastmath=True)
 # Scores hold no NaN; without NaN semantics a comparison compiles to a maximum of eight lanes at once.
-combine = _compiled(_combine_loop, fastmath={"nnan", "nsz"})
+combine = compiled(_combine_loop, fastmath={"nnan", "nsz"})
 
 
 def _dot_loop(left: np.ndarray, row: int, right: np.ndarray, user: int) -> float:
@@ -198,8 +203,8 @@ def _dot32_loop(left: np.ndarray, row: int, right: np.ndarray, user: int) -> flo
     return float(total)
 
 
-_dot32 = _compiled(_dot32_loop, fastmath=True)
-_dot = _compiled(_dot_loop, fastmath=True)  # summed in any order: DIGITS are out of its reach
+_dot32 = compiled(_dot32_loop, fastmath=True)
+_dot = compiled(_dot_loop, fastmath=True)  # summed in any order: DIGITS are out of its reach
 
 
 def _collect_loop(
@@ -221,8 +226,6 @@ def _collect_loop(
     for n in range(scores.shape[0]):
         item = first_item + n
         column = item - block_start
-        if not columns.offered[column]:
-            continue
         row = scores[n]
         liked = np.float32(item_index.popularity[item])
         if liked != 0:
@@ -232,6 +235,10 @@ def _collect_loop(
             row[columns.prior_users[entry]] += columns.prior[entry]
         for entry in range(columns.left_out_ends[column], columns.left_out_ends[column + 1]):
             row[columns.left_out_users[entry]] = -np.inf
+        for place in range(columns.group_ends[column], columns.group_ends[column + 1]):
+            group = columns.groups[place]
+            for entry in range(columns.closed_ends[group], columns.closed_ends[group + 1]):
+                row[columns.closed_users[entry]] = -np.inf
         if columns.allowed.shape[0]:
             for user in range(users):
                 if not columns.allowed[column, user]:
@@ -260,7 +267,7 @@ def _collect_loop(
                 reservoir.opened[user] += 1
 
 
-collect = _compiled(_collect_loop)
+collect = compiled(_collect_loop)
 
 
 def _prior_loop(ends: np.ndarray, items: np.ndarray, prior: np.ndarray, user: int, item: int) -> float:
@@ -274,14 +281,14 @@ def _prior_loop(ends: np.ndarray, items: np.ndarray, prior: np.ndarray, user: in
     return float(prior[low]) if low < ends[user + 1] and items[low] == item else 0.0
 
 
-_prior = _compiled(_prior_loop)
+_prior = compiled(_prior_loop)
 
 
 def _kth_loop(values: np.ndarray, k: int) -> float:
     return float(np.partition(values, len(values) - k)[len(values) - k])
 
 
-_kth = _compiled(_kth_loop)
+_kth = compiled(_kth_loop)
 
 
 def _bar_loop(score: float, error: float, before: float) -> float:
@@ -290,7 +297,7 @@ def _bar_loop(score: float, error: float, before: float) -> float:
     return float(max(before, np.nextafter(bar, np.float32(-np.inf))))
 
 
-_bar = _compiled(_bar_loop)
+_bar = compiled(_bar_loop)
 
 
 def _expect_loop(people: UserTile, rank: int, expected: np.ndarray, reservoir: Reservoir) -> None:
@@ -320,8 +327,8 @@ def _drop_loop(entries: np.ndarray, user: int, opened: np.ndarray, bar: float) -
     opened[user] = kept
 
 
-_drop = _compiled(_drop_loop)
-expect = _compiled(_expect_loop)
+_drop = compiled(_drop_loop)
+expect = compiled(_expect_loop)
 
 
 def _settle_loop(
@@ -433,8 +440,8 @@ def _prune_loop(error: float, k: int, user: int, reservoir: Reservoir) -> None:
     _drop(reservoir.open[user], user, reservoir.opened, reservoir.bars[user])
 
 
-_prune = _compiled(_prune_loop)
-settle = _compiled(_settle_loop)
+_prune = compiled(_prune_loop)
+settle = compiled(_settle_loop)
 
 
 def _seed_loop(
@@ -457,7 +464,7 @@ def _seed_loop(
         _prune(people.errors[user], items.shape[1], user, reservoir)
 
 
-seed = _compiled(_seed_loop)
+seed = compiled(_seed_loop)
 
 
 def _give_loop(
@@ -484,4 +491,4 @@ def _give_loop(
             scores[user, place] = entry.score
 
 
-give = _compiled(_give_loop)
+give = compiled(_give_loop)

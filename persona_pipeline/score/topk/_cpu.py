@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from persona_pipeline.core.arrays import offsets_of
+from persona_pipeline.core.arrays import offsets_of, read_only
 from persona_pipeline.score.item_index import TopItems
 from persona_pipeline.score.topk._compiled import (
     Columns,
@@ -65,49 +65,42 @@ def topk_cpu(request: TopKRequest, found: TopItems, block_bytes: int, precision:
     ends = offsets_of(item_index.filled.sum(1)).astype(np.int64)
     softmax = item_index.aggregation == "softmax"
     temperature = float(item_index.temperature) if softmax else 0.0
-    items = ItemBlock(_read_only(item_index.vectors), ends, _read_only(item_index.popularity), temperature)
+    items = ItemBlock(read_only(item_index.vectors), ends, read_only(item_index.popularity), temperature)
     fastest = precision or best_precision()
     plan = Plan.of(request, ends, block_bytes, torch.get_num_threads(), fastest)
     limited = any(only is not None for only in request.candidates)
     for start, stop in plan.blocks:
-        if request.offered[start:stop].any():
-            # A user's restrictions and prior, in bytes: entries of the prior, items left out, and candidates.
-            entries = np.diff(request.prior.indptr) + [len(seen) for seen in request.seen]
-            brought = 64 * entries + limited * (stop - start)
-            tiles = plan.tiles(brought)
-            passes = [Block.of(items, start, stop, plan, fastest)]
+        # A user's restrictions and prior, in bytes: entries of the prior, items and groups left out, and candidates.
+        entries = np.diff(request.prior.indptr) + [len(seen) for seen in request.seen]
+        entries = entries + [len(closed) for closed in request.closed]
+        brought = 64 * entries + limited * (stop - start)
+        tiles = plan.tiles(brought)
+        passes = [Block.of(items, start, stop, plan, fastest)]
 
-            def rank(
-                mine: list[tuple[int, int]],
-                passes: list[Block] = passes,
-                expecting: bool = start == plan.blocks[0][0] and not limited,
-                brought: np.ndarray = brought,
-            ) -> None:
-                missed: list[int] = []
-                for low, high in mine:
-                    block = passes[-1]
-                    here, into = request.of(np.arange(low, high)), part_of(found, low, high)
-                    again, scored = _tile(here, items, block, into, expecting)
-                    missed += (low + again).tolist()
-                    expecting = expecting and len(again) < _TOO_OFTEN * (high - low)
-                    personas = int(items.ends[block.stop] - items.ends[block.start])
-                    most = _TOO_MANY_OPEN * personas + request.k * item_index.slots.shape[1]
-                    if precision is None and block.personas.precision == "int8" and scored > most * (high - low):
-                        passes.append(Block.of(items, block.start, block.stop, plan, "float32"))
-                for low, high in spans(brought[missed], plan.brought_bytes, plan.tile):
-                    users = np.array(missed[low:high])
-                    part = nothing_found(len(users), request.k)
-                    _tile(request.of(users), items, passes[-1], part, expecting=False)
-                    put(found, users, part)
+        def rank(
+            mine: list[tuple[int, int]],
+            passes: list[Block] = passes,
+            expecting: bool = start == plan.blocks[0][0] and not limited,
+            brought: np.ndarray = brought,
+        ) -> None:
+            missed: list[int] = []
+            for low, high in mine:
+                block = passes[-1]
+                here, into = request.of(np.arange(low, high)), part_of(found, low, high)
+                again, scored = _tile(here, items, block, into, expecting)
+                missed += (low + again).tolist()
+                expecting = expecting and len(again) < _TOO_OFTEN * (high - low)
+                personas = int(items.ends[block.stop] - items.ends[block.start])
+                most = _TOO_MANY_OPEN * personas + request.k * item_index.slots.shape[1]
+                if precision is None and block.personas.precision == "int8" and scored > most * (high - low):
+                    passes.append(Block.of(items, block.start, block.stop, plan, "float32"))
+            for low, high in spans(brought[missed], plan.brought_bytes, plan.tile):
+                users = np.array(missed[low:high])
+                part = nothing_found(len(users), request.k)
+                _tile(request.of(users), items, passes[-1], part, expecting=False)
+                put(found, users, part)
 
-            _in_threads(rank, [tiles[n :: plan.threads] for n in range(plan.threads)])
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """View an array as read-only, as broadcast arrays are: numba compiles a function for each kind, and one is enough."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
+        _in_threads(rank, [tiles[n :: plan.threads] for n in range(plan.threads)])
 
 
 def _in_threads(rank: Callable[[list[tuple[int, int]]], None], shares: list[list[tuple[int, int]]]) -> None:
@@ -216,6 +209,7 @@ def _columns(request: TopKRequest, block: Block) -> Columns:
     left_out = csr_array(
         (np.ones(int(here.sum()), bool), (owners[here], seen[here])), shape=(len(request.users), stop - start)
     ).tocsc()
+    shut = np.concatenate(request.closed).astype(np.int64)
     allowed = np.empty((0, 0), bool)
     if any(only is not None for only in request.candidates):
         allowed = np.zeros((stop - start, len(request.users)), bool)
@@ -231,5 +225,10 @@ def _columns(request: TopKRequest, block: Block) -> Columns:
         left_out.indptr.astype(np.int64),
         left_out.indices.astype(np.int64),
         allowed,
-        np.ascontiguousarray(request.offered[start:stop]),
+        (request.groups.indptr[start : stop + 1] - request.groups.indptr[start]).astype(np.int64),
+        request.groups.indices[request.groups.indptr[start] : request.groups.indptr[stop]].astype(np.int64),
+        offsets_of(np.bincount(shut, minlength=request.groups.shape[1])).astype(np.int64),
+        np.repeat(np.arange(len(request.users)), [len(closed) for closed in request.closed])[
+            np.argsort(shut, kind="stable")
+        ],
     )

@@ -23,27 +23,27 @@ def topk_gpu(request: TopKRequest, found: TopItems, block_bytes: int, device: st
     item_index = request.item_index
     tile, blocks = _plan(request, block_bytes)
     # A user's restrictions and prior, in bytes: entries of the prior, and items left out.
+    size = np.bincount(request.groups.indices, minlength=request.groups.shape[1])  # of a group
     left_out = [
-        len(seen) + (0 if only is None else len(item_index.item_ids))
-        for seen, only in zip(request.seen, request.candidates, strict=True)
+        len(seen) + int(size[closed].sum()) + (0 if only is None else len(item_index.item_ids))
+        for seen, closed, only in zip(request.seen, request.closed, request.candidates, strict=True)
     ]
     brought = 64 * (np.diff(request.prior.indptr) + np.array(left_out))
     for start, stop in blocks:
-        if request.offered[start:stop].any():
-            block = Block.of(item_index, start, stop, device)
-            first_pass = FirstPass(block, tile, _temperature(item_index), bfloat16)
-            for low, high in spans(brought, block_bytes // 8, tile):
-                here = request.of(np.arange(low, high))
-                _tile(here, block, first_pass, part_of(found, low, high), block_bytes, bfloat16)
+        block = Block.of(item_index, start, stop, device)
+        first_pass = FirstPass(block, tile, _temperature(item_index), bfloat16)
+        for low, high in spans(brought, block_bytes // 8, tile):
+            here = request.of(np.arange(low, high))
+            _tile(here, block, first_pass, part_of(found, low, high), block_bytes, bfloat16)
 
 
 def rank_lists(request: TopKRequest, found: TopItems, block_bytes: int) -> None:
     """Write the top items of the request's users, all with candidates, into the empty `found`; scores only candidates."""
     item_index = request.item_index
     listed = []
-    for only, seen in zip(request.candidates, request.seen, strict=True):
+    for only, seen, closed in zip(request.candidates, request.seen, request.closed, strict=True):
         left = np.setdiff1d([] if only is None else only, seen).astype(int)
-        listed.append(left[request.offered[left]])
+        listed.append(left[request.groups[left][:, closed].sum(axis=1) == 0] if len(closed) else left)
     users = tensor(request.users)
     for low, high in _groups(np.array([len(items) for items in listed]), request, block_bytes):
         owners = np.repeat(np.arange(high - low), [len(items) for items in listed[low:high]])
@@ -94,8 +94,6 @@ def _tile(
         scores.view(-1).index_add_(0, entries, torch.from_numpy(prior.data).to(users.device, torch.float32))
     left_out = _left_out(request, block)
     scores.view(-1)[torch.from_numpy(left_out).to(users.device)] = -torch.inf
-    if not request.offered[block.items].all():
-        scores[torch.from_numpy(~request.offered[block.items]).to(users.device)] = -torch.inf
 
     # torch may be configured to multiply float32 through TF32 or bfloat16.
     coarse = bfloat16 or torch.get_float32_matmul_precision() != "highest"
@@ -140,10 +138,11 @@ def _pairs(chosen: Tensor, request: TopKRequest, block_bytes: int) -> Iterator[t
 
 
 def _left_out(request: TopKRequest, block: Block) -> np.ndarray:
-    """Return (n,) flat positions, items by users, of scores to mask: items seen or not among the user's candidates."""
+    """Return (n,) flat positions, items by users, of scores to mask: items seen, closed or not among the user's candidates."""
     tile, (start, n) = len(request.users), (block.start, len(block.items))
-    owners = np.repeat(np.arange(tile), [len(seen) for seen in request.seen])
-    items = np.concatenate(request.seen).astype(np.int64) - start
+    left_out = request.left_out()
+    owners = np.repeat(np.arange(tile), [len(items) for items in left_out])
+    items = np.concatenate(left_out).astype(np.int64) - start
     here = (items >= 0) & (items < n)
     places = [block.place[items[here]] * tile + owners[here]]
     for user, only in enumerate(request.candidates):

@@ -20,7 +20,8 @@ class TopKRequest:
     prior: csr_array
     scales: np.ndarray
     candidates: list[np.ndarray | None]
-    offered: np.ndarray
+    groups: csr_array
+    closed: list[np.ndarray]
 
     def of(self, chosen: np.ndarray) -> "TopKRequest":
         """Restrict the request to some of the users, by their indices."""
@@ -32,8 +33,20 @@ class TopKRequest:
             self.prior[chosen],
             self.scales[chosen],
             [self.candidates[n] for n in chosen],
-            self.offered,
+            self.groups,
+            [self.closed[n] for n in chosen],
         )
+
+    def left_out(self) -> list[np.ndarray]:
+        """List for each user the indices of the items to leave out: seen, or of a closed group; some may be there twice."""
+        if not any(len(groups) for groups in self.closed):
+            return self.seen
+        by_group = self.groups.tocsc()
+        ends, members = by_group.indptr, by_group.indices
+        return [
+            np.concatenate([seen, *(members[ends[group] : ends[group + 1]] for group in groups)])
+            for seen, groups in zip(self.seen, self.closed, strict=True)
+        ]
 
     def largest_prior(self) -> np.ndarray:
         """Return (users,) the largest absolute entry of each user's prior."""

@@ -32,7 +32,8 @@ def top_items(
     prior: csr_array,
     scales: np.ndarray | None = None,
     candidates: list[np.ndarray | None] | None = None,
-    offered: np.ndarray | None = None,
+    groups: csr_array | None = None,
+    closed: list[np.ndarray] | None = None,
     device: str = "cpu",
     precision: "Precision | None" = None,
 ) -> TopItems:
@@ -49,7 +50,8 @@ def top_items(
         scales: (users,) factor of the item index's popularity for each user; None is 1.
         candidates: for each user the indices of the only items to rank, in any order; None, for all users or for one user, is
             every item.
-        offered: (items,) bool, items that may be recommended at all; None is every item.
+        groups: (items, groups) which items a group holds; an item may be in any number of groups.
+        closed: for each user the groups whose items to leave out; None is none.
         device: `cpu`, or `cuda` where the personas of a block are copied to.
         precision: of the first pass; None is the fastest native one. A GPU supports bfloat16 and float32.
     """
@@ -67,7 +69,8 @@ def top_items(
         prior,
         np.ones(len(users)) if scales is None else scales,
         lists,
-        np.ones(len(item_index.item_ids), bool) if offered is None else offered,
+        csr_array((len(item_index.item_ids), 0), dtype=bool) if groups is None else groups,
+        [np.empty(0, np.int64)] * len(users) if closed is None else closed,
     )
     short = np.array([only is not None and len(only) * _SHORT < len(item_index.item_ids) for only in lists], dtype=bool)
     found = nothing_found(len(users), k)

@@ -31,7 +31,6 @@ class Adapter:
         time_format: of its timestamps, in the letters of strptime; None: recognised.
         listed_by_comma: whether a text of categories is a list with commas.
         nested: keys of which one may hold a list of records within a record, each of which has the record's own fields too.
-        not_words: keys whose texts are no words of a reviewer.
         no_categories: what stands among categories and is none.
         interactions: keys of an event's fields; empty: the source has no events.
         event_kind: kind of events whose records name none.
@@ -46,7 +45,6 @@ class Adapter:
     time_format: str | None = None
     listed_by_comma: bool = False
     nested: Keys = ()
-    not_words: Keys = ()
     no_categories: frozenset[str] = frozenset()
     interactions: Mapping[str, Keys] = field(default_factory=dict)
     event_kind: str = "event"

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 
 _LOCAL = r"\w.%+'&~-"
-_TLD = r"(?:(?!(?:png|jpe?g|gif|svg|webp|bmp|tiff?)\b)(?:xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24}))"
+_TLD = r"(?:(?!(?:png|jpe?g|gif|svg|webp|bmp|tiff?)\b)(?:xn--[a-z0-9-]{2,59}|[A-Za-z]{2,24}|[^\W\d_]{2,24}))"
+# Scripts that put no space before an address; within them, an address in Latin letters begins where those do.
+_TOUCHING = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af](?=[A-Za-z0-9.%+'&~_-]+$)")
 _PLAIN_ADDRESS = re.compile(rf"(?<![{_LOCAL}])[{_LOCAL}]++@ ?(?:[\w-]+(?:\.| dot ))+{_TLD}", re.IGNORECASE)
 
 _AT = r"(?:at|@|ät|at sign|arroba|arobase|chiocciola|собака)"
@@ -48,7 +50,10 @@ def emails(text: str) -> Iterator[tuple[int, int]]:
         for match in _PLAIN_ADDRESS.finditer(text):
             # A quotation mark or a dash before the address is none of it.
             start = match.start() + len(match[0]) - len(match[0].lstrip(".%+'&~-"))
-            if text[start] != "@":
+            local = text[start : text.index("@", start)]
+            if touching := _TOUCHING.search(local):
+                start += touching.end()
+            if local:
                 yield start, match.end()
     if _BRACKETED_AT.search(text):
         yield from (match.span() for match in _BRACKETED.finditer(text))

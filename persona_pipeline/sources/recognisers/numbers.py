@@ -21,8 +21,10 @@ _ISSUERS = re.compile(
 _CARD_GROUPS = re.compile(r"\d{13,19}|(?:\d{4}[ -]){3}\d{1,4}(?:[ -]\d{1,3})?|\d{4}[ -]\d{6}[ -]\d{4,5}")
 
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d\d(?:[ -]?+[A-Za-z0-9]){11,30}+")
-_SSN = re.compile(r"(?<![\w.+-])\d{3}([- ])\d\d\1\d{4}(?![\w-]|[.,]\d)")
-_BARE_SSN = re.compile(r"\b(?:ssn|social security(?: number| no\.?| #)?)\W{0,3}(?:is |was )?(\d{9})\b", re.IGNORECASE)
+_SSN = re.compile(r"(?<![\w.+-])\d{3}-\d\d-\d{4}(?![\w-]|[.,]\d)")
+_NAMED_SSN = re.compile(
+    r"\b(?:ssn|social security(?: number| no\.?| #)?)\W{0,3}(?:is |was )?(\d{3}[ -]?\d\d[ -]?\d{4})\b", re.IGNORECASE
+)
 
 _IPV4 = re.compile(r"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:|:(?=:)){2,7}:?[0-9A-Fa-f]{1,4}(?![\w:])")
@@ -55,11 +57,11 @@ def accounts(text: str) -> Iterator[tuple[int, int]]:
 
 
 def social_security(text: str) -> Iterator[tuple[int, int]]:
-    """Yield spans of US social security numbers: in their grouping, or bare where the words before say what they are."""
+    """Yield spans of US social security numbers: with hyphens, or where the words before say what they are."""
     for match in _SSN.finditer(text):
-        if ssn.is_valid(match[0].replace(" ", "-")):
+        if ssn.is_valid(match[0]):
             yield match.span()
-    for match in _BARE_SSN.finditer(text):
+    for match in _NAMED_SSN.finditer(text):
         yield match.span(1)
 
 

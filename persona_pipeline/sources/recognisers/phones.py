@@ -13,7 +13,9 @@ from itertools import pairwise
 from phonenumbers import (
     Leniency,
     NumberParseException,
+    PhoneNumberFormat,
     PhoneNumberMatcher,
+    format_number,
     is_possible_number,
     is_valid_number,
     parse,
@@ -77,17 +79,18 @@ _LETTER = r"A-Za-zÀ-ɏЀ-ӿ_"
 _UNIT = r" ?(?:k?hz|mm|cm|km|m|kg|g|lbs?|oz|w|v|mah|ml|l|rpm|lumens|miles|hours|grit|dollars|euros?)\b"
 _CANDIDATE = re.compile(
     rf"(?<![{_LETTER}\d$€£¥₹#/=.,+)-])(?<!\d:)(?<![$€£¥₹] )(?:\+ ?)?\(?\d(?:{_SEPARATOR}?\d){{5,24}}+"
-    rf"(?![{_LETTER}\d%]|[.,:]\d|(?i:{_UNIT}))"
+    rf"(?!(?!x\d)[{_LETTER}\d%]|[.,:]\d|(?i:{_UNIT}))"
 )
 _EXTENSION = re.compile(r",? ?(?:ext\.?|extension|x|Durchwahl|poste|доб\.?) ?\d{1,5}\b", re.IGNORECASE)
 _AMERICAN = re.compile(r"(?:\+?1[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ ./-])\d{3}[ .-]?\d{4}")
 _SPACED_AMERICAN = re.compile(r"(?:1 )?[2-9]\d\d [2-9]\d\d \d{4}")
 _LOCAL_AMERICAN = re.compile(r"[2-9]\d\d[ .-]\d{4}")
 _AREA_IN_BRACKETS = re.compile(r"\(\d{2,5}\) ?\d")
+_IN_PAIRS = re.compile(r"0[1-9](?:[ .-]\d\d){4}")  # as the French write theirs
 _AREA_AND_LINE = re.compile(r"\(?0?\d{2,5}(?:\) ?|[ /-]| / )\d{4,9}(?:-\d{1,4})?|\(\d{2,5}\)[ \d-]+")
 _DATE = re.compile(r"(?<!\d)(?:\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d\d|(?:19|20)\d\d[-/.][01]?\d[-/.][0-3]?\d)(?!\d)")
 _DECIMAL = re.compile(r"\d{1,3}\.\d{3,}")
-_YEARS = re.compile(r"(?:(?:19|20)\d\d\D{0,3}){2,}")
+_YEARS = re.compile(r"(?:\d{1,2}\D{1,3})?(?:(?:19|20)\d\d\D{0,3}){2,}|(?:19|20)\d\d \d\d? \d\d?")
 _TEN_OR_MORE_BARE = re.compile(
     r"[2-9]\d\d[2-9]\d{6}|1[2-9]\d\d[2-9]\d{6}|[6-9]\d{9}|1[3-9]\d{9}|[78]9\d{9}|0\d{8,11}"  # NANP, India, China, Russia, trunk 0
 )
@@ -105,6 +108,9 @@ def phones(text: str) -> Iterator[tuple[int, int]]:
                 extension = _EXTENSION.match(text, end)
                 yield match.start() + start, extension.end() if extension else end
                 break
+        else:
+            if match[0][0] == "+" and 9 <= sum(c.isdigit() for c in match[0]) <= 15:
+                yield match.span()  # nothing else is written so, whatever a plan says of its length
 
 
 def _parts(candidate: str) -> list[tuple[int, int]]:
@@ -112,8 +118,8 @@ def _parts(candidate: str) -> list[tuple[int, int]]:
     spans = [(int(candidate.startswith("(") and ")" not in candidate), len(candidate))]
     if 9 < sum(c.isdigit() for c in candidate) < 18:
         head, tail = candidate.find(" "), candidate.rfind(" ")
-        spans += [(0, tail)] if 0 < len(candidate) - tail <= 5 and tail > 0 else []
-        spans += [(head + 1, len(candidate))] if 0 < head <= 4 else []
+        spans += [(0, tail)] if tail > 0 and len(candidate) - tail <= 4 else []
+        spans += [(head + 1, len(candidate))] if 0 < head <= 3 else []
     # A part of the commonest form says itself where the number ends.
     return spans if candidate[0] in "+0" else sorted(spans, key=lambda span: not _AMERICAN.fullmatch(candidate, *span))
 
@@ -144,20 +150,38 @@ def _said(number: str, context: str, look_up: bool) -> bool:
 
 
 def _called(number: str, digits: str, groups: list[str], look_up: bool) -> bool:
-    if _AMERICAN.fullmatch(number) or _LOCAL_AMERICAN.fullmatch(number) or all(len(group) == 1 for group in groups):
+    """Tell a number that a word announces; such words stand before other numbers, too ("phone 6 7 8", "call it 50 50")."""
+    lengths = {len(group) for group in groups}
+    if lengths == {1} or _AMERICAN.fullmatch(number):
         return True
-    if len(digits) == 10 and len(groups) == 1:
+    round_numbers = len(groups) > 1 and all(group.endswith("0") for group in groups)
+    if (
+        round_numbers
+        or (len(groups) > 3 and lengths == {1, 2})
+        or (len(groups) > 2 and lengths == {4} and digits[0] != "0")
+    ):
+        return False
+    if _LOCAL_AMERICAN.fullmatch(number):
         return True
-    return not look_up or _anywhere(digits) or (len(digits) >= 9 and digits[0] == "0")
+    if len(digits) >= 12 and digits[0] != "0":  # the code of a country without its plus
+        return not look_up or _possible("+" + digits)
+    return (
+        not look_up
+        or (len(groups) == 1 and len(digits) == 10)
+        or _anywhere(digits)
+        or (len(digits) >= 9 and digits[0] == "0")
+    )
 
 
 def _alone(number: str, digits: str, groups: list[str], look_up: bool) -> bool:
     """Tell a number that no word announces."""
-    if _book_or_goods(digits) or len(set(digits)) < 3:
+    if len(set(digits)) < 3:
         return False
     american = _AMERICAN.fullmatch(number) and (" " not in number.strip("+1 ") or "(" in number or "-" in number)
     if american or _SPACED_AMERICAN.fullmatch(number):
         return True
+    if _book_or_goods(digits):
+        return False
     if len(groups) == 1 and "(" not in number:
         return _TEN_OR_MORE_BARE.fullmatch(digits) is not None and (not look_up or _anywhere(digits))
     lengths = {len(group) for group in groups}
@@ -167,6 +191,8 @@ def _alone(number: str, digits: str, groups: list[str], look_up: bool) -> bool:
         steps = {int(b) - int(a) for a, b in pairwise(groups)}
         if len(steps) == 1 or len(digits) > 13:
             return False
+        if _IN_PAIRS.fullmatch(number):
+            return True
         return not look_up or (_anywhere(digits) if _AREA_AND_LINE.fullmatch(number) else _as_its_region_writes(number))
     if len(lengths) == 1 or (lengths <= {1, 2, 3} and set(map(len, groups[1:])) == {3}):
         return False  # thousands, sizes, resolutions
@@ -210,4 +236,15 @@ def _anywhere(digits: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _as_its_region_writes(number: str) -> bool:
-    return any(PhoneNumberMatcher(number, region, leniency=Leniency.EXACT_GROUPING).has_next() for region in REGIONS)
+    groups = re.findall(r"\d+", number)
+    return any(_grouped(number, region) == groups for region in REGIONS) or any(
+        PhoneNumberMatcher(number, region, leniency=Leniency.EXACT_GROUPING).has_next() for region in REGIONS
+    )
+
+
+def _grouped(number: str, region: str) -> list[str] | None:
+    try:
+        parsed = parse(number, region)
+    except NumberParseException:
+        return None
+    return re.findall(r"\d+", format_number(parsed, PhoneNumberFormat.NATIONAL)) if is_valid_number(parsed) else None

@@ -40,7 +40,7 @@ _GERMANIC = re.compile(
     rf"(?:[Ss]tra(?:ß|ss)e|[Ss]tr\.|[Gg]asse|[Aa]llee|straat|gracht|laan) {_HOUSE}"
 )
 _ROMANCE_LAST = re.compile(
-    r"\b(?:[Cc]alle|[Aa]venida|Avda\.|Paseo|Carrer|[Rr]ua|Av\.|Travessa|Viale?|Corso|Piazza|Largo)"
+    r"\b(?:[Cc]alle|[Aa]venida|Avda\.|Paseo|Carrer|[Rr]ua|Av\.|Travessa|Via(?:le)?|Corso|Piazza|Largo)"
     r"(?: (?:de|del|della|dei|di|da|do|das|dos|la|las|los|el|l'))*(?: [A-ZÁÉÍÓÚÀ][\w'’.-]{1,30}){1,4}"
     rf"(?:,| n[.º°]+)? ?{_HOUSE}"
 )
@@ -57,7 +57,7 @@ _NEAR_DIGIT = re.compile(
     r" (?:[A-Z]|[0-9]{1,3}(?:st|nd|rd|th) |rue |av|bo|bd |im|ch|qu|al))"
 )
 _GERMANIC_KINDS = ("traß", "trass", "tr. ", "asse ", "llee ", "straat ", "gracht ", "laan ")
-_ROMANCE = re.compile(r"[ACLPRTV](?:alle|venida|vda\.|v\.|aseo|arrer|ua|ravessa|iale?|orso|iazza|argo) ")
+_ROMANCE = re.compile(r"[ACLPRTV](?:alle|venida|vda\.|v\.|aseo|arrer|ua|ravessa|ia(?:le)?|orso|iazza|argo) ")
 _ROMANCE_SMALL = ("calle ", "avenida ", "rua d")
 
 

@@ -116,13 +116,20 @@ def top(case: Case, block_bytes: int = NO_BOUND, precision: Precision | None = N
     return top_items(case.item_index, case.users, case.seen, case.k, block_bytes, case.prior, precision=precision)
 
 
-def top_as_on_a_gpu(case: Case, block_bytes: int = NO_BOUND, bfloat16: bool = False) -> TopItems:
+def top_as_on_a_gpu(
+    case: Case,
+    block_bytes: int = NO_BOUND,
+    bfloat16: bool = False,
+    groups: csr_array | None = None,
+    closed: list[np.ndarray] | None = None,
+) -> TopItems:
     """By the operations a GPU is given, here on the CPU."""
     users, items = len(case.users), len(case.item_index.item_ids)
     found = nothing_found(users, case.k)
-    everything = np.ones(items, bool)
+    groups = csr_array((items, 0), dtype=bool) if groups is None else groups
+    closed = closed or [np.empty(0, int)] * users
     request = TopKRequest(
-        case.item_index, case.users, case.seen, case.k, case.prior, np.ones(users), [None] * users, everything
+        case.item_index, case.users, case.seen, case.k, case.prior, np.ones(users), [None] * users, groups, closed
     )
     _gpu.topk_gpu(request, found, block_bytes, "cpu", bfloat16)
     return found
@@ -377,16 +384,16 @@ def test_candidates_scored_alone_or_within_the_shelf_are_the_same(seed: int, kin
     case = make_case(kind, seed, 4, 60, 7, aggregation, prior_scale=0.3)
     rng = np.random.default_rng(seed)
     candidates = [None if n == 2 else rng.integers(0, 60, rng.integers(0, 60)) for n in range(4)]
-    offered, scales = rng.random(60) < 0.7, rng.random(4) * 3
+    scales, (groups, closed) = rng.random(4) * 3, some_groups(seed, 4, 60)
     everything = exact_scores(case.item_index, case.users, np.tile(np.arange(60), (4, 1)), case.prior, scales)
     for short in (0, 10**9):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(kernel, "_SHORT", short)
             found = top_items(
-                case.item_index, case.users, case.seen, 7, NO_BOUND, case.prior, scales, candidates, offered
+                case.item_index, case.users, case.seen, 7, NO_BOUND, case.prior, scales, candidates, groups, closed
             )
         for user, only in enumerate(candidates):
-            left = set(range(60) if only is None else only.tolist()) & set(np.flatnonzero(offered).tolist())
+            left = set(range(60) if only is None else only.tolist()) - held(groups, closed[user])
             rank = sorted(
                 left - set(case.seen[user].tolist()), key=lambda i: (-round(everything.scores[user, i], 9), i)
             )
@@ -505,15 +512,40 @@ def test_the_prior_lifts_what_the_personas_leave_level() -> None:
     assert found.scores.tolist() == [[1.5, 1.25, 1], [1, 1, 1]]
 
 
-def test_only_candidates_that_are_offered_and_unseen() -> None:
-    case = make_case("random", 8, 4, 40, 40, "softmax", prior_scale=20.0)
-    offered = np.arange(40) % 3 > 0
-    candidates = [np.array([5, 4, 3, 2, 2]), None, np.array([], int), np.arange(40)]
-    found = top_items(
-        case.item_index, case.users, case.seen, 40, NO_BOUND, case.prior, candidates=candidates, offered=offered
+def some_groups(seed: int, users: int, items: int) -> tuple[csr_array, list[np.ndarray]]:
+    """Items in none to three of nine groups, of which some are closed for some users."""
+    rng = np.random.default_rng(seed)
+    groups = csr_array(rng.random((items, 9)) < 0.15)
+    return groups, [rng.choice(9, rng.integers(0, 4), replace=False) for _ in range(users)]
+
+
+def held(groups: csr_array, closed: np.ndarray) -> set[int]:
+    """Items of any of the groups."""
+    return set(np.flatnonzero(groups.toarray()[:, closed].any(axis=1)).tolist())
+
+
+@settings(max_examples=25, deadline=None)
+@given(CASES, st.sampled_from([1, 10_000, NO_BOUND]))
+def test_items_of_closed_groups_are_left_out_whatever_the_blocks(case: Case, block_bytes: int) -> None:
+    users, items = len(case.users), len(case.item_index.item_ids)
+    groups, closed = some_groups(items, users, items)
+    without = replace(
+        case, seen=[np.union1d(seen, [*held(groups, closed[n])]).astype(int) for n, seen in enumerate(case.seen)]
     )
+    expected = top(without)
+    arguments = (case.item_index, case.users, case.seen, case.k, block_bytes, case.prior)
+    assert_same(top_items(*arguments, groups=groups, closed=closed), expected)
+    assert_same(top_as_on_a_gpu(case, block_bytes, groups=groups, closed=closed), expected)
+
+
+def test_only_candidates_that_are_open_and_unseen() -> None:
+    case = make_case("random", 8, 4, 40, 40, "softmax", prior_scale=20.0)
+    third = csr_array((np.arange(40) % 3 == 0)[:, None])
+    candidates = [np.array([5, 4, 3, 2, 2]), None, np.array([], int), np.arange(40)]
+    closed = [np.array([0])] * 3 + [np.empty(0, int)]
+    found = top_items(case.item_index, case.users, case.seen, 40, NO_BOUND, case.prior, None, candidates, third, closed)
     only = [set(range(40)) if c is None else set(c.tolist()) for c in candidates]
-    unseen = [(only[user] & set(np.flatnonzero(offered).tolist())) - set(case.seen[user].tolist()) for user in range(4)]
+    unseen = [only[user] - held(third, closed[user]) - set(case.seen[user].tolist()) for user in range(4)]
     assert unseen[2] == set()
     everything, _ = brute_force(case)
     assert listed(found.items, found.items) == [

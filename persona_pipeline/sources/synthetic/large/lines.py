@@ -5,6 +5,8 @@ number of cores.
 """
 
 from datetime import UTC, datetime, time
+from functools import reduce
+from operator import add
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -282,11 +284,7 @@ def _quotient(number: Column, by: Column) -> Column:
 
 def _last_below(value: Column, firsts: list[int]) -> Column:
     """Index of the last of some rising numbers that is not above the value."""
-    reached = [(value >= first).cast("int") for first in firsts[1:]]
-    index = F.lit(0)
-    for one in reached:
-        index = index + one
-    return index
+    return reduce(add, ((value >= first).cast("int") for first in firsts[1:]), F.lit(0))
 
 
 def _item_id(number: Column) -> Column:

@@ -16,7 +16,7 @@ def test_a_history_is_as_many_reviews_as_it_holds() -> None:
     assert [(row["source_line"], row["part"], row["user_id"], row["item_id"], row["rating"]) for row in found] == [
         (1, 0, "AEPT", "B0756", 4), (1, 1, "AEPT", "B08SQ", 5), (3, 0, "AHYA", "B08SQ", 2)
     ]  # fmt: skip
-    assert (found[0]["title"], found[0]["text"]) == ("Thought provoking", "")
+    assert (found[0]["title"], found[0]["text"]) == ("Thought provoking", "Thought provoking")
     assert day_after_newest(HERE / "history.jsonl", adapter("persona4rec")) == date(2020, 12, 4)
 
 
@@ -47,6 +47,13 @@ def test_items(file: str, description: str) -> None:
     assert (item["item_id"], item["title"], item["description"]) == ("B0756", "Not Our Kind: A Novel", description)
 
 
+def test_histories_tell_of_their_items_too() -> None:
+    found = rows(HERE / "history.jsonl", "persona4rec", "items")
+    places = [(row["source_line"], row["part"], row["item_id"]) for row in found]
+    assert places == [(1, 0, "B0756"), (1, 1, "B08SQ"), (3, 0, "B08SQ")]
+    assert found[0]["description"] == "A novel set in New York about two women whose lives cross."
+
+
 @pytest.mark.skipif(not GIVEN.is_dir(), reason="not there")
 def test_the_published_sample() -> None:
     sizes = {"3.5_history": 632, "3.5_history_loo": 573, "1_aspects": 50, "2.5_grouped": 573}
@@ -54,3 +61,5 @@ def test_the_published_sample() -> None:
         assert [row["reason"] for row in rows(GIVEN / f"{name}.jsonl", "persona4rec")] == [None] * size
     for name in ("2_summary", "2.5_grouped", "3_personas"):
         assert len(rows(GIVEN / f"{name}.jsonl", "persona4rec", "items")) == 50
+    told = {row["item_id"] for row in rows(GIVEN / "3.5_history.jsonl", "persona4rec", "items") if row["description"]}
+    assert len(told) == 606

@@ -1,0 +1,105 @@
+import random
+import time
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from persona_pipeline.sources.near_duplicates import BANDS, SHINGLE, Words, band_keys, similarities, text_keys
+
+TEXT = "I have been playing for twelve years and this is the best strap I ever had on any of my guitars"
+
+
+def _array(*texts: str | None) -> pa.Array:
+    return pa.array(texts, pa.string())
+
+
+def _keys(*texts: str | None) -> list[int]:
+    keys: list[int] = text_keys(Words(_array(*texts))).tolist()
+    return keys
+
+
+def test_words_of_every_script_are_counted() -> None:
+    texts = _array("Great product!", None, "", "don't stop", "这个产品 好", "àb “quote”—dash…", "...", "4 K-tv", "ดีมาก")
+    words = Words(texts)
+    assert words.counts.tolist() == [2, 0, 0, 2, 5, 3, 0, 3, 5]
+    # Two characters of a script without spaces are about a word.
+    assert words.lengths.tolist() == [2, 0, 0, 2, 3, 3, 0, 3, 3]
+
+
+def test_case_punctuation_and_white_space_make_no_difference() -> None:
+    great, same, other, order = _keys(
+        "Great product, don't wait!", "great  PRODUCT\ndon’t wait", "great products", "product great"
+    )
+    assert great == same
+    assert len({great, other, order}) == 3
+    assert _keys("ÉTÉ ÇA", "été ça")[0] == _keys("été, ça!")[0]
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=40)), min_size=1, max_size=8))
+def test_a_batch_says_what_each_text_says_alone(texts: list[str | None]) -> None:
+    whole = Words(_array(*texts))
+    alone = [Words(_array(text)) for text in texts]
+    assert whole.counts.tolist() == [words.counts[0] for words in alone]
+    assert text_keys(whole).tolist() == [text_keys(words)[0] for words in alone]
+    enough = whole.counts >= SHINGLE
+    expected = np.concatenate([band_keys(words) for words in alone])
+    assert (band_keys(whole)[enough] == expected[enough]).all()
+
+
+def test_a_slice_is_read_as_what_it_is() -> None:
+    texts = _array("one two three", TEXT, "four five six", "seven")
+    assert text_keys(Words(texts.slice(1, 2))).tolist() == text_keys(Words(texts))[1:3].tolist()
+
+
+def test_batches_without_a_word() -> None:
+    assert band_keys(Words(_array())).shape == (0, BANDS)
+    assert band_keys(Words(_array("", None))).shape == (2, BANDS)
+    assert len(set(_keys("", None, "..."))) == 1
+
+
+def test_similarity_by_hand() -> None:
+    # Pairs of neighbours: ab bc cd de | ab bc cd df: three of five. A pair said twice counts once.
+    found = similarities(
+        _array("a b c d e", "a b", "x", "a b a b", None), _array("A, b; c d f", "c d", "x", "a b a", "a b")
+    )
+    assert found.tolist() == [3 / 5, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(("changed", "at_least"), [(0, 1.0), (1, 0.9), (2, 0.7)])
+def test_near_texts_share_a_band(changed: int, at_least: float) -> None:
+    rng = random.Random(0)
+    words = [f"w{i}" for i in range(30)]
+    pairs = 300
+    met = 0
+    for pair in range(pairs):
+        left = [f"{word}x{pair}" for word in words]
+        right = list(left)
+        for place in rng.sample(range(30), changed):
+            right[place] = "other"
+        keys = band_keys(Words(_array(" ".join(left), " ".join(right))))
+        met += bool((keys[0] == keys[1]).any())
+    assert met >= at_least * pairs
+
+
+def test_far_texts_share_no_band() -> None:
+    rng = random.Random(0)
+    texts = [" ".join(rng.choices([f"w{i}" for i in range(2_000)], k=60)) for _ in range(1_000)]
+    keys = band_keys(Words(_array(*texts)))
+    assert all(len(set(column)) == len(texts) for column in keys.T.tolist())
+
+
+def test_time_grows_with_the_words_and_no_faster() -> None:
+    def seconds(count: int) -> float:
+        texts = _array(*["word and other words " * 25] * count)
+        begin = time.process_time()
+        words = Words(texts)
+        text_keys(words)
+        band_keys(words)
+        return time.process_time() - begin
+
+    seconds(1_000)
+    once, twice = seconds(4_000), seconds(8_000)
+    assert twice < 3 * once + 0.5
