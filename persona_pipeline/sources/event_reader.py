@@ -91,7 +91,7 @@ def _repeats(events: DataFrame) -> DataFrame:
     """Events that are not kept of those with one id: `PLACE` and the reason.
 
     Of another user's or item's under the id of an earlier line: `duplicate_id`. Of the same user and item the newest stays,
-    and others are a `copy` of it or `edited`. Only ids that occur more than once are sorted.
+    the first line that says it, and others are a `copy` of it or `edited`. Only ids that occur more than once are sorted.
     """
     more = events.groupBy("interaction_id").count().where("count > 1").select("interaction_id")
     several = events.join(small(more), "interaction_id", "left_semi")
@@ -101,10 +101,10 @@ def _repeats(events: DataFrame) -> DataFrame:
     newest = Window.partitionBy("interaction_id", "strange").orderBy(
         F.desc("occurred_at"), F.desc("source_file"), F.desc("source_line"), F.desc("part")
     )
+    again = Window.partitionBy("interaction_id", "strange", says).orderBy(*PLACE)
     reason = (
         F.when(F.col("strange"), "duplicate_id")
-        .when(F.row_number().over(newest) == 1, F.lit(None).cast("string"))
-        .when(F.first(says).over(newest) == says, "copy")
-        .otherwise("edited")
+        .when(F.first(says).over(newest) != says, "edited")
+        .when(F.row_number().over(again) > 1, "copy")
     )
     return marked.withColumn("reason", reason).where("reason IS NOT NULL").select(*PLACE, "reason")
