@@ -54,6 +54,12 @@ def release(
 _WRITE = {"table": "review_aspects", "inserted": 4, "updated": 0, "deleted": 0, "version": 1}
 SUMMARIES: dict[str, dict[str, Any]] = {
     "review_aspects": {"reviews": 10, "extracted": 4, "written": [_WRITE], "seconds": 61.0},
-    "reviews": {"lines": 11, "not_yet": 3, "written": [], "seconds": 2.0},
+    "reviews": {
+        "lines": 11,
+        "not_yet": 3,
+        "unavailable": {"recalled": 2, "delisted": 1},
+        "written": [],
+        "seconds": 2.0,
+    },
 }
 """What two of the night's tasks counted."""

@@ -77,6 +77,7 @@ def test_a_published_night(published: Warehouse) -> None:
     assert "4 reviews</td>" in text  # aspects redone
     assert "6 reviews</td>" in text  # and reused
     assert "3 reviews lie on or after 2024-06-30" in text
+    assert "Items that may not be recommended: 2 recalled, 1 delisted." in text
     assert "1 min 1 s" in text
     assert "15 stages have no summary" in text  # two left one, and the release row speaks for releases
 

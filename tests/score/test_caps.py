@@ -89,7 +89,7 @@ def test_lists_under_caps_are_those_of_a_walk(
 
 def test_only_users_whose_walk_ended_early_are_ranked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first user's best items are of one creator, the second's of as many as there are places."""
-    monkeypatch.setattr(caps, "_ASKED", 1)
+    monkeypatch.setattr(caps, "ASKED", 1)
     capped = np.array([[0], [0], [0], [0], [1], [2], [3]])
     groups = ItemGroups(pa.array(["a", "b", "c", "d"]), csr_array(capped == np.arange(4)), capped, np.array([1]))
     scores = np.array([[9, 8, 7, 6, 3, 2, 1], [9, 3, 2, 1, 8, 7, 6]], float)
