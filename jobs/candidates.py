@@ -8,6 +8,7 @@ from jobs.runner import run
 from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.sources.candidate_files import check_candidates
+from persona_pipeline.warehouse.erasures import erased_users
 
 TABLES = ("candidates", "rejected_candidates")
 
@@ -22,7 +23,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
         return {"lines": 0}
     files = check_candidates(Path(config.file)) if config.file else None
 
-    from persona_pipeline.sources.candidates import parse_candidates, read_candidates, require_usable
+    from persona_pipeline.sources.candidates import parse_candidates, read_candidates, require_usable, without_erased
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
@@ -34,12 +35,16 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
             "written": [tables.replace(table, tables.empty(table)).as_dict() for table in _made(context)],
         }
     users, items = tables.read("user_histories").select("user_id"), tables.read("items").select("item_id")
-    parsed = parse_candidates(read_candidates(spark, files), files, users, items)
+    every, gone = read_candidates(spark, files), erased_users(context.warehouse)
+    lines = without_erased(every, gone) if gone else every
+    erased = every.count() - lines.count() if gone else 0
+    parsed = parse_candidates(lines, files, users, items)
     written = [tables.replace("rejected_candidates", parsed.rejected)]
     require_usable(parsed, config)
     written.append(tables.replace("candidates", parsed.rows))
     return {
-        "lines": parsed.lines,
+        "lines": parsed.lines + erased,
+        "erased": erased,
         "unknown_users": parsed.unknown_users,
         "unknown_items": parsed.unknown_items,
         "rejected": dict(sorted(parsed.reasons.items())),

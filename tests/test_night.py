@@ -111,9 +111,10 @@ def test_three_engines_open_every_table_with_equal_counts(home: Path, spark: "Sp
     warehouse = Warehouse(home / "warehouse")
     for table in set(table_names()) - {
         "encoder_overrides",
+        "erasures",
         "evaluation_metrics",
         "llm_calls",
-    }:  # people write one, backtests another, and the embedded extractor asks no LLM
+    }:  # people write two, backtests another, and the embedded extractor asks no LLM
         stored = DeltaTable(warehouse.path(table))
         connection = duckdb.connect()
         connection.register("stored", stored.to_pyarrow_dataset())

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from persona_pipeline.commands.encoders import encoders
+from persona_pipeline.commands.erase import erase
 from persona_pipeline.commands.options import (
     ConfigOption,
     ExtractorOption,
@@ -78,6 +79,7 @@ def backtest(
     run_backtest(request, console)
 
 
+app.command()(erase)
 app.command()(top)
 app.command()(why)
 

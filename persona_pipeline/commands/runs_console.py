@@ -12,6 +12,7 @@ from persona_pipeline.core.terminal import one_line
 from persona_pipeline.runs.log import Attempt, Row, attempts, run_row, run_rows
 from persona_pipeline.runs.opening import close_run, lock_name
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.erasures import pending
 
 _COLOURS = {"published": "green", "ended": "green", "succeeded": "green", "at work": "cyan", "goes on": "cyan"}
 _NUMBERS = ("attempt", "seconds", "minutes", "tasks", "tokens", "peak memory", "read", "wrote")
@@ -20,6 +21,9 @@ _NUMBERS = ("attempt", "seconds", "minutes", "tasks", "tokens", "peak memory", "
 def show_runs(root: Path, limit: int, console: Console) -> None:
     """Print the last runs, newest first."""
     warehouse = Warehouse(root)
+    if found := pending(root):
+        waits = f"an erasure begun {found.began:%Y-%m-%d %H:%M:%S} UTC has not ended; no run is opened until it has"
+        console.print(f"{waits}: persona-pipeline erase --go-on", markup=False, soft_wrap=True)
     rows = run_rows(warehouse)[::-1][:limit]
     if not rows:
         console.print(f"no run has been opened in {root} yet; `make nightly` runs a night", markup=False)

@@ -1,6 +1,6 @@
 """Generate docs/tables.md from the table contracts."""
 
-from persona_pipeline.contracts import Column, load_contract
+from persona_pipeline.contracts import Column, Subject, load_contract
 
 _KEPT = {
     "as_released": "at the versions that retained releases name",
@@ -31,19 +31,27 @@ def _section(table: str) -> str:
         + (f" Stored in order of {', '.join(contract.sort_by)}." if contract.sort_by else "")
         + (" Change data feed on." if contract.change_feed else "")
         + "\n",
-        "| column | type | null | meaning |",
-        "| --- | --- | --- | --- |",
+        "| column | type | null | [about](erasure.md#a-new-table) | meaning |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for column in contract.columns:
         lines.append(
-            f"| {column.name} | {_type(column)} | {'yes' if column.nullable else 'no'} | {column.description} |"
+            f"| {column.name} | {_type(column)} | {'yes' if column.nullable else 'no'} | {_about(column.subject)} "
+            f"| {column.description} |"
         )
-        lines += [f"| {column.name}[].{f.name} | {f.type} | yes | {f.description} |" for f in column.fields]
+        lines += [
+            f"| {column.name}[].{f.name} | {f.type} | yes | {_about(f.subject)} | {f.description} |"
+            for f in column.fields
+        ]
     return "\n".join(lines) + "\n"
 
 
 def _maker(made_by: str) -> str:
     return "people, by commands" if made_by == "people" else f"`jobs/{made_by}.py`"
+
+
+def _about(subject: Subject | None) -> str:
+    return "" if subject in (None, "none") else str(subject)
 
 
 def _type(column: Column) -> str:

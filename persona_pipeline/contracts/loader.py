@@ -33,6 +33,30 @@ Role = Literal["state", "published", "log", "cache"]
 Owner = Literal["data-engineering", "ml-engineering"]
 Retention = Literal["as_released", "all_rows", "until_emptied"]
 
+Subject = Literal[
+    "none",
+    "user",
+    "review",
+    "quoted",
+    "persona",
+    "request",
+    "mixed",
+    "words",
+    "derived",
+    "record",
+    "remark",
+    "text_hash",
+]
+"""How a column is about a person, which says what erasing that person does to it; docs/erasure.md has the list.
+
+`none`: it is about nobody. Ids: `user` names a person; `review` is a review by the person whom the same struct or row names;
+`quoted` a review by anybody, whose words are shown or were read; `persona` a persona, which may rest on one person alone;
+`request` a request to an LLM, which may show a person's words; `mixed` an id of any of these or of something else; `text_hash`
+stands for a text. Texts: `words` are a person's own, or made from that person's alone; `derived` was made from the words of
+several, or counts them, and the table has its own rule; `record` is a line of input as received; `remark` was said by programs or
+operators, who may have named somebody.
+"""
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +67,7 @@ class StructField(_Model):
 
     name: str
     type: ScalarName
+    subject: Subject | None = None
     description: str = Field(min_length=1)
 
 
@@ -52,6 +77,7 @@ class Column(_Model):
     name: str
     type: ScalarName | Literal["list"]
     nullable: bool
+    subject: Subject | None = None
     description: str = Field(min_length=1)
     items: ScalarName | None = None
     fields: tuple[StructField, ...] = ()
@@ -107,6 +133,12 @@ class Contract(_Model):
     def names(self) -> list[str]:
         """Column names in order."""
         return [column.name for column in self.columns]
+
+    def subjects(self, *kinds: Subject) -> list[tuple[str, str | None]]:
+        """Columns that are about a person in one of these ways, each with the field of its structs, or None."""
+        places: list[tuple[str, str | None, Subject | None]] = [(c.name, None, c.subject) for c in self.columns]
+        places += [(c.name, field.name, field.subject) for c in self.columns for field in c.fields]
+        return [(column, field) for column, field, subject in places if subject in kinds]
 
     def arrow_schema(self) -> pa.Schema:
         """Arrow schema with the descriptions as field metadata `comment`."""

@@ -19,6 +19,7 @@ from persona_pipeline.sources.input_state import KnownFile, known_files, parser_
 from persona_pipeline.sources.parsing import ParsingSettings
 from persona_pipeline.sources.review_ids import read_ids
 from persona_pipeline.sources.shapes import recognise
+from persona_pipeline.warehouse.erasures import erased_users, let_back_since
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 Row = dict[str, Any]
@@ -37,8 +38,9 @@ def ingest(
     Raises SourceError, with `rejected_reviews` written and nothing else, where more is refused than the configuration allows.
     """
     spark = tables.spark
-    settings = ParsingSettings(config.max_characters, pseudonyms(config))
-    key = parser_key(source, config, settings.user_name, "")
+    settings = ParsingSettings(config.max_characters, pseudonyms(config), erased_users(tables.files))
+    # An erasure takes records out of what is parsed, and their files are parsed again for it; who is let back in is in none.
+    key = parser_key(source, config, settings.user_name, let_back_since(tables.files))
     before = tables.files.read("input_files").to_pylist()
     known = known_files(files["reviews"], key, before)
     listed = _parsed(tables, run_id, known, before, source, settings, config.complete)

@@ -15,6 +15,7 @@ from persona_pipeline.model_registry.overrides import Override
 from persona_pipeline.publish.releases import Release, release_of, release_row
 from persona_pipeline.runs.log import Attempt, Row, attempts, latest, run_row, run_rows
 from persona_pipeline.warehouse import Pins, Warehouse
+from persona_pipeline.warehouse.erasures import require_none_pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ def context_of(root: Path, run_id: str, task: str) -> RunContext:
 
     Raises PipelineError where there is no such run, or where it is over because a later run was opened.
     """
+    require_none_pending(root)
     plain = Warehouse(root)
     row = run_row(plain, run_id)
     newest = run_rows(plain)[-1]

@@ -16,7 +16,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from persona_pipeline.contracts import load_contract, table_names
-from persona_pipeline.core.errors import BusyError, PipelineError
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.terminal import counted
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.model_registry.overrides import BEFORE as ORDERS
@@ -24,8 +24,7 @@ from persona_pipeline.model_registry.overrides import TABLE as OVERRIDES
 from persona_pipeline.model_registry.overrides import pinned, read_overrides
 from persona_pipeline.publish.publication import PUBLICATION
 from persona_pipeline.publish.staging import staged_tables
-from persona_pipeline.runs.log import run_rows
-from persona_pipeline.runs.opening import RUNNER
+from persona_pipeline.runs.opening import RUNNER, require_idle
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse._earlier import LAYOUT, layout, note_layout
 
@@ -62,7 +61,7 @@ def migrate(root: Path, console: Console, dry_run: bool = False) -> None:
             for told in found:
                 console.print(f"  {step.name}: {told}", markup=False, soft_wrap=True)
             if found and not dry_run:
-                _check_idle(warehouse)
+                require_idle(warehouse)
                 step.apply(warehouse)
             pending = pending or bool(found)
         if pending and not dry_run:
@@ -71,16 +70,6 @@ def migrate(root: Path, console: Console, dry_run: bool = False) -> None:
         console.print(f"  to be decided: {told}", markup=False, soft_wrap=True)
     done = "would be converted" if dry_run else "converted"
     console.print(f"{done} to layout {LAYOUT}" if pending else "up to date, nothing to do")
-
-
-def _check_idle(warehouse: Warehouse) -> None:
-    last = run_rows(warehouse)[-1:]
-    if last and last[0]["closed_at"] is None:
-        run_id = last[0]["run_id"]
-        raise BusyError(
-            f"run {run_id} is open in {warehouse.root}, and its tasks read tables as they were when it began. Wait for it to end; "
-            f'where nothing will go on with it: persona-pipeline runs close {run_id} --reason "..."'
-        )
 
 
 def _unobeyable(warehouse: Warehouse) -> list[str]:

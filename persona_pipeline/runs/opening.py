@@ -20,6 +20,7 @@ from persona_pipeline.sources.adapters import InputKind, configured
 from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, settled
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.erasures import erased_digests, require_none_pending
 from persona_pipeline.warehouse.fingerprints import run_code
 
 IDLE = timedelta(minutes=30)
@@ -50,6 +51,7 @@ def open_run(
     warehouse = Warehouse(root, {"job": "runs", "as_of": as_of.isoformat()})
     files = _input_files(given, config)
     with warehouse.lock("opening"):
+        require_none_pending(root)
         _check_layout(warehouse, config)
         _end_last(warehouse, environment)
         row = _resolved(warehouse, as_of, config, given, files)
@@ -94,6 +96,7 @@ def _resolved(
         [given.source, [(file["kind"], file["name"], file["digest"]) for file in files]],
         [code, config.digest(), as_of.isoformat(), parent and parent.release_id],
         [override.model_dump(mode="json") for override in overrides],
+        *([erased] if (erased := sorted(erased_digests(warehouse))) else []),
     )
     found = warehouse.versions()
     return {
@@ -196,6 +199,17 @@ def _end_last(warehouse: Warehouse, environment: Mapping[str, str]) -> None:
         f"{', '.join(died)} died" if died else f"nothing was run after {of_run[-1].task if of_run else 'it was opened'}"
     )
     write_run(warehouse, {**last, "closed_at": moved, "outcome": "broken_off", "detail": detail})
+
+
+def require_idle(warehouse: Warehouse) -> None:
+    """Raise BusyError while a run is open: its tasks read tables as they were when it began."""
+    last = run_rows(warehouse)[-1:]
+    if last and last[0]["closed_at"] is None:
+        run_id = last[0]["run_id"]
+        raise BusyError(
+            f"run {run_id} is open in {warehouse.root}, and its tasks read tables as they were when it began. Wait for it to end; "
+            f'where nothing will go on with it: persona-pipeline runs close {run_id} --reason "..."'
+        )
 
 
 def lock_name(task: str, part: str) -> str:

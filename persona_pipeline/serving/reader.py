@@ -12,7 +12,7 @@ import numpy as np
 
 from persona_pipeline.publish.releases import Release
 from persona_pipeline.serving.records import Recommendation, Why
-from persona_pipeline.serving.release_snapshot import ReleaseSnapshot, release_row
+from persona_pipeline.serving.release_snapshot import ReleaseSnapshot, erasures, release_row
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -51,16 +51,19 @@ class Recommendations:
         return self._snapshot.release
 
     def refresh(self) -> bool:
-        """Switch to the release that is served now; returns whether it is another. A release given by name is kept.
+        """Switch to the release that is served now; returns whether anything is another. A release given by name is kept.
+
+        After an erasure the same release is opened again, so that nothing of those people stays in memory.
 
         Calls in progress end on the release they began with, and none waits: vectors that are in use are read before
         switching, so for that moment both releases' are in memory. Call it from a timer.
         """
-        if self._named is not None:
-            return False
         with self._refreshing:
-            row = release_row(self._root, None)
-            if row["release_id"] == self._snapshot.release.release_id:
+            complete = erasures(self._root) == self._snapshot.erasures
+            if complete and self._named is not None:
+                return False
+            row = release_row(self._root, self._named)
+            if complete and row["release_id"] == self._snapshot.release.release_id:
                 return False
             snapshot = ReleaseSnapshot(self._root, row, self._users_held)
             snapshot.read_what(self._snapshot)

@@ -36,6 +36,7 @@ class ReleaseSnapshot:
     def __init__(self, root: Path, row: dict[str, Any], users_held: int) -> None:
         self.root, self.release = root, release_of(row)
         self.config: dict[str, Any] = json.loads(row["config"])
+        self.erasures = erasures(root)
         self._users_held = users_held
         self._opening = threading.RLock()
         self._tables: dict[str, TableSnapshot] = {}
@@ -110,6 +111,11 @@ class ReleaseSnapshot:
 
     def _config(self, setting: str) -> Any:
         return self.config.get("user_item_topk", {}).get(setting)
+
+
+def erasures(root: Path) -> int | None:
+    """A number that changes with every erasure; None before the first."""
+    return Warehouse(root).version("erasures")
 
 
 _LISTED = [field.name for field in fields(Recommendation)]

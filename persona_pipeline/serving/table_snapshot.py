@@ -5,7 +5,7 @@ Parquet's footer. So a row of a table that is sorted by its key is a few millise
 table's size; of any other table the key column is read, and the other columns only on a match.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -47,11 +47,13 @@ class DataFile:
 class TableSnapshot:
     """One version of a table; read-only and thread-safe.
 
-    Its files stay readable after later commits, until a vacuum removes those that no retained release names. With its
-    contract, a version that an earlier version of this code made has all columns.
+    Its files stay readable after later commits, until a vacuum removes those that no retained release names; where an
+    erasure has put others in their place, the same version is opened again. With its contract, a version that an
+    earlier version of this code made has all columns.
     """
 
     def __init__(self, folder: Path, version: int | None = None, contract: Contract | None = None) -> None:
+        self._folder = folder
         try:
             stored = DeltaTable(str(folder), version=version)
         except DeltaError as error:
@@ -61,7 +63,7 @@ class TableSnapshot:
         self._schema = pa.schema(stored.schema().to_arrow())
         self._contract = contract if contract and lacking(contract, self._schema) else None
         self._partitions = list(stored.metadata().partition_columns)
-        self.files = [_file(folder, row) for row in pa.table(stored.get_add_actions(flatten=True)).to_pylist()]
+        self.files = _files(folder, stored)
 
     def rows(
         self,
@@ -74,6 +76,11 @@ class TableSnapshot:
 
         `partition` gives a partition column's value that all of these rows are known to have.
         """
+        return self._read_whole(lambda: self._rows(key, values, columns, partition))
+
+    def _rows(
+        self, key: str, values: Collection[str], columns: Sequence[str] | None, partition: Mapping[str, Any] | None
+    ) -> pa.Table:
         names = self._names(columns)
         wanted = pa.array(sorted(values), pa.string())
         held = (file for file in self.files if (partition or {}).items() <= file.partition.items())
@@ -88,8 +95,14 @@ class TableSnapshot:
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Read all rows, unordered: the columns given, or all but the partition's."""
         names = self._names(columns)
-        parts = [_whole(file.path, names) for file in self.files]
-        return self._joined(parts, names, columns)
+        return self._read_whole(lambda: self._joined([_whole(file.path, names) for file in self.files], names, columns))
+
+    def _read_whole(self, read: Callable[[], pa.Table]) -> pa.Table:
+        try:
+            return read()
+        except FileNotFoundError:
+            self.files = _files(self._folder, DeltaTable(str(self._folder), version=self.version))
+            return read()
 
     def _names(self, columns: Sequence[str] | None) -> list[str]:
         """Of the columns asked for those that are stored."""
@@ -106,6 +119,10 @@ class TableSnapshot:
                 found = found.append_column(name, pa.nulls(found.num_rows, self._schema.field(name).type))
         found = found.select(names)
         return completed(self._contract, found, columns) if self._contract else found
+
+
+def _files(folder: Path, stored: DeltaTable) -> list[DataFile]:
+    return [_file(folder, row) for row in pa.table(stored.get_add_actions(flatten=True)).to_pylist()]
 
 
 def _file(folder: Path, row: Mapping[str, Any]) -> DataFile:

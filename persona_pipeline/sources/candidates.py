@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from persona_pipeline.config import CandidatesConfig
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.candidate_files import COLUMNS, CandidateFiles
+from persona_pipeline.sources.erased import is_erased
 from persona_pipeline.sources.files import InputFile
 from persona_pipeline.sources.parsing import BATCH
 from persona_pipeline.sources.personal_data import mask_personal_data
@@ -101,6 +102,18 @@ def _given(value: Any) -> str | None:
 
 def _shown(text: str) -> str:
     return mask_personal_data(text[:4_000].encode(errors="replace").decode())[:2_000]
+
+
+def without_erased(rows: DataFrame, erased: Callable[[str], bool]) -> DataFrame:
+    """Rows of `read_candidates` less those of people who were erased."""
+
+    def kept(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            users, lines = (batch.column(name).to_pylist() for name in ("user_id", "line"))
+            stay = [not is_erased(user, line, erased) for user, line in zip(users, lines, strict=True)]
+            yield batch.filter(pa.array(stay, pa.bool_()))
+
+    return rows.mapInArrow(kept, rows.schema)
 
 
 def parse_candidates(lines: DataFrame, files: CandidateFiles, users: DataFrame, items: DataFrame) -> ParsedCandidates:

@@ -20,6 +20,7 @@ _LEAST_KEY = 16
 _CODE = (
     "adapters",
     "containers",
+    "erased",
     "item_fields",
     "language",
     "markup",

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from persona_pipeline.sources.adapters import Adapter, found
+from persona_pipeline.sources.erased import names_erased
 from persona_pipeline.sources.item_fields import categories, described, one_text
 from persona_pipeline.sources.language import language_of
 from persona_pipeline.sources.markup import is_markup_residue
@@ -128,10 +129,11 @@ class _ReviewParser:
         self.lowest, self.highest = adapter.rating_scale
 
     def __call__(self, record: Record) -> tuple[Any, ...]:
-        fields = record.fields
+        fields, settings = record.fields, self.settings
         if isinstance(fields, Fault):
+            if settings.erased is not None and names_erased(fields.excerpt, self._is_erased):
+                return (*record[:2], "erased", None, None, *_NO_REVIEW)
             return (*record[:2], fields.reason, None, _excerpt(fields.excerpt), *_NO_REVIEW)
-        settings = self.settings
         try:
             user = self._identity(fields, "user_id")
             if settings.user_name is not None:
@@ -154,6 +156,11 @@ class _ReviewParser:
         return (
             *record[:2], None, None, None, review_id, user, item, rating, title, text, language_of(text) if text else None, when,
         )  # fmt: skip
+
+    def _is_erased(self, user: str) -> bool:
+        """Whether a user, named as in the file, was erased."""
+        name, erased = self.settings.user_name, self.settings.erased
+        return erased is not None and erased(name(user) if name else user)
 
     def _value(self, fields: Mapping[str, Any], name: str) -> str | None:
         keys = self.keys[name]

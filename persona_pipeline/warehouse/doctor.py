@@ -1,4 +1,4 @@
-"""Repair a warehouse's caches: delete duplicate keys, which no task would remove."""
+"""Repair a warehouse's caches, whose duplicate keys no task would remove, and tell of an erasure that has not ended."""
 
 from pathlib import Path
 
@@ -7,10 +7,12 @@ from rich.console import Console
 from persona_pipeline.contracts import table_names
 from persona_pipeline.core.terminal import counted
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.erasures import require_none_pending
 
 
 def mend(root: Path, console: Console) -> None:
     """Delete duplicate keys in every cache: they fail the audit of every night, and no task removes them."""
+    require_none_pending(root)
     warehouse = Warehouse(root, {"job": "doctor"})
     for table in table_names("cache"):
         gone = warehouse.drop_duplicates(table) if warehouse.exists(table) else 0

@@ -1,5 +1,6 @@
 """The job `candidates` on the shop: another recommender's lists as they are tonight, and no Spark where there are none."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from one_run import OneRun, kept, opened, without, written
 from persona_pipeline.core.errors import ConfigError, SourceError
 from persona_pipeline.spark import session as spark_module
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.erasures import record
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -66,3 +68,10 @@ def test_lists_that_are_to_be_used_must_be_given(empty: Warehouse, used: str) ->
     told = rf"candidates: {used} needs the lists of candidates\.file, which names none"
     with pytest.raises(ConfigError, match=told):
         opened(empty, user_item_topk={"candidates": used}).do("candidates")
+
+
+def test_lists_of_somebody_erased_go_nowhere(empty: Warehouse, file: Path, spark: "SparkSession") -> None:
+    record(empty, ["ben", "eve"], "ana", datetime(2024, 6, 12, tzinfo=UTC))
+    summary = tonight(empty, file).do("candidates")
+    assert [summary[name] for name in ("lines", "erased", "unknown_users", "rejected")] == [4, 2, 0, {}]
+    assert kept(empty, "rejected_candidates") == []

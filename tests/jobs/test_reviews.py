@@ -15,6 +15,7 @@ from one_run import kept, opened, written
 from persona_pipeline.core.errors import ConfigError, PipelineError, SourceError
 from persona_pipeline.runs.opening import Input
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.erasures import let_back, record
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -147,3 +148,18 @@ def test_reviews_are_withdrawn_by_a_list_and_users_go_by_pseudonyms(
     assert all(re.fullmatch("[0-9a-f]{20}", name) for name in names)
     everything = b"".join(path.read_bytes() for path in empty.root.rglob("*") if path.is_file())
     assert b"horse battery" not in everything
+
+
+def test_lines_of_somebody_erased_go_nowhere(empty: Warehouse, given: Input, spark: "SparkSession") -> None:
+    assert given.reviews is not None
+    given.reviews.write_text(given.reviews.read_text() + '{"user_id": "ben", "item\n')
+    record(empty, ["ben"], "ana", datetime(2024, 6, 12, tzinfo=UTC))
+    summary = opened(empty, given, reviews={"max_rejected_share": 0.3}).do("reviews")
+    assert [summary[n] for n in ("lines", "not_yet", "erased")] == [8, 1, 5]
+    assert [row["review_id"] for row in kept(empty, "reviews")] == ["r1"]
+    assert summary["rejected"] == {"reviews.edited": 1}
+    assert "ben" not in str(kept(empty, "rejected_reviews")) + str(empty.read("parsed_reviews").to_pylist())
+    let_back(empty, ["ben"])
+    summary = opened(empty, given, reviews={"max_rejected_share": 0.3}).do("reviews")
+    assert (summary["erased"], summary["files_parsed"]) == (0, 1)
+    assert {row["user_id"] for row in kept(empty, "reviews")} == {"ana", "ben"}

@@ -1,0 +1,214 @@
+"""Erase people from a warehouse, or say what would go: `erase`, `complete` and `foresee`.
+
+What stands for the people is written beside the tables before the first of them changes. So an erasure that was killed anywhere
+is completed from there, and while one is pending no run is opened and no task goes on.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from filelock import FileLock
+
+from persona_pipeline.config import PipelineConfig
+from persona_pipeline.contracts import load_contract
+from persona_pipeline.core.atomic import atomic_folder
+from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.erasure.collect import collect, known_users
+from persona_pipeline.erasure.loose_files import AnyRows, Loose, clean_files, rewrite_parquet
+from persona_pipeline.erasure.places import Place, loose_files, staged_responses, tables, unfinished
+from persona_pipeline.erasure.rows import TableChange
+from persona_pipeline.erasure.traces import Traces
+from persona_pipeline.publish.publication import PUBLICATION
+from persona_pipeline.publish.releases import release_row, release_rows
+from persona_pipeline.report.page import write_report
+from persona_pipeline.runs.log import attempts, latest, run_rows
+from persona_pipeline.runs.opening import RUNNER, require_idle
+from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse._locks import lock
+from persona_pipeline.warehouse.erasures import (
+    PENDING,
+    digester,
+    erased_digests,
+    note_pending,
+    pending,
+    record,
+    require_none_pending,
+)
+from persona_pipeline.warehouse.history import Change, History, is_whole
+
+_TRACES = "traces.json"
+PAUSE = 5.0
+"""Seconds between the moment when the log names the new files and the old ones' end, for readers that had just listed them."""
+
+
+@dataclass
+class Erased:
+    """What an erasure did or would do.
+
+    Attributes:
+        people: how many were erased.
+        unknown: ids that nothing in the warehouse names; nothing was done about these.
+        rows: by table and version, the newest and those that releases name: rows that go, and rows that change.
+        personas: that nobody else supports.
+        loose: files beside the tables.
+    """
+
+    people: int
+    unknown: list[str] = field(default_factory=list)
+    rows: dict[str, dict[int, tuple[int, int]]] = field(default_factory=dict)
+    personas: int = 0
+    loose: Loose = field(default_factory=Loose)
+
+
+def foresee(root: Path, users: Collection[str]) -> Erased:
+    """Say what erasing these people would do; nothing is changed. Raises as `erase`."""
+    require_none_pending(root)
+    places, known, unknown = _known(root, users)
+    traces = collect(places, known)
+    found = Erased(len(known), unknown, _rows(root, places, traces), len(traces.retired))
+    found.loose = clean_files(_loose(root), traces.mentions, lambda _: False, dry_run=True)
+    return found
+
+
+def erase(root: Path, users: Collection[str], by: str) -> Erased:
+    """Erase these people from everything under a warehouse, and from the caches it shares.
+
+    Raises PipelineError where none of them is known; BusyError while a run is open or a table is being written, or where an
+    earlier erasure has not ended. Nothing was changed then.
+    """
+    with _held(root):
+        require_none_pending(root)
+        places, known, unknown = _known(root, users)
+        traces = collect(places, known)
+        rows = _rows(root, places, traces)
+        with atomic_folder(root / PENDING) as folder:
+            traces.write(folder / _TRACES)
+            note_pending(folder, len(known), by)
+        loose = _carry_out(root, places, traces)
+        return Erased(len(known), unknown, rows, len(traces.retired), loose)
+
+
+def complete(root: Path) -> Erased:
+    """Complete an erasure that was broken off. Raises PipelineError where there is none."""
+    with _held(root):
+        if not (root / PENDING / _TRACES).is_file():
+            raise PipelineError(f"there is no erasure to complete in {root}")
+        traces = Traces.read(root / PENDING / _TRACES)
+        loose = _carry_out(root, tables(root), traces)
+        return Erased(len(traces.users), personas=len(traces.retired), loose=loose)
+
+
+@contextmanager
+def _held(root: Path) -> Iterator[None]:
+    """Hold the warehouse as a migration does: no run is open, and none begins."""
+    warehouse = Warehouse(root, {"job": "erase"})
+    with ExitStack() as locks:
+        for name in (RUNNER, "opening", PUBLICATION):
+            locks.enter_context(warehouse.lock(name))
+        require_idle(warehouse)
+        yield
+
+
+def _known(root: Path, users: Collection[str]) -> tuple[list[Place], list[str], list[str]]:
+    places = tables(root)
+    if not places:
+        raise PipelineError(f"there is no warehouse at {root}: no folder in it is a table")
+    warehouse = Warehouse(root)
+    found = known_users(places, users)
+    before = erased_digests(warehouse)
+    of = digester(warehouse) if before else str
+    known = sorted(user for user in {*users} if user in found)
+    unknown = sorted(user for user in {*users} if user not in found and of(user) not in before)
+    if not known:
+        again = len({*users}) - len(unknown)
+        told = f"; {again} of them were erased before" if again else ""
+        raise PipelineError(
+            f"none of the {len({*users})} users is known in {root}{told}: nothing was done. Ids are those of the input, as "
+            "`persona-pipeline top` takes them"
+        )
+    return places, known, unknown
+
+
+def _changes(places: list[Place], traces: Traces) -> Iterator[tuple[Place, Change]]:
+    """What happens to each table; those whose contract says that they are about nobody are left out."""
+    for place in places:
+        if place.contract is None:
+            yield place, AnyRows(traces.mentions, _everything(place))
+        elif (change := TableChange(place.contract, traces)).columns:
+            yield place, change
+
+
+def _everything(place: Place) -> frozenset[str]:
+    from deltalake import DeltaTable
+
+    return frozenset(field.name for field in DeltaTable(str(place.folder)).schema().fields)
+
+
+def _rows(root: Path, places: list[Place], traces: Traces) -> dict[str, dict[int, tuple[int, int]]]:
+    named: dict[str, set[int]] = {}
+    for row in release_rows(Warehouse(root)):
+        for entry in row["table_versions"]:
+            named.setdefault(entry["table"], set()).add(entry["version"])
+    found = {}
+    for place, change in _changes(places, traces):
+        history = History(place.folder)
+        if files := history.scan(change):
+            versions = history.by_version(files, named.get(place.told, set()))
+            found[place.told] = {version: counts for version, counts in versions.items() if any(counts)}
+    return {table: versions for table, versions in found.items() if versions}
+
+
+def _carry_out(root: Path, places: list[Place], traces: Traces) -> Loose:
+    """Everything that an erasure changes, from the first file to the record of it; whoever was killed begins here again."""
+    note = pending(root)
+    assert note is not None
+    for path in unfinished(root):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    histories = [(History(place.folder, f"-e{note.token}"), change) for place, change in _changes(places, traces)]
+    with ExitStack() as locks:
+        for place in places:
+            locks.enter_context(lock(place.folder.parent, place.folder.name, {"job": "erase"}))
+        for history, change in histories:
+            history.write(change)
+        for history, _ in histories:
+            history.point(additions=False)
+        for history, _ in histories:
+            history.point(additions=True)
+        time.sleep(PAUSE)
+        for history, _ in histories:
+            history.drop()
+    change = TableChange(load_contract("llm_calls"), traces)
+    for path in filter(is_whole, staged_responses(root)):
+        with FileLock(path.parent / ".lock"):
+            rewrite_parquet(path, change)
+    loose = clean_files(_loose(root), traces.mentions, lambda path: _render(root, path))
+    record(Warehouse(root, {"job": "erase"}), traces.users, note.by, datetime.now(UTC))
+    shutil.rmtree(root / PENDING)
+    return loose
+
+
+def _loose(root: Path) -> list[Path]:
+    """Files of the warehouse, and logs of Airflow where it runs from this folder or says where."""
+    home = Path(os.environ.get("AIRFLOW_HOME", Path.cwd() / ".airflow")) / "logs"
+    return loose_files(root) + sorted(path for path in home.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _render(root: Path, path: Path) -> bool:
+    """Write a night's report anew from the tables as they are now; False where the run or its tables are no longer there."""
+    warehouse = Warehouse(root, {"job": "erase"})
+    try:
+        as_of = date.fromisoformat(path.stem)
+        row = [r for r in run_rows(warehouse) if r["as_of"] == as_of and r["outcome"] in ("published", "refused")][-1]
+        done = latest(attempts(warehouse, row["run_id"]).get(row["run_id"], []))
+        summaries = {task: one.summary() for (task, part), one in done.items() if one.succeeded and not part}
+        config = PipelineConfig.model_validate_json(row["config"])
+        written = write_report(warehouse, as_of, release_row(warehouse, row["detail"]), config, summaries)
+    except (ValueError, IndexError, OSError, PipelineError):
+        return False
+    return written == path

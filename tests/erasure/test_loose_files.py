@@ -1,0 +1,113 @@
+"""What lies beside tables, by its content: rows, records, logs, JSON, archives, pages, and what nobody can read."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from helpers import AS_OF, put, shop
+
+from persona_pipeline.config import load_config
+from persona_pipeline.erasure.loose_files import clean_files
+from persona_pipeline.erasure.mentions import Mentions
+from persona_pipeline.erasure.places import loose_files, staged_responses, tables, unfinished
+from persona_pipeline.publish.staging import staged_tables
+from persona_pipeline.runs.opening import Input, open_run
+from persona_pipeline.warehouse import Warehouse
+
+BEN = Mentions.of(["U000042"], ["Bought it for my daughter, who just started lessons."])
+
+
+def clean(path: Path, dry_run: bool = False) -> dict[str, int]:
+    found = clean_files([path], BEN, lambda _: False, dry_run)
+    assert (found.left == [path]) == ("left as they are" in found.done)
+    return found.done
+
+
+def test_records_lose_lines_packed_or_not(tmp_path: Path) -> None:
+    lines = ['{"user_id": "U000041"}\n', '{"user_id": "U000042"}\n', "not json\n"]
+    plain, packed = tmp_path / "a.jsonl", tmp_path / "a.jsonl.gz"
+    plain.write_text("".join(lines))
+    packed.write_bytes(gzip.compress("".join(lines).encode()))
+    for path in (plain, packed):
+        before = path.read_bytes()
+        assert clean(path, dry_run=True) == {"lost lines": 1}
+        assert path.read_bytes() == before
+        assert clean(path) == {"lost lines": 1}
+        assert clean(path) == {}
+    assert plain.read_text() == lines[0] + lines[2]
+    assert gzip.decompress(packed.read_bytes()).decode() == plain.read_text()
+
+
+def test_a_log_loses_ids_and_keeps_its_lines(tmp_path: Path) -> None:
+    path = tmp_path / "job.log"
+    path.write_bytes(b"a U000042 b\nHe bought it for my daughter, who left\nbytes \xff stay\n")
+    assert clean(path) == {"redacted": 1}
+    assert path.read_bytes() == b"a [erased] b\n[erased]\nbytes \xff stay\n"
+
+
+def test_json_stays_json(tmp_path: Path) -> None:
+    path = tmp_path / "values.json"
+    path.write_text(json.dumps({"U000042": 1, "users": ["U000041", "U000042"], "n": [1.5, None], "told": "by U000042"}))
+    assert clean(path) == {"redacted": 1}
+    assert json.loads(path.read_text()) == {"users": ["U000041"], "n": [1.5, None], "told": "by [erased]"}
+
+
+def test_rows_of_any_parquet_go(tmp_path: Path) -> None:
+    path = tmp_path / "values.parquet"
+    rows = pa.table({"who": pa.array(["U000041", "U000042"]).dictionary_encode(), "value": [1.0, 2.0]})
+    pq.write_table(rows, path)
+    assert clean(path) == {"lost rows": 1}
+    assert pq.read_table(path)["value"].to_pylist() == [1.0]
+
+
+@pytest.mark.parametrize("names", [["U000041"], ["U000042"]])
+def test_archives_of_arrays_are_searched_and_named(tmp_path: Path, names: list[str]) -> None:
+    path = tmp_path / "arrays.npz"
+    np.savez(path, names=np.array(names), weights=np.ones(3))
+    assert clean(path) == ({"left as they are": 1} if names == ["U000042"] else {})
+
+
+@pytest.mark.parametrize("code", ["utf-8", "utf-16-le", "utf-32-le"])
+def test_what_nobody_can_read_is_searched_and_named(tmp_path: Path, code: str) -> None:
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"\0\1" * 3_000_000 + "U000042".encode(code) + b"\0")
+    assert clean(path) == {"left as they are": 1}
+    path.write_bytes(b"\0\1" * 3_000_000)
+    assert clean(path) == {}
+
+
+def test_a_damaged_file_is_named_and_a_page_nobody_can_render_goes(tmp_path: Path) -> None:
+    damaged, page = tmp_path / "a.parquet", tmp_path / "2024-06-30.html"
+    damaged.write_bytes(b"PAR1 and no end to it")
+    page.write_text("<p>U000042 &amp; co")
+    assert clean(damaged) == {"left as they are": 1}
+    assert clean(page) == {"deleted": 1}
+    assert not page.exists()
+
+
+def test_tables_are_found_wherever_they_are(tmp_path: Path) -> None:
+    root, other = tmp_path / "warehouse", tmp_path / "ledger"
+    for warehouse, table in (
+        (Warehouse(root), "reviews"),
+        (staged_tables(Warehouse(root)), "default_topk"),
+        (Warehouse(other), "text_embeddings"),
+    ):
+        put(warehouse, table, shop()[table])
+    (root / "text_embeddings").symlink_to(other / "text_embeddings")
+    put(Warehouse(other), "llm_calls", [])
+    (other / "_llm_calls").mkdir()
+    pq.write_table(pa.table({"request_key": ["k"]}), other / "_llm_calls" / "0.parquet")
+    open_run(root, AS_OF, load_config("local", {"extraction": {"llm": {"ledger": str(other)}}}), Input())
+    (root / "note.txt").write_text("a")
+    (root / ".note.txt.999999999").write_text("unfinished")
+    found = {place.told: place.folder for place in tables(root)}
+    assert {"reviews", "_candidates/default_topk", "text_embeddings", str(other / "llm_calls"), "runs"} <= set(found)
+    assert found["text_embeddings"] == other / "text_embeddings"
+    assert staged_responses(root) == [other / "_llm_calls" / "0.parquet"]
+    assert root / "note.txt" in loose_files(root)
+    assert not any(path.suffix == ".parquet" for path in loose_files(root))
+    assert unfinished(root) == [root / ".note.txt.999999999"]
