@@ -1,6 +1,5 @@
 """Find out whose records a night leaves out, from the warehouse's `erasures`."""
 
-import hashlib
 from collections.abc import Callable
 
 from persona_pipeline.sources.erased import Erased
@@ -12,8 +11,3 @@ def erased_people(warehouse: Warehouse, user_name: Callable[[str], str] | None =
     """Tell people who were erased from the warehouse; None where nobody was. `user_name` makes pseudonyms of ids in files."""
     digests = erased_digests(warehouse)
     return Erased(digester(warehouse), digests, user_name) if digests else None
-
-
-def digest_of(erased: Erased | None) -> str:
-    """Hash of who was erased; empty where nobody was."""
-    return hashlib.sha256(" ".join(sorted(erased.digests)).encode()).hexdigest() if erased else ""

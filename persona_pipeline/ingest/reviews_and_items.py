@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.ingest.erased_people import digest_of, erased_people
+from persona_pipeline.ingest.erased_people import erased_people
 from persona_pipeline.sources import reader
 from persona_pipeline.sources.adapters import Adapter
 from persona_pipeline.sources.eligibility import available_tonight, unavailable_counts
@@ -22,6 +22,7 @@ from persona_pipeline.sources.parsing import ParsingSettings
 from persona_pipeline.sources.review_ids import read_ids
 from persona_pipeline.sources.shapes import recognise
 from persona_pipeline.sources.spam import mark_spam
+from persona_pipeline.warehouse.erasures import let_back_since
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
 Row = dict[str, Any]
@@ -42,7 +43,8 @@ def ingest(
     spark, config = tables.spark, configuration.reviews
     user_name = pseudonyms(config)
     settings = ParsingSettings(config.max_characters, user_name, erased_people(tables.files, user_name))
-    key = parser_key(source, config, user_name, digest_of(settings.erased))
+    # An erasure takes records out of what is parsed, and their files are parsed again for it; who is let back in is in none.
+    key = parser_key(source, config, user_name, let_back_since(tables.files))
     before = tables.files.read("input_files").to_pylist()
     known = known_files(files["reviews"], key, before)
     listed = _parsed(tables, run_id, known, before, source, settings, config.complete)

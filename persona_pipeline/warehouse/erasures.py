@@ -4,6 +4,7 @@ The key is random, made at a warehouse's first erasure, and lies in its folder: 
 whether an id somebody already has is one of these. A warehouse that is copied needs the key copied too.
 """
 
+import hashlib
 import hmac
 import json
 import secrets
@@ -31,6 +32,12 @@ def erased_digests(warehouse: Warehouse) -> frozenset[str]:
     """Digests of everybody whose lines of input are to go nowhere; see `digest`."""
     rows = warehouse.read(TABLE, ["user_digest"], where="let_back_at IS NULL")
     return frozenset(rows["user_digest"].to_pylist())
+
+
+def let_back_since(warehouse: Warehouse) -> str:
+    """Hash of who was let back in, and when; "" where nobody was. Input parsed before has to be parsed again."""
+    rows = warehouse.read(TABLE, ["user_digest", "let_back_at"], where="let_back_at IS NOT NULL").to_pylist()
+    return hashlib.sha256(json.dumps(rows, default=str).encode()).hexdigest()[:16] if rows else ""
 
 
 def digest(warehouse: Warehouse, user_id: str) -> str:
