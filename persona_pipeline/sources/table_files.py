@@ -110,11 +110,7 @@ def _parquet_columns(file: Path, kind: TableKind) -> tuple[str, ...]:
         elif wanted == "number":
             fits, expected = number, "a number"
         else:
-            moment = pa.types.is_timestamp(stored) and stored.unit != "ns"  # which Spark cannot read
-            fits, expected = (
-                pa.types.is_date(stored) or moment or _is_text(stored),
-                "a date (date32, or a timestamp in us)",
-            )
+            fits, expected = pa.types.is_date(stored) or pa.types.is_timestamp(stored) or _is_text(stored), "a date"
         if not fits and not pa.types.is_null(stored):
             raise SourceError(f"{file}: column {name} is {stored}; expected {expected}")
     return tuple(name for name in kind.columns if name in schema.names)

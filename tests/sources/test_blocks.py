@@ -29,7 +29,7 @@ def test_faulty_rows_are_named(spark: SparkSession, tmp_path: Path) -> None:
     path = tmp_path / "b.jsonl"
     path.write_text(
         '{"user_id": "ana", "item_id": "capo"}\n{"item_id": "capo"}\n{"user_id": "ana"}\n'
-        '{"user_id": "ana", "item_id": "capo", "creator": "Fender"}\n["ana", "capo"]\n'
+        '{"user_id": "ana", "item_id": "capo", "creator": "Fender"}\n{broken\n'
     )
     with pytest.raises(SourceError) as raised:
         parse_blocks(spark, check_table(path, BLOCKS))
