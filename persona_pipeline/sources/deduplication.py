@@ -21,10 +21,13 @@ def repeats(records: DataFrame) -> DataFrame:
     occur more than once are sorted: two aggregations of hashes, O(n), and windows over what they find.
     """
     hashed = records.withColumn("_id", F.xxhash64("review_id")).withColumn("_pair", F.xxhash64("user_id", "item_id"))
-    suspects = hashed
+    suspects, none = hashed, True
     for name in ("_id", "_pair"):
-        more = hashed.groupBy(name).count().where("count > 1").select(name, F.lit(True).alias(f"{name}_more"))
+        more = hashed.groupBy(name).count().where("count > 1").select(name, F.lit(True).alias(f"{name}_more")).persist()
+        none = none and more.isEmpty()
         suspects = suspects.join(small(more), name, "left")
+    if none:
+        return records.select(*PLACE, F.lit("copy").alias("reason")).limit(0)
     found = with_repeats(suspects.where("_id_more OR _pair_more").withColumn("reason", F.lit(None).cast("string")))
     return found.where("reason IS NOT NULL").select(*PLACE, "reason")
 

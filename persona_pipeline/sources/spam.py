@@ -22,6 +22,7 @@ from persona_pipeline.sources.near_duplicates import Words, band_keys, similarit
 SIMILAR = 0.85  # of the pairs of neighbouring words that one of two texts has, both do: one word in twenty-five differs
 LONG, SHORT = 8, 4  # words
 SHARE_OF_ITEM = 0.05  # of an item's reviews; a popular item has many who find the same five words
+_CROWD = 3  # reviews in a band; where fewer meet, there are too few users for spam of theirs
 _HOPS = 2  # near texts of near texts belong together, and no further: chains of likeness lead anywhere
 
 _KEYED = "review_id string, user_id string, item_id string, words int, text_key long, bands array<long>"
@@ -37,9 +38,13 @@ def mark_spam(reviews: DataFrame, config: ReviewsConfig) -> DataFrame:
     if config.spam_users == 0:
         return reviews.withColumn("spam", F.lit(None).cast("string"))
     keyed = reviews.select("review_id", "user_id", "item_id", "text").mapInArrow(_keyed, _KEYED).persist()
-    near = _near(keyed, reviews)
-    long = keyed.where(F.col("words") >= LONG).join(near, "text_key", "left")
-    long = long.withColumn("cluster", F.coalesce("cluster", "text_key"))
+    long = keyed.where(F.col("words") >= LONG)
+    ends = _crowded(long).persist()
+    if ends.isEmpty():
+        long = long.withColumn("cluster", F.col("text_key"))
+    else:
+        long = long.join(_near(keyed, reviews, ends), "text_key", "left")
+        long = long.withColumn("cluster", F.coalesce("cluster", "text_key"))
     marked = (
         _by_users(long, config.spam_users)
         .unionByName(_by_items(long, config.spam_items))
@@ -66,11 +71,19 @@ def _keyed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         )
 
 
-def _near(keyed: DataFrame, reviews: DataFrame) -> DataFrame:
+def _crowded(long: DataFrame) -> DataFrame:
+    """Return bands that _CROWD reviews or more and two texts fall in, with the smallest and the greatest key of these."""
+    banded = long.select("text_key", F.explode("bands").alias("band"))
+    ends = banded.groupBy("band").agg(
+        F.min("text_key").alias("first"), F.max("text_key").alias("last"), F.count("*").alias("reviews")
+    )
+    return ends.where((F.col("first") < F.col("last")) & (F.col("reviews") >= _CROWD)).drop("reviews")
+
+
+def _near(keyed: DataFrame, reviews: DataFrame, ends: DataFrame) -> DataFrame:
     """Return text_key and cluster of texts near another one: the smallest key within _HOPS verified pairs."""
     banded = keyed.where(F.col("words") >= LONG).select("text_key", F.explode("bands").alias("band"))
-    ends = banded.groupBy("band").agg(F.min("text_key").alias("first"), F.max("text_key").alias("last"))
-    found = banded.join(ends.where("first < last"), "band").withColumn("near", F.explode(F.array("first", "last")))
+    found = banded.join(small(ends), "band").withColumn("near", F.explode(F.array("first", "last")))
     pairs = (
         found.where("text_key != near")
         .select(F.greatest("text_key", "near").alias("text_key"), F.least("text_key", "near").alias("near"))
