@@ -39,7 +39,7 @@ def mark_spam(reviews: DataFrame, config: ReviewsConfig) -> DataFrame:
         return reviews.withColumn("spam", F.lit(None).cast("string"))
     keyed = reviews.select("review_id", "user_id", "item_id", "text").mapInArrow(_keyed, _KEYED).persist()
     long = keyed.where(F.col("words") >= LONG)
-    ends = _crowded(long).persist()
+    ends = _crowded(long, min(_CROWD, config.spam_users, config.spam_items)).persist()
     if ends.isEmpty():
         long = long.withColumn("cluster", F.col("text_key"))
     else:
@@ -71,13 +71,13 @@ def _keyed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         )
 
 
-def _crowded(long: DataFrame) -> DataFrame:
-    """Return bands that _CROWD reviews or more and two texts fall in, with the smallest and the greatest key of these."""
+def _crowded(long: DataFrame, crowd: int) -> DataFrame:
+    """Return bands that `crowd` reviews or more and two texts fall in, with the smallest and the greatest key of these."""
     banded = long.select("text_key", F.explode("bands").alias("band"))
     ends = banded.groupBy("band").agg(
         F.min("text_key").alias("first"), F.max("text_key").alias("last"), F.count("*").alias("reviews")
     )
-    return ends.where((F.col("first") < F.col("last")) & (F.col("reviews") >= _CROWD)).drop("reviews")
+    return ends.where((F.col("first") < F.col("last")) & (F.col("reviews") >= crowd)).drop("reviews")
 
 
 def _near(keyed: DataFrame, reviews: DataFrame, ends: DataFrame) -> DataFrame:
