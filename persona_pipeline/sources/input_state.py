@@ -74,7 +74,7 @@ class Pseudonym:
 
 
 def parser_key(adapter: Adapter, config: ReviewsConfig, user_name: Callable[[str], str] | None, let_back: str) -> str:
-    """Hash of all that decides how a record is parsed: adapter, cut, pseudonyms, who was let back in after an erasure, and the program."""
+    """Hash of all that decides how a record is parsed: adapter, cut, pseudonyms, who was let back in, and the program."""
     told = {**asdict(adapter), "formats": sorted(adapter.formats), "unrated": sorted(adapter.unrated)}
     pseudonym = user_name("") if user_name else None
     parts = json.dumps([told, config.max_characters, pseudonym, let_back, _code()], sort_keys=True, default=str)

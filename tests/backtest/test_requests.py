@@ -30,7 +30,7 @@ def request(folder: Path, **other: object) -> BacktestRequest:
     [
         ({"split": "last-out"}, ConfigError, "--split last-out: expected leave-last-out or a date such as"),
         ({"split": "2024-06-30"}, ConfigError, "--split 2024-06-30: reviews count up to 2024-06-30, exclusive"),
-        ({"source": "yelp"}, ConfigError, "source yelp: no such adapter"),
+        ({"source": "ebay"}, ConfigError, "source ebay: no such adapter"),
         ({"reviews": Path("gone.jsonl")}, SourceError, "gone.jsonl"),
         ({"config": "huge"}, ConfigError, "no packaged profile of that name"),
         ({"extractor": "oracle"}, ConfigError, "extraction.extractor"),
