@@ -61,8 +61,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     warehouse = Warehouse(root)
     rows = shop()
     rows["rejected_reviews"] += [
-        {"source_file": "june.jsonl", "source_line": 12, "input": "reviews", "reason": "bad_rating", "detail": "9",
-         "text": '{"user_id": "ben", "item_id": "tuner", "text": "Nine of ten"}'}
+        {"source_file": "june.jsonl", "source_line": 12, "part": 0, "input": "reviews", "reason": "not_json", "field": None,
+         "detail": '{"user_id": "ben", "item_id": "tuner", "text": "Nine of ten"'}
     ]  # fmt: skip
     rows["llm_calls"] = [
         call("k1", "strap", ["ana-strap", "ben-strap"], "Bought it for my daughter, who just started lessons."),
