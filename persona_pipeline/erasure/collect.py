@@ -214,12 +214,25 @@ def _personas(
                 ]
                 if not after["evidence"] and before["evidence"]:
                     retired.add(before["persona_id"])
+                    hashes |= {text_hash(text) for text in _embedded(before, summaries.get(before["item_id"], {""}))}
                 elif words:
                     rewritten[before["persona_id"]] = after["name"]
-                else:
-                    continue
-                hashes |= {text_hash(text) for text in _embedded(before, summaries.get(before["item_id"], {""}))}
+    retired -= _supported(places, traces, retired)
     return frozenset(retired), {key: name for key, name in rewritten.items() if key not in retired}, hashes
+
+
+def _supported(places: Iterable[Place], traces: Traces, personas: Collection[str]) -> set[str]:
+    """Those of the personas that stay current in some version: there others support what in another version only they did."""
+    found: set[str] = set()
+    for place in places:
+        if place.contract and place.contract.table == "item_personas":
+            for rows in _batches(place, {"persona_id", "status", "evidence"}):
+                some = rows.filter(pc.is_in(rows["persona_id"], pa.array(sorted(personas), pa.string())))
+                for row in some.to_pylist():
+                    refs = {span["ref"] for span in row["evidence"] if span["kind"] == "review"}
+                    if row["status"] == "current" and refs - traces.reviews.keys():
+                        found.add(row["persona_id"])
+    return found
 
 
 def _embedded(persona: Row, summaries: Iterable[str]) -> Iterator[str]:

@@ -133,7 +133,9 @@ class Recommended:
     def cleaned(self, before: Row, row: Row, traces: Traces) -> Row:
         """Tell the reason anew from what is left: the persona's, if its words stand, then the quotes that stand."""
         persona = row["persona_id"]
-        stands = persona not in traces.retired and persona not in traces.rewritten
+        quoted = any(span["kind"] == "review" for span in before["evidence"])
+        alone = quoted and not any(span["kind"] == "review" for span in row["evidence"])
+        stands = persona not in traces.retired and persona not in traces.rewritten and not alone
         if not stands:
             row["persona_name"] = traces.rewritten.get(persona, "")
         if not stands or len(row["evidence"]) < len(before["evidence"]):
@@ -162,8 +164,8 @@ def _told(before: Row, row: Row, stands: bool) -> str:
         opening = opening[: speaker.start()].rstrip()
     if not stands:
         opening = RESTS_ON.get(_largest(row.get("contributions")), "")
-    elif not quotes:
-        opening = f"{opening.removesuffix(':')}." if opening.endswith(":") else opening
+    elif not quotes and opening.endswith(":"):
+        opening = f"{opening.removesuffix(':')}."
     said = " ".join(quotes)
     if speaker and said:
         said = f"{speaker.group().strip()} {said}"

@@ -35,7 +35,8 @@ from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.core.errors import PipelineError
 
 _LOG = "_delta_log"
-_LONGEST = 32  # characters of a string in the statistics; of a longer one there is no upper bound
+_LONGEST = 32  # characters of a string in the statistics
+_LAST = "\U0010ffff"  # follows a longer one that was cut, so that it stays an upper bound
 _ROWS = 4_096  # looked through at a time
 
 
@@ -294,10 +295,11 @@ def _statistics(path: Path, before: dict[str, Any]) -> dict[str, Any]:
         told["nullCount"][name] = column.null_count
         bounds = pc.min_max(column).as_py()
         low, high = _bound(bounds["min"]), _bound(bounds["max"])
-        if low is not None:
-            told["minValues"][name] = low[:_LONGEST] if isinstance(low, str) and isinstance(bounds["min"], str) else low
-        if high is not None and not (isinstance(bounds["max"], str) and len(bounds["max"]) > _LONGEST):
-            told["maxValues"][name] = high
+        # Both or neither: of one bound alone delta-rs makes a condition that no row meets.
+        if low is not None and high is not None:
+            is_text = isinstance(bounds["min"], str)
+            told["minValues"][name] = low[:_LONGEST] if is_text else low
+            told["maxValues"][name] = high[:_LONGEST] + _LAST if is_text and len(high) > _LONGEST else high
     return told
 
 

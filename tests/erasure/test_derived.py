@@ -56,14 +56,13 @@ def listed(persona: str, evidence: list[Row], explanation: str) -> Row:
             "It moves fast: “One hand is enough” “Holds every string”",
             "It moves fast: “Holds every string”",
         ),
-        ("stays", [BENS], "It moves fast: “One hand is enough”", "It moves fast."),
+        ("stays", [BENS], "It moves fast: “One hand is enough”", "It is close to what you have chosen before."),
         (
             "stays",
             [BENS, ANAS],
             "Many people choose it. Reviewers write: “One hand is enough” “Holds every string” You wrote the same of “Strap”.",
             "Many people choose it. Reviewers write: “Holds every string” You wrote the same of “Strap”.",
         ),
-        ("stays", [BENS], "Many people choose it. Reviewers write: “One hand is enough”", "Many people choose it."),
         ("gone", [BENS], "It moves fast: “One hand is enough”", "It is close to what you have chosen before."),
         (
             "other",
@@ -79,7 +78,8 @@ def test_an_explanation_is_told_without_them(persona: str, evidence: list[Row], 
     left = [one for one in evidence if one["ref"] != "b1"]
     told = RULES["user_item_topk"].cleaned(row, {**row, "evidence": left}, TRACES)
     assert told["explanation"] == after
-    assert told["persona_name"] == {"gone": "", "other": "Players", "stays": "Quick changers"}[persona]
+    # Where nothing that was shown is anybody else's, neither is the name.
+    assert told["persona_name"] == {"gone": "", "other": "Players", "stays": "Quick changers" if left else ""}[persona]
     assert told["item_title"] == "Capo"
 
 

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from decoded import found_in
 from deltalake import DeltaTable, write_deltalake
-from helpers import Row, shop
+from helpers import Row, put, shop
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.warehouse import Warehouse
-from persona_pipeline.warehouse.history import History
+from persona_pipeline.warehouse.history import Change, History
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -40,7 +40,7 @@ class WithoutUser:
         return kept.set_column(kept.column_names.index("user_id"), kept.schema.field("user_id"), named)
 
 
-def rewrite(folder: Path, change: WithoutUser, mark: str = "-e1") -> History:
+def rewrite(folder: Path, change: Change, mark: str = "-e1") -> History:
     history = History(folder, mark)
     history.write(change)
     history.point(additions=False)
@@ -125,6 +125,33 @@ def test_statistics_of_new_files_are_theirs(lists: Warehouse) -> None:
     for row in pa.table(DeltaTable(str(folder)).get_add_actions(flatten=True)).to_pylist():
         users = set(pq.ParquetFile(folder / unquote(row["path"])).read(["user_id"])["user_id"].to_pylist())
         assert (row["min.user_id"], row["max.user_id"]) == (min(users), max(users))
+
+
+def test_rows_with_long_texts_are_found_by_every_column(tmp_path: Path) -> None:
+    rows = shop()["item_personas"]
+    rows[0] |= {"description": "", "name": ""}
+    rows[1]["description"] = "Z" * 40
+    warehouse = Warehouse(tmp_path)
+    put(warehouse, "item_personas", [{**row, "topic": row["item_id"]} for row in rows])
+
+    class WithoutTuner:
+        columns = frozenset({"item_id"})
+
+        def marks(self, rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+            goes = rows["item_id"].to_numpy(zero_copy_only=False) == "tuner"
+            return goes, np.zeros(len(goes), bool)
+
+        def applied(self, rows: pa.Table) -> pa.Table:
+            return rows.filter(pc.not_equal(rows["item_id"], "tuner"))
+
+    rewrite(tmp_path / "item_personas", WithoutTuner())
+    for where in (
+        "description = ''",
+        f"description = '{'Z' * 40}'",
+        "topic = 'capo'",
+        "support = 1 AND status = 'current'",
+    ):
+        assert warehouse.read("item_personas", where=where).num_rows, where
 
 
 def test_bounds_of_files_that_were_deleted_go(tmp_path: Path) -> None:
