@@ -90,7 +90,8 @@ def ingest(
     written.append(tables.replace("reviews", rows))
     kept = tables.files.row_count("reviews", written[-1].version)
     met = tables.read("reviews").select("item_id").unionByName(tables.read("interactions").select("item_id"))
-    items = reader.with_reviewed_items(items, met)
+    described = items.select("item_id", "title", "creator", "categories", "description", "has_metadata")
+    items = reader.with_reviewed_items(described, met)
     windows = [Path(row["path"]) for row in files["eligibility"]]
     rules = available_tonight(spark, items, windows, configuration.eligibility, as_of)
     written.append(tables.replace("items", rules.items))
