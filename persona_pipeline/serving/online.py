@@ -112,9 +112,8 @@ class Online:
             return None
         told = mine["interactions"].combine_chunks().flatten()
         # In the order the night takes them, so that sums are the same to the last digit.
-        order = pa.table({name: told.field(name) for name in ("review_id", "item_id")})
-        keys = [("review_id", "ascending"), ("item_id", "ascending")]
-        told = told.take(pc.sort_indices(order, sort_keys=keys, null_placement="at_start"))
+        order = pa.table({name: pc.fill_null(told.field(name), "") for name in ("review_id", "item_id")})
+        told = told.take(pc.sort_indices(order, sort_keys=[("review_id", "ascending"), ("item_id", "ascending")]))
         hashes = told.field("profile_hash").to_pylist()
         missing = {profile for profile in hashes if profile not in self._profiles}
         if missing:  # of an item that has lost its personas since
