@@ -59,12 +59,12 @@ def test_wrong_column(tmp_path: Path) -> None:
         json.dumps({**LINE, "stars": 5, "rating": None} | {}).replace('"rating"', '"score"')
     )
     message = nightly(tmp_path, "--source", "jsonl", "--reviews", "r.jsonl")
-    assert "r.jsonl: reviews of source jsonl need the key rating, absent from the first 1 lines" in message
+    assert "r.jsonl: reviews of source jsonl need the key rating, absent from the first 1 records" in message
 
 
 def test_truncated_gzip(tmp_path: Path, reviews: Path) -> None:
     reviews.write_bytes(reviews.read_bytes()[:-6])
-    assert "reviews.jsonl.gz: gzip file is truncated or damaged after line" in nightly(
+    assert "reviews.jsonl.gz: the gzip file is truncated or damaged" in nightly(
         tmp_path, "--source", "jsonl", "--reviews", str(reviews)
     )
 

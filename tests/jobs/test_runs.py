@@ -67,4 +67,4 @@ def test_its_options_are_those_the_night_gives_it(tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
     runs.options(parser)
     required = {action.dest for action in parser._actions if action.required}
-    assert required == {"warehouse", "as_of", "source", "reviews"}
+    assert required == {"warehouse", "as_of", "source"}

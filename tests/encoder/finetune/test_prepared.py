@@ -99,15 +99,15 @@ def test_with_all_evidence_users_and_personas_are_those_the_head_is_given(tmp_pa
         assert torch.equal(batch.visible, built.visible)
 
 
-def test_a_pair_whose_history_has_no_profile_is_left_out_as_for_the_head(tmp_path: Path) -> None:
-    """The strings have lost evidence and persona, and with them ana's and dan's pairs go."""
+def test_what_has_no_profile_leaves_histories_as_for_the_head(tmp_path: Path) -> None:
+    """The strings have lost evidence and persona: histories go on without them."""
     found, tables = small_warehouse(tmp_path), shop()
     for row in tables["item_reviews"]:
         if row["item_id"] == "strings":
             row["evidence"] = []
     put_all(found, {"item_reviews": tables["item_reviews"], "item_personas": tables["item_personas"][:5]})
     examples, _ = prepared(tmp_path, found)
-    assert len(examples) == training_data(found, BASE_MODEL, 4.0, REVIEWS_ALONE).pairs.num_rows == 1
+    assert len(examples) == training_data(found, BASE_MODEL, 4.0, REVIEWS_ALONE).pairs.num_rows == 3
 
 
 def test_an_item_nobody_wrote_of_is_what_its_content_says(tmp_path: Path) -> None:
