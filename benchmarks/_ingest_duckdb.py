@@ -96,7 +96,7 @@ def ingest(con: duckdb.DuckDBPyConnection, reviews: Path, items: Path, out: Path
 
 
 def item_reviews(con: duckdb.DuckDBPyConnection, out: Path) -> None:
-    """Sixty evidence reviews an item, as `aggregate.item_reviews` chooses them."""
+    """Sixty evidence reviews an item, as `aggregate.item_reviews` chooses them, halves to the row."""
     con.execute(f"""COPY (
         WITH told AS (SELECT item_id, review_id, reviewed_at,
                       least(length(text) - length(replace(text, ' ', '')) + 1, 120) AS words,

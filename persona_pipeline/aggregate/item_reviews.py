@@ -1,6 +1,6 @@
 """Select each item's evidence reviews from `reviews` and `items` into `item_reviews`, a bounded number per item.
 
-Reviews with text are put in six strata, three classes of rating by the older and newer half, and each stratum is
+Reviews with text are put in six strata, three classes of rating by the older and newer half (to the minute), and each stratum is
 ranked by length in words. A stratum gets places in proportion to the square root of its size: the few critical
 reviews of a loved item keep a voice, without a single one weighing as much as fifty others. What a review is worth in
 its stratum depends on no other, so that a new one displaces few.
@@ -9,13 +9,12 @@ An item may have a large part of all reviews. Only a few short columns are sorte
 than the best of each stratum are brought together; texts follow for the chosen alone.
 """
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 _TALKATIVE = 120  # words; beyond this a longer review is no better evidence
 _SIFTED = 60_000
 """Chosen reviews, of the items with the most, that every task knows: the rest of those items is left where it lies."""
-_STRATUM = ["item_id", "rating_class", "newer"]
 
 
 def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int, max_bytes: int) -> DataFrame:
@@ -48,31 +47,32 @@ def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int, max_byt
 
 
 def _worth(told: DataFrame) -> DataFrame:
-    """What decides about a review, without its text; computed once."""
+    """What decides about a review, without its text."""
     words = F.length("text") - F.length(F.replace("text", F.lit(" "), F.lit(""))) + 1
     return told.select(
         "item_id",
         "review_id",
         "reviewed_at",
-        F.to_date("reviewed_at").alias("day"),
+        F.floor(F.unix_seconds("reviewed_at") / 60).alias("minute"),
         F.when(F.col("rating") <= 2, 0).when(F.col("rating") < 4, 1).otherwise(2).alias("rating_class"),
         F.least(words, F.lit(_TALKATIVE)).alias("words"),
         (F.octet_length("text") + F.coalesce(F.octet_length("title"), F.lit(0))).cast("long").alias("bytes"),
-    ).persist()
+    )
 
 
 def _chosen(worth: DataFrame, max_reviews: int, max_bytes: int) -> DataFrame:
     """One row per item: its largest stratum, `crowd`, and the chosen reviews' `usefulness` (1 for the best) by id."""
-    strata = worth.join(_last_of_older_half(worth), "item_id").withColumn("newer", _moment() > F.col("last_older"))
-    sizes = strata.groupBy(*_STRATUM).agg(F.count("*").alias("size"))
-    best_first = Window.partitionBy(*_STRATUM).orderBy(F.desc("words"), F.desc("reviewed_at"), "review_id")
+    newer = F.col("newer") == (F.col("minute") > F.col("last_older_minute"))
+    in_strata = worth.join(_strata(worth), ["item_id", "rating_class"]).where(newer)
+    best_first = Window.partitionBy("item_id", "rating_class", "newer").orderBy(
+        F.desc("words"), F.desc("reviewed_at"), "review_id"
+    )
     # Spark prunes to the best of each stratum before the shuffle, since nothing but the place is asked.
-    best = strata.withColumn("place", F.row_number().over(best_first)).where(F.col("place") <= max_reviews)
+    best = in_strata.withColumn("place", F.row_number().over(best_first)).where(F.col("place") <= max_reviews)
     # Half a place off, as in Sainte-Laguë's method of seats: a stratum of one is not last in the queue.
     queue = Window.partitionBy("item_id").orderBy("turn", F.desc("words"), "review_id")
     return (
-        best.join(sizes, _STRATUM)
-        .withColumn("turn", (F.col("place") - 0.5) / F.sqrt("size"))
+        best.withColumn("turn", (F.col("place") - 0.5) / F.sqrt("size"))
         .withColumn("usefulness", F.row_number().over(queue))
         .withColumn("bytes_so_far", F.sum("bytes").over(queue.rowsBetween(Window.unboundedPreceding, 0)))
         .where(F.col("usefulness") <= max_reviews)
@@ -85,24 +85,19 @@ def _chosen(worth: DataFrame, max_reviews: int, max_bytes: int) -> DataFrame:
     )
 
 
-def _last_of_older_half(worth: DataFrame) -> DataFrame:
-    """One row per item: the review at which its older half ends, `last_older`, by counting days and then within one day."""
+def _strata(worth: DataFrame) -> DataFrame:
+    """One row per stratum: its `size`, and the minute in which the item's older half ends.
+
+    Found by counting per minute, narrow rows however many reviews there are; reviews of the one in the middle are all older.
+    """
     item = Window.partitionBy("item_id")
-    through, total = F.sum("n").over(item.orderBy("day")), F.sum("n").over(item)
-    days = worth.groupBy("item_id", "day").agg(F.count("*").alias("n"))
-    days = days.select("*", through.alias("through"), total.alias("total")).selectExpr(
-        "*", "(total + 1) DIV 2 AS older"
-    )
-    split = days.where("through >= older AND through - n < older").selectExpr(
-        "item_id", "day", "older - through + n AS older_that_day"
-    )
-    nth = F.row_number().over(item.orderBy("reviewed_at", "review_id"))
-    on_the_day = worth.join(split, ["item_id", "day"]).withColumn("nth", nth)
-    return on_the_day.where("nth = older_that_day").select("item_id", _moment().alias("last_older"))
-
-
-def _moment() -> Column:
-    return F.struct("reviewed_at", "review_id")
+    before = F.sum("n").over(item.orderBy("minute").rangeBetween(Window.unboundedPreceding, -1))
+    minutes = worth.groupBy("item_id", "rating_class", "minute").agg(F.count("*").alias("n"))
+    minutes = minutes.select("*", F.coalesce(before, F.lit(0)).alias("before"), F.sum("n").over(item).alias("total"))
+    minutes = minutes.selectExpr("*", "before >= (total + 1) DIV 2 AS newer")
+    ends = F.max(F.when(~F.col("newer"), F.col("minute"))).over(item)
+    minutes = minutes.withColumn("last_older_minute", ends)
+    return minutes.groupBy("item_id", "rating_class", "newer", "last_older_minute").agg(F.sum("n").alias("size"))
 
 
 def _with_texts(told: DataFrame, chosen: DataFrame, max_reviews: int) -> DataFrame:

@@ -89,16 +89,21 @@ def skewed(seed: int, reviews: int = 1_500) -> list[Review]:
 
 def by_hand(reviews: list[Review], limit: int) -> list[str]:
     """Ids of one item's evidence, as the module's docstring tells it."""
-    told = sorted(reviews, key=lambda r: (r[3], r[0]))
+    minutes = sorted(minute(r) for r in reviews)
+    last_older = minutes[(len(minutes) + 1) // 2 - 1]
     strata = defaultdict(list)
-    for place, review in enumerate(told):
+    for review in reviews:
         kind = 0 if review[2] <= 2 else 1 if review[2] < 4 else 2
-        strata[kind, place >= (len(told) + 1) // 2].append(review)
+        strata[kind, minute(review) > last_older].append(review)
     queue = []
     for stratum in strata.values():
         stratum.sort(key=lambda r: (-words(r), -r[3], r[0]))
         queue += [((n + 0.5) / sqrt(len(stratum)), -words(r), r[0]) for n, r in enumerate(stratum)]
     return [review_id for _, _, review_id in sorted(queue)[:limit]]
+
+
+def minute(review: Review) -> int:
+    return int((START + timedelta(days=review[3])).timestamp() // 60)
 
 
 def words(review: Review) -> int:
