@@ -144,8 +144,8 @@ def test_by_default_only_what_was_disliked_is_left_out() -> None:
     assert CONFIG.training_pairs.min_liked_rating == 2.0
 
 
-def test_a_pair_whose_history_has_no_profile_is_no_lesson(tmp_path: Path) -> None:
-    """The strings have lost evidence and persona, so ana's pair is gone and ben's stays."""
+def test_what_has_no_profile_is_no_part_of_a_history(tmp_path: Path) -> None:
+    """The strings have lost evidence and persona, so ana's history goes on without them."""
     silent = {"item_reviews": shop()["item_reviews"], "item_personas": shop()["item_personas"][:5]}
     for row in silent["item_reviews"]:
         if row["item_id"] == "strings":
@@ -153,7 +153,8 @@ def test_a_pair_whose_history_has_no_profile_is_no_lesson(tmp_path: Path) -> Non
     warehouse = Warehouse(tmp_path)
     _fill(warehouse, **silent)
     data = training_data(warehouse, BASE_MODEL, 4.0, REVIEWS_ALONE)
-    assert data.pairs["user_id"].to_pylist() == ["ben"]
+    histories = zip(data.pairs["user_id"].to_pylist(), data.pairs["history_interaction_ids"].to_pylist(), strict=True)
+    assert dict(histories) == {"ana": ["ana-strap"], "ben": ["ben-strap"]}
     assert "strings" not in data.interactions["item_id"].to_pylist()
 
 
