@@ -77,6 +77,8 @@ def test_what_fails_the_audit_is_seen_by_nobody(warehouse: Warehouse) -> None:
 def test_a_run_with_a_task_missing_comes_to_no_verdict(warehouse: Warehouse) -> None:
     run = opened(warehouse)
     run.settle_on("enc1")
-    with pytest.raises(ReleaseError, match="cannot be published: never run: interactions, reviews, blocks, item_reviews"):
+    with pytest.raises(
+        ReleaseError, match="cannot be published: never run: interactions, reviews, blocks, item_reviews"
+    ):
         run.do("releases")
     assert not warehouse.exists("releases")
