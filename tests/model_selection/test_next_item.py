@@ -29,6 +29,7 @@ def histories() -> LikedHistories:
         {
             "user_id": ["ben", "ana", "cy", "ana", "ana"],
             "item_id": ["capo", "strap", "strings", "tuner", "capo"],
+            "weight": [1.0, 1.0, 1.0, 1.0, 1.0],
             "day": [9.0, 30.0, 7.0, 28.0, 10.0],
         }
     )
@@ -52,7 +53,8 @@ def test_only_the_newest_of_a_history() -> None:
 
 
 def test_nobody_has_no_history() -> None:
-    found = LikedHistories.of(pa.table({"user_id": ["ana"], "item_id": ["capo"], "day": [1.0]}), np.array(["cy"]))
+    ana = pa.table({"user_id": ["ana"], "item_id": ["capo"], "weight": [1.0], "day": [1.0]})
+    found = LikedHistories.of(ana, np.array(["cy"]))
     assert found.recency(EncodersConfig()).tolist() == []
     assert found.lengths.tolist() == [0]
 

@@ -130,7 +130,7 @@ def test_keys_that_are_not_there_are_named_with_what_is_there_and_whom_they_fit(
     mine = write(tmp_path / "m.json", [{"user_id": "A", "sku": "B", "rating": 5, "timestamp": 1}])
     assert refused(mine).endswith(
         "need the key item_id, absent from the first 1 records, which have user_id, sku, rating, timestamp. Say which they "
-        "are in reviews.columns, or choose another SOURCE."
+        "are in reviews.columns, or choose another source."
     )
     items = write(tmp_path / "i.json", [{"parent_asin": "p0", "title": "Kettle"}])
     assert "These are the keys of SOURCE=amazon2023." in refused(items, kind="items")
