@@ -35,6 +35,14 @@ def spark() -> "Iterator[SparkSession]":
         started.stop()
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_left_in_memory(request: pytest.FixtureRequest) -> "Iterator[None]":
+    """A job's process ends with what it persisted; the session's JVM has to be told."""
+    yield
+    if "spark" in request.fixturenames and _alive():
+        request.getfixturevalue("spark").catalog.clearCache()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Start the JVM again where the machine has ended it: one test may fail by that, not all that follow."""
     if "pyspark" not in sys.modules or _alive():

@@ -63,7 +63,8 @@ def test_every_fault_has_its_reason_and_line(spark: "SparkSession", tmp_path: Pa
     }
     kept = {(row["user_id"], row["source_line"]) for row in parsed.rows.collect()}
     assert kept == {("u1", 1), ("u2", 12)}
-    assert (parsed.lines, parsed.not_yet) == (14, 1)  # the blank line is no line, the one on as_of not due
+    # The blank line is no record, the array two; the one on as_of is not due.
+    assert (parsed.lines, parsed.not_yet) == (15, 1)
 
 
 def test_a_users_newest_review_of_an_item_stays(spark: "SparkSession", tmp_path: Path) -> None:
