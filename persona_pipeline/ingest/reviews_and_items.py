@@ -101,6 +101,7 @@ def ingest(
     written.append(state)
     _forget(tables, before, listed)
     left_out = night.left_out()
+    spark.catalog.clearCache()  # what was computed once for several tables
     aside_total = sum(n for (of, _), n in counts.items() if of == "reviews")
     return {
         "lines": lines,
