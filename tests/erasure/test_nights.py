@@ -170,7 +170,9 @@ def test_nothing_of_ten_people_is_left_and_the_next_night_never_knew_them(
     assert found_in(warehouse.root, shop.needles) == {}
     never = shop.never_knew(tmp_path)
     never.night(NEXT)
-    for table in sorted({*table_names("state", "published")} - {"encoders"}):
+    # The files of the input are others; what training computes is another encoder's, which nothing here holds equal.
+    apart = {"input_files", "encoders", "persona_vectors", "user_vectors", "user_item_topk"}
+    for table in sorted({*table_names("state", "published")} - apart):
         found, wanted = (_rows(place, table) for place in (warehouse, never.warehouse))
         assert wanted or table in ("persona_choices",)
         assert list(differences(found, wanted))[:5] == [], table
