@@ -16,8 +16,10 @@ import pyspark
 from pyspark import SparkContext
 from pyspark.sql import SparkSession, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType
 
 from persona_pipeline.config import load_config
+from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.atomic import atomic_file, atomic_folder
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.spark.session import (
@@ -30,7 +32,7 @@ from persona_pipeline.spark.session import (
     start,
 )
 from persona_pipeline.warehouse import Warehouse
-from persona_pipeline.warehouse.spark_tables import SparkWarehouse
+from persona_pipeline.warehouse.spark_tables import SparkWarehouse, spark_schema
 
 _NEEDED = ("io.delta_*.jar", "io.unitycatalog_*.jar")  # the rest of the closure ships with Spark
 
@@ -75,17 +77,13 @@ def _typical_task(spark: SparkSession, warehouse: Path) -> None:
     (warehouse / "lines.txt").write_text("\n".join(f'{{"user_id": "{i}"}}' for i in range(1_000)))
     lines = spark.read.text(str(warehouse / "lines.txt"))
     users = lines.select(F.from_json("value", "user_id string").getField("user_id").alias("user_id"))
-    interaction = F.struct(
-        F.col("user_id").alias("review_id"),
-        F.col("user_id").alias("item_id"),
-        F.lit(4.0).alias("rating"),
-        F.current_timestamp().alias("reviewed_at"),
-    )
+    interactions = spark_schema(load_contract("user_histories"))["interactions"].dataType
+    assert isinstance(interactions, ArrayType)
     by_user = Window.partitionBy("user_id").orderBy("user_id")
     histories = users.join(users.distinct(), "user_id").select(
         "user_id",
         F.row_number().over(by_user).cast("long").alias("interaction_count"),
-        F.array(interaction).alias("interactions"),
+        F.from_json(F.lit('[{"rating": 4.0}]'), interactions).alias("interactions"),
         F.array("user_id").alias("reviewed_item_ids"),
     )
     tables = SparkWarehouse(spark, Warehouse(warehouse, {}))
