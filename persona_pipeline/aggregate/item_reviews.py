@@ -34,7 +34,7 @@ def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int, max_byt
     return (
         items.select("item_id")
         .join(counted, "item_id", "left")
-        .join(_with_texts(told, _chosen(_worth(told), max_reviews, max_bytes), max_reviews), "item_id", "left")
+        .join(_with_texts(told, _chosen(_worth(told).persist(), max_reviews, max_bytes), max_reviews), "item_id", "left")
         .select(
             "item_id",
             F.coalesce("review_count", F.lit(0)).alias("review_count"),
@@ -47,7 +47,7 @@ def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int, max_byt
 
 
 def _worth(told: DataFrame) -> DataFrame:
-    """What decides about a review, without its text."""
+    """What decides about a review, without its text: some sixty bytes."""
     words = F.length("text") - F.length(F.replace("text", F.lit(" "), F.lit(""))) + 1
     return told.select(
         "item_id",

@@ -4,7 +4,9 @@ Everything is done for a whole batch at once (Arrow, numpy), no word is a Python
 make no difference; scripts without spaces (Chinese, Japanese, Thai) count a character as a word. The longest text decides
 nothing: only its first `MOST_WORDS` words are hashed into bands.
 
-MinHash: Broder, "On the resemblance and containment of documents" (1997); bands: Leskovec et al., Mining of Massive Datasets, 3.4.
+MinHash: Broder, "On the resemblance and containment of documents" (1997); by one hash of each shingle, its value in one of many
+bins: Li, Owen, Zhang, "One Permutation Hashing" (2012), empty bins filled as by Shrivastava, "Optimal Densification for Fast and
+Accurate Minwise Hashing" (2017); bands: Leskovec et al., Mining of Massive Datasets, 3.4.
 """
 
 import numpy as np
@@ -12,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 SHINGLE = 2  # words
-# Texts of similarity 0.9 meet in a band with probability 0.999, 0.8 with 0.95, 0.7 with 0.71, 0.5 with 0.15. Reviews of one
-# category that have nothing to do with each other (0.005 on average) meet once in a hundred million pairs: with fewer
-# rows, every text among ten million would meet several.
-BANDS, ROWS = 10, 6
+# Texts of similarity 0.9 meet in a band with probability 0.995, 0.85 with 0.97, 0.7 with 0.67, 0.5 with 0.17. Reviews of one
+# category that have nothing to do with each other (0.005 on average) meet once in fifty billion pairs: with fewer rows, every
+# text among ten million would meet several.
+BANDS, ROWS = 6, 5
 MOST_WORDS = 2_000
 
 _APOSTROPHES = ("'", "\u2019")  # inside words, where some write them and some do not
@@ -26,7 +28,9 @@ _IN_WORD[[*b"0123456789abcdefghijklmnopqrstuvwxyz", *range(128, 256)]] = True
 _MOST = np.uint64(2**64 - 1)
 _PRIME = np.uint64(0x100000001B3)
 _RNG = np.random.default_rng(20_261_130)  # part of the meaning of every key
-_MULTIPLIERS = _RNG.integers(1, 2**63, BANDS * ROWS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+_BINS = BANDS * ROWS
+_DONORS = np.stack([_RNG.permutation(np.delete(np.arange(_BINS), place)) for place in range(_BINS)])
+"""For each bin the others, in the order in which it looks for a value while it has none."""
 _PLACES = _RNG.integers(1, 2**63, SHINGLE, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 
 
@@ -67,15 +71,22 @@ def text_keys(words: Words) -> np.ndarray:
 def band_keys(words: Words) -> np.ndarray:
     """Return (texts, BANDS) int64: texts that share most of their shingles share at least one key of the same column.
 
-    Texts of fewer words than a shingle have keys that mean nothing.
+    Texts of fewer words than a shingle have keys that mean nothing. O(shingles), and BINS squared for a text.
     """
     shingles, starts = _shingles(words)
-    keys = np.zeros((len(starts) - 1, BANDS), dtype=np.uint64)
-    for place, multiplier in enumerate(_MULTIPLIERS):
+    texts = len(starts) - 1
+    lowest = np.full(texts * _BINS, _MOST)
+    bins = ((shingles >> np.uint64(32)) * np.uint64(_BINS) >> np.uint64(32)).astype(np.int64)
+    np.minimum.at(lowest, np.repeat(np.arange(texts) * _BINS, np.diff(starts)) + bins, shingles)
+    lowest = lowest.reshape(texts, _BINS)
+    there = lowest != _MOST
+    few = np.flatnonzero(~there.all(axis=1))
+    donors = _DONORS[np.arange(_BINS), there[few][:, _DONORS].argmax(axis=2)]
+    lowest[few] = np.where(there[few], lowest[few], np.take_along_axis(lowest[few], donors, axis=1))
+    keys = np.zeros((texts, BANDS), dtype=np.uint64)
+    for place in range(_BINS):
         band = place // ROWS
-        # One more than all are, so that texts without a shingle at the end have a place to begin.
-        lowest = np.minimum.reduceat(np.append(shingles * multiplier, _MOST), starts[:-1])
-        keys[:, band] = _mixed((keys[:, band] + lowest) * _PRIME + np.uint64(band))
+        keys[:, band] = _mixed((keys[:, band] + lowest[:, place]) * _PRIME + np.uint64(band))
     return keys.view(np.int64)
 
 
