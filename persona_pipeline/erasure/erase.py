@@ -20,6 +20,7 @@ from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.atomic import atomic_folder
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.erasure.collect import collect, known_users
+from persona_pipeline.erasure.field_names import field_names
 from persona_pipeline.erasure.loose_files import AnyRows, Loose, clean_files, rewrite_parquet
 from persona_pipeline.erasure.places import Place, loose_files, staged_responses, tables, unfinished
 from persona_pipeline.erasure.rows import TableChange
@@ -72,7 +73,7 @@ def foresee(root: Path, users: Collection[str]) -> Erased:
     places, known, unknown = _known(root, users)
     traces = collect(places, known)
     found = Erased(len(known), unknown, _rows(root, places, traces), len(traces.retired))
-    found.loose = clean_files(_loose(root), traces.mentions, lambda _: False, dry_run=True)
+    found.loose = clean_files(_loose(root), traces.mentions, field_names(root), lambda _: False, dry_run=True)
     return found
 
 
@@ -135,11 +136,12 @@ def _known(root: Path, users: Collection[str]) -> tuple[list[Place], list[str], 
     return places, known, unknown
 
 
-def _changes(places: list[Place], traces: Traces) -> Iterator[tuple[Place, Change]]:
+def _changes(root: Path, places: list[Place], traces: Traces) -> Iterator[tuple[Place, Change]]:
     """What happens to each table; those whose contract says that they are about nobody are left out."""
+    names = field_names(root)
     for place in places:
         if place.contract is None:
-            yield place, AnyRows(traces.mentions, _everything(place))
+            yield place, AnyRows(traces.mentions, names, _everything(place))
         elif (change := TableChange(place.contract, traces)).columns:
             yield place, change
 
@@ -156,7 +158,7 @@ def _rows(root: Path, places: list[Place], traces: Traces) -> dict[str, dict[int
         for entry in row["table_versions"]:
             named.setdefault(entry["table"], set()).add(entry["version"])
     found = {}
-    for place, change in _changes(places, traces):
+    for place, change in _changes(root, places, traces):
         history = History(place.folder)
         if files := history.scan(change):
             versions = history.by_version(files, named.get(place.told, set()))
@@ -170,7 +172,7 @@ def _carry_out(root: Path, places: list[Place], traces: Traces) -> Loose:
     assert note is not None
     for path in unfinished(root):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    histories = [(History(place.folder, f"-e{note.token}"), change) for place, change in _changes(places, traces)]
+    histories = [(History(place.folder, f"-e{note.token}"), change) for place, change in _changes(root, places, traces)]
     with ExitStack() as locks:
         for place in places:
             locks.enter_context(lock(place.folder.parent, place.folder.name, {"job": "erase"}))
@@ -187,7 +189,7 @@ def _carry_out(root: Path, places: list[Place], traces: Traces) -> Loose:
     for path in filter(is_whole, staged_responses(root)):
         with FileLock(path.parent / ".lock"):
             rewrite_parquet(path, change)
-    loose = clean_files(_loose(root), traces.mentions, lambda path: _render(root, path))
+    loose = clean_files(_loose(root), traces.mentions, field_names(root), lambda path: _render(root, path))
     record(Warehouse(root, {"job": "erase"}), traces.users, note.by, datetime.now(UTC))
     shutil.rmtree(root / PENDING)
     return loose

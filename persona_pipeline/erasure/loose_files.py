@@ -2,7 +2,8 @@
 
 A file is known by its content, never by a list of names. Rows of Parquet and lines of records (JSON lines, CSV) that name somebody
 go; logs and JSON lose the ids and words; a report is rendered anew, or else deleted. What can only be searched, and mentions
-somebody, is named to whoever gave the command.
+somebody, is named to whoever gave the command. Artefacts are never rewritten: their parts fit each other, and ids in them are
+those of items, or words of a vocabulary.
 """
 
 import gzip
@@ -19,10 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from persona_pipeline.core.atomic import atomic_file
+from persona_pipeline.erasure.field_names import FieldNames, Kind
 from persona_pipeline.erasure.mentions import Mentions
 from persona_pipeline.warehouse.history import Change, is_whole
 
 _PARQUET, _GZIP, _ZIP = b"PAR1", b"\x1f\x8b", b"PK\x03\x04"
+ARTEFACTS = "_artefacts"
+"""Folder of a warehouse with what was trained."""
 _RECORDS = (".jsonl", ".ndjson", ".csv", ".tsv")
 _SURE = 6  # bytes of an id that is looked for in files of no known kind: shorter ones stand in any
 _CHUNK = 1 << 22
@@ -41,35 +45,50 @@ class Loose:
         self.done[what] = self.done.get(what, 0) + 1
 
 
+@dataclass(frozen=True)
 class AnyRows:
-    """What erasing does to rows of Parquet that no contract describes: those that hold an id or words anywhere go."""
+    """What erasing does to rows of Parquet that no contract describes: those that hold an id of somebody, or words, go."""
 
-    def __init__(self, mentions: Mentions, columns: frozenset[str]) -> None:
-        self.columns, self._mentions = columns, mentions
+    mentions: Mentions
+    names: FieldNames
+    columns: frozenset[str]
 
     def marks(self, rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
         """Implement `warehouse.history.Change.marks`."""
-        texts = [name for name in rows.column_names if _has_text(rows.schema.field(name).type)]
-        told = rows.select(texts).to_pylist()
-        goes = np.fromiter((any(self._theirs(text) for text in _texts(row)) for row in told), bool, rows.num_rows)
+        told = [field.name for field in rows.schema if self.names.kind(field.name) == "people" or _has_text(field.type)]
+        held = rows.select(told).to_pylist()
+        goes = np.fromiter((self._holds(row, "unknown") for row in held), bool, rows.num_rows)
         return goes, np.zeros(rows.num_rows, bool)
 
     def applied(self, rows: pa.Table) -> pa.Table:
         """Implement `warehouse.history.Change.applied`."""
         return rows.filter(pa.array(~self.marks(rows)[0]))
 
-    def _theirs(self, text: str) -> bool:
-        return text in self._mentions.ids or self._mentions.quoted_in(text)
+    def _holds(self, value: Any, kind: Kind) -> bool:
+        if isinstance(value, dict):
+            return any(self._holds(one, self.names.kind(name, kind)) for name, one in value.items())
+        if isinstance(value, list | tuple):
+            return any(self._holds(one, kind) for one in value)
+        return _is_id(value, kind, self.mentions) or (isinstance(value, str) and self.mentions.quoted_in(value))
 
 
-def clean_files(paths: list[Path], mentions: Mentions, render: Callable[[Path], bool], dry_run: bool = False) -> Loose:
+def _is_id(value: Any, kind: Kind, mentions: Mentions) -> bool:
+    """Whether a value is somebody's id; where nothing says whose, not if it may as well be a number or a syllable."""
+    if kind == "others" or value is None:
+        return False
+    return str(value) in (mentions.ids if kind == "people" else mentions.sure)
+
+
+def clean_files(
+    paths: list[Path], mentions: Mentions, names: FieldNames, render: Callable[[Path], bool], dry_run: bool = False
+) -> Loose:
     """Erase people from these files, or with `dry_run` count them.
 
     `render` writes a report anew, and returns whether it could.
     """
     found = Loose()
     for path in paths:
-        if what := _clean(path, mentions, render, dry_run):
+        if what := _clean(path, mentions, names, render, dry_run):
             found.note(what)
             if what == _LEFT:
                 found.left.append(path)
@@ -79,13 +98,19 @@ def clean_files(paths: list[Path], mentions: Mentions, render: Callable[[Path], 
 _LEFT = "left as they are"
 
 
-def _clean(path: Path, mentions: Mentions, render: Callable[[Path], bool], dry_run: bool) -> str | None:
+def _clean(
+    path: Path, mentions: Mentions, names: FieldNames, render: Callable[[Path], bool], dry_run: bool
+) -> str | None:
     with path.open("rb") as stream:
         head = stream.read(_CHUNK)
+    artefact = ARTEFACTS in path.parts
     if head.startswith(_PARQUET):
         if not is_whole(path):
             return _LEFT
-        return "lost rows" if rewrite_parquet(path, AnyRows(mentions, frozenset()), dry_run) else None
+        found = rewrite_parquet(path, AnyRows(mentions, names, frozenset()), dry_run or artefact)
+        return (_LEFT if artefact else "lost rows") if found else None
+    if artefact:
+        return None
     if head.startswith(_ZIP):
         return _LEFT if _in_arrays(path, mentions) else None
     packed = head.startswith(_GZIP)
@@ -93,7 +118,7 @@ def _clean(path: Path, mentions: Mentions, render: Callable[[Path], bool], dry_r
         return _LEFT if _in_bytes(path, mentions) else None
     if path.suffix in (".html", ".htm"):
         return _clean_page(path, mentions, render, dry_run)
-    return _clean_text(path, mentions, packed, dry_run)
+    return _clean_text(path, mentions, names, packed, dry_run)
 
 
 def rewrite_parquet(path: Path, change: Change, dry_run: bool = False) -> bool:
@@ -129,11 +154,11 @@ def _clean_page(path: Path, mentions: Mentions, render: Callable[[Path], bool], 
     return "deleted"
 
 
-def _clean_text(path: Path, mentions: Mentions, packed: bool, dry_run: bool) -> str | None:
+def _clean_text(path: Path, mentions: Mentions, names: FieldNames, packed: bool, dry_run: bool) -> str | None:
     records = any(suffix in _RECORDS for suffix in path.suffixes)
     whole = not records and not packed and path.suffix == ".json" and _as_json(path)
     if whole:
-        cleaned = _without(whole[0], mentions)
+        cleaned = _without(whole[0], mentions, names)
         if cleaned == whole[0]:
             return None
         if not dry_run:
@@ -170,15 +195,16 @@ def _as_json(path: Path) -> tuple[Any] | None:
         return None
 
 
-def _without(value: Any, mentions: Mentions) -> Any:
-    """JSON without keys and values of a list that are somebody's id, and redacted elsewhere."""
+def _without(value: Any, mentions: Mentions, names: FieldNames, kind: Kind = "unknown") -> Any:
+    """JSON without keys and values that are somebody's id, and redacted elsewhere."""
     if isinstance(value, dict):
-        return {key: _without(one, mentions) for key, one in value.items() if key not in mentions.ids}
+        kept = {key: one for key, one in value.items() if not _is_id(key, kind, mentions)}
+        return {key: _without(one, mentions, names, names.kind(key, kind)) for key, one in kept.items()}
     if isinstance(value, list):
-        return [_without(one, mentions) for one in value if not (isinstance(one, str) and one in mentions.ids)]
-    if isinstance(value, str):
-        return None if value in mentions.ids else mentions.redacted(value)
-    return value
+        return [_without(one, mentions, names, kind) for one in value if not _is_id(one, kind, mentions)]
+    if _is_id(value, kind, mentions):
+        return None
+    return mentions.redacted(value) if isinstance(value, str) and kind != "others" else value
 
 
 def _in_bytes(path: Path, mentions: Mentions) -> bool:
@@ -217,14 +243,3 @@ def _has_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         return _has_text(kind.value_type)
     return any(_has_text(kind.field(n).type) for n in range(kind.num_fields))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from _texts(one)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _texts(one)

@@ -113,13 +113,18 @@ class Mentions:
         return frozenset(one for one in self.ids if _WEAK.fullmatch(one))
 
     @cached_property
+    def sure(self) -> frozenset[str]:
+        """Ids that are somebody's wherever they stand."""
+        return self.ids - self._weak
+
+    @cached_property
     def _plain(self) -> frozenset[str]:
-        return frozenset(one for one in self.ids - self._weak if _PLAIN.fullmatch(one))
+        return frozenset(one for one in self.sure if _PLAIN.fullmatch(one))
 
     @cached_property
     def _odd(self) -> list[str]:
         """Ids with characters that words lack, also as JSON writes them."""
-        odd = self.ids - self._weak - self._plain
+        odd = self.sure - self._plain
         return sorted({form for one in odd for form in (one, json.dumps(one)[1:-1], json.dumps(json.dumps(one))[3:-3])})
 
     @cached_property

@@ -11,6 +11,7 @@ import pytest
 from helpers import AS_OF, put, shop
 
 from persona_pipeline.config import load_config
+from persona_pipeline.erasure.field_names import field_names
 from persona_pipeline.erasure.loose_files import clean_files
 from persona_pipeline.erasure.mentions import Mentions
 from persona_pipeline.erasure.places import loose_files, staged_responses, tables, unfinished
@@ -21,8 +22,8 @@ from persona_pipeline.warehouse import Warehouse
 BEN = Mentions.of(["U000042"], ["Bought it for my daughter, who just started lessons."])
 
 
-def clean(path: Path, dry_run: bool = False) -> dict[str, int]:
-    found = clean_files([path], BEN, lambda _: False, dry_run)
+def clean(path: Path, dry_run: bool = False, mentions: Mentions = BEN) -> dict[str, int]:
+    found = clean_files([path], mentions, field_names(path.parent), lambda _: False, dry_run)
     assert (found.left == [path]) == ("left as they are" in found.done)
     return found.done
 
@@ -62,6 +63,43 @@ def test_rows_of_any_parquet_go(tmp_path: Path) -> None:
     pq.write_table(rows, path)
     assert clean(path) == {"lost rows": 1}
     assert pq.read_table(path)["value"].to_pylist() == [1.0]
+
+
+@pytest.mark.parametrize("name", ["10", "john"])
+def test_an_id_that_is_an_items_too_is_looked_for_where_people_are_named(tmp_path: Path, name: str) -> None:
+    rows, values = tmp_path / "values.parquet", tmp_path / "values.json"
+    pq.write_table(pa.table({"userId": [name, "11", "12"], "item_id": ["1", name, "2"]}), rows)
+    values.write_text(json.dumps({"users": {name: 1, "11": 2}, "item_id": name, "told": "10 of 12"}))
+    mentions = Mentions(frozenset([name]))
+    assert clean(rows, mentions=mentions) == {"lost rows": 1}
+    assert pq.read_table(rows)["userId"].to_pylist() == ["11", "12"]
+    assert clean(values, mentions=mentions) == {"redacted": 1}
+    assert json.loads(values.read_text()) == {"users": {"11": 2}, "item_id": name, "told": "10 of 12"}
+
+
+def test_users_that_are_numbers_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "values.parquet"
+    pq.write_table(pa.table({"user_id": [10, 11], "item_id": [11, 10]}), path)
+    assert clean(path, mentions=Mentions(frozenset(["10"]))) == {"lost rows": 1}
+    assert pq.read_table(path)["user_id"].to_pylist() == [11]
+
+
+def test_artefacts_stay_as_they_were_trained(tmp_path: Path) -> None:
+    folder = tmp_path / "_artefacts" / "bases" / "b"
+    folder.mkdir(parents=True)
+    (folder / "tokenizer.json").write_text(json.dumps({"vocab": {"john": 1, "smith": 2}}))
+    (folder / "vocab.txt").write_text("john\nsmith\n")
+    pq.write_table(pa.table({"item_id": ["10", "john"]}), folder / "prior_items.parquet")
+    np.savez(folder / "items.npz", ids=np.array(["10", "john"]))
+    mentions = Mentions(frozenset(["10", "john"]))
+    for path in sorted(folder.iterdir()):
+        before = path.read_bytes()
+        assert clean(path, mentions=mentions) == {}
+        assert path.read_bytes() == before
+    named = folder / "of_users.parquet"
+    pq.write_table(pa.table({"user_id": ["john"]}), named)
+    assert clean(named, mentions=mentions) == {"left as they are": 1}
+    assert pq.read_table(named).num_rows == 1
 
 
 @pytest.mark.parametrize("names", [["U000041"], ["U000042"]])
