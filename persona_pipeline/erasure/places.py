@@ -9,6 +9,7 @@ from pathlib import Path
 
 from persona_pipeline.contracts import Contract, load_contract, table_names
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse._earlier import with_earlier_columns
 from persona_pipeline.warehouse.erasures import PENDING
 from persona_pipeline.warehouse.history import is_whole
 
@@ -18,7 +19,10 @@ _PARTIAL = re.compile(r"\..+\.(?P<pid>\d+)")
 
 @dataclass(frozen=True)
 class Place:
-    """A Delta table: as it is told, where it really lies, and its contract; None for one that this version does not know."""
+    """A Delta table: as it is told, where it really lies, and its contract, which names columns of earlier versions too.
+
+    The contract is None for a table that this version does not know.
+    """
 
     told: str
     folder: Path
@@ -37,7 +41,7 @@ def tables(root: Path) -> list[Place]:
                 found.setdefault(folder.resolve(), str(folder))
     known = set(table_names())
     return [
-        Place(told, folder, load_contract(folder.name) if folder.name in known else None)
+        Place(told, folder, with_earlier_columns(load_contract(folder.name)) if folder.name in known else None)
         for folder, told in sorted(found.items(), key=lambda entry: entry[1])
     ]
 
