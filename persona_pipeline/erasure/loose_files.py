@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.erasure.field_names import FieldNames, Kind
 from persona_pipeline.erasure.mentions import Mentions
-from persona_pipeline.warehouse.history import Change, is_whole
+from persona_pipeline.warehouse.history import Change, is_whole, without_views
 
 _PARQUET, _GZIP, _ZIP = b"PAR1", b"\x1f\x8b", b"PK\x03\x04"
 ARTEFACTS = "_artefacts"
@@ -124,17 +124,18 @@ def _clean(
 def rewrite_parquet(path: Path, change: Change, dry_run: bool = False) -> bool:
     """Replace a Parquet file by what becomes of its rows, a row group at a time. Returns whether there is anything to change."""
     with pq.ParquetFile(path) as file:
-        batches = (pa.Table.from_batches([batch]) for batch in file.iter_batches(_ROWS))
+        schema = without_views(file.schema_arrow)
+        batches = (pa.Table.from_batches([batch]).cast(schema) for batch in file.iter_batches(_ROWS))
         found = any(marked.any() for rows in batches for marked in change.marks(rows))
     if not found or dry_run:
         return found
     with (
         pq.ParquetFile(path) as file,
         atomic_file(path) as partial,
-        pq.ParquetWriter(partial, file.schema_arrow) as writer,
+        pq.ParquetWriter(partial, schema) as writer,
     ):
         for group in range(file.num_row_groups):
-            writer.write_table(change.applied(file.read_row_group(group)))
+            writer.write_table(change.applied(file.read_row_group(group).cast(schema)))
     path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
     return True
 
@@ -238,7 +239,7 @@ def _in_arrays(path: Path, mentions: Mentions) -> bool:
 
 
 def _has_text(kind: pa.DataType) -> bool:
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return True
     if pa.types.is_dictionary(kind):
         return _has_text(kind.value_type)

@@ -84,6 +84,14 @@ def test_users_that_are_numbers_are_found(tmp_path: Path) -> None:
     assert pq.read_table(path)["user_id"].to_pylist() == [11]
 
 
+def test_rows_with_views_of_texts_go(tmp_path: Path) -> None:
+    path = tmp_path / "values.parquet"
+    rows = pa.table({"user_id": pa.array(["U000041", "U000042"], pa.string_view()), "told": [["a"], ["b"]]})
+    pq.write_table(rows.cast(pa.schema([("user_id", pa.string_view()), ("told", pa.list_(pa.string_view()))])), path)
+    assert clean(path) == {"lost rows": 1}
+    assert pq.read_table(path).to_pylist() == [{"user_id": "U000041", "told": ["a"]}]
+
+
 def test_artefacts_stay_as_they_were_trained(tmp_path: Path) -> None:
     folder = tmp_path / "_artefacts" / "bases" / "b"
     folder.mkdir(parents=True)
