@@ -6,7 +6,7 @@ Until the next night makes it anew: that night extracts the personas of these it
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,28 +23,42 @@ _OWN = re.compile(r"You wrote the same of “[^“”]*”\.$")
 _SPEAKER = re.compile(r"(?:Reviewers write|Its description says): *$")
 
 
-class Rule(Protocol):
-    """What erasing people does to a table's derived columns; `columns` tell which rows."""
+class Rule:
+    """What erasing people does to a table beyond what its contract says; `columns` tell which rows."""
 
-    columns: frozenset[str]
+    columns: frozenset[str] = frozenset()
+    keeps_places: bool = False
+    """Whether a row that goes leaves an empty one in its place, see `emptied`."""
 
     def touches(self, rows: pa.Table, traces: Traces) -> np.ndarray:
         """Which rows change, beyond those that hold an id: (n,) bool."""
-        ...
+        return np.zeros(rows.num_rows, bool)
 
     def cleaned(self, before: Row, row: Row, traces: Traces) -> Row:
         """The row as it will be, from the row as it was and as it is without what is theirs."""
-        ...
+        return row
+
+    def emptied(self, row: Row) -> Row:
+        """What takes the place of a row that goes."""
+        raise NotImplementedError
 
 
-class ItemPersonas:
+class ParsedRecords(Rule):
+    """A record of theirs is one of somebody erased, as it would be parsed now: a file's records are counted, and stay as many."""
+
+    columns = frozenset({"reason", "detail"})
+    keeps_places = True
+
+    def emptied(self, row: Row) -> Row:
+        """Where it stood, and nothing of it."""
+        place = ("parsed_in", "parsed_file", "source_line", "part")
+        return {name: value if name in place else None for name, value in row.items()} | {"reason": "erased"}
+
+
+class ItemPersonas(Rule):
     """A persona that nobody else supports is retired, without any text; any other loses their quotes, and is made anew."""
 
     columns = frozenset({"evidence", "extracted_from", "name", "description", "preference_rationale", "status"})
-
-    def touches(self, rows: pa.Table, traces: Traces) -> np.ndarray:
-        """None but those whose evidence shows it, or from which a quote was taken into the texts of a retired persona."""
-        return np.zeros(rows.num_rows, bool)
 
     def cleaned(self, before: Row, row: Row, traces: Traces) -> Row:
         """Retire, or take away their share of the support."""
@@ -67,7 +81,7 @@ class ItemPersonas:
         return {**row, **remade}
 
 
-class ItemReviews:
+class ItemReviews(Rule):
     """The counts of an item are those of the reviews that stay."""
 
     columns = frozenset({"item_id", "last_reviewed_at"})
@@ -98,7 +112,7 @@ class ItemReviews:
         return row
 
 
-class ItemSummaries:
+class ItemSummaries(Rule):
     """A summary made from their words alone, or that has some, goes."""
 
     columns = frozenset({"item_id", "summary_source", "summary"})
@@ -114,7 +128,7 @@ class ItemSummaries:
         return {**row, "summary": "", "summary_source": "none", "extraction_key": ""}
 
 
-class Recommended:
+class Recommended(Rule):
     """A list keeps its items, places and scores; what it says of them is said without the erased."""
 
     columns = frozenset({"persona_id", "item_id", "item_title", "evidence"})
@@ -200,6 +214,7 @@ def _first_reviews(traces: Traces) -> dict[str, datetime]:
 
 
 RULES: Mapping[str, Rule] = {
+    "parsed_reviews": ParsedRecords(),
     "item_personas": ItemPersonas(),
     "item_reviews": ItemReviews(),
     "item_summaries": ItemSummaries(),

@@ -165,7 +165,8 @@ def _parsed(
         names = {row["name"] for row in listed}
         earlier = [row for row in before if row["name"] not in names]
         require_parsed([row for row in earlier if there.get(row["parsed_file"], _NOTHING)["records"] != row["records"]])
-        listed += earlier
+        # Counted anew: since they were parsed somebody may have been erased.
+        listed += [{**row, **there.get(row["parsed_file"], {})} for row in earlier]
     return listed
 
 
