@@ -27,7 +27,7 @@ def erase(
     is done but files are named that only you can mend.
     """
     from persona_pipeline.commands.erase_console import show_erased, show_left
-    from persona_pipeline.erasure.erase import complete, erase, foresee
+    from persona_pipeline.erasure.erase import complete, erase, foresee, held
     from persona_pipeline.warehouse import Warehouse
     from persona_pipeline.warehouse.erasures import let_back as let_them_back
 
@@ -41,7 +41,8 @@ def erase(
     elif not named:
         raise PipelineError("whom to erase? Give user ids, or a file of them with --file")
     elif let_back:
-        number = let_them_back(Warehouse(root, {"job": "erase --let-back", "by": by}), named)
+        with held(root):
+            number = let_them_back(Warehouse(root, {"job": "erase --let-back", "by": by}), named)
         console.print(f"{number} of {len(named)} were kept out; their lines count again from the next night on")
         return
     elif dry_run:

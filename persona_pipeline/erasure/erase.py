@@ -1,7 +1,7 @@
 """Erase people from a warehouse, or say what would go: `erase`, `complete` and `foresee`.
 
-What stands for the people is written beside the tables before the first of them changes. So an erasure that was killed anywhere
-is completed from there, and while one is pending no run is opened and no task goes on.
+An erasure is noted before it reads anything, and what stands for the people is written beside the tables before the first of them
+changes. So one that was killed anywhere is completed from there, and while it is pending no run is opened and no task goes on.
 """
 
 import os
@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.core.atomic import atomic_folder
+from persona_pipeline.core.atomic import atomic_file, atomic_folder
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.erasure.collect import collect, known_users
 from persona_pipeline.erasure.field_names import field_names
@@ -71,6 +71,7 @@ def foresee(root: Path, users: Collection[str]) -> Erased:
     """Say what erasing these people would do; nothing is changed. Raises as `erase`."""
     require_none_pending(root)
     places, known, unknown = _known(root, users)
+    _check(places)
     traces = collect(places, known)
     found = Erased(len(known), unknown, _rows(root, places, traces), len(traces.retired))
     found.loose = clean_files(_loose(root), traces.mentions, field_names(root), lambda _: False, dry_run=True)
@@ -80,40 +81,70 @@ def foresee(root: Path, users: Collection[str]) -> Erased:
 def erase(root: Path, users: Collection[str], by: str) -> Erased:
     """Erase these people from everything under a warehouse, and from the caches it shares.
 
-    Raises PipelineError where none of them is known; BusyError while a run is open or a table is being written, or where an
-    earlier erasure has not ended. Nothing was changed then.
+    Raises PipelineError where none of them is known, or a table cannot be rewritten; BusyError while a run is open, a task is at
+    work or a table is being written, or where an earlier erasure has not ended. Nothing was changed then.
     """
-    with _held(root):
-        require_none_pending(root)
-        places, known, unknown = _known(root, users)
-        traces = collect(places, known)
-        rows = _rows(root, places, traces)
+    with held(root), ExitStack() as locks:
         with atomic_folder(root / PENDING) as folder:
-            traces.write(folder / _TRACES)
-            note_pending(folder, len(known), by)
-        loose = _carry_out(root, places, traces)
+            note_pending(folder, len({*users}), by)
+        try:
+            # A task that began before the note was there is seen; one that begins now sees the note.
+            require_idle(Warehouse(root))
+            places, known, unknown = _known(root, users)
+            _lock(places, locks)
+            _check(places)
+            traces = collect(places, known)
+            rows = _rows(root, places, traces)
+            with atomic_file(root / PENDING / _TRACES) as partial:
+                traces.write(partial)
+        except BaseException:
+            shutil.rmtree(root / PENDING)
+            raise
+        loose = _carry_out(root, places, traces, locks)
         return Erased(len(known), unknown, rows, len(traces.retired), loose)
 
 
 def complete(root: Path) -> Erased:
-    """Complete an erasure that was broken off. Raises PipelineError where there is none."""
-    with _held(root):
-        if not (root / PENDING / _TRACES).is_file():
+    """Complete an erasure that was broken off. Raises PipelineError where there is none, or it had changed nothing yet."""
+    with held(root, begins=False), ExitStack() as locks:
+        if pending(root) is None:
             raise PipelineError(f"there is no erasure to complete in {root}")
-        traces = Traces.read(root / PENDING / _TRACES)
-        loose = _carry_out(root, tables(root), traces)
+        if not (root / PENDING / _TRACES).is_file():
+            shutil.rmtree(root / PENDING)
+            raise PipelineError(
+                f"the erasure in {root} was broken off before it had changed anything, and nights go on. Begin it again"
+            )
+        traces, places = Traces.read(root / PENDING / _TRACES), tables(root)
+        _lock(places, locks)
+        _check(places)
+        loose = _carry_out(root, places, traces, locks)
         return Erased(len(traces.users), personas=len(traces.retired), loose=loose)
 
 
 @contextmanager
-def _held(root: Path) -> Iterator[None]:
-    """Hold the warehouse as a migration does: no run is open, and none begins."""
+def held(root: Path, *, begins: bool = True) -> Iterator[None]:
+    """Hold the warehouse as a migration does: no run is open, and none begins.
+
+    Raises BusyError where that cannot be, or an erasure has not ended, unless it is that one which is gone on with.
+    """
     warehouse = Warehouse(root, {"job": "erase"})
     with ExitStack() as locks:
         for name in (RUNNER, "opening", PUBLICATION):
             locks.enter_context(warehouse.lock(name))
         require_idle(warehouse)
+        if begins:
+            require_none_pending(root)
         yield
+
+
+def _lock(places: list[Place], locks: ExitStack) -> None:
+    for place in places:
+        locks.enter_context(lock(place.folder.parent, place.folder.name, {"job": "erase"}))
+
+
+def _check(places: list[Place]) -> None:
+    for place in places:
+        History(place.folder).check()
 
 
 def _known(root: Path, users: Collection[str]) -> tuple[list[Place], list[str], list[str]]:
@@ -166,25 +197,26 @@ def _rows(root: Path, places: list[Place], traces: Traces) -> dict[str, dict[int
     return {table: versions for table, versions in found.items() if versions}
 
 
-def _carry_out(root: Path, places: list[Place], traces: Traces) -> Loose:
-    """Everything that an erasure changes, from the first file to the record of it; whoever was killed begins here again."""
+def _carry_out(root: Path, places: list[Place], traces: Traces, locks: ExitStack) -> Loose:
+    """Everything that an erasure changes, from the first file to the record of it; whoever was killed begins here again.
+
+    `locks` of the tables are let go once these are done.
+    """
     note = pending(root)
     assert note is not None
     for path in unfinished(root):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     histories = [(History(place.folder, f"-e{note.token}"), change) for place, change in _changes(root, places, traces)]
-    with ExitStack() as locks:
-        for place in places:
-            locks.enter_context(lock(place.folder.parent, place.folder.name, {"job": "erase"}))
-        for history, change in histories:
-            history.write(change)
-        for history, _ in histories:
-            history.point(additions=False)
-        for history, _ in histories:
-            history.point(additions=True)
-        time.sleep(PAUSE)
-        for history, _ in histories:
-            history.drop()
+    for history, change in histories:
+        history.write(change)
+    for history, _ in histories:
+        history.point(additions=False)
+    for history, _ in histories:
+        history.point(additions=True)
+    time.sleep(PAUSE)
+    for history, _ in histories:
+        history.drop()
+    locks.close()
     change = TableChange(load_contract("llm_calls"), traces)
     for path in filter(is_whole, staged_responses(root)):
         with FileLock(path.parent / ".lock"):

@@ -4,7 +4,7 @@ Version numbers stay, so what releases and runs name stays true, and a version o
 feed lacks the rows too. Delta itself has no such operation: a DELETE leaves every earlier version as it was, and the statistics
 in the log hold values of rows that are gone.
 
-Four steps, each of which may be interrupted anywhere and begun again with the same `Change`:
+Four steps after a `check`, each of which may be interrupted anywhere and begun again with the same `Change`:
 
 1. `write`: a new file beside each that changes, under a name that follows from the old one's.
 2. `point(additions=False)`: commits that remove an old file remove its successor too, which nothing has added yet.
@@ -96,6 +96,9 @@ class History:
         """Every whole Parquet file in the folder, whether a version names it or not, the change data feed's too."""
         return [name for name in self._every_file() if is_whole(self.folder / name)]
 
+    def _unfinished(self) -> set[str]:
+        return set(self._every_file()) - set(self.files())
+
     def _every_file(self) -> list[str]:
         found = (path.relative_to(self.folder) for path in self.folder.rglob("*.parquet"))
         return sorted(str(path) for path in found if _LOG not in path.parts)
@@ -111,16 +114,15 @@ class History:
                 found[name] = (gone, changed)
         return found
 
-    def write(self, change: Change) -> None:
-        """Write the successors of all files that change; what a killed writer left unfinished has none.
-
-        Raises PipelineError where a file that a version names is damaged.
-        """
+    def check(self) -> None:
+        """Raise PipelineError where the table cannot be rewritten: its log is cut short, or a file that a version names is damaged."""
         named = {unquote(action["path"]) for action in self._additions()}
-        for name in set(self._every_file()) - set(self.files()):
-            if name in named:
-                raise PipelineError(f"{self.folder / name} is damaged: restore it from a copy, then run this again")
-            self.successors[name] = Successor(None, 0, "", 0, 0)
+        for name in sorted(self._unfinished() & named):
+            raise PipelineError(f"{self.folder / name} is damaged: restore it from a copy, then run this again")
+
+    def write(self, change: Change) -> None:
+        """Write the successors of all files that change; what a killed writer left unfinished has none."""
+        self.successors |= {name: Successor(None, 0, "", 0, 0) for name in self._unfinished()}
         for name, (gone, changed) in self.scan(change).items():
             self.successors[name] = self._written(name, change, gone, changed)
 

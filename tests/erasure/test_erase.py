@@ -9,18 +9,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from decoded import found_in
+from deltalake import DeltaTable
 from helpers import AS_OF, Row, arrow, put, put_all, shop
 from publishing import run
 
+from persona_pipeline.config import load_config
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import BusyError, PipelineError
 from persona_pipeline.erasure import erase as erasing
 from persona_pipeline.erasure.erase import complete, erase, foresee
 from persona_pipeline.publish.releases import published, read_released
+from persona_pipeline.runs.attempt import attempt
+from persona_pipeline.runs.context import context_of
 from persona_pipeline.runs.log import add_event, write_run
-from persona_pipeline.runs.opening import require_idle
+from persona_pipeline.runs.opening import Input, open_run, require_idle
 from persona_pipeline.warehouse import Warehouse
-from persona_pipeline.warehouse.erasures import digest, erased_digests, pending
+from persona_pipeline.warehouse._locks import lock
+from persona_pipeline.warehouse.erasures import digest, erased_digests, note_pending, pending
 from persona_pipeline.warehouse.history import History
 
 BENS = [
@@ -241,6 +246,58 @@ def test_a_second_erasure_and_one_who_was_erased_before(root: Path) -> None:
     with pytest.raises(PipelineError, match="1 of them were erased before"):
         erase(root, ["dan"], "ana")
     assert len(erased_digests(Warehouse(root))) == 2
+
+
+def unchanged(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and "_claims" not in path.parts}
+
+
+@pytest.mark.parametrize("held", ["task-user_item_topk", "persona_choices", "_candidates"])
+def test_while_somebody_writes_nothing_is_changed(root: Path, held: str) -> None:
+    """A task of a run that was closed and begun again, and writers of tables, staged ones too."""
+    other, name = (root / "_candidates", "default_topk") if held == "_candidates" else (root, held)
+    put(Warehouse(root), "persona_choices", [])
+    before = unchanged(root)
+    with lock(other, name, {"job": "another"}), pytest.raises(BusyError, match="another"):
+        erase(root, ["ben"], "ana")
+    assert unchanged(root) == before
+    assert erase(root, ["ben"], "ana").people == 1
+
+
+@pytest.mark.parametrize("fault", ["file", "log"])
+def test_what_cannot_be_rewritten_is_said_before_anything_changes(root: Path, fault: str) -> None:
+    folder = root / "encoders"  # of which nothing would change
+    if fault == "file":
+        path, *_ = folder.glob("*.parquet")
+        path.write_bytes(path.read_bytes()[:-9])
+    else:
+        put(Warehouse(root), "encoders", shop()["encoders"])
+        DeltaTable(folder).create_checkpoint()
+        (folder / "_delta_log" / f"{0:020}.json").unlink()
+    before, told = unchanged(root), "is damaged" if fault == "file" else "does not begin with version 0"
+    for command in (lambda: foresee(root, ["ben"]), lambda: erase(root, ["ben"], "ana")):
+        with pytest.raises(PipelineError, match=told):
+            command()
+    assert unchanged(root) == before
+
+
+def test_one_that_was_killed_before_it_changed_anything_is_forgotten(root: Path) -> None:
+    (root / "_erasing").mkdir()
+    note_pending(root / "_erasing", 1, "ana")
+    with pytest.raises(BusyError, match="has not ended"):
+        erase(root, ["ben"], "ana")
+    with pytest.raises(PipelineError, match="before it had changed anything"):
+        complete(root)
+    assert erase(root, ["ben"], "ana").people == 1
+
+
+def test_no_task_begins_while_people_are_erased(tmp_path: Path) -> None:
+    run_id = open_run(tmp_path, AS_OF, load_config("local"), Input())
+    context = context_of(tmp_path, run_id, "report")
+    (tmp_path / "_erasing").mkdir()
+    note_pending(tmp_path / "_erasing", 1, "ana")  # after the task found none
+    with pytest.raises(BusyError, match="has not ended"):
+        attempt(context, "report", "", dict)
 
 
 @pytest.mark.parametrize("moment", ["write", "point", "drop", "clean_files", "record"])
