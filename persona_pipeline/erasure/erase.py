@@ -21,7 +21,8 @@ from persona_pipeline.core.atomic import atomic_file, atomic_folder
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.erasure.collect import collect, known_users
 from persona_pipeline.erasure.field_names import field_names
-from persona_pipeline.erasure.loose_files import AnyRows, Loose, clean_files, rewrite_parquet
+from persona_pipeline.erasure.loose_files import Loose, clean_files, rewrite_parquet
+from persona_pipeline.erasure.loose_records import AnyRows, Known
 from persona_pipeline.erasure.places import Place, loose_files, staged_responses, tables, unfinished
 from persona_pipeline.erasure.rows import TableChange
 from persona_pipeline.erasure.traces import Traces
@@ -74,7 +75,7 @@ def foresee(root: Path, users: Collection[str]) -> Erased:
     _check(places)
     traces = collect(places, known)
     found = Erased(len(known), unknown, _rows(root, places, traces), len(traces.retired))
-    found.loose = clean_files(_loose(root), traces.mentions, field_names(root), lambda _: False, dry_run=True)
+    found.loose = clean_files(_loose(root), _searched(root, traces), lambda _: False, dry_run=True)
     return found
 
 
@@ -169,12 +170,16 @@ def _known(root: Path, users: Collection[str]) -> tuple[list[Place], list[str], 
 
 def _changes(root: Path, places: list[Place], traces: Traces) -> Iterator[tuple[Place, Change]]:
     """What happens to each table; those whose contract says that they are about nobody are left out."""
-    names = field_names(root)
+    known = _searched(root, traces)
     for place in places:
         if place.contract is None:
-            yield place, AnyRows(traces.mentions, names, _everything(place))
+            yield place, AnyRows(known, _everything(place))
         elif (change := TableChange(place.contract, traces)).columns:
             yield place, change
+
+
+def _searched(root: Path, traces: Traces) -> Known:
+    return Known(traces.mentions, field_names(root))
 
 
 def _everything(place: Place) -> frozenset[str]:
@@ -221,7 +226,7 @@ def _carry_out(root: Path, places: list[Place], traces: Traces, locks: ExitStack
     for path in filter(is_whole, staged_responses(root)):
         with FileLock(path.parent / ".lock"):
             rewrite_parquet(path, change)
-    loose = clean_files(_loose(root), traces.mentions, field_names(root), lambda path: _render(root, path))
+    loose = clean_files(_loose(root), _searched(root, traces), lambda path: _render(root, path))
     record(Warehouse(root, {"job": "erase"}), traces.users, note.by, datetime.now(UTC))
     shutil.rmtree(root / PENDING)
     return loose

@@ -115,7 +115,7 @@ class History:
         return found
 
     def check(self) -> None:
-        """Raise PipelineError where the table cannot be rewritten: its log is cut short, or a file that a version names is damaged."""
+        """Raise PipelineError where nobody can rewrite the table: its log is cut short, or a file that it names is damaged."""
         named = {unquote(action["path"]) for action in self._additions()}
         for name in sorted(self._unfinished() & named):
             raise PipelineError(f"{self.folder / name} is damaged: restore it from a copy, then run this again")

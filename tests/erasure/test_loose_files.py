@@ -1,7 +1,9 @@
 """What lies beside tables, by its content: rows, records, logs, JSON, archives, pages, and what nobody can read."""
 
+import bz2
 import gzip
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +13,21 @@ import pytest
 from helpers import AS_OF, put, shop
 
 from persona_pipeline.config import load_config
-from persona_pipeline.erasure.field_names import field_names
+from persona_pipeline.erasure.field_names import FieldNames, field_names
 from persona_pipeline.erasure.loose_files import clean_files
+from persona_pipeline.erasure.loose_records import Known
 from persona_pipeline.erasure.mentions import Mentions
 from persona_pipeline.erasure.places import loose_files, staged_responses, tables, unfinished
 from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.runs.opening import Input, open_run
+from persona_pipeline.sources.containers import opened
 from persona_pipeline.warehouse import Warehouse
 
 BEN = Mentions.of(["U000042"], ["Bought it for my daughter, who just started lessons."])
 
 
 def clean(path: Path, dry_run: bool = False, mentions: Mentions = BEN) -> dict[str, int]:
-    found = clean_files([path], mentions, field_names(path.parent), lambda _: False, dry_run)
+    found = clean_files([path], Known(mentions, field_names(path.parent)), lambda _: False, dry_run)
     assert (found.left == [path]) == ("left as they are" in found.done)
     return found.done
 
@@ -41,6 +45,61 @@ def test_records_lose_lines_packed_or_not(tmp_path: Path) -> None:
         assert clean(path) == {}
     assert plain.read_text() == lines[0] + lines[2]
     assert gzip.decompress(packed.read_bytes()).decode() == plain.read_text()
+
+
+def test_compressed_records_lose_lines_however_they_are_packed(tmp_path: Path) -> None:
+    lines = b'{"user_id": "U000041"}\n{"user_id": "U000042"}\n'
+    packed = {"bz2": bz2.compress(lines), "zst": pa.compress(lines, "zstd", asbytes=True)}
+    for suffix, content in packed.items():
+        path = tmp_path / f"a.jsonl.{suffix}"
+        path.write_bytes(content)
+        assert clean(path) == {"lost lines": 1}
+        with opened(path) as stream:
+            assert stream.read() == lines.splitlines(keepends=True)[0]
+
+
+def test_a_record_of_several_lines_goes_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('uid,text\n10,"one\ntwo\n10 more"\n11,"three\n10"\n10,four\nbroken,10,"\n')
+    (tmp_path / "a.json").write_text('{"uid": 10}\n{"uid": 11, "item_id": "10"}\n')
+    names = FieldNames(frozenset(["uid"]), frozenset(["item_id"]))
+    for name, kept in (("a.csv", 'uid,text\n11,"three\n10"\n'), ("a.json", '{"uid": 11, "item_id": "10"}\n')):
+        found = clean_files([tmp_path / name], Known(Mentions(frozenset(["10"])), names), lambda _: False)
+        assert found.done == {"lost lines": 1}
+        assert (tmp_path / name).read_text() == kept
+
+
+def test_an_archive_of_files_is_searched_and_never_written(tmp_path: Path) -> None:
+    member, path = tmp_path / "a.log", tmp_path / "a.tar.gz"
+    member.write_text("by U000042\n")
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(member, "a.log")
+    before = path.read_bytes()
+    assert clean(path) == {"left as they are": 1}
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("old.log.gz", gzip.compress(b"U000041 " * 9_000)[:-30]),
+        ("a.zip", b"PK\x03\x04 and no end to it"),
+        ("a.7z", b"7z\xbc\xaf\x27\x1c"),
+        ("a.jsonl", b'[{"user_id": "U000041"},\n{"user_id": "U000042"}]\n'),
+    ],
+)
+def test_what_cannot_be_read_or_written_stops_nothing_and_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert clean(tmp_path / name) == {"left as they are": 1}
+    assert (tmp_path / name).read_bytes() == content
+
+
+def test_arrays_of_objects_and_pages_in_another_code_stop_nothing(tmp_path: Path) -> None:
+    arrays, page, rotated = tmp_path / "a.npz", tmp_path / "a.html", tmp_path / "gone.log"
+    np.savez(arrays, values=np.array([{"a": 1}, None], dtype=object))
+    page.write_bytes("<p>größer</p>".encode("latin-1"))
+    found = clean_files([rotated, arrays, page], Known(BEN, field_names(tmp_path)), lambda _: False)
+    assert (found.done, found.left) == ({"left as they are": 1}, [arrays])
 
 
 def test_a_log_loses_ids_and_keeps_its_lines(tmp_path: Path) -> None:
