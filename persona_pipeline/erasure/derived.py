@@ -16,6 +16,7 @@ from persona_pipeline.core.contribution_kinds import ContributionKind
 from persona_pipeline.core.item_titles import item_title
 from persona_pipeline.erasure.traces import Traces
 from persona_pipeline.score.explanations import NOTHING, QUOTE, RESTS_ON, inert
+from persona_pipeline.sources.reasons import UNREADABLE
 
 Row = dict[str, Any]
 
@@ -43,10 +44,24 @@ class Rule:
         raise NotImplementedError
 
 
-class ParsedRecords(Rule):
-    """A record of theirs is one of somebody erased, as it would be parsed now: a file's records are counted, and stay as many."""
+class UnreadableRecords(Rule):
+    """Nothing is kept of records that could not be read: what was cut off may have said whose they are."""
 
     columns = frozenset({"reason", "detail"})
+
+    def touches(self, rows: pa.Table, traces: Traces) -> np.ndarray:
+        """Records without fields, of whoever."""
+        told = pc.and_(pc.is_in(rows["reason"], pa.array(UNREADABLE)), pc.is_valid(rows["detail"]))
+        return np.asarray(told.to_numpy(zero_copy_only=False), bool)
+
+    def cleaned(self, before: Row, row: Row, traces: Traces) -> Row:
+        """Where it stands, and why it was refused."""
+        return {**row, "detail": None if row["reason"] in UNREADABLE else row["detail"]}
+
+
+class ParsedRecords(UnreadableRecords):
+    """A record of theirs is one of somebody erased, as it would be parsed now: a file's records are counted, and stay as many."""
+
     keeps_places = True
 
     def emptied(self, row: Row) -> Row:
@@ -215,6 +230,8 @@ def _first_reviews(traces: Traces) -> dict[str, datetime]:
 
 RULES: Mapping[str, Rule] = {
     "parsed_reviews": ParsedRecords(),
+    "rejected_reviews": UnreadableRecords(),
+    "rejected_interactions": UnreadableRecords(),
     "item_personas": ItemPersonas(),
     "item_reviews": ItemReviews(),
     "item_summaries": ItemSummaries(),
