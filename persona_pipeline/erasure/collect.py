@@ -4,6 +4,7 @@ Two passes over the tables that know people, and one over the texts of those who
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,11 +49,12 @@ def known_users(places: Iterable[Place], users: Collection[str]) -> set[str]:
     return found
 
 
-def collect(places: Sequence[Place], users: Collection[str]) -> Traces:
-    """Find what stands for these users. Memory: their own rows, and the personas of items they reviewed."""
+def collect(places: Sequence[Place], people: Collection[Collection[str]]) -> Traces:
+    """Find what stands for these people, each given by all ids. Memory: their own rows, and the personas of items they reviewed."""
+    users = {user for ids in people for user in ids}
     reviews, texts = _own(places, users)
     mentions = Mentions.of({*users, *reviews}, texts).without(_of_others(places, users))
-    traces = Traces(datetime.now(UTC).date(), frozenset(users), reviews, mentions)
+    traces = Traces(datetime.now(UTC).date(), frozenset(users), reviews, mentions, people=len(people))
     requests = _requests(places, traces)
     summaries = _summaries(places, traces)
     hashes = {text_hash(part) for text in texts for part in _parts(text)}
@@ -61,16 +63,13 @@ def collect(places: Sequence[Place], users: Collection[str]) -> Traces:
         item: tuple(sorted({title for text in found if (title := title_from(text))}))
         for item, found in _lost_summaries(places, traces, summaries).items()
     }
-    return Traces(
-        traces.day,
-        traces.users,
-        reviews,
-        mentions,
-        retired,
-        rewritten,
-        requests,
-        frozenset(hashes | of_personas),
-        titles,
+    return replace(
+        traces,
+        retired=retired,
+        rewritten=rewritten,
+        requests=requests,
+        hashes=frozenset(hashes | of_personas),
+        untitled=titles,
     )
 
 

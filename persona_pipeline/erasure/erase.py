@@ -4,6 +4,7 @@ An erasure is noted before it reads anything, and what stands for the people is 
 changes. So one that was killed anywhere is completed from there, and while it is pending no run is opened and no task goes on.
 """
 
+import json
 import os
 import shutil
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from persona_pipeline.config import PipelineConfig
+from persona_pipeline.config import PipelineConfig, ReviewsConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.atomic import atomic_file, atomic_folder
 from persona_pipeline.core.errors import PipelineError
@@ -31,7 +32,8 @@ from persona_pipeline.publish.releases import release_row, release_rows
 from persona_pipeline.report.page import write_report
 from persona_pipeline.runs.log import attempts, latest, run_rows
 from persona_pipeline.runs.opening import RUNNER, require_idle
-from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.sources.input_state import pseudonyms
+from persona_pipeline.warehouse import Warehouse, erasures
 from persona_pipeline.warehouse._locks import lock
 from persona_pipeline.warehouse.erasures import (
     PENDING,
@@ -45,6 +47,7 @@ from persona_pipeline.warehouse.erasures import (
 from persona_pipeline.warehouse.history import Change, History, is_whole
 
 _TRACES = "traces.json"
+_UNFINISHED = "left unfinished by what was killed: deleted"
 PAUSE = 5.0
 """Seconds between the moment when the log names the new files and the old ones' end, for readers that had just listed them."""
 
@@ -73,9 +76,10 @@ def foresee(root: Path, users: Collection[str]) -> Erased:
     require_none_pending(root)
     places, known, unknown = _known(root, users)
     _check(places)
-    traces = collect(places, known)
+    traces = collect(places, known.values())
     found = Erased(len(known), unknown, _rows(root, places, traces), len(traces.retired))
     found.loose = clean_files(_loose(root), _searched(root, traces), lambda _: False, dry_run=True)
+    found.loose.note(_UNFINISHED, len(unfinished(root)))
     return found
 
 
@@ -85,7 +89,7 @@ def erase(root: Path, users: Collection[str], by: str) -> Erased:
     Raises PipelineError where none of them is known, or a table cannot be rewritten; BusyError while a run is open, a task is at
     work or a table is being written, or where an earlier erasure has not ended. Nothing was changed then.
     """
-    with held(root), ExitStack() as locks:
+    with _held(root), ExitStack() as locks:
         with atomic_folder(root / PENDING) as folder:
             note_pending(folder, len({*users}), by)
         try:
@@ -94,7 +98,7 @@ def erase(root: Path, users: Collection[str], by: str) -> Erased:
             places, known, unknown = _known(root, users)
             _lock(places, locks)
             _check(places)
-            traces = collect(places, known)
+            traces = collect(places, known.values())
             rows = _rows(root, places, traces)
             with atomic_file(root / PENDING / _TRACES) as partial:
                 traces.write(partial)
@@ -107,7 +111,7 @@ def erase(root: Path, users: Collection[str], by: str) -> Erased:
 
 def complete(root: Path) -> Erased:
     """Complete an erasure that was broken off. Raises PipelineError where there is none, or it had changed nothing yet."""
-    with held(root, begins=False), ExitStack() as locks:
+    with _held(root, begins=False), ExitStack() as locks:
         if pending(root) is None:
             raise PipelineError(f"there is no erasure to complete in {root}")
         if not (root / PENDING / _TRACES).is_file():
@@ -119,11 +123,20 @@ def complete(root: Path) -> Erased:
         _lock(places, locks)
         _check(places)
         loose = _carry_out(root, places, traces, locks)
-        return Erased(len(traces.users), personas=len(traces.retired), loose=loose)
+        return Erased(traces.people, personas=len(traces.retired), loose=loose)
+
+
+def let_back(root: Path, users: Collection[str], by: str) -> int:
+    """Let lines of these people count again; returns how many of them were kept out. Raises BusyError as `erase`."""
+    with _held(root):
+        warehouse = Warehouse(root, {"job": "erase --let-back", "by": by})
+        of, before, forms = digester(warehouse), erased_digests(warehouse), _forms(root, users)
+        erasures.let_back(warehouse, {form for told in forms.values() for form in told})
+        return sum(any(of(form) in before for form in told) for told in forms.values())
 
 
 @contextmanager
-def held(root: Path, *, begins: bool = True) -> Iterator[None]:
+def _held(root: Path, *, begins: bool = True) -> Iterator[None]:
     """Hold the warehouse as a migration does: no run is open, and none begins.
 
     Raises BusyError where that cannot be, or an erasure has not ended, unless it is that one which is gone on with.
@@ -148,21 +161,30 @@ def _check(places: list[Place]) -> None:
         History(place.folder).check()
 
 
-def _known(root: Path, users: Collection[str]) -> tuple[list[Place], list[str], list[str]]:
-    places = tables(root)
+def _forms(root: Path, users: Collection[str]) -> dict[str, set[str]]:
+    """Each id with the pseudonym that tables have for it, where a run used pseudonyms. Raises ConfigError without their key."""
+    configs = {row["config"] for row in run_rows(Warehouse(root))}
+    used = any(json.loads(config).get("reviews", {}).get("pseudonymous_users") for config in configs)
+    name = pseudonyms(ReviewsConfig(pseudonymous_users=used))
+    return {user: {user, name(user)} if name else {user} for user in users}
+
+
+def _known(root: Path, users: Collection[str]) -> tuple[list[Place], dict[str, set[str]], list[str]]:
+    """Tables of the warehouse, the people of whom some table knows, each with the ids they go by, and ids of no one."""
+    places, forms = tables(root), _forms(root, users)
     if not places:
         raise PipelineError(f"there is no warehouse at {root}: no folder in it is a table")
     warehouse = Warehouse(root)
-    found = known_users(places, users)
+    found = known_users(places, {form for told in forms.values() for form in told})
     before = erased_digests(warehouse)
     of = digester(warehouse) if before else str
-    known = sorted(user for user in {*users} if user in found)
-    unknown = sorted(user for user in {*users} if user not in found and of(user) not in before)
+    known = {user: told for user, told in forms.items() if told & found}
+    unknown = sorted(user for user in forms.keys() - known.keys() if before.isdisjoint(map(of, forms[user])))
     if not known:
-        again = len({*users}) - len(unknown)
+        again = len(forms) - len(unknown)
         told = f"; {again} of them were erased before" if again else ""
         raise PipelineError(
-            f"none of the {len({*users})} users is known in {root}{told}: nothing was done. Ids are those of the input, as "
+            f"none of the {len(forms)} users is known in {root}{told}: nothing was done. Ids are those of the input, as "
             "`persona-pipeline top` takes them"
         )
     return places, known, unknown
@@ -209,8 +231,9 @@ def _carry_out(root: Path, places: list[Place], traces: Traces, locks: ExitStack
     """
     note = pending(root)
     assert note is not None
-    for path in unfinished(root):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    left = unfinished(root)
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     histories = [(History(place.folder, f"-e{note.token}"), change) for place, change in _changes(root, places, traces)]
     for history, change in histories:
         history.write(change)
@@ -227,6 +250,7 @@ def _carry_out(root: Path, places: list[Place], traces: Traces, locks: ExitStack
         with FileLock(path.parent / ".lock"):
             rewrite_parquet(path, change)
     loose = clean_files(_loose(root), _searched(root, traces), lambda path: _render(root, path))
+    loose.note(_UNFINISHED, len(left))
     record(Warehouse(root, {"job": "erase"}), traces.users, note.by, datetime.now(UTC))
     shutil.rmtree(root / PENDING)
     return loose

@@ -52,9 +52,10 @@ class Loose:
     done: dict[str, int] = field(default_factory=dict)
     left: list[Path] = field(default_factory=list)
 
-    def note(self, what: str) -> None:
-        """Count one file."""
-        self.done[what] = self.done.get(what, 0) + 1
+    def note(self, what: str, number: int = 1) -> None:
+        """Count files."""
+        if number:
+            self.done[what] = self.done.get(what, 0) + number
 
 
 def clean_files(paths: list[Path], known: Known, render: Callable[[Path], bool], dry_run: bool = False) -> Loose:

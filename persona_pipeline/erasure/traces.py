@@ -26,6 +26,7 @@ class Traces:
     Attributes:
         day: retired personas are retired as of it.
         users, reviews: their ids; of a review what it counted for, where that is known.
+        people: how many they are; a person may go by an id and a pseudonym.
         mentions: ids and words to look for in texts.
         retired: personas that nobody else supports.
         rewritten: by persona that others support too, but whose words were theirs: its name as it stays.
@@ -43,6 +44,7 @@ class Traces:
     requests: frozenset[str] = frozenset()
     hashes: frozenset[str] = frozenset()
     untitled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    people: int = 0
 
     def write(self, path: Path) -> None:
         """Write JSON that only this account may read: it names the people."""
@@ -61,6 +63,7 @@ class Traces:
             "requests": sorted(self.requests),
             "hashes": sorted(self.hashes),
             "untitled": {item: list(titles) for item, titles in self.untitled.items()},
+            "people": self.people,
         }
         path.touch(0o600)
         path.write_text(json.dumps(told), encoding="utf-8")
@@ -82,4 +85,5 @@ class Traces:
             frozenset(told["requests"]),
             frozenset(told["hashes"]),
             {item: tuple(titles) for item, titles in told["untitled"].items()},
+            told["people"],
         )

@@ -15,14 +15,15 @@ from publishing import run
 
 from persona_pipeline.config import load_config
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.core.errors import BusyError, PipelineError
+from persona_pipeline.core.errors import BusyError, ConfigError, PipelineError
 from persona_pipeline.erasure import erase as erasing
-from persona_pipeline.erasure.erase import complete, erase, foresee
+from persona_pipeline.erasure.erase import complete, erase, foresee, let_back
 from persona_pipeline.publish.releases import published, read_released
 from persona_pipeline.runs.attempt import attempt
 from persona_pipeline.runs.context import context_of
 from persona_pipeline.runs.log import add_event, write_run
-from persona_pipeline.runs.opening import Input, open_run, require_idle
+from persona_pipeline.runs.opening import Input, close_run, open_run, require_idle
+from persona_pipeline.sources.input_state import USER_KEY, pseudonyms
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse._locks import lock
 from persona_pipeline.warehouse.erasures import digest, erased_digests, note_pending, pending
@@ -118,7 +119,11 @@ def test_all_others_stay_as_they_were_in_every_version(root: Path) -> None:
     }
     for (table, version), rows in held.items():
         now = warehouse.read(table, version=version).to_pylist()
-        others = [row for row in rows if not any(word in str(row) for word in ("ben", "strap-2", "capo-4", "daughter"))]
+        others = [
+            row
+            for row in rows
+            if not any(word in str(row) for word in ("ben", "strap-2", "capo-4", "daughter", "not_json"))
+        ]
         kept = [row for row in now if not any(word in str(row) for word in ("strap-2", "capo-4", "[erased]"))]
         assert [row for row in kept if row in rows] == others, (table, version)
         assert len(now) <= len(rows)
@@ -355,3 +360,24 @@ def test_the_record_names_nobody(root: Path) -> None:
     (row,) = Warehouse(root).read("erasures").to_pylist()
     assert row["user_digest"] == digest(Warehouse(root), "ben")
     assert json.loads(json.dumps(row, default=str)).keys() == {"user_digest", "erased_at", "by", "let_back_at"}
+
+
+def test_who_goes_by_a_pseudonym_is_found_by_either_name(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(USER_KEY, "correct horse battery staple")
+    config = load_config("local", {"reviews": {"pseudonymous_users": True}})
+    close_run(Warehouse(root), open_run(root, TONIGHT, config, Input()), "ended", None)
+    name = pseudonyms(config.reviews)
+    assert name is not None
+    rows = [{**row, "user_id": name(row["user_id"])} for row in shop()["reviews"]]
+    put(Warehouse(root), "reviews", rows)
+    (root / "copy.jsonl").write_text('{"user_id": "ana"}\n{"user_id": "dan"}\n')
+    done = erase(root, ["dan", "zoe"], "ana")
+    assert (done.people, done.unknown) == (1, ["zoe"])
+    assert found_in(root, ["dan", name("dan"), "strumming at home"]) == {}
+    assert {digest(Warehouse(root), form) for form in ("dan", name("dan"))} == erased_digests(Warehouse(root))
+    assert erase(root, [name("cleo")], "ana").people == 1
+    assert let_back(root, ["dan", "zoe"], "ana") == 1
+    monkeypatch.delenv(USER_KEY)
+    with pytest.raises(ConfigError, match=USER_KEY):
+        erase(root, ["dan"], "ana")
+    assert pending(root) is None

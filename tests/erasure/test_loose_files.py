@@ -216,3 +216,18 @@ def test_tables_are_found_wherever_they_are(tmp_path: Path) -> None:
     assert root / "note.txt" in loose_files(root)
     assert not any(path.suffix == ".parquet" for path in loose_files(root))
     assert unfinished(root) == [root / ".note.txt.999999999"]
+
+
+def test_what_killed_processes_left_is_theirs_alone(tmp_path: Path) -> None:
+    """A partial within a partial goes with it; what others have called alike stays."""
+    ours = [
+        "_artefacts/encoders/.e1.999999999",
+        "_artefacts/bases/.b1.data",
+        "reviews/.a.parquet.999999998",
+        "._layout.json.999999998",
+    ]
+    for folder in ours:
+        (tmp_path / folder / ".inner.json.999999999").mkdir(parents=True)
+    for folder in (".backup.20240101", "notes/.draft.20240101", "_artefacts/bases/.b1.lock"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert {str(path.relative_to(tmp_path)) for path in unfinished(tmp_path)} == {*ours}
