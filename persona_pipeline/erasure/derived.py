@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from persona_pipeline.core.contribution_kinds import ContributionKind
 from persona_pipeline.core.item_titles import item_title
-from persona_pipeline.erasure.traces import Traces
+from persona_pipeline.erasure.traces import Review, Traces
 from persona_pipeline.score.explanations import NOTHING, QUOTE, RESTS_ON, inert
 from persona_pipeline.sources.reasons import UNREADABLE
 
@@ -103,23 +103,13 @@ class ItemReviews(Rule):
 
     def touches(self, rows: pa.Table, traces: Traces) -> np.ndarray:
         """Items that somebody erased had reviewed by then, in words or in stars alone."""
-        first = _first_reviews(traces)
-        latest = rows["last_reviewed_at"].to_pylist()
-        return np.fromiter(
-            (
-                item in first and last is not None and first[item] <= last
-                for item, last in zip(rows["item_id"].to_pylist(), latest, strict=True)
-            ),
-            bool,
-            rows.num_rows,
-        )
+        told = zip(rows["item_id"].to_pylist(), rows["last_reviewed_at"].to_pylist(), strict=True)
+        return np.fromiter((bool(_theirs(traces, item, last)) for item, last in told), bool, rows.num_rows)
 
     def cleaned(self, before: Row, row: Row, traces: Traces) -> Row:
         """Count without the reviews that were there by the newest one."""
         last = before["last_reviewed_at"]
-        theirs = [
-            r for r in traces.reviews.values() if r and r.item_id == row["item_id"] and last and r.reviewed_at <= last
-        ]
+        theirs = _theirs(traces, row["item_id"], last)
         mean = _mean_without(row["mean_rating"], row["review_count"], [review.rating for review in theirs])
         row |= {"review_count": max(row["review_count"] - len(theirs), len(row["evidence"])), "mean_rating": mean}
         if any(review.reviewed_at == last for review in theirs):
@@ -220,12 +210,9 @@ def _mean_without(mean: float | None, count: int, stars: list[float]) -> float |
     return round(min(max((mean * count - sum(stars)) / left, 1.0), 5.0), 6)
 
 
-def _first_reviews(traces: Traces) -> dict[str, datetime]:
-    first: dict[str, datetime] = {}
-    for review in traces.reviews.values():
-        if review:
-            first[review.item_id] = min(first.get(review.item_id, review.reviewed_at), review.reviewed_at)
-    return first
+def _theirs(traces: Traces, item: str, last: datetime | None) -> list[Review]:
+    """Erased reviews of an item that were there by a time."""
+    return [review for review in traces.by_item.get(item, ()) if last and review.reviewed_at <= last]
 
 
 RULES: Mapping[str, Rule] = {

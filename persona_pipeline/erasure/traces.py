@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ class Traces:
     hashes: frozenset[str] = frozenset()
     untitled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     people: int = 0
+
+    @cached_property
+    def by_item(self) -> Mapping[str, list[Review]]:
+        """What is known of the reviews, by item."""
+        found: dict[str, list[Review]] = {}
+        for review in filter(None, self.reviews.values()):
+            found.setdefault(review.item_id, []).append(review)
+        return found
 
     def write(self, path: Path) -> None:
         """Write JSON that only this account may read: it names the people."""
