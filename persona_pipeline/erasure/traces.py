@@ -94,5 +94,5 @@ class Traces:
             frozenset(told["requests"]),
             frozenset(told["hashes"]),
             {item: tuple(titles) for item, titles in told["untitled"].items()},
-            told["people"],
+            told.get("people", len(told["users"])),
         )
