@@ -114,18 +114,14 @@ class SparkWarehouse:
         with self._checked(contract, rows) as (wanted, total), self.files.lock(table):
             return self._write(contract, wanted, total, _READABLE)
 
-    def replace_part(self, table: str, rows: DataFrame, where: str) -> None:
-        """Make the part of a table that `where` names hold exactly these rows, all of which it names; nothing is compared.
-
-        For a cache whose parts are written once; the caller knows that keys are not repeated.
-        """
+    def append(self, table: str, rows: DataFrame) -> None:
+        """Append rows, in one commit; nothing is compared: the caller knows that the table has none of their keys."""
         contract = self._writable(table)
         with self.files.lock(table):
             self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(self.files.commit))
             if not self.files.exists(table):
                 self._create(contract, _READABLE)
-            part = _conform(contract, rows).write.format("delta").mode("overwrite").option("replaceWhere", where)
-            part.save(self.files.path(table))
+            _conform(contract, rows).write.format("delta").mode("append").save(self.files.path(table))
 
     def delete(self, table: str, where: str) -> None:
         """Delete the rows of a table that `where` names; nothing is committed where there are none."""
