@@ -21,11 +21,19 @@ WITH by_user AS (
     FROM (candidate SEMI JOIN eligible USING (item_id))
     LEFT JOIN (SELECT user_id, item_id, true AS met FROM seen WHERE $exclude_reviewed::BOOLEAN) AS r USING (user_id, item_id)
     WHERE met IS NULL GROUP BY candidate.user_id
+), capped AS (
+    SELECT CASE WHEN $max_per_category > 0
+        THEN categories[CASE $category_level WHEN 0 THEN len(categories) ELSE least($category_level, len(categories)) END]
+        WHEN $max_per_creator > 0 THEN nullif(creator, '') END AS name, count(*) AS items
+    FROM items SEMI JOIN eligible USING (item_id) GROUP BY name
+), room AS (
+    SELECT sum(CASE WHEN name IS NULL THEN items ELSE least(items, greatest($max_per_category, $max_per_creator)) END) AS items
+    FROM capped
 ), lengths AS (
-    SELECT len(ranks) AS found,
-        least($k, coalesce(candidates, (SELECT count(*) FROM eligible) - coalesce(items, 0))) AS wanted
-    -- How long a list can be under caps, or for somebody who blocks a category, takes a ranking to say.
-    FROM (SELECT * FROM by_user ANTI JOIN blocks USING (user_id) WHERE $max_per_category = 0 AND $max_per_creator = 0) LEFT JOIN reviewed USING (user_id) LEFT JOIN usable USING (user_id)
+    SELECT len(ranks) AS found, least($k, coalesce(candidates, (SELECT items FROM room) - coalesce(reviewed.items, 0))) AS wanted
+    -- How long a list can be under two caps, of candidates under one, or for somebody who blocks, takes a ranking to say.
+    FROM by_user ANTI JOIN blocks USING (user_id) LEFT JOIN reviewed USING (user_id) LEFT JOIN usable USING (user_id)
+    WHERE $max_per_category + $max_per_creator = 0 OR (least($max_per_category, $max_per_creator) = 0 AND candidates IS NULL)
 ), listed AS (
     SELECT user_id, item_id, creator, categories FROM user_item_topk JOIN items USING (item_id)
 ), of_category AS (

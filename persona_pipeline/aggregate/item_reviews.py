@@ -34,7 +34,9 @@ def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int, max_byt
     return (
         items.select("item_id")
         .join(counted, "item_id", "left")
-        .join(_with_texts(told, _chosen(_worth(told).persist(), max_reviews, max_bytes), max_reviews), "item_id", "left")
+        .join(
+            _with_texts(told, _chosen(_worth(told).persist(), max_reviews, max_bytes), max_reviews), "item_id", "left"
+        )
         .select(
             "item_id",
             F.coalesce("review_count", F.lit(0)).alias("review_count"),

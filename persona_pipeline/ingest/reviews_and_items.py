@@ -1,6 +1,7 @@
 """Ingest the night's input: parse files that no run has parsed, and write `reviews`, `items` and what was set aside."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,21 @@ from pyspark.sql import functions as F
 
 from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import load_contract
+from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.ingest.erased_people import erased_people
 from persona_pipeline.sources import reader
 from persona_pipeline.sources.adapters import Adapter
 from persona_pipeline.sources.eligibility import available_tonight, unavailable_counts
 from persona_pipeline.sources.files import InputFile
 from persona_pipeline.sources.holdout_file import COLUMN, check_holdout
-from persona_pipeline.sources.input_state import KnownFile, known_files, parser_key, pseudonyms, require_parsed
+from persona_pipeline.sources.input_state import (
+    KnownFile,
+    known_files,
+    parser_key,
+    pseudonyms,
+    require_named_apart,
+    require_parsed,
+)
 from persona_pipeline.sources.parsing import ParsingSettings
 from persona_pipeline.sources.review_ids import read_ids
 from persona_pipeline.sources.shapes import recognise
@@ -47,20 +56,15 @@ def ingest(
     key = parser_key(source, config, user_name, let_back_since(tables.files))
     before = tables.files.read("input_files").to_pylist()
     known = known_files(files["reviews"], key, before)
-    listed = _parsed(tables, run_id, known, before, source, settings, config.complete)
+    listed, stale = _parsed(tables, run_id, known, before, source, settings, config.complete)
 
     names = spark.createDataFrame(
         [(row["parsed_file"], row["name"]) for row in listed], "parsed_file string, source_file string"
     )
     parsed = tables.read("parsed_reviews").join(F.broadcast(names), "parsed_file")
-    if files["withdrawn"]:
-        ids = _ids(tables, read_ids(Path(files["withdrawn"][0]["path"])))
-        gone = parsed.join(ids, "review_id", "left_semi").count()
-        parsed = parsed.join(ids, "review_id", "left_anti")
-    else:
-        gone = 0
+    withdrawn = _ids(tables, read_ids(Path(files["withdrawn"][0]["path"]))) if files["withdrawn"] else None
     withheld = spark.read.parquet(str(check_holdout(Path(config.withheld)))).select(COLUMN) if config.withheld else None
-    night = reader.Night(parsed, as_of, withheld)
+    night = reader.Night(parsed, as_of, withheld, withdrawn)
 
     rejected, items = night.rejected(), tables.empty("items")
     item_lines = 0
@@ -99,17 +103,21 @@ def ingest(
         "input_files", pa.Table.from_pylist(listed, load_contract("input_files").arrow_schema())
     )
     written.append(state)
-    _forget(tables, before, listed)
-    left_out = night.left_out()
+    if stale:
+        tables.delete("parsed_reviews", f"parsed_file IN ({_listed(stale)})")
+    ends = {
+        "kept": kept,
+        "set aside": sum(n for (of, _), n in counts.items() if of == "reviews"),
+        "not_yet": night.not_yet(),
+        **night.left_out(),
+        "erased": erased,
+    }
     spark.catalog.clearCache()  # what was computed once for several tables
-    aside_total = sum(n for (of, _), n in counts.items() if of == "reviews")
+    _require_all(lines, ends)
     return {
         "lines": lines,
         "item_lines": item_lines,
-        "not_yet": lines - aside_total - erased - gone - left_out - kept,
-        "withheld": left_out,
-        "withdrawn": gone,
-        "erased": erased,
+        **{name: ends[name] for name in ("not_yet", "withheld", "withdrawn", "erased")},
         "files": len(listed),
         "files_parsed": sum(row["parsed_in"] == run_id for row in listed),
         "rejected": {f"{kind}.{reason}": n for (kind, reason), n in sorted(counts.items())},
@@ -127,28 +135,26 @@ def _parsed(
     source: Adapter,
     settings: ParsingSettings,
     complete: bool,
-) -> list[Row]:
-    """Parse the files that have to be, and return rows of `input_files` for all that count."""
-    there = _counts(tables, {row["parsed_file"] for row in before})
-    fresh = {
-        one.parsed_file: one
-        for one in known
-        if one.row is None or there.get(one.parsed_file, {}).get("records", 0) != one.row["records"]
-    }
-    again = [
-        InputFile(one.file.path, one.file.name, one.file.bytes, recognise(one.file.path)) for one in fresh.values()
-    ]
+) -> tuple[list[Row], set[str]]:
+    """Parse the files that have to be; return rows of `input_files` for all that count, and what was parsed of others.
+
+    Files are parsed in one commit. A night that died after it left what its successor takes as it is.
+    """
+    there = _counts(tables)
+    fresh: dict[str, InputFile] = {}
+    for one in known:
+        found = there.get(one.parsed_file)
+        if found is None or (one.row is not None and one.row["records"] != found["records"]):
+            fresh[one.parsed_file] = replace(one.file, shape=one.file.shape or recognise(one.file.path))
     if fresh:
         if there.keys() & fresh.keys():
             tables.delete("parsed_reviews", f"parsed_file IN ({_listed(fresh)})")
-        rows = reader.read_reviews(tables.spark, list(zip(fresh, again, strict=True)), source, settings)
-        part = rows.withColumn("says", reader.says()).withColumn("parsed_in", F.lit(run_id))
-        tables.replace_part("parsed_reviews", part, f"parsed_in = '{run_id}'")
-        there |= _counts(tables, set(fresh))
-    formats = {name: file.shape.format if file.shape else None for name, file in zip(fresh, again, strict=True)}
+        rows = reader.read_reviews(tables.spark, list(fresh.items()), source, settings)
+        tables.append("parsed_reviews", rows.withColumn("says", reader.says()).withColumn("parsed_in", F.lit(run_id)))
+        there |= _counts(tables, fresh)
     listed = []
     for one in known:
-        counted = there.get(one.parsed_file, _NOTHING)
+        file = fresh.get(one.parsed_file, one.file)
         old = None if one.parsed_file in fresh else one.row
         listed.append(
             {
@@ -156,33 +162,36 @@ def _parsed(
                 "bytes": one.file.bytes,
                 "digest": one.digest,
                 "parsed_file": one.parsed_file,
-                "format": old["format"] if old else formats[one.parsed_file],
-                "parsed_in": old["parsed_in"] if old else run_id,
-                **counted,
+                "format": old["format"] if old else file.shape.format if file.shape else None,
+                "parsed_in": run_id,
+                **_NOTHING,
+                **there.get(one.parsed_file, {}),
             }
         )
     if not complete:
-        names = {row["name"] for row in listed}
-        earlier = [row for row in before if row["name"] not in names]
+        digests = {row["name"]: row["digest"] for row in listed}
+        require_named_apart([row for row in before if digests.get(row["name"], row["digest"]) != row["digest"]])
+        earlier = [row for row in before if row["name"] not in digests]
         require_parsed([row for row in earlier if there.get(row["parsed_file"], _NOTHING)["records"] != row["records"]])
         # Counted anew: since they were parsed somebody may have been erased.
         listed += [{**row, **there.get(row["parsed_file"], {})} for row in earlier]
-    return listed
+    return listed, there.keys() - {row["parsed_file"] for row in listed}
 
 
 _NOTHING: Row = {"records": 0, "refused": 0, "erased": 0, "newest_at": None}
 
 
-def _counts(tables: SparkWarehouse, parsed_files: set[str]) -> dict[str, Row]:
-    """What is parsed of some files, by file."""
-    if not parsed_files or not tables.files.exists("parsed_reviews"):
+def _counts(tables: SparkWarehouse, parsed_files: Iterable[str] | None = None) -> dict[str, Row]:
+    """What is parsed of some files, or of all, by file. One pass over short columns."""
+    if not tables.files.exists("parsed_reviews"):
         return {}
     erased = F.col("reason") == "erased"
+    parsed = tables.read("parsed_reviews")
     rows = (
-        tables.read("parsed_reviews")
-        .where(F.col("parsed_file").isin(sorted(parsed_files)))
+        (parsed if parsed_files is None else parsed.where(F.col("parsed_file").isin(sorted(parsed_files))))
         .groupBy("parsed_file")
         .agg(
+            F.max("parsed_in").alias("parsed_in"),
             F.count("*").alias("records"),
             F.count_if(F.col("reason").isNotNull() & ~erased).alias("refused"),
             F.count_if(erased).alias("erased"),
@@ -193,15 +202,14 @@ def _counts(tables: SparkWarehouse, parsed_files: set[str]) -> dict[str, Row]:
     return {row.pop("parsed_file"): row for row in found}
 
 
-def _forget(tables: SparkWarehouse, before: Sequence[Row], listed: Sequence[Row]) -> None:
-    """Delete what was parsed of files that no longer count, if there are any."""
-    if not tables.files.exists("parsed_reviews"):
-        return
-    stale = {row["parsed_file"] for row in before} - {row["parsed_file"] for row in listed}
-    runs = {row["parsed_in"] for row in tables.files.partitions("parsed_reviews")}
-    if not stale and runs <= {row["parsed_in"] for row in listed}:
-        return
-    tables.delete("parsed_reviews", f"parsed_file NOT IN ({_listed(row['parsed_file'] for row in listed)})")
+def _require_all(lines: int, ends: Mapping[str, int]) -> None:
+    """Raise PipelineError unless every record read is in exactly one place."""
+    if lines != sum(ends.values()):
+        told = ", ".join(f"{name} {n:,}" for name, n in ends.items())
+        raise PipelineError(
+            f"reviews: {lines:,} records were read and {sum(ends.values()):,} accounted for ({told}). This is a fault of "
+            "this program, not of the input: nothing of this night is published"
+        )
 
 
 def _listed(names: Iterable[str]) -> str:

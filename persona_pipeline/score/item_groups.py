@@ -61,9 +61,12 @@ class ItemGroups:
         texts = [pc.binary_join_element_wise(kind, values, SEPARATOR) for kind, (values, _) in kinds.items()]
         coded = pa.chunked_array(texts, pa.string()).combine_chunks().dictionary_encode()
         coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
-        codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        # In the order of their names, whatever that of the rows: `grouping` compares nights.
+        by_name = pc.sort_indices(coded.dictionary)
+        names = coded.dictionary.take(by_name)
+        codes = np.argsort(by_name.to_numpy())[coded.indices.to_numpy(zero_copy_only=False)]
         rows = np.concatenate([np.empty(0, np.int64), *(rows for _, rows in kinds.values())])
-        members = csr_array((np.ones(len(rows), bool), (rows, codes)), shape=(len(item_ids), len(coded.dictionary)))
+        members = csr_array((np.ones(len(rows), bool), (rows, codes)), shape=(len(item_ids), len(names)))
         most, capped, start = [], [], 0
         for kind, (_, of_kind) in kinds.items():
             cap = {CREATOR: config.max_per_creator, _CAPPED: config.max_per_category}.get(kind, 0)
@@ -74,7 +77,7 @@ class ItemGroups:
                 most.append(cap)
             start += len(of_kind)
         table = np.array(capped, np.int64).reshape(len(most), len(item_ids)).T
-        return cls(coded.dictionary, members, np.ascontiguousarray(table), np.array(most, np.int64))
+        return cls(names, members, np.ascontiguousarray(table), np.array(most, np.int64))
 
     def part(self, start: int, stop: int) -> "ItemGroups":
         """Restrict the groups to items `start` to `stop`."""

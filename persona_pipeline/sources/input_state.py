@@ -75,9 +75,10 @@ class Pseudonym:
 
 def parser_key(adapter: Adapter, config: ReviewsConfig, user_name: Callable[[str], str] | None, let_back: str) -> str:
     """Hash of all that decides how a record is parsed: adapter, cut, pseudonyms, who was let back in, and the program."""
-    told = {**asdict(adapter), "formats": sorted(adapter.formats), "unrated": sorted(adapter.unrated)}
+    # The order of a set is another one in every process.
+    told = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(adapter).items()}
     pseudonym = user_name("") if user_name else None
-    parts = json.dumps([told, config.max_characters, pseudonym, let_back, _code()], sort_keys=True, default=str)
+    parts = json.dumps([told, config.max_characters, pseudonym, let_back, _code()], sort_keys=True)
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
@@ -105,6 +106,17 @@ def require_parsed(missing: Sequence[Row]) -> None:
             f"reviews: {len(missing):,} files of earlier nights ({names}) are not in the input, and what was parsed of "
             "them is gone, or was parsed under other settings. reviews.complete is false, so they count: put them back, or say "
             "reviews.complete: true"
+        )
+
+
+def require_named_apart(earlier: Sequence[Row]) -> None:
+    """Raise SourceError for increments of earlier nights whose names other contents have tonight: they still count."""
+    if earlier:
+        names = ", ".join(row["name"] for row in earlier[:3])
+        raise SourceError(
+            f"reviews: {len(earlier):,} files ({names}) hold something else than files of these names that earlier nights read. "
+            "reviews.complete is false, so those count too: give every increment a name of its own, or say "
+            "reviews.complete: true where the input is all there is"
         )
 
 

@@ -75,10 +75,10 @@ def band_keys(words: Words) -> np.ndarray:
     """
     shingles, starts = _shingles(words)
     texts = len(starts) - 1
-    lowest = np.full(texts * _BINS, _MOST)
+    flat = np.full(texts * _BINS, _MOST)
     bins = ((shingles >> np.uint64(32)) * np.uint64(_BINS) >> np.uint64(32)).astype(np.int64)
-    np.minimum.at(lowest, np.repeat(np.arange(texts) * _BINS, np.diff(starts)) + bins, shingles)
-    lowest = lowest.reshape(texts, _BINS)
+    np.minimum.at(flat, np.repeat(np.arange(texts) * _BINS, np.diff(starts)) + bins, shingles)
+    lowest = flat.reshape(texts, _BINS)
     there = lowest != _MOST
     few = np.flatnonzero(~there.all(axis=1))
     donors = _DONORS[np.arange(_BINS), there[few][:, _DONORS].argmax(axis=2)]

@@ -68,13 +68,17 @@ def says() -> Column:
 class Night:
     """What a night keeps of parsed reviews, and what of them it sets aside.
 
-    `parsed` has the columns of `parsed_reviews` and source_file. `withheld` (column review_id) is left out last: an older review
-    of the same user and item, which the withheld one replaces, stays out with it.
+    `parsed` has the columns of `parsed_reviews` and source_file. `withdrawn` and `withheld` (column review_id) are left out last:
+    an older review of the same user and item, which such a one replaces, stays out with it.
     """
 
-    def __init__(self, parsed: DataFrame, as_of: date, withheld: DataFrame | None = None) -> None:
-        self.parsed, self.withheld = parsed, withheld
-        self.due = parsed.where(F.col("reason").isNull() & (F.col("reviewed_at") < F.lit(as_of)))
+    def __init__(
+        self, parsed: DataFrame, as_of: date, withheld: DataFrame | None = None, withdrawn: DataFrame | None = None
+    ) -> None:
+        self.parsed, self.withheld, self.withdrawn = parsed, withheld, withdrawn
+        valid = parsed.where("reason IS NULL")
+        self._later = valid.where(F.col("reviewed_at") >= F.lit(as_of))
+        self.due = valid.where(F.col("reviewed_at") < F.lit(as_of))
         slim = self.due.select(
             *PLACE, "review_id", "user_id", "item_id", "reviewed_at", "says", (F.col("text") != "").alias("has_words")
         )
@@ -84,8 +88,9 @@ class Night:
     def rows(self) -> DataFrame:
         """Rows of `reviews`."""
         kept = self._kept
-        if self.withheld is not None:
-            kept = kept.join(self.withheld, "review_id", "left_anti")
+        for ids in (self.withdrawn, self.withheld):
+            if ids is not None:
+                kept = kept.join(ids, "review_id", "left_anti")
         return kept.select(
             "review_id",
             "user_id",
@@ -99,11 +104,17 @@ class Night:
             "source_line",
         )
 
-    def left_out(self) -> int:
-        """Reviews that are withheld."""
-        if self.withheld is None:
-            return 0
-        return self._kept.join(self.withheld, "review_id", "left_semi").count()
+    def not_yet(self) -> int:
+        """Reviews that are not due: written on the night's day or later."""
+        return self._later.count()
+
+    def left_out(self) -> dict[str, int]:
+        """Reviews that are `withdrawn`, and of the others those that are `withheld`."""
+        kept, found = self._kept, {}
+        for name, ids in (("withdrawn", self.withdrawn), ("withheld", self.withheld)):
+            found[name] = 0 if ids is None else kept.join(ids, "review_id", "left_semi").count()
+            kept = kept if ids is None else kept.join(ids, "review_id", "left_anti")
+        return found
 
     def rejected(self) -> DataFrame:
         """Rows of `rejected_reviews`."""

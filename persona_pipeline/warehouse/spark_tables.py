@@ -33,6 +33,7 @@ _SCALARS: dict[str, T.DataType] = {
 
 # Off, so that delta-rs and DuckDB open what Spark wrote.
 _READABLE = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
+_BROADCAST = 500_000  # changed rows whose keys are sent to where the others lie
 _GROUP_BYTES = 2**19  # of a row group of a sorted table, encoded: the unit read to look up one row
 
 
@@ -114,18 +115,14 @@ class SparkWarehouse:
         with self._checked(contract, rows) as (wanted, total), self.files.lock(table):
             return self._write(contract, wanted, total, _READABLE)
 
-    def replace_part(self, table: str, rows: DataFrame, where: str) -> None:
-        """Make the part of a table that `where` names hold exactly these rows, all of which it names; nothing is compared.
-
-        For a cache whose parts are written once; the caller knows that keys are not repeated.
-        """
+    def append(self, table: str, rows: DataFrame) -> None:
+        """Append rows, in one commit; nothing is compared: the caller knows that the table has none of their keys."""
         contract = self._writable(table)
         with self.files.lock(table):
             self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(self.files.commit))
             if not self.files.exists(table):
                 self._create(contract, _READABLE)
-            part = _conform(contract, rows).write.format("delta").mode("overwrite").option("replaceWhere", where)
-            part.save(self.files.path(table))
+            _conform(contract, rows).write.format("delta").mode("append").save(self.files.path(table))
 
     def delete(self, table: str, where: str) -> None:
         """Delete the rows of a table that `where` names; nothing is committed where there are none."""
@@ -223,10 +220,14 @@ class SparkWarehouse:
             raise _overtaken(contract.table) from error
 
     def _merge(self, contract: Contract, wanted: DataFrame, base: int) -> dict[str, int]:
-        stored = self.read(contract.table, base)
-        changes = _differences(contract, wanted, stored).persist(StorageLevel.MEMORY_AND_DISK)
-        counts = {row["_op"]: row["count"] for row in changes.groupBy("_op").count().collect()}
+        told = _differences(contract, wanted, self.read(contract.table, base)).persist(StorageLevel.MEMORY_AND_DISK)
+        counts = {row["_op"]: row["count"] for row in told.groupBy("_op").count().collect()}
         if counts:
+            changed = told.where("_op <> 'delete'")
+            changed = F.broadcast(changed) if sum(counts.values()) <= _BROADCAST else changed
+            changes = wanted.join(changed, list(contract.key))
+            changes = changes.unionByName(told.where("_op = 'delete'"), allowMissingColumns=True)
+            changes = changes.persist(StorageLevel.MEMORY_AND_DISK)
             matches = reduce(SparkColumn.__and__, (F.col(f"stored.{c}") == F.col(f"changed.{c}") for c in contract.key))
             assignments: dict[str, str | SparkColumn] = {name: F.col(f"changed.{name}") for name in contract.names}
             (
@@ -238,7 +239,8 @@ class SparkWarehouse:
                 .whenNotMatchedInsert(F.col("changed._op") == "insert", assignments)
                 .execute()
             )
-        changes.unpersist()
+            changes.unpersist()
+        told.unpersist()
         return counts
 
     def _create(self, contract: Contract, properties: Mapping[str, str]) -> None:
@@ -302,15 +304,31 @@ def _check(contract: Contract, rows: DataFrame) -> int:
 
 
 def _differences(contract: Contract, wanted: DataFrame, stored: DataFrame) -> DataFrame:
-    """Return new, changed and vanished rows with their `_op`: one full outer join on the key."""
+    """Return the keys of new, changed and vanished rows with their `_op`: one full outer join of keys and hashes of rows.
+
+    A changed row whose hash of 64 bits is that of the stored one would be missed: once in 2**64 changed rows.
+    """
     key = list(contract.key)
-    pack = F.struct(*contract.names)
-    left = wanted.select(*key, pack.alias("wanted"))
-    right = stored.select(*key, pack.alias("stored"))
+    says = F.xxhash64(
+        *(part for field in spark_schema(contract) for part in _hashed(F.col(field.name), field.dataType))
+    )
     op = (
         F.when(F.col("stored").isNull(), "insert")
         .when(F.col("wanted").isNull(), "delete")
-        .when(~F.col("wanted").eqNullSafe(F.col("stored")), "update")
+        .when(F.col("wanted") != F.col("stored"), "update")
     )
-    joined = left.join(right, key, "full_outer").select(op.alias("_op"), F.coalesce("wanted", "stored").alias("row"))
-    return joined.where("_op IS NOT NULL").select("row.*", "_op")
+    joined = wanted.select(*key, says.alias("wanted")).join(
+        stored.select(*key, says.alias("stored")), key, "full_outer"
+    )
+    return joined.select(*key, op.alias("_op")).where("_op IS NOT NULL")
+
+
+def _hashed(value: SparkColumn, kind: T.DataType) -> list[SparkColumn]:
+    """What of a value to hash: Spark's hash passes over nulls, and over where one list ends and the next begins."""
+    if isinstance(kind, T.StructType):
+        fields = [part for field in kind for part in _hashed(value[field.name], field.dataType)]
+        return [value.isNull(), F.struct(*fields)]
+    if isinstance(kind, T.ArrayType):
+        elements = F.transform(value, lambda element: F.struct(*_hashed(element, kind.elementType)))
+        return [F.size(value), elements]
+    return [value.isNull(), value]

@@ -1,7 +1,10 @@
 """The job `reviews` on a small input: every line is a row, set aside with a reason, or not yet due."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +17,7 @@ from one_run import kept, opened, written
 
 from persona_pipeline.core.errors import ConfigError, PipelineError, SourceError
 from persona_pipeline.runs.opening import Input
+from persona_pipeline.sources.adapters import ADAPTERS
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.erasures import record
 
@@ -136,6 +140,81 @@ def test_a_night_parses_what_no_night_has_parsed(tmp_path: Path, empty: Warehous
     (folder / "1.jsonl").unlink()
     with pytest.raises(SourceError, match="nothing to read"):
         opened(empty, given, reviews=quiet)
+
+
+def test_a_night_that_died_leaves_what_the_next_takes_as_it_is(
+    empty: Warehouse, given: Input, tmp_path: Path, spark: "SparkSession"
+) -> None:
+    """It parsed and committed, and ended before its state did."""
+    with pytest.raises(SourceError, match="bad_rating"):
+        opened(empty, given).do("reviews")
+    again = opened(empty, given, reviews={"max_rejected_share": 0.3}).do("reviews")
+    fresh = opened(Warehouse(tmp_path / "fresh"), given, reviews={"max_rejected_share": 0.3}).do("reviews")
+    assert (again["files_parsed"], fresh["files_parsed"]) == (0, 1)
+    names = ("lines", "not_yet", "rejected", "unavailable")
+    assert [again[name] for name in names] == [fresh[name] for name in names]
+    for table in ("reviews", "rejected_reviews", "items"):
+        assert kept(empty, table) == kept(Warehouse(tmp_path / "fresh"), table)
+
+
+def test_what_was_parsed_of_files_that_never_counted_is_deleted(
+    empty: Warehouse, given: Input, spark: "SparkSession"
+) -> None:
+    assert given.reviews is not None
+    with pytest.raises(SourceError, match="bad_rating"):
+        opened(empty, given).do("reviews")
+    given.reviews.write_text(lines(*REVIEWS[:3]))
+    opened(empty, given).do("reviews")
+    assert len(kept(empty, "parsed_reviews")) == 3
+
+
+def test_increments_have_names_of_their_own(
+    empty: Warehouse, given: Input, tmp_path: Path, spark: "SparkSession"
+) -> None:
+    settings = {"complete": False, "max_rejected_share": 0.3}
+    opened(empty, given, reviews=settings).do("reviews")
+    (tmp_path / "later").mkdir()
+    later = Input("jsonl", tmp_path / "later/reviews.jsonl")
+    assert later.reviews is not None
+    later.reviews.write_text(lines({**REVIEWS[0], "review_id": "r8", "user_id": "eve"}))
+    with pytest.raises(
+        SourceError, match=r"\(reviews\.jsonl\) hold something else .* give every increment a name of its own"
+    ):
+        opened(empty, later, reviews=settings).do("reviews")
+    later.reviews.rename(tmp_path / "later/reviews-2.jsonl")
+    opened(empty, Input("jsonl", tmp_path / "later"), reviews={**settings, "quiet_seconds": 0.0}).do("reviews")
+    assert [row["review_id"] for row in kept(empty, "reviews")] == ["r1", "r3", "r6", "r8"]
+
+
+def test_a_withdrawn_review_does_not_give_its_place_to_an_older_one(
+    empty: Warehouse, given: Input, tmp_path: Path, spark: "SparkSession"
+) -> None:
+    (tmp_path / "ids.txt").write_text("r1\n")
+    settings = {"max_rejected_share": 0.3, "withdrawn": str(tmp_path / "ids.txt")}
+    summary = opened(empty, given, reviews=settings).do("reviews")
+    assert (summary["withdrawn"], summary["rejected"]["reviews.edited"]) == (1, 2)
+    assert [row["review_id"] for row in kept(empty, "reviews")] == ["r3", "r6"]
+
+
+@pytest.mark.parametrize("source", sorted(ADAPTERS))
+def test_a_parser_is_known_again_in_another_process(source: str) -> None:
+    """Sets are in another order there."""
+    code = (
+        "from persona_pipeline.config import ReviewsConfig; from persona_pipeline.sources.adapters import ADAPTERS;"
+        "from persona_pipeline.sources.input_state import parser_key;"
+        f"print(parser_key(ADAPTERS[{source!r}], ReviewsConfig(), None, ''))"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(found) == 1
 
 
 def test_reviews_are_withdrawn_by_a_list_and_users_go_by_pseudonyms(

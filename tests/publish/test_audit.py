@@ -352,8 +352,12 @@ def test_caps_are_those_of_the_configuration(warehouse: Warehouse) -> None:
     assert over(max_per_category=1, category_level=1) == [4, 0, 1, 0, 0]
     assert over(max_per_category=2, category_level=1) == [0, 0, 0, 0, 0]
     assert over(max_per_creator=1) == [0, 2, 0, 1, 0]  # ana's and dan's: nobody knows who makes strings
-    # Nobody can say without ranking how long a list under caps can be.
+    # One of a maker and one of no maker fit: nobody's list of two is short.
     assert over(max_per_creator=1, k=20)[-1] == 0 < over(k=20)[-1]
+    whole = {"k": 20, "exclude_reviewed": False}
+    assert [over(max_per_category=n, category_level=1, **whole)[-1] for n in (2, 4)] == [0, 1]
+    # How many fit under two caps takes a ranking to say.
+    assert over(max_per_category=4, max_per_creator=4, category_level=1, **whole)[-1] == 0
 
 
 def test_lists_are_no_longer_than_what_may_be_recommended(warehouse: Warehouse) -> None:

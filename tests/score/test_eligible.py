@@ -15,6 +15,7 @@ from persona_pipeline.config import UserItemTopkConfig
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.score.contributions import UserSums
 from persona_pipeline.score.eligible import EligibleItems, blocked_kinds, require_some
+from persona_pipeline.score.item_groups import grouping
 from persona_pipeline.score.item_index import exact_scores
 from persona_pipeline.score.ranking_inputs import RankingInputs
 from persona_pipeline.warehouse import Warehouse
@@ -230,3 +231,24 @@ def test_only_what_is_available_is_loaded_and_groups_where_somebody_asks(tmp_pat
     require_some(found, "enc1")
     with pytest.raises(PipelineError, match="no item with a persona by encoder enc2 may be recommended tonight"):
         require_some(EligibleItems.of(warehouse, "enc2", config, ()), "enc2")
+
+
+def test_groups_are_told_in_the_same_words_whatever_the_order_of_the_rows() -> None:
+    rows = [
+        {"item_id": i, "creator": c, "categories": k}
+        for i, c, k in (("a", "X", ["Q", "P"]), ("b", "Y", ["P", "R"]), ("c", "Y", ["Q"]))
+    ]
+    schema = pa.schema([("item_id", pa.string()), ("creator", pa.string()), ("categories", pa.list_(pa.string()))])
+    told = [
+        dict(
+            zip(
+                *grouping(pa.Table.from_pylist(part, schema), UserItemTopkConfig(), ("category", "creator"))
+                .to_pydict()
+                .values(),
+                strict=True,
+            )
+        )
+        for part in (rows, rows[::-1], rows[1:])
+    ]
+    assert told[0] == told[1]
+    assert {name: told[0][name] for name in told[2]} == told[2]

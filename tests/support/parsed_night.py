@@ -37,4 +37,6 @@ def night(
     parsed = parsed.withColumn("source_file", F.col("parsed_file")).persist()
     made = reader.Night(parsed, as_of, withheld)
     total, kept, refused = parsed.count(), made.rows().count(), made.rejected().count()
-    return Parsed(made.rows(), made.rejected(), total, total - kept - refused - made.left_out(), made.left_out())
+    withheld_here, not_yet = made.left_out()["withheld"], made.not_yet()
+    assert total == kept + refused + withheld_here + not_yet
+    return Parsed(made.rows(), made.rejected(), total, not_yet, withheld_here)

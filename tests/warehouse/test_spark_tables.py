@@ -19,12 +19,18 @@ if TYPE_CHECKING:
 @pytest.fixture
 def histories(spark: "SparkSession") -> "Callable[[dict[str, int]], DataFrame]":
     """Rows of `user_histories` from interaction counts by user."""
-    return lambda counts: spark.createDataFrame(
-        [(user, n, [], ["i"]) for user, n in counts.items()],
-        "user_id string, interaction_count long, "
-        "interactions array<struct<review_id:string,item_id:string,rating:double,reviewed_at:timestamp>>, "
-        "reviewed_item_ids array<string>",
-    )
+    from pyspark.sql import functions as F
+
+    from persona_pipeline.warehouse.spark_tables import spark_schema
+
+    interactions = spark_schema(load_contract("user_histories"))["interactions"].dataType
+    columns = "user_id string, interaction_count long, reviewed_item_ids array<string>"
+
+    def made(counts: dict[str, int]) -> "DataFrame":
+        rows = spark.createDataFrame([(user, n, ["i"]) for user, n in counts.items()], columns)
+        return rows.withColumn("interactions", F.array().cast(interactions))
+
+    return made
 
 
 def test_replace_commits_what_differs_and_nothing_else(spark: "SparkSession", tmp_path: Path, histories: Any) -> None:
@@ -46,6 +52,36 @@ def test_replace_commits_what_differs_and_nothing_else(spark: "SparkSession", tm
     emptied = tables.replace("user_histories", histories({"a": 1}).where("false"))
     assert emptied.deleted == 3
     assert tables.read("user_histories").count() == 0
+
+
+def test_no_difference_is_too_small(spark: "SparkSession", tmp_path: Path) -> None:
+    """A null that moves, within a row, a list or an element of one."""
+    from persona_pipeline.warehouse.spark_tables import SparkWarehouse, spark_schema
+
+    tables = SparkWarehouse(spark, Warehouse(tmp_path, {"job": "test"}))
+    schema = spark_schema(load_contract("item_reviews"))
+    null = dict.fromkeys(("review_id", "user_id", "rating", "reviewed_at", "title", "text"))
+    pairs: list[tuple[Any, Any]] = [
+        ([], [null]),
+        ([null], [null, null]),
+        ([{**null, "title": "x"}], [{**null, "text": "x"}]),
+        ([null, {**null, "text": "x"}], [{**null, "text": "x"}, null]),
+        ([{**null, "rating": None}], [{**null, "rating": 0.0}]),
+        ([{**null, "review_id": "a", "user_id": "b"}], [{**null, "review_id": "ab"}]),
+    ]
+    means = [(None, 0.0), (0.0, None)]
+    same = [[], [null], [{**null, "text": "x", "rating": 1.5}]]
+
+    def put(which: int) -> tuple[int, int, int]:
+        rows = [{"item_id": f"e{n}", "evidence": pair[which]} for n, pair in enumerate(pairs)]
+        rows += [{"item_id": f"m{n}", "evidence": [], "mean_rating": pair[which]} for n, pair in enumerate(means)]
+        rows += [{"item_id": f"s{n}", "evidence": evidence} for n, evidence in enumerate(same)]
+        told = [{"review_count": 1, "mean_rating": None, "last_reviewed_at": None, **row} for row in rows]
+        done = tables.replace("item_reviews", spark.createDataFrame(told, schema))
+        return done.inserted, done.updated, done.deleted
+
+    changing = len(pairs) + len(means)
+    assert [put(which) for which in (0, 1, 1)] == [(changing + len(same), 0, 0), (0, changing, 0), (0, 0, 0)]
 
 
 def test_a_table_without_rows_is_a_table(spark: "SparkSession", tmp_path: Path, histories: Any) -> None:
@@ -260,7 +296,7 @@ def test_columns_that_an_earlier_version_did_not_have_are_filled_in(spark: "Spar
     assert found.asDict(recursive=True) == {
         "user_id": "a",
         "interaction_count": 1,
-        "interactions": [{**review, "reviewed_at": None}],
+        "interactions": [{"interaction_id": None, "kind": None, "weight": None, **review, "reviewed_at": None}],
         "reviewed_item_ids": None,
     }
     wanted = spark_schema(load_contract("user_histories"))
