@@ -11,7 +11,7 @@ from persona_pipeline.core.errors import PipelineError
 
 
 def erase(
-    users: Annotated[list[str] | None, typer.Argument(help="User ids, as the input has them.")] = None,
+    users: Annotated[list[str] | None, typer.Argument(help="User ids, as the input has them, or pseudonyms.")] = None,
     warehouse: WarehouseOption = Path("warehouse"),
     file: Annotated[Path | None, typer.Option(help="File of user ids, one a line.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
@@ -28,8 +28,7 @@ def erase(
     """
     from persona_pipeline.commands.erase_console import show_erased, show_left
     from persona_pipeline.erasure.erase import complete, erase, foresee
-    from persona_pipeline.warehouse import Warehouse
-    from persona_pipeline.warehouse.erasures import let_back as let_them_back
+    from persona_pipeline.erasure.erase import let_back as let_them_back
 
     root, by = warehouse.resolve(), getpass.getuser()
     named = _named(users or [], file)
@@ -41,7 +40,7 @@ def erase(
     elif not named:
         raise PipelineError("whom to erase? Give user ids, or a file of them with --file")
     elif let_back:
-        number = let_them_back(Warehouse(root, {"job": "erase --let-back", "by": by}), named)
+        number = let_them_back(root, named, by)
         console.print(f"{number} of {len(named)} were kept out; their lines count again from the next night on")
         return
     elif dry_run:

@@ -43,10 +43,11 @@ def show_erased(found: Erased, console: Console, dry_run: bool = False) -> None:
 
 
 def show_left(found: Erased, console: Console) -> bool:
-    """Print files that mention somebody and cannot be rewritten; returns whether there are any."""
+    """Print files that mention somebody and cannot be rewritten, or cannot be searched; returns whether there are any."""
     for path in found.loose.left:
         console.print(
-            f"{path}: mentions one of them, and is of no kind that can be rewritten; mend it yourself", markup=False
+            f"{path}: mentions one of them and is of no kind that can be rewritten, or cannot be read; mend or delete it",
+            markup=False,
         )
     return bool(found.loose.left)
 

@@ -1,4 +1,4 @@
-"""Erase people from a warehouse: from every table in all its versions, caches, staging, logs, reports and artefacts.
+"""Erase people from a warehouse: from every table in all its versions, caches, staging, logs, reports, copies of input.
 
 `erase` does it, by these steps: `collect` finds what stands for the people (`Traces`: ids, words, hashes, personas that only
 they support), `rows` and `derived` say what that does to rows of a table by its contract, `warehouse.history` rewrites the

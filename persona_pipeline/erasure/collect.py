@@ -4,6 +4,7 @@ Two passes over the tables that know people, and one over the texts of those who
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def known_users(places: Iterable[Place], users: Collection[str]) -> set[str]:
     """Those of the users whom some version of some table names in a column of users, or a line of input set aside."""
     found: set[str] = set()
     wanted = pa.array(sorted(users), pa.string())
+    anybody, each = Mentions(frozenset(users)), {user: Mentions(frozenset([user])) for user in users}
     for place in places:
         if place.contract is None:
             continue
@@ -43,16 +45,18 @@ def known_users(places: Iterable[Place], users: Collection[str]) -> set[str]:
                 found |= set(values.filter(pc.is_in(values, wanted.cast(values.type))).to_pylist())
         records = place.contract.subjects("record")
         for rows in _batches(place, {name for name, _ in records}):
-            for text in (text for name in rows.column_names for text in rows[name].to_pylist() if text):
-                found |= {user for user in users if user not in found and Mentions(frozenset([user])).in_record(text)}
+            for text in (text for name in rows.column_names for text in rows[name].to_pylist()):
+                if anybody.in_record(text):
+                    found |= {user for user in each.keys() - found if each[user].in_record(text)}
     return found
 
 
-def collect(places: Sequence[Place], users: Collection[str]) -> Traces:
-    """Find what stands for these users. Memory: their own rows, and the personas of items they reviewed."""
+def collect(places: Sequence[Place], people: Collection[Collection[str]]) -> Traces:
+    """Find what stands for these people, each given by all ids. Memory: their own rows, and the personas of items they reviewed."""
+    users = {user for ids in people for user in ids}
     reviews, texts = _own(places, users)
     mentions = Mentions.of({*users, *reviews}, texts).without(_of_others(places, users))
-    traces = Traces(datetime.now(UTC).date(), frozenset(users), reviews, mentions)
+    traces = Traces(datetime.now(UTC).date(), frozenset(users), reviews, mentions, people=len(people))
     requests = _requests(places, traces)
     summaries = _summaries(places, traces)
     hashes = {text_hash(part) for text in texts for part in _parts(text)}
@@ -61,16 +65,13 @@ def collect(places: Sequence[Place], users: Collection[str]) -> Traces:
         item: tuple(sorted({title for text in found if (title := title_from(text))}))
         for item, found in _lost_summaries(places, traces, summaries).items()
     }
-    return Traces(
-        traces.day,
-        traces.users,
-        reviews,
-        mentions,
-        retired,
-        rewritten,
-        requests,
-        frozenset(hashes | of_personas),
-        titles,
+    return replace(
+        traces,
+        retired=retired,
+        rewritten=rewritten,
+        requests=requests,
+        hashes=frozenset(hashes | of_personas),
+        untitled=titles,
     )
 
 
@@ -92,7 +93,11 @@ def _own(places: Iterable[Place], users: Collection[str]) -> tuple[dict[str, Rev
                     if (struct.get(whose) if whose else owner) in users:
                         _note(contract, struct, name, reviews, texts)
             if contract.table == "reviews":
-                reviews[row["review_id"]] = Review(row["item_id"], row["rating"], row["reviewed_at"].astimezone(UTC))
+                said = Review(row["item_id"], row["rating"], row["reviewed_at"].astimezone(UTC))
+                before = reviews.get(row["review_id"])
+                # Of a review that was edited the newest one counts, in whichever file it is.
+                if before is None or said.reviewed_at >= before.reviewed_at:
+                    reviews[row["review_id"]] = said
     return reviews, texts - {""}
 
 
@@ -136,7 +141,7 @@ def _of_others(places: Iterable[Place], users: Collection[str]) -> Iterator[str]
     gone = pa.array(sorted(users), pa.string())
     for place in places:
         table = place.contract.table if place.contract else None
-        if table == "reviews":
+        if table in ("reviews", "parsed_reviews"):  # of the latter some are not yet due, or withheld
             for rows in _batches(place, {"user_id", "title", "text"}):
                 stay = rows.filter(pc.invert(pc.is_in(rows["user_id"], gone.cast(rows["user_id"].type))))
                 yield from (text for name in ("title", "text") for text in stay[name].to_pylist() if text)
@@ -212,11 +217,13 @@ def _personas(
                 words = [
                     name for name in ("name", "description", "preference_rationale") if after[name] != before[name]
                 ]
-                if not after["evidence"] and before["evidence"]:
+                retires = not after["evidence"] and before["evidence"]
+                if retires:
                     retired.add(before["persona_id"])
-                    hashes |= {text_hash(text) for text in _embedded(before, summaries.get(before["item_id"], {""}))}
                 elif words:
                     rewritten[before["persona_id"]] = after["name"]
+                if retires or words:
+                    hashes |= {text_hash(text) for text in _embedded(before, summaries.get(before["item_id"], {""}))}
     retired -= _supported(places, traces, retired)
     return frozenset(retired), {key: name for key, name in rewritten.items() if key not in retired}, hashes
 

@@ -6,7 +6,7 @@ Until the next night makes it anew: that night extracts the personas of these it
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from persona_pipeline.core.contribution_kinds import ContributionKind
 from persona_pipeline.core.item_titles import item_title
-from persona_pipeline.erasure.traces import Traces
+from persona_pipeline.erasure.traces import Review, Traces
 from persona_pipeline.score.explanations import NOTHING, QUOTE, RESTS_ON, inert
+from persona_pipeline.sources.reasons import UNREADABLE
 
 Row = dict[str, Any]
 
@@ -23,28 +24,56 @@ _OWN = re.compile(r"You wrote the same of “[^“”]*”\.$")
 _SPEAKER = re.compile(r"(?:Reviewers write|Its description says): *$")
 
 
-class Rule(Protocol):
-    """What erasing people does to a table's derived columns; `columns` tell which rows."""
+class Rule:
+    """What erasing people does to a table beyond what its contract says; `columns` tell which rows."""
 
-    columns: frozenset[str]
+    columns: frozenset[str] = frozenset()
+    keeps_places: bool = False
+    """Whether a row that goes leaves an empty one in its place, see `emptied`."""
 
     def touches(self, rows: pa.Table, traces: Traces) -> np.ndarray:
         """Which rows change, beyond those that hold an id: (n,) bool."""
-        ...
+        return np.zeros(rows.num_rows, bool)
 
     def cleaned(self, before: Row, row: Row, traces: Traces) -> Row:
         """The row as it will be, from the row as it was and as it is without what is theirs."""
-        ...
+        return row
+
+    def emptied(self, row: Row) -> Row:
+        """What takes the place of a row that goes."""
+        raise NotImplementedError
 
 
-class ItemPersonas:
+class UnreadableRecords(Rule):
+    """Nothing is kept of records that could not be read: what was cut off may have said whose they are."""
+
+    columns = frozenset({"reason", "detail"})
+
+    def touches(self, rows: pa.Table, traces: Traces) -> np.ndarray:
+        """Records without fields, of whoever."""
+        told = pc.and_(pc.is_in(rows["reason"], pa.array(UNREADABLE)), pc.is_valid(rows["detail"]))
+        return np.asarray(told.to_numpy(zero_copy_only=False), bool)
+
+    def cleaned(self, before: Row, row: Row, traces: Traces) -> Row:
+        """Where it stands, and why it was refused."""
+        return {**row, "detail": None if row["reason"] in UNREADABLE else row["detail"]}
+
+
+class ParsedRecords(UnreadableRecords):
+    """A record of theirs is one of somebody erased, as it would be parsed now: a file's records are counted, and stay as many."""
+
+    keeps_places = True
+
+    def emptied(self, row: Row) -> Row:
+        """Where it stood, and nothing of it."""
+        place = ("parsed_in", "parsed_file", "source_line", "part")
+        return {name: value if name in place else None for name, value in row.items()} | {"reason": "erased"}
+
+
+class ItemPersonas(Rule):
     """A persona that nobody else supports is retired, without any text; any other loses their quotes, and is made anew."""
 
     columns = frozenset({"evidence", "extracted_from", "name", "description", "preference_rationale", "status"})
-
-    def touches(self, rows: pa.Table, traces: Traces) -> np.ndarray:
-        """None but those whose evidence shows it, or from which a quote was taken into the texts of a retired persona."""
-        return np.zeros(rows.num_rows, bool)
 
     def cleaned(self, before: Row, row: Row, traces: Traces) -> Row:
         """Retire, or take away their share of the support."""
@@ -67,30 +96,20 @@ class ItemPersonas:
         return {**row, **remade}
 
 
-class ItemReviews:
+class ItemReviews(Rule):
     """The counts of an item are those of the reviews that stay."""
 
     columns = frozenset({"item_id", "last_reviewed_at"})
 
     def touches(self, rows: pa.Table, traces: Traces) -> np.ndarray:
         """Items that somebody erased had reviewed by then, in words or in stars alone."""
-        first = _first_reviews(traces)
-        latest = rows["last_reviewed_at"].to_pylist()
-        return np.fromiter(
-            (
-                item in first and last is not None and first[item] <= last
-                for item, last in zip(rows["item_id"].to_pylist(), latest, strict=True)
-            ),
-            bool,
-            rows.num_rows,
-        )
+        told = zip(rows["item_id"].to_pylist(), rows["last_reviewed_at"].to_pylist(), strict=True)
+        return np.fromiter((bool(_theirs(traces, item, last)) for item, last in told), bool, rows.num_rows)
 
     def cleaned(self, before: Row, row: Row, traces: Traces) -> Row:
         """Count without the reviews that were there by the newest one."""
         last = before["last_reviewed_at"]
-        theirs = [
-            r for r in traces.reviews.values() if r and r.item_id == row["item_id"] and last and r.reviewed_at <= last
-        ]
+        theirs = _theirs(traces, row["item_id"], last)
         mean = _mean_without(row["mean_rating"], row["review_count"], [review.rating for review in theirs])
         row |= {"review_count": max(row["review_count"] - len(theirs), len(row["evidence"])), "mean_rating": mean}
         if any(review.reviewed_at == last for review in theirs):
@@ -98,7 +117,7 @@ class ItemReviews:
         return row
 
 
-class ItemSummaries:
+class ItemSummaries(Rule):
     """A summary made from their words alone, or that has some, goes."""
 
     columns = frozenset({"item_id", "summary_source", "summary"})
@@ -114,7 +133,7 @@ class ItemSummaries:
         return {**row, "summary": "", "summary_source": "none", "extraction_key": ""}
 
 
-class Recommended:
+class Recommended(Rule):
     """A list keeps its items, places and scores; what it says of them is said without the erased."""
 
     columns = frozenset({"persona_id", "item_id", "item_title", "evidence"})
@@ -191,15 +210,15 @@ def _mean_without(mean: float | None, count: int, stars: list[float]) -> float |
     return round(min(max((mean * count - sum(stars)) / left, 1.0), 5.0), 6)
 
 
-def _first_reviews(traces: Traces) -> dict[str, datetime]:
-    first: dict[str, datetime] = {}
-    for review in traces.reviews.values():
-        if review:
-            first[review.item_id] = min(first.get(review.item_id, review.reviewed_at), review.reviewed_at)
-    return first
+def _theirs(traces: Traces, item: str, last: datetime | None) -> list[Review]:
+    """Erased reviews of an item that were there by a time."""
+    return [review for review in traces.by_item.get(item, ()) if last and review.reviewed_at <= last]
 
 
 RULES: Mapping[str, Rule] = {
+    "parsed_reviews": ParsedRecords(),
+    "rejected_reviews": UnreadableRecords(),
+    "rejected_interactions": UnreadableRecords(),
     "item_personas": ItemPersonas(),
     "item_reviews": ItemReviews(),
     "item_summaries": ItemSummaries(),

@@ -1,9 +1,10 @@
 """Erase people from a warehouse, or say what would go: `erase`, `complete` and `foresee`.
 
-What stands for the people is written beside the tables before the first of them changes. So an erasure that was killed anywhere
-is completed from there, and while one is pending no run is opened and no task goes on.
+An erasure is noted before it reads anything, and what stands for the people is written beside the tables before the first of them
+changes. So one that was killed anywhere is completed from there, and while it is pending no run is opened and no task goes on.
 """
 
+import json
 import os
 import shutil
 import time
@@ -15,12 +16,14 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from persona_pipeline.config import PipelineConfig
+from persona_pipeline.config import PipelineConfig, ReviewsConfig
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.core.atomic import atomic_folder
+from persona_pipeline.core.atomic import atomic_file, atomic_folder
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.erasure.collect import collect, known_users
-from persona_pipeline.erasure.loose_files import AnyRows, Loose, clean_files, rewrite_parquet
+from persona_pipeline.erasure.field_names import field_names
+from persona_pipeline.erasure.loose_files import Loose, clean_files, rewrite_parquet
+from persona_pipeline.erasure.loose_records import AnyRows, Known
 from persona_pipeline.erasure.places import Place, loose_files, staged_responses, tables, unfinished
 from persona_pipeline.erasure.rows import TableChange
 from persona_pipeline.erasure.traces import Traces
@@ -29,7 +32,8 @@ from persona_pipeline.publish.releases import release_row, release_rows
 from persona_pipeline.report.page import write_report
 from persona_pipeline.runs.log import attempts, latest, run_rows
 from persona_pipeline.runs.opening import RUNNER, require_idle
-from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.sources.input_state import pseudonyms
+from persona_pipeline.warehouse import Warehouse, erasures
 from persona_pipeline.warehouse._locks import lock
 from persona_pipeline.warehouse.erasures import (
     PENDING,
@@ -43,6 +47,7 @@ from persona_pipeline.warehouse.erasures import (
 from persona_pipeline.warehouse.history import Change, History, is_whole
 
 _TRACES = "traces.json"
+_UNFINISHED = "left unfinished by what was killed: deleted"
 PAUSE = 5.0
 """Seconds between the moment when the log names the new files and the old ones' end, for readers that had just listed them."""
 
@@ -70,78 +75,133 @@ def foresee(root: Path, users: Collection[str]) -> Erased:
     """Say what erasing these people would do; nothing is changed. Raises as `erase`."""
     require_none_pending(root)
     places, known, unknown = _known(root, users)
-    traces = collect(places, known)
+    _check(places)
+    traces = collect(places, known.values())
     found = Erased(len(known), unknown, _rows(root, places, traces), len(traces.retired))
-    found.loose = clean_files(_loose(root), traces.mentions, lambda _: False, dry_run=True)
+    found.loose = clean_files(_loose(root), _searched(root, traces), lambda _: False, dry_run=True)
+    found.loose.note(_UNFINISHED, len(unfinished(root)))
     return found
 
 
 def erase(root: Path, users: Collection[str], by: str) -> Erased:
     """Erase these people from everything under a warehouse, and from the caches it shares.
 
-    Raises PipelineError where none of them is known; BusyError while a run is open or a table is being written, or where an
-    earlier erasure has not ended. Nothing was changed then.
+    Raises PipelineError where none of them is known, or a table cannot be rewritten; BusyError while a run is open, a task is at
+    work or a table is being written, or where an earlier erasure has not ended. Nothing was changed then.
     """
-    with _held(root):
-        require_none_pending(root)
-        places, known, unknown = _known(root, users)
-        traces = collect(places, known)
-        rows = _rows(root, places, traces)
+    with _held(root), ExitStack() as locks:
         with atomic_folder(root / PENDING) as folder:
-            traces.write(folder / _TRACES)
-            note_pending(folder, len(known), by)
-        loose = _carry_out(root, places, traces)
+            note_pending(folder, len({*users}), by)
+        try:
+            # A task that began before the note was there is seen; one that begins now sees the note.
+            require_idle(Warehouse(root))
+            places, known, unknown = _known(root, users)
+            _lock(places, locks)
+            _check(places)
+            traces = collect(places, known.values())
+            rows = _rows(root, places, traces)
+            with atomic_file(root / PENDING / _TRACES) as partial:
+                traces.write(partial)
+        except BaseException:
+            shutil.rmtree(root / PENDING)
+            raise
+        loose = _carry_out(root, places, traces, locks)
         return Erased(len(known), unknown, rows, len(traces.retired), loose)
 
 
 def complete(root: Path) -> Erased:
-    """Complete an erasure that was broken off. Raises PipelineError where there is none."""
-    with _held(root):
-        if not (root / PENDING / _TRACES).is_file():
+    """Complete an erasure that was broken off. Raises PipelineError where there is none, or it had changed nothing yet."""
+    with _held(root, begins=False), ExitStack() as locks:
+        if pending(root) is None:
             raise PipelineError(f"there is no erasure to complete in {root}")
-        traces = Traces.read(root / PENDING / _TRACES)
-        loose = _carry_out(root, tables(root), traces)
-        return Erased(len(traces.users), personas=len(traces.retired), loose=loose)
+        if not (root / PENDING / _TRACES).is_file():
+            shutil.rmtree(root / PENDING)
+            raise PipelineError(
+                f"the erasure in {root} was broken off before it had changed anything, and nights go on. Begin it again"
+            )
+        traces, places = Traces.read(root / PENDING / _TRACES), tables(root)
+        _lock(places, locks)
+        _check(places)
+        loose = _carry_out(root, places, traces, locks)
+        return Erased(traces.people, personas=len(traces.retired), loose=loose)
+
+
+def let_back(root: Path, users: Collection[str], by: str) -> int:
+    """Let lines of these people count again; returns how many of them were kept out. Raises BusyError as `erase`."""
+    with _held(root):
+        warehouse = Warehouse(root, {"job": "erase --let-back", "by": by})
+        of, before, forms = digester(warehouse), erased_digests(warehouse), _forms(root, users)
+        erasures.let_back(warehouse, {form for told in forms.values() for form in told})
+        return sum(any(of(form) in before for form in told) for told in forms.values())
 
 
 @contextmanager
-def _held(root: Path) -> Iterator[None]:
-    """Hold the warehouse as a migration does: no run is open, and none begins."""
+def _held(root: Path, *, begins: bool = True) -> Iterator[None]:
+    """Hold the warehouse as a migration does: no run is open, and none begins.
+
+    Raises BusyError where that cannot be, or an erasure has not ended, unless it is that one which is gone on with.
+    """
     warehouse = Warehouse(root, {"job": "erase"})
     with ExitStack() as locks:
         for name in (RUNNER, "opening", PUBLICATION):
             locks.enter_context(warehouse.lock(name))
         require_idle(warehouse)
+        if begins:
+            require_none_pending(root)
         yield
 
 
-def _known(root: Path, users: Collection[str]) -> tuple[list[Place], list[str], list[str]]:
-    places = tables(root)
+def _lock(places: list[Place], locks: ExitStack) -> None:
+    for place in places:
+        locks.enter_context(lock(place.folder.parent, place.folder.name, {"job": "erase"}))
+
+
+def _check(places: list[Place]) -> None:
+    for place in places:
+        History(place.folder).check()
+
+
+def _forms(root: Path, users: Collection[str]) -> dict[str, set[str]]:
+    """Each id with the pseudonym that tables have for it, where a run used pseudonyms. Raises ConfigError without their key."""
+    configs = {row["config"] for row in run_rows(Warehouse(root))}
+    used = any(json.loads(config).get("reviews", {}).get("pseudonymous_users") for config in configs)
+    name = pseudonyms(ReviewsConfig(pseudonymous_users=used))
+    return {user: {user, name(user)} if name else {user} for user in users}
+
+
+def _known(root: Path, users: Collection[str]) -> tuple[list[Place], dict[str, set[str]], list[str]]:
+    """Tables of the warehouse, the people of whom some table knows, each with the ids they go by, and ids of no one."""
+    places, forms = tables(root), _forms(root, users)
     if not places:
         raise PipelineError(f"there is no warehouse at {root}: no folder in it is a table")
     warehouse = Warehouse(root)
-    found = known_users(places, users)
+    found = known_users(places, {form for told in forms.values() for form in told})
     before = erased_digests(warehouse)
     of = digester(warehouse) if before else str
-    known = sorted(user for user in {*users} if user in found)
-    unknown = sorted(user for user in {*users} if user not in found and of(user) not in before)
+    known = {user: told for user, told in forms.items() if told & found}
+    unknown = sorted(user for user in forms.keys() - known.keys() if before.isdisjoint(map(of, forms[user])))
     if not known:
-        again = len({*users}) - len(unknown)
+        again = len(forms) - len(unknown)
         told = f"; {again} of them were erased before" if again else ""
         raise PipelineError(
-            f"none of the {len({*users})} users is known in {root}{told}: nothing was done. Ids are those of the input, as "
+            f"none of the {len(forms)} users is known in {root}{told}: nothing was done. Ids are those of the input, as "
             "`persona-pipeline top` takes them"
         )
     return places, known, unknown
 
 
-def _changes(places: list[Place], traces: Traces) -> Iterator[tuple[Place, Change]]:
+def _changes(root: Path, places: list[Place], traces: Traces) -> Iterator[tuple[Place, Change]]:
     """What happens to each table; those whose contract says that they are about nobody are left out."""
+    known = _searched(root, traces)
     for place in places:
         if place.contract is None:
-            yield place, AnyRows(traces.mentions, _everything(place))
+            yield place, AnyRows(known, _everything(place))
         elif (change := TableChange(place.contract, traces)).columns:
             yield place, change
+
+
+def _searched(root: Path, traces: Traces) -> Known:
+    return Known(traces.mentions, field_names(root))
 
 
 def _everything(place: Place) -> frozenset[str]:
@@ -156,7 +216,7 @@ def _rows(root: Path, places: list[Place], traces: Traces) -> dict[str, dict[int
         for entry in row["table_versions"]:
             named.setdefault(entry["table"], set()).add(entry["version"])
     found = {}
-    for place, change in _changes(places, traces):
+    for place, change in _changes(root, places, traces):
         history = History(place.folder)
         if files := history.scan(change):
             versions = history.by_version(files, named.get(place.told, set()))
@@ -164,30 +224,33 @@ def _rows(root: Path, places: list[Place], traces: Traces) -> dict[str, dict[int
     return {table: versions for table, versions in found.items() if versions}
 
 
-def _carry_out(root: Path, places: list[Place], traces: Traces) -> Loose:
-    """Everything that an erasure changes, from the first file to the record of it; whoever was killed begins here again."""
+def _carry_out(root: Path, places: list[Place], traces: Traces, locks: ExitStack) -> Loose:
+    """Everything that an erasure changes, from the first file to the record of it; whoever was killed begins here again.
+
+    `locks` of the tables are let go once these are done.
+    """
     note = pending(root)
     assert note is not None
-    for path in unfinished(root):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    histories = [(History(place.folder, f"-e{note.token}"), change) for place, change in _changes(places, traces)]
-    with ExitStack() as locks:
-        for place in places:
-            locks.enter_context(lock(place.folder.parent, place.folder.name, {"job": "erase"}))
-        for history, change in histories:
-            history.write(change)
-        for history, _ in histories:
-            history.point(additions=False)
-        for history, _ in histories:
-            history.point(additions=True)
-        time.sleep(PAUSE)
-        for history, _ in histories:
-            history.drop()
+    left = unfinished(root)
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    histories = [(History(place.folder, f"-e{note.token}"), change) for place, change in _changes(root, places, traces)]
+    for history, change in histories:
+        history.write(change)
+    for history, _ in histories:
+        history.point(additions=False)
+    for history, _ in histories:
+        history.point(additions=True)
+    time.sleep(PAUSE)
+    for history, _ in histories:
+        history.drop()
+    locks.close()
     change = TableChange(load_contract("llm_calls"), traces)
     for path in filter(is_whole, staged_responses(root)):
         with FileLock(path.parent / ".lock"):
             rewrite_parquet(path, change)
-    loose = clean_files(_loose(root), traces.mentions, lambda path: _render(root, path))
+    loose = clean_files(_loose(root), _searched(root, traces), lambda path: _render(root, path))
+    loose.note(_UNFINISHED, len(left))
     record(Warehouse(root, {"job": "erase"}), traces.users, note.by, datetime.now(UTC))
     shutil.rmtree(root / PENDING)
     return loose

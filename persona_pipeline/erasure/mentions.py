@@ -1,8 +1,9 @@
 """Search texts for people by their ids and their own words, and redact texts that mention them.
 
 Words are theirs where six in a row are the same, or a whole sentence of three to five, whatever stands between the words, and
-nobody else who stays wrote them. Fewer are everybody's. An id counts as a whole word; one that may as well be a number or a
-syllable (all digits, or under four characters) only where the text says that it is somebody's id.
+nobody else who stays wrote them. Fewer are everybody's. An id counts as a whole word; one of letters and digits, six or more, also
+as a part of a word (`top-A2IBPI20.json`); one that may as well be a number or a syllable (all digits, no letter, or under four
+characters) only where the text says that it is somebody's id.
 """
 
 import json
@@ -18,8 +19,10 @@ RUN = 6
 _SHORTEST = 3
 _WORDS = re.compile(r"[^\W_]+")
 _TOKENS = re.compile(r"[\w-]+")
-_PLAIN = re.compile(r"[\w-]+")
-_WEAK = re.compile(r"\d*|.{1,3}")
+_WEAK = re.compile(r"\d*|.{1,3}|[^\w-]*")
+_TELLING = re.compile(r"(?=.*\d)(?=.*[^\W\d])[^\W_]{6,}")
+_FIELDS = 3
+"""Fields that a line of input has at least: of fewer a text is no line, but a value, or a number with a comma."""
 _SOMEBODYS = (
     r"(?i:user|reviewer|customer|person|review|subject)[\w\s]{{0,9}}[\"']?\s{{0,2}}[:= ]\s{{0,2}}[\"'(]?(?:{})(?![\w-])"
 )
@@ -82,8 +85,9 @@ class Mentions:
         """Whether a line of input as received is one of theirs, JSON or separated by commas, or has words of theirs."""
         if not text:
             return False
-        fields = {part.strip().strip("\"'") for part in text.split(",")}
-        return not self._weak.isdisjoint(fields) or self.named_in(text) or self.quoted_in(text)
+        fields = [part.strip().strip("\"'") for part in text.split(",")]
+        by_field = len(fields) >= _FIELDS and not self._weak.isdisjoint(fields)
+        return by_field or self.named_in(text) or self.quoted_in(text)
 
     def redacted(self, text: str | None) -> str | None:
         """The text without their ids, or nothing of it where it has words of theirs."""
@@ -91,19 +95,25 @@ class Mentions:
             return text
         if self.quoted_in(text):
             return GONE
-        for start, end in sorted(self._spans(text), reverse=True):
-            text = text[:start] + GONE + text[end:]
-        return text
+        told, at = "", 0
+        for start, end in sorted(self._spans(text)):
+            if start >= at:
+                told += text[at:start] + GONE
+            at = max(at, end)
+        return told + text[at:]
 
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where ids stand, in any order; one id may lie within another."""
         for match in _TOKENS.finditer(text):
-            if match.group() in self._plain:
+            token, start = match.group(), match.start()
+            if token in self._plain:
                 yield match.span()
-        for odd in self._odd:
-            start = text.find(odd)
-            while start >= 0:
-                yield start, start + len(odd)
-                start = text.find(odd, start + len(odd))
+            for odd, offset in self._odd.get(token, ()):
+                if text.startswith(odd, start - offset):
+                    yield start - offset, start - offset + len(odd)
+            if self._telling and ("-" in token or "_" in token):
+                parts = (part for part in _WORDS.finditer(token) if part.group() in self._telling)
+                yield from ((start + part.start(), start + part.end()) for part in parts)
         if self._weak_pattern:
             for match in self._weak_pattern.finditer(text):
                 yield match.span()
@@ -113,14 +123,28 @@ class Mentions:
         return frozenset(one for one in self.ids if _WEAK.fullmatch(one))
 
     @cached_property
-    def _plain(self) -> frozenset[str]:
-        return frozenset(one for one in self.ids - self._weak if _PLAIN.fullmatch(one))
+    def sure(self) -> frozenset[str]:
+        """Ids that are somebody's wherever they stand."""
+        return self.ids - self._weak
 
     @cached_property
-    def _odd(self) -> list[str]:
-        """Ids with characters that words lack, also as JSON writes them."""
-        odd = self.ids - self._weak - self._plain
-        return sorted({form for one in odd for form in (one, json.dumps(one)[1:-1], json.dumps(json.dumps(one))[3:-3])})
+    def _plain(self) -> frozenset[str]:
+        return frozenset(one for one in self.sure if _TOKENS.fullmatch(one))
+
+    @cached_property
+    def _telling(self) -> frozenset[str]:
+        """Ids that nothing else has as a part of its name."""
+        return frozenset(one for one in self._plain if _TELLING.fullmatch(one))
+
+    @cached_property
+    def _odd(self) -> dict[str, list[tuple[str, int]]]:
+        """Ids with characters that words lack, also as JSON writes them: by their longest word, with where it begins in them."""
+        found: dict[str, list[tuple[str, int]]] = {}
+        for one in self.sure - self._plain:
+            for form in {one, json.dumps(one)[1:-1], json.dumps(json.dumps(one))[3:-3]}:
+                longest = max(_TOKENS.finditer(form), key=lambda word: len(word.group()))
+                found.setdefault(longest.group(), []).append((form, longest.start()))
+        return found
 
     @cached_property
     def _weak_pattern(self) -> re.Pattern[str] | None:

@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from persona_pipeline.contracts import Contract, load_contract, table_names
+from persona_pipeline.embeddings.model_names import BASES
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse._earlier import with_earlier_columns
 from persona_pipeline.warehouse.erasures import PENDING
 from persona_pipeline.warehouse.history import is_whole
 
 _LOG = "_delta_log"
-_PARTIAL = re.compile(r"\..+\.(?P<pid>\d+)")
+_PARTIAL = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)")
 
 
 @dataclass(frozen=True)
 class Place:
-    """A Delta table: as it is told, where it really lies, and its contract; None for one that this version does not know."""
+    """A Delta table: as it is told, where it really lies, and its contract, which names columns of earlier versions too.
+
+    The contract is None for a table that this version does not know.
+    """
 
     told: str
     folder: Path
@@ -37,7 +42,7 @@ def tables(root: Path) -> list[Place]:
                 found.setdefault(folder.resolve(), str(folder))
     known = set(table_names())
     return [
-        Place(told, folder, load_contract(folder.name) if folder.name in known else None)
+        Place(told, folder, with_earlier_columns(load_contract(folder.name)) if folder.name in known else None)
         for folder, told in sorted(found.items(), key=lambda entry: entry[1])
     ]
 
@@ -62,14 +67,30 @@ def loose_files(root: Path) -> list[Path]:
 
 
 def unfinished(root: Path) -> list[Path]:
-    """What processes that have died were writing when they did, by `core.atomic`: it would have been put in its place whole."""
+    """What processes that have died were writing when they did: it would have been put in its place whole, or gone on with.
+
+    By `core.atomic` a file or folder with the number of the process, beside what it was to be; and all that a training of a base
+    left beside the base: it holds texts of reviews.
+    """
     found = []
     for folder, names, files in os.walk(root):
-        for name in [*names, *files]:
-            process = _PARTIAL.fullmatch(name)
-            if process and not Path(f"/proc/{process['pid']}").exists():
-                found.append(Path(folder) / name)
+        here = Path(folder)
+        left = {name for name in (*names, *files) if _is_unfinished(here.relative_to(root), here / name)}
+        found += [here / name for name in sorted(left)]
+        names[:] = sorted({*names} - left)
     return found
+
+
+def _is_unfinished(within: Path, path: Path) -> bool:
+    if within.parts[-2:] == BASES.parts:
+        return path.name.startswith(".") and path.suffix != ".lock"
+    named = _PARTIAL.fullmatch(path.name)
+    if not named or Path(f"/proc/{named['pid']}").exists():
+        return False
+    # Somebody else's may be called alike: a copy of something, by its date.
+    whole = path.with_name(named["name"])
+    ours = whole.suffix in (".parquet", ".json") or any(part.startswith("_") for part in (*within.parts, whole.name))
+    return ours or whole.exists()
 
 
 def _folders(root: Path) -> Iterator[Path]:

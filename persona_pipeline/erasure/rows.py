@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from persona_pipeline.contracts import Contract, Subject
-from persona_pipeline.erasure.derived import RULES
+from persona_pipeline.erasure.derived import RULES, Rule
 from persona_pipeline.erasure.traces import Traces
 
 Row = dict[str, Any]
@@ -33,9 +33,9 @@ class TableChange:
 
     def __init__(self, contract: Contract, traces: Traces) -> None:
         self._contract, self._traces = contract, traces
-        self._rule = RULES.get(contract.table)
+        self._rule = RULES.get(contract.table, Rule())
         told = contract.subjects(*_IDS, *_TEXTS)
-        self.columns = frozenset(column for column, _ in told) | (self._rule.columns if self._rule else frozenset())
+        self.columns = frozenset(column for column, _ in told) | self._rule.columns
         self._columns = {column.name: column for column in contract.columns}
         self._whole = contract.role == "cache"
         ids: dict[Subject, Any] = {
@@ -55,26 +55,34 @@ class TableChange:
 
     def marks(self, rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
         """Implement `Change.marks`. Vectorised over ids; texts are looked through one by one."""
+        goes, changes = self._marked(rows)
+        return (np.zeros(len(goes), bool), goes | changes) if self._rule.keeps_places else (goes, changes)
+
+    def applied(self, rows: pa.Table) -> pa.Table:
+        """Implement `Change.applied`. Only rows that change become Python objects."""
+        goes, changes = self._marked(rows)
+        if not goes.any() and not changes.any():
+            return rows
+        new = [self.cleaned(row) for row in rows.filter(pa.array(changes)).to_pylist()]
+        place = np.arange(rows.num_rows)
+        place[changes] = rows.num_rows + np.arange(len(new))
+        if self._rule.keeps_places:
+            place[goes] = rows.num_rows + len(new) + np.arange(goes.sum())
+            new += [self._rule.emptied(row) for row in rows.filter(pa.array(goes)).to_pylist()]
+            goes = np.zeros(len(goes), bool)
+        both = pa.concat_tables([rows, pa.Table.from_pylist(new, schema=rows.schema)])
+        return both.take(pa.array(place[~goes])).combine_chunks()
+
+    def _marked(self, rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+        """Which rows are theirs, and which of the others have something of theirs; (n,) bool each."""
         goes, changes = np.zeros(rows.num_rows, bool), np.zeros(rows.num_rows, bool)
         for name, field in self._contract.subjects(*_IDS, *_TEXTS):
             if name not in rows.column_names:
                 continue
             found = self._found(rows[name], name, field)
             (changes if self._stays(name, field) else goes)[found] = True
-        if self._rule:
-            changes |= self._rule.touches(rows, self._traces)
+        changes |= self._rule.touches(rows, self._traces)
         return goes, changes & ~goes
-
-    def applied(self, rows: pa.Table) -> pa.Table:
-        """Implement `Change.applied`. Only rows that change become Python objects."""
-        goes, changes = self.marks(rows)
-        if not goes.any() and not changes.any():
-            return rows
-        changed = [self.cleaned(row) for row in rows.filter(pa.array(changes)).to_pylist()]
-        both = pa.concat_tables([rows, pa.Table.from_pylist(changed, schema=rows.schema)])
-        place = np.arange(rows.num_rows)
-        place[changes] = rows.num_rows + np.arange(len(changed))
-        return both.take(pa.array(place[~goes])).combine_chunks()
 
     def cleaned(self, row: Row) -> Row:
         """A row that stays, without what is theirs."""
@@ -82,7 +90,7 @@ class TableChange:
         for name, field in self._contract.subjects(*_IDS, *_TEXTS):
             if row.get(name) is not None:
                 row[name] = self._clean(row[name], name, field)
-        return self._rule.cleaned(before, row, self._traces) if self._rule else row
+        return self._rule.cleaned(before, row, self._traces)
 
     def _clean(self, value: Any, name: str, field: str | None) -> Any:
         subject = self._subject(name, field)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class Traces:
     Attributes:
         day: retired personas are retired as of it.
         users, reviews: their ids; of a review what it counted for, where that is known.
+        people: how many they are; a person may go by an id and a pseudonym.
         mentions: ids and words to look for in texts.
         retired: personas that nobody else supports.
         rewritten: by persona that others support too, but whose words were theirs: its name as it stays.
@@ -43,6 +45,15 @@ class Traces:
     requests: frozenset[str] = frozenset()
     hashes: frozenset[str] = frozenset()
     untitled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    people: int = 0
+
+    @cached_property
+    def by_item(self) -> Mapping[str, list[Review]]:
+        """What is known of the reviews, by item."""
+        found: dict[str, list[Review]] = {}
+        for review in filter(None, self.reviews.values()):
+            found.setdefault(review.item_id, []).append(review)
+        return found
 
     def write(self, path: Path) -> None:
         """Write JSON that only this account may read: it names the people."""
@@ -61,6 +72,7 @@ class Traces:
             "requests": sorted(self.requests),
             "hashes": sorted(self.hashes),
             "untitled": {item: list(titles) for item, titles in self.untitled.items()},
+            "people": self.people,
         }
         path.touch(0o600)
         path.write_text(json.dumps(told), encoding="utf-8")
@@ -82,4 +94,5 @@ class Traces:
             frozenset(told["requests"]),
             frozenset(told["hashes"]),
             {item: tuple(titles) for item, titles in told["untitled"].items()},
+            told.get("people", len(told["users"])),
         )

@@ -173,7 +173,8 @@ def _parsed(
         require_named_apart([row for row in before if digests.get(row["name"], row["digest"]) != row["digest"]])
         earlier = [row for row in before if row["name"] not in digests]
         require_parsed([row for row in earlier if there.get(row["parsed_file"], _NOTHING)["records"] != row["records"]])
-        listed += earlier
+        # Counted anew: since they were parsed somebody may have been erased.
+        listed += [{**row, **there.get(row["parsed_file"], {})} for row in earlier]
     return listed, there.keys() - {row["parsed_file"] for row in listed}
 
 

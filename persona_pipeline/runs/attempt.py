@@ -15,6 +15,7 @@ from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.log import add_event, attempts
 from persona_pipeline.runs.opening import HELD, lock_name
 from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.warehouse.erasures import require_none_pending
 
 _NOT_FIGURES = ("job", "event", "written", "candidate", "seconds")
 
@@ -22,10 +23,13 @@ _NOT_FIGURES = ("job", "event", "written", "candidate", "seconds")
 def attempt(context: RunContext, task: str, part: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Execute a task and record it; returns its summary.
 
-    Raises BusyError where the same task of the warehouse is running already, and whatever the task raises.
+    Raises BusyError where the same task of the warehouse is running already, or people are being erased from it, and whatever
+    the task raises.
     """
     log = Warehouse(context.warehouse.root, context.warehouse.commit)
     with log.lock(lock_name(task, part)):
+        # Again, now that an erasure that begins would see the lock.
+        require_none_pending(log.root)
         before = [
             one for one in attempts(log, context.run_id).get(context.run_id, []) if (one.task, one.part) == (task, part)
         ]

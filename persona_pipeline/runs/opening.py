@@ -216,7 +216,7 @@ def _end_last(warehouse: Warehouse, environment: Mapping[str, str]) -> None:
 
 
 def require_idle(warehouse: Warehouse) -> None:
-    """Raise BusyError while a run is open: its tasks read tables as they were when it began."""
+    """Raise BusyError while a run is open, whose tasks read tables as they were when it began, or a task is at work."""
     last = run_rows(warehouse)[-1:]
     if last and last[0]["closed_at"] is None:
         run_id = last[0]["run_id"]
@@ -224,11 +224,17 @@ def require_idle(warehouse: Warehouse) -> None:
             f"run {run_id} is open in {warehouse.root}, and its tasks read tables as they were when it began. Wait for it to end; "
             f'where nothing will go on with it: persona-pipeline runs close {run_id} --reason "..."'
         )
+    # One of a closed run, begun again.
+    for name, told in warehouse.holders(_TASK).items():
+        raise BusyError(f"{name.removeprefix(_TASK)} is at work in {warehouse.root} ({told}). Wait for it to end")
+
+
+_TASK = "task-"
 
 
 def lock_name(task: str, part: str) -> str:
     """Name of the lock that an attempt holds while it runs."""
-    return f"task-{task}{f'-{part}' if part else ''}"
+    return f"{_TASK}{task}{f'-{part}' if part else ''}"
 
 
 def _busy(warehouse: Warehouse, last: Row | None, why: str) -> BusyError:

@@ -185,7 +185,12 @@ def unreadable(record: Record, fault: Fault, settings: ParsingSettings) -> tuple
     """The first columns of a record that cannot be read, which may be one of somebody erased."""
     if settings.erased is not None and settings.erased.named_in(fault.excerpt):
         return (*record[:2], "erased", None, None)
-    return (*record[:2], fault.reason, None, excerpt(fault.excerpt))
+    return (*record[:2], fault.reason, None, _shown(fault, settings))
+
+
+def _shown(fault: Fault, settings: ParsingSettings) -> str | None:
+    """An excerpt of a record that cannot be read; none once somebody was erased: the words may be theirs, and the id further on."""
+    return None if settings.erased is not None else excerpt(fault.excerpt)
 
 
 class _ReviewParser(FieldParser):

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
-from persona_pipeline.contracts import Contract
+from persona_pipeline.contracts import Column, Contract
 from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.warehouse._delta import delta_field
@@ -24,7 +24,7 @@ GIVEN_UP: Mapping[str, frozenset[str]] = {
     # Of a line that was refused, nothing but the offending field is kept.
     "rejected_reviews": frozenset({"text"}),
 }
-"""By table: columns that contracts had and that are no longer kept."""
+"""By table: columns of text that contracts had and that are no longer kept."""
 
 _NOTE = "_layout.json"
 
@@ -105,6 +105,21 @@ def lacking_only(contract: Contract, table: DeltaTable) -> list[str]:
 def given_up(contract: Contract, table: DeltaTable) -> list[str]:
     """Columns that a table has and that are no longer kept."""
     return sorted(GIVEN_UP.get(contract.table, frozenset()) & set(schema_of(table).names))
+
+
+def with_earlier_columns(contract: Contract) -> Contract:
+    """The contract with what files of earlier versions have too: columns of another name, and those no longer kept."""
+    columns = {column.name: column for column in contract.columns}
+    former = [
+        columns[name].model_copy(update={"name": old})
+        for (table, name), old in FORMER.items()
+        if table == contract.table and old not in columns
+    ]
+    gone = [
+        Column(name=name, type="string", nullable=True, subject="record", description="No longer kept")
+        for name in sorted(GIVEN_UP.get(contract.table, ()))
+    ]
+    return contract.model_copy(update={"columns": (*contract.columns, *former, *gone)})
 
 
 def check_writable(contract: Contract, table: DeltaTable, root: Path) -> None:

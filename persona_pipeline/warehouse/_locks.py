@@ -31,6 +31,12 @@ def holder(root: Path, name: str) -> str | None:
     return None
 
 
+def holders(root: Path, beginning: str) -> dict[str, str]:
+    """Describe the holders of locks whose names begin so, by name."""
+    names = sorted(path.stem for path in (root / LOCKS).glob(f"{beginning}*.lock"))
+    return {name: told for name in names if (told := holder(root, name))}
+
+
 @contextmanager
 def lock(root: Path, name: str, holder: Mapping[str, str], wait: bool = False) -> Iterator[None]:
     """Hold the lock `name` in a warehouse; `holder` is shown to a second process.

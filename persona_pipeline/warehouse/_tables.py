@@ -14,7 +14,7 @@ from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.warehouse import _earlier
 from persona_pipeline.warehouse._differences import connect, quoted
-from persona_pipeline.warehouse._locks import holder, lock
+from persona_pipeline.warehouse._locks import holder, holders, lock
 from persona_pipeline.warehouse._pins import Pins
 
 
@@ -110,6 +110,10 @@ class Tables:
     def holder(self, name: str) -> str | None:
         """Describe the holder of a lock; None where it is free."""
         return holder(self.root, name)
+
+    def holders(self, beginning: str) -> dict[str, str]:
+        """Describe the holders of locks whose names begin so, by name."""
+        return holders(self.root, beginning)
 
     def row_count(self, table: str, version: int) -> int:
         """Number of rows of a version, from its log."""

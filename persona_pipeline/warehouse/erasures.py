@@ -29,7 +29,7 @@ _NOTE = "note.json"
 
 
 def erased_digests(warehouse: Warehouse) -> frozenset[str]:
-    """Digests of everybody whose lines of input are to go nowhere; see `digest`."""
+    """Digests of everybody whose lines of input are to go nowhere; see `digester`."""
     rows = warehouse.read(TABLE, ["user_digest"], where="let_back_at IS NULL")
     return frozenset(rows["user_digest"].to_pylist())
 
@@ -38,11 +38,6 @@ def let_back_since(warehouse: Warehouse) -> str:
     """Hash of who was let back in, and when; "" where nobody was. Input parsed before has to be parsed again."""
     rows = warehouse.read(TABLE, ["user_digest", "let_back_at"], where="let_back_at IS NOT NULL").to_pylist()
     return hashlib.sha256(json.dumps(rows, default=str).encode()).hexdigest()[:16] if rows else ""
-
-
-def digest(warehouse: Warehouse, user_id: str) -> str:
-    """The digest of one user id. Raises PipelineError where the warehouse's key is gone; see `digester`."""
-    return digester(warehouse)(user_id)
 
 
 def digester(warehouse: Warehouse) -> Callable[[str], str]:

@@ -4,13 +4,13 @@ Version numbers stay, so what releases and runs name stays true, and a version o
 feed lacks the rows too. Delta itself has no such operation: a DELETE leaves every earlier version as it was, and the statistics
 in the log hold values of rows that are gone.
 
-Four steps, each of which may be interrupted anywhere and begun again with the same `Change`:
+Four steps after a `check`, each of which may be interrupted anywhere and begun again with the same `Change`:
 
 1. `write`: a new file beside each that changes, under a name that follows from the old one's.
 2. `point(additions=False)`: commits that remove an old file remove its successor too, which nothing has added yet.
 3. `point(additions=True)`: commits add the successors in the old files' place. Each commit is replaced whole; a reader between
    two of them sees one file as it was and another as it will be, never both of one.
-4. `drop`: the old files go.
+4. `drop`: the old files go, once no commit names them: the change data feed opens what a commit removes too.
 
 The table must have no writer meanwhile.
 """
@@ -18,7 +18,7 @@ The table must have no writer meanwhile.
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.core.errors import PipelineError
 
 _LOG = "_delta_log"
+_FEED = "_change_data"
 _LONGEST = 32  # characters of a string in the statistics
 _LAST = "\U0010ffff"  # follows a longer one that was cut, so that it stays an upper bound
 _ROWS = 4_096  # looked through at a time
@@ -77,6 +78,7 @@ class History:
     folder: Path
     mark: str = ""
     successors: dict[str, Successor] = field(default_factory=dict)
+    _had_checkpoints: bool = False
 
     @property
     def commits(self) -> list[Path]:
@@ -94,6 +96,9 @@ class History:
         """Every whole Parquet file in the folder, whether a version names it or not, the change data feed's too."""
         return [name for name in self._every_file() if is_whole(self.folder / name)]
 
+    def _unfinished(self) -> set[str]:
+        return set(self._every_file()) - set(self.files())
+
     def _every_file(self) -> list[str]:
         found = (path.relative_to(self.folder) for path in self.folder.rglob("*.parquet"))
         return sorted(str(path) for path in found if _LOG not in path.parts)
@@ -109,47 +114,51 @@ class History:
                 found[name] = (gone, changed)
         return found
 
-    def write(self, change: Change) -> None:
-        """Write the successors of all files that change; what a killed writer left unfinished has none.
-
-        Raises PipelineError where a file that a version names is damaged.
-        """
+    def check(self) -> None:
+        """Raise PipelineError where nobody can rewrite the table: its log is cut short, or a file that it names is damaged."""
         named = {unquote(action["path"]) for action in self._additions()}
-        for name in set(self._every_file()) - set(self.files()):
-            if name in named:
-                raise PipelineError(f"{self.folder / name} is damaged: restore it from a copy, then run this again")
-            self.successors[name] = Successor(None, 0, "", 0, 0)
+        for name in sorted(self._unfinished() & named):
+            raise PipelineError(f"{self.folder / name} is damaged: restore it from a copy, then run this again")
+
+    def write(self, change: Change) -> None:
+        """Write the successors of all files that change; what a killed writer left unfinished has none."""
+        self.successors |= {name: Successor(None, 0, "", 0, 0) for name in self._unfinished()}
         for name, (gone, changed) in self.scan(change).items():
             self.successors[name] = self._written(name, change, gone, changed)
 
     def point(self, *, additions: bool) -> None:
         """Have the log name the successors: in removals, and with `additions` everywhere."""
         here = set(self.files())
+        self._rewrite(lambda line: self._actions(line, here, additions))
+
+    def drop(self) -> None:
+        """Delete the old files, and the checksums that Hadoop keeps beside its own."""
+        self._rewrite(self._without_removals)
+        if self._had_checkpoints:
+            DeltaTable(str(self.folder)).create_checkpoint()
+        for name in self.successors:
+            path = self.folder / name
+            for gone in (path, path.with_name(f".{path.name}.crc")):
+                gone.unlink(missing_ok=True)
+
+    def _rewrite(self, becomes: Callable[[dict[str, Any]], Iterable[dict[str, Any]]]) -> None:
+        """Replace each commit of which some line becomes another, others or none."""
         rewritten = {}
         for path in self.commits:
             before = path.read_text(encoding="utf-8")
-            actions = (line for old in before.splitlines() for line in self._actions(json.loads(old), here, additions))
+            actions = (line for old in before.splitlines() for line in becomes(json.loads(old)))
             lines = list({_identity(line): line for line in actions}.values())
             after = "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in lines)
             if after != "".join(_canonical(before)):
                 rewritten[path] = after
         if not rewritten:
             return
-        checkpoints = self._drop_derived_logs()
+        self._had_checkpoints |= self._drop_derived_logs()
         # The newest first: a removal is there before what it removes.
         for path, text in sorted(rewritten.items(), reverse=True):
             with atomic_file(path) as partial:
                 partial.write_text(text, encoding="utf-8")
                 _as_old_as(path, partial)
-        if checkpoints and additions:
-            DeltaTable(str(self.folder)).create_checkpoint()
-
-    def drop(self) -> None:
-        """Delete the old files, and the checksums that Hadoop keeps beside its own."""
-        for name in self.successors:
-            path = self.folder / name
-            for gone in (path, path.with_name(f".{path.name}.crc")):
-                gone.unlink(missing_ok=True)
 
     def by_version(self, found: dict[str, tuple[int, int]], versions: set[int]) -> dict[int, tuple[int, int]]:
         """Sum what `scan` found over the files of each of these versions, and of the newest."""
@@ -185,7 +194,9 @@ class History:
                     if kept.num_rows:
                         writer.write_table(kept, row_group_size=kept.num_rows)
             _as_old_as(old, partial)
-        if not rows:
+        # A commit whose changes are all theirs changed nothing: without a file that says so they would be derived from what it
+        # removes and adds.
+        if not rows and _FEED not in Path(name).parts:
             new.unlink()
             return Successor(None, 0, "", gone, changed)
         return Successor(str(new.relative_to(self.folder)), new.stat().st_size, "", gone, changed)
@@ -200,7 +211,7 @@ class History:
         successor = self.successors.get(name)
         if kind == "remove":
             action.pop("stats", None)
-            # The old name stays too: an earlier commit may still add it.
+            # The old name stays too, until `drop`: an earlier commit may still add it.
             yield line
             if successor and successor.path:
                 yield {kind: {**action, "path": quote(successor.path), **_sized(action, successor)}}
@@ -213,6 +224,10 @@ class History:
                 action["stats"] = json.dumps({"numRecords": json.loads(action["stats"]).get("numRecords")})
             yield line
 
+    def _without_removals(self, line: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        if "remove" not in line or unquote(line["remove"]["path"]) not in self.successors:
+            yield line
+
     def _stats(self, successor: Successor, before: str | None) -> str:
         if not successor.stats:
             assert successor.path
@@ -220,7 +235,7 @@ class History:
         return successor.stats
 
     def _drop_derived_logs(self) -> bool:
-        """Delete what only repeats the commits: checkpoints, checksums, compacted logs. Returns whether there were checkpoints."""
+        """Delete what only repeats the commits: checkpoints, checksums, compacted logs. Return whether there were checkpoints."""
         log = self.folder / _LOG
         (log / "_last_checkpoint").unlink(missing_ok=True)
         checkpoints = [*log.glob("*.checkpoint*"), *log.glob("_sidecars/*")]
@@ -270,17 +285,31 @@ def _sized(action: dict[str, Any], successor: Successor) -> dict[str, int]:
 
 
 def in_utc(found: pa.Schema) -> pa.Schema:
-    """A file's schema with its times as Delta has them: microseconds, UTC."""
-    return pa.schema([field.with_type(_in_utc(field.type)) for field in found], metadata=found.metadata)
+    """A file's schema with its times as Delta has them, microseconds in UTC, and with texts on which Arrow can compute."""
+    return pa.schema([field.with_type(_in_utc(_plain(field.type))) for field in found], metadata=found.metadata)
+
+
+def without_views(found: pa.Schema) -> pa.Schema:
+    """A schema with plain texts in place of views, as delta-rs' merges and updates leave them: Arrow filters none of these."""
+    return pa.schema([field.with_type(_plain(field.type)) for field in found], metadata=found.metadata)
 
 
 def _in_utc(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_timestamp(kind):
-        return pa.timestamp("us", tz="UTC")
+    return pa.timestamp("us", tz="UTC") if pa.types.is_timestamp(kind) else _within(kind, _in_utc)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    return pa.binary() if pa.types.is_binary_view(kind) else _within(kind, _plain)
+
+
+def _within(kind: pa.DataType, becomes: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """A list or struct with each type within it as `becomes` makes it; any other type as it is."""
     if pa.types.is_list(kind):
-        return pa.list_(kind.value_field.with_type(_in_utc(kind.value_type)))
+        return pa.list_(kind.value_field.with_type(becomes(kind.value_type)))
     if pa.types.is_struct(kind):
-        return pa.struct([part.with_type(_in_utc(part.type)) for part in kind])
+        return pa.struct([part.with_type(becomes(part.type)) for part in kind])
     return kind
 
 

@@ -30,7 +30,7 @@ def test_every_text_says_whom_it_is_about(table: str) -> None:
 
 @pytest.mark.parametrize("table", table_names())
 def test_what_is_made_from_several_has_a_rule(table: str) -> None:
-    assert bool(load_contract(table).subjects("derived")) == (table in RULES)
+    assert not load_contract(table).subjects("derived") or table in RULES
 
 
 @pytest.mark.parametrize("table", table_names())

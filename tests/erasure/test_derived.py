@@ -4,9 +4,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from helpers import arrow, shop
 
+from persona_pipeline.contracts import load_contract
 from persona_pipeline.erasure.derived import RULES
 from persona_pipeline.erasure.mentions import Mentions
+from persona_pipeline.erasure.rows import TableChange
 from persona_pipeline.erasure.traces import Review, Traces
 
 Row = dict[str, Any]
@@ -137,3 +140,23 @@ def test_counts_of_an_item_know_only_what_was_there_by_then() -> None:
     assert after["last_reviewed_at"] == datetime(2024, 6, 1, tzinfo=UTC)
     earlier = {**row, "last_reviewed_at": datetime(2024, 6, 1, tzinfo=UTC)}
     assert RULES["item_reviews"].cleaned(earlier, dict(earlier), TRACES) == earlier
+
+
+def test_nothing_is_kept_of_records_that_could_not_be_read() -> None:
+    rows = arrow("rejected_reviews", [{**shop()["rejected_reviews"][0], "source_line": n, "reason": reason, "detail": detail}
+        for n, (reason, detail) in enumerate([("not_json", "{broken"), ("bad_rating", "9"), ("not_csv", None)])])  # fmt: skip
+    change = TableChange(load_contract("rejected_reviews"), TRACES)
+    goes, changes = change.marks(rows)
+    assert goes.tolist() == [False] * 3
+    assert changes.tolist() == [True, False, False]
+    assert change.applied(rows)["detail"].to_pylist() == [None, "9", None]
+
+
+def test_a_parsed_record_of_theirs_leaves_an_empty_one() -> None:
+    ana, ben = (one for one in shop()["parsed_reviews"] if one["review_id"] in ("ana-strap", "ben-strap"))
+    change = TableChange(load_contract("parsed_reviews"), TRACES)
+    kept, empty = change.applied(arrow("parsed_reviews", [ana, ben])).to_pylist()
+    assert kept == arrow("parsed_reviews", [ana]).to_pylist()[0]
+    place = {name: ben[name] for name in ("parsed_in", "parsed_file", "source_line", "part")}
+    assert empty == {**dict.fromkeys(ben), **place, "reason": "erased"}
+    assert not any(marked.any() for marked in change.marks(arrow("parsed_reviews", [empty])))

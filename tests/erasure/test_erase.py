@@ -9,18 +9,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from decoded import found_in
+from deltalake import DeltaTable
 from helpers import AS_OF, Row, arrow, put, put_all, shop
 from publishing import run
 
+from persona_pipeline.config import load_config
 from persona_pipeline.contracts import load_contract
-from persona_pipeline.core.errors import BusyError, PipelineError
+from persona_pipeline.core.errors import BusyError, ConfigError, PipelineError
+from persona_pipeline.embeddings.cache import text_hash
 from persona_pipeline.erasure import erase as erasing
-from persona_pipeline.erasure.erase import complete, erase, foresee
+from persona_pipeline.erasure.collect import collect
+from persona_pipeline.erasure.erase import complete, erase, foresee, let_back
+from persona_pipeline.erasure.places import tables
 from persona_pipeline.publish.releases import published, read_released
+from persona_pipeline.runs.attempt import attempt
+from persona_pipeline.runs.context import context_of
 from persona_pipeline.runs.log import add_event, write_run
-from persona_pipeline.runs.opening import require_idle
+from persona_pipeline.runs.opening import Input, close_run, open_run, require_idle
+from persona_pipeline.sources.input_state import USER_KEY, pseudonyms
 from persona_pipeline.warehouse import Warehouse
-from persona_pipeline.warehouse.erasures import digest, erased_digests, pending
+from persona_pipeline.warehouse._locks import lock
+from persona_pipeline.warehouse.erasures import digester, erased_digests, note_pending, pending
 from persona_pipeline.warehouse.history import History
 
 BENS = [
@@ -113,7 +122,11 @@ def test_all_others_stay_as_they_were_in_every_version(root: Path) -> None:
     }
     for (table, version), rows in held.items():
         now = warehouse.read(table, version=version).to_pylist()
-        others = [row for row in rows if not any(word in str(row) for word in ("ben", "strap-2", "capo-4", "daughter"))]
+        others = [
+            row
+            for row in rows
+            if not any(word in str(row) for word in ("ben", "strap-2", "capo-4", "daughter", "not_json"))
+        ]
         kept = [row for row in now if not any(word in str(row) for word in ("strap-2", "capo-4", "[erased]"))]
         assert [row for row in kept if row in rows] == others, (table, version)
         assert len(now) <= len(rows)
@@ -195,7 +208,7 @@ def test_a_foresight_counts_and_changes_nothing(root: Path) -> None:
     assert told.rows["item_personas"][1] == (0, 2)
     done = erase(root, ["ben", "zoe"], "ana")
     assert done.rows == told.rows
-    assert digest(Warehouse(root), "zoe") not in erased_digests(Warehouse(root))
+    assert digester(Warehouse(root))("zoe") not in erased_digests(Warehouse(root))
 
 
 def test_somebody_unknown_is_nobody_to_erase(root: Path) -> None:
@@ -241,6 +254,59 @@ def test_a_second_erasure_and_one_who_was_erased_before(root: Path) -> None:
     with pytest.raises(PipelineError, match="1 of them were erased before"):
         erase(root, ["dan"], "ana")
     assert len(erased_digests(Warehouse(root))) == 2
+
+
+def unchanged(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and "_claims" not in path.parts}
+
+
+@pytest.mark.parametrize("held", ["task-user_item_topk", "persona_choices", "_candidates"])
+def test_while_somebody_writes_nothing_is_changed(root: Path, held: str) -> None:
+    """A task of a run that was closed and begun again, and writers of tables, staged ones too."""
+    other, name = (root / "_candidates", "default_topk") if held == "_candidates" else (root, held)
+    put(Warehouse(root), "persona_choices", [])
+    before = unchanged(root)
+    with lock(other, name, {"job": "another"}), pytest.raises(BusyError, match="another"):
+        erase(root, ["ben"], "ana")
+    assert unchanged(root) == before
+    assert erase(root, ["ben"], "ana").people == 1
+
+
+@pytest.mark.parametrize("fault", ["file", "log"])
+def test_what_cannot_be_rewritten_is_said_before_anything_changes(root: Path, fault: str) -> None:
+    folder = root / "encoders"  # of which nothing would change
+    if fault == "file":
+        path, *_ = folder.glob("*.parquet")
+        path.write_bytes(path.read_bytes()[:-9])
+    else:
+        put(Warehouse(root), "encoders", shop()["encoders"])
+        DeltaTable(folder).create_checkpoint()
+        (folder / "_delta_log" / f"{0:020}.json").unlink()
+    before, told = unchanged(root), "is damaged" if fault == "file" else "does not begin with version 0"
+    with pytest.raises(PipelineError, match=told):
+        foresee(root, ["ben"])
+    with pytest.raises(PipelineError, match=told):
+        erase(root, ["ben"], "ana")
+    assert unchanged(root) == before
+
+
+def test_one_that_was_killed_before_it_changed_anything_is_forgotten(root: Path) -> None:
+    (root / "_erasing").mkdir()
+    note_pending(root / "_erasing", 1, "ana")
+    with pytest.raises(BusyError, match="has not ended"):
+        erase(root, ["ben"], "ana")
+    with pytest.raises(PipelineError, match="before it had changed anything"):
+        complete(root)
+    assert erase(root, ["ben"], "ana").people == 1
+
+
+def test_no_task_begins_while_people_are_erased(tmp_path: Path) -> None:
+    run_id = open_run(tmp_path, AS_OF, load_config("local"), Input())
+    context = context_of(tmp_path, run_id, "report")
+    (tmp_path / "_erasing").mkdir()
+    note_pending(tmp_path / "_erasing", 1, "ana")  # after the task found none
+    with pytest.raises(BusyError, match="has not ended"):
+        attempt(context, "report", "", dict)
 
 
 @pytest.mark.parametrize("moment", ["write", "point", "drop", "clean_files", "record"])
@@ -295,5 +361,66 @@ def _noon() -> datetime:
 def test_the_record_names_nobody(root: Path) -> None:
     erase(root, ["ben"], "ana")
     (row,) = Warehouse(root).read("erasures").to_pylist()
-    assert row["user_digest"] == digest(Warehouse(root), "ben")
+    assert row["user_digest"] == digester(Warehouse(root))("ben")
     assert json.loads(json.dumps(row, default=str)).keys() == {"user_digest", "erased_at", "by", "let_back_at"}
+
+
+def test_who_goes_by_a_pseudonym_is_found_by_either_name(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(USER_KEY, "correct horse battery staple")
+    config = load_config("local", {"reviews": {"pseudonymous_users": True}})
+    close_run(Warehouse(root), open_run(root, TONIGHT, config, Input()), "ended", None)
+    name = pseudonyms(config.reviews)
+    assert name is not None
+    rows = [{**row, "user_id": name(row["user_id"])} for row in shop()["reviews"]]
+    put(Warehouse(root), "reviews", rows)
+    (root / "copy.jsonl").write_text('{"user_id": "ana"}\n{"user_id": "dan"}\n')
+    done = erase(root, ["dan", "zoe"], "ana")
+    assert (done.people, done.unknown) == (1, ["zoe"])
+    assert found_in(root, ["dan", name("dan"), "strumming at home"]) == {}
+    assert {*map(digester(Warehouse(root)), ("dan", name("dan")))} == erased_digests(Warehouse(root))
+    assert erase(root, [name("cleo")], "ana").people == 1
+    assert let_back(root, ["dan", "zoe"], "ana") == 1
+    monkeypatch.delenv(USER_KEY)
+    with pytest.raises(ConfigError, match=USER_KEY):
+        erase(root, ["dan"], "ana")
+    assert pending(root) is None
+
+
+def test_what_others_wrote_is_theirs_though_no_night_counts_it_yet(root: Path) -> None:
+    rows = shop()["parsed_reviews"]
+    said = "We bought it for my daughter, who just started lessons too."
+    rows.append({**rows[0], "review_id": "eve-strap", "user_id": "eve", "source_line": 99, "text": said})
+    put(Warehouse(root), "parsed_reviews", rows)
+    add_event(Warehouse(root), {"run_id": "r", "task": "t", "part": "", "attempt": 1, "event": "ended", "at": _noon(),
+                                "outcome": "failed", "detail": "bought it for my daughter, who just started"})  # fmt: skip
+    erase(root, ["ben"], "ana")
+    (row,) = Warehouse(root).read("task_runs").to_pylist()
+    assert row["detail"] == "bought it for my daughter, who just started"
+
+
+def test_a_refused_value_makes_nobody_known(root: Path) -> None:
+    refused = {**shop()["rejected_reviews"][0], "reason": "bad_rating", "field": "rating", "detail": "7"}
+    put(Warehouse(root), "rejected_reviews", [refused])
+    with pytest.raises(PipelineError, match="none of the 1 users is known"):
+        erase(root, ["7"], "ana")
+
+
+def test_vectors_of_words_that_a_persona_loses_go(root: Path) -> None:
+    rows = shop()["item_personas"]
+    rows[0]["evidence"] += rows[1]["evidence"]
+    rows[0] |= {"support": 2, "description": "Bought it for my daughter, who just started lessons"}
+    put(Warehouse(root), "item_personas", rows)
+    text = rows[0]["description"]
+    row = {**shop()["text_embeddings"][0], "text_hash": text_hash(text)}
+    put(Warehouse(root), "text_embeddings", [row])
+    erase(root, ["ben"], "ana")
+    assert Warehouse(root).read("text_embeddings").num_rows == 0
+
+
+def test_of_a_review_that_was_edited_the_newest_counts(root: Path) -> None:
+    (row,) = (one for one in shop()["reviews"] if one["review_id"] == "ben-picks")
+    for day in (20, 4, 12, 6):
+        put(Warehouse(root), "reviews", [{**row, "rating": day / 5, "reviewed_at": datetime(2024, 6, day, tzinfo=UTC)}])
+    said = collect(tables(root), [["ben"]]).reviews["ben-picks"]
+    assert said is not None
+    assert said.rating == 4.0

@@ -23,7 +23,7 @@ from persona_pipeline.publish.releases import read_released
 from persona_pipeline.runs.opening import Input, made_from, open_run
 from persona_pipeline.serving import Recommendations
 from persona_pipeline.warehouse import Warehouse
-from persona_pipeline.warehouse.erasures import pending
+from persona_pipeline.warehouse.erasures import note_pending, pending
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
@@ -70,7 +70,7 @@ def test_killed_anywhere_it_is_gone_on_with_and_readers_never_notice(root: Path)
     log = root / "reviews" / "_delta_log" / f"{0:020}.json"
     before = log.read_text()
     moments: list[Callable[[], bool]] = [
-        lambda: pending(root) is not None,
+        lambda: (root / "_erasing" / "traces.json").is_file(),
         lambda: any(root.glob("user_item_topk/*/*-e*.parquet")),
         lambda: log.read_text() != before,
         lambda: len(list(root.glob("reviews/*.parquet"))) == 1 and log.read_text() != before,
@@ -123,6 +123,11 @@ def test_the_command_asks_tells_and_names_nobody(root: Path, monkeypatch: pytest
     assert found_in(root, [*BENS, "dan-picks"]) == {}
     # A run after it is another run than one before it.
     assert made_from(root, AS_OF, CONFIG, Input()) != before
+    (root / "_erasing").mkdir()
+    note_pending(root / "_erasing", 1, "ana")
+    told = runner.invoke(app, ["erase", "--let-back", "ben", *where])
+    assert isinstance(told.exception, BusyError)
+    shutil.rmtree(root / "_erasing")
     told = runner.invoke(app, ["erase", "--let-back", "ben", *where])
     assert "1 of 1 were kept out" in told.output
     assert kept.exists()

@@ -15,7 +15,8 @@ BEN = "Bought it for my daughter, who just started lessons. She loves it. Works!
         ("key XA2IBPI20 repeated", False),
         ('{"user_id": "A2IBPI20"}', True),
         ("A2IBPI20", True),
-        ("A2IBPI20-strap", False),
+        ("A2IBPI20-strap", True),  # a part, and nothing else is called so
+        ("user_A2IBPI20, top-A2IBPI20.json", True),
         ("", False),
         (None, False),
     ],
@@ -40,6 +41,20 @@ def test_a_number_is_an_id_where_the_text_says_so(text: str, named: bool) -> Non
     assert Mentions(frozenset(["42"])).named_in(text) is named
 
 
+def test_a_word_is_no_part_of_a_name() -> None:
+    assert not Mentions(frozenset(["john"])).named_in("john-smith")
+
+
+def test_an_id_within_another_is_redacted_once() -> None:
+    assert Mentions(frozenset(["x b-c-d", "b-c-d"])).redacted("see x b-c-d now, b-c-d") == f"see {GONE} now, {GONE}"
+
+
+def test_ids_of_events_are_found_wherever_they_stand() -> None:
+    mentions = Mentions(frozenset([f"event:{n:016x}" for n in range(20_000)]))
+    assert mentions.redacted('id:event:00000000000000ff, {"event:0000000000000001"}') == f'id:{GONE}, {{"{GONE}"}}'
+    assert not mentions.named_in("event:zz " * 10_000)
+
+
 def test_ids_with_any_characters() -> None:
     mentions = Mentions(frozenset(["ana lópez@x.org"]))
     assert mentions.redacted("by ana lópez@x.org, twice: ana lópez@x.org") == f"by {GONE}, twice: {GONE}"
@@ -50,6 +65,7 @@ def test_a_line_of_csv_is_theirs_by_a_field() -> None:
     mentions = Mentions(frozenset(["42"]))
     assert mentions.in_record("42,B0002,1")
     assert not mentions.in_record("7,B0042,1")
+    assert not any(mentions.in_record(value) for value in ("42", "42,5"))  # a rating that was refused is nobody's
 
 
 @pytest.mark.parametrize(

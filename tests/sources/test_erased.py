@@ -19,6 +19,12 @@ def test_a_broken_line_is_theirs_by_any_word() -> None:
     assert not ERASED.named_in('{"user_id": "benno", "item')
 
 
+def test_ids_with_any_signs_are_words() -> None:
+    erased = Erased(DIGEST, frozenset(map(DIGEST, ("auth0|5f7c", "a:b(1)"))))
+    assert erased.named_in('{"user_id": "auth0|5f7c", "item')
+    assert erased.named_in("a:b(1),strap,9")
+
+
 def test_pseudonyms_are_tried_where_users_go_by_them() -> None:
     name = Pseudonym(b"k" * 32)
     erased = Erased(DIGEST, frozenset([DIGEST(name("ben"))]), name)

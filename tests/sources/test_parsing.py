@@ -77,6 +77,12 @@ def test_a_record_that_cannot_be_read_shows_its_beginning() -> None:
     assert row["detail"].startswith("{broken x")
 
 
+def test_nothing_of_a_broken_record_is_shown_once_somebody_was_erased() -> None:
+    erased = Erased(str, frozenset(["ANNA12345"]))
+    row = parse(Fault("not_json", '{"text": "' + "so sad " * 100), settings=ParsingSettings(8_000, erased=erased))
+    assert (row["reason"], row["detail"]) == ("not_json", None)
+
+
 def test_what_is_shown_of_a_refusal_can_be_written_down() -> None:
     assert parse(changed(rating="\ud83d" * 300))["detail"] == "?" * 200
 

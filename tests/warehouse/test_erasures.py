@@ -7,15 +7,15 @@ import pytest
 
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.warehouse import Warehouse
-from persona_pipeline.warehouse.erasures import KEY, digest, erased_digests, let_back, record
+from persona_pipeline.warehouse.erasures import KEY, digester, erased_digests, let_back, record
 
 NOON = datetime(2024, 7, 1, 12, tzinfo=UTC)
 
 
 def test_a_digest_is_the_warehouses_own(tmp_path: Path) -> None:
     one, other = Warehouse(tmp_path / "one"), Warehouse(tmp_path / "other")
-    assert digest(one, "ben") == digest(one, "ben")
-    assert len({digest(one, "ben"), digest(one, "ana"), digest(other, "ben")}) == 3
+    assert digester(one)("ben") == digester(one)("ben")
+    assert len({digester(one)("ben"), digester(one)("ana"), digester(other)("ben")}) == 3
     assert (tmp_path / "one" / KEY).stat().st_mode & 0o777 == 0o600
 
 
@@ -23,9 +23,9 @@ def test_erased_let_back_and_erased_again(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path)
     assert erased_digests(warehouse) == frozenset()
     record(warehouse, ["ben", "dan"], "ana", NOON)
-    assert erased_digests(warehouse) == {digest(warehouse, "ben"), digest(warehouse, "dan")}
+    assert erased_digests(warehouse) == {digester(warehouse)("ben"), digester(warehouse)("dan")}
     assert let_back(warehouse, ["ben", "zoe"]) == 1
-    assert erased_digests(warehouse) == {digest(warehouse, "dan")}
+    assert erased_digests(warehouse) == {digester(warehouse)("dan")}
     record(warehouse, ["ben"], "ana", datetime.now(UTC))
     assert len(erased_digests(warehouse)) == warehouse.read("erasures").num_rows == 2
 
@@ -35,4 +35,4 @@ def test_without_its_key_the_record_is_worth_nothing(tmp_path: Path) -> None:
     record(warehouse, ["ben"], "ana", NOON)
     (tmp_path / KEY).unlink()
     with pytest.raises(PipelineError, match="_erasure_key is gone"):
-        digest(warehouse, "ben")
+        digester(warehouse)("ben")

@@ -178,6 +178,39 @@ def test_a_file_of_nobody_else_goes_whole(tmp_path: Path) -> None:
     assert DeltaTable(str(folder)).version() == 1
 
 
+@pytest.mark.parametrize("change", ["overwrite", "restore", "delete"])
+def test_the_change_data_feed_goes_on(tmp_path: Path, change: str) -> None:
+    """Of a commit without a feed of its own it opens what was removed; one whose changes are all theirs changed nothing."""
+    folder, feed = str(tmp_path / "reviews"), {"delta.enableChangeDataFeed": "true"}
+    write_deltalake(folder, pa.table({"user_id": ["ana", "ben"]}), configuration=feed)
+    if change == "overwrite":
+        write_deltalake(folder, pa.table({"user_id": ["ana"]}), mode="overwrite")
+    elif change == "restore":
+        write_deltalake(folder, pa.table({"user_id": ["ben"]}), mode="append")
+        DeltaTable(folder).restore(0)
+    else:
+        DeltaTable(folder).delete("user_id = 'ben'")
+    wanted = [change for change in _changes(folder) if change[2] != "ben"]
+    rewrite(tmp_path / "reviews", WithoutUser("ben"))
+    assert _changes(folder) == wanted
+
+
+def _changes(folder: str) -> list[tuple[int, str, str]]:
+    told = pa.table(DeltaTable(folder).load_cdf(starting_version=0).read_all())
+    columns = (told[name].to_pylist() for name in ("_commit_version", "_change_type", "user_id"))
+    return sorted(zip(*columns, strict=True))
+
+
+def test_checkpoints_are_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "reviews"
+    for users in (["ana", "ben"], ["ben", "cleo"]):
+        write_deltalake(folder, pa.table({"user_id": users}), mode="overwrite")
+    DeltaTable(folder).create_checkpoint()
+    rewrite(folder, WithoutUser("ben"))
+    assert list((folder / "_delta_log").glob("*.checkpoint.parquet"))
+    assert found_in(folder, ["ben"]) == {}
+
+
 @pytest.mark.parametrize("step", ["write", "removals", "additions", "half the additions"])
 def test_readers_at_any_moment_see_each_other_row_once(tmp_path: Path, step: str) -> None:
     folder = tmp_path / "reviews"
