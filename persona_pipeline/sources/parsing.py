@@ -149,9 +149,16 @@ class FieldParser:
 
     def id(self, fields: Mapping[str, Any], name: str) -> str:
         """An id in its canonical form."""
+        found = self.optional_id(fields, name)
+        if found is None:
+            raise Refused(f"missing_{name}", self.keys[name][0], None)
+        return found
+
+    def optional_id(self, fields: Mapping[str, Any], name: str) -> str | None:
+        """An id in its canonical form; None where it is missing."""
         text = self.value(fields, name)
         if text is None:
-            raise Refused(f"missing_{name}", self.keys[name][0], None)
+            return None
         if not text.isascii() and not encodable(text):
             raise Refused(f"bad_{name}", self.keys[name][0], "half of a surrogate pair")
         return identity(text)
