@@ -141,8 +141,8 @@ def _objects(stream: IO[bytes], path: Path) -> Iterator[Record]:
     while True:
         data = left + stream.read(wanted)
         more = len(data) > len(left)
-        # Cut at a line's end, so that no character is cut in two.
-        cut = len(data) if not more else data.rfind(b"\n") + 1
+        # Cut behind a byte of ASCII, so that no character is cut in two; an array may be one line.
+        cut = max(map(data.rfind, (b"\n", b"}", b","))) + 1 if more else len(data)
         left, text = data[cut:], decode(data[:cut])[0]
         buffer += text
         at = 0
@@ -182,7 +182,8 @@ def _objects(stream: IO[bytes], path: Path) -> Iterator[Record]:
             line += buffer.count("\n", at, end)
             at = end
         buffer = buffer[at:]
-        wanted = max(_CHUNK, len(buffer))  # doubling: a long object is scanned a constant number of times per byte
+        # Doubling: a long object is scanned, and copied, a constant number of times per byte.
+        wanted = max(_CHUNK, len(buffer) + len(left))
         if not more:
             break
     if inside:
