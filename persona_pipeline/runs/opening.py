@@ -18,7 +18,8 @@ from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.runs.log import Row, attempts, latest, run_row, run_rows, write_run
 from persona_pipeline.sources.adapters import Adapter, InputKind, configured, of_interactions
 from persona_pipeline.sources.candidate_files import check_candidates
-from persona_pipeline.sources.files import check_files, settled
+from persona_pipeline.sources.files import check_files
+from persona_pipeline.sources.folders import settled
 from persona_pipeline.sources.table_files import check_table
 from persona_pipeline.sources.table_kinds import BLOCKS, WINDOWS
 from persona_pipeline.warehouse import Warehouse

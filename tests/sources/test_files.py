@@ -1,8 +1,6 @@
 """Files are listed once, checked before anything is read, and split at the ends of lines."""
 
 import gzip
-import os
-import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,10 @@ import pytest
 from reading import REVIEW, json_lines, lines, rows, users, write
 
 from persona_pipeline.config import ReviewsConfig
-from persona_pipeline.core.errors import ConfigError, SourceError, TransientError
+from persona_pipeline.core.errors import ConfigError, SourceError
 from persona_pipeline.sources import files as files_module
 from persona_pipeline.sources.adapters import ADAPTERS, adapter, configured
-from persona_pipeline.sources.files import check_files, day_after_newest, list_files, settled, splits
+from persona_pipeline.sources.files import check_files, day_after_newest, splits
 from persona_pipeline.sources.records import records
 
 JSONL = adapter("jsonl")
@@ -39,66 +37,6 @@ def test_a_time_format_that_says_no_date_is_refused_before_the_night(form: str) 
 @pytest.mark.parametrize("form", ["%d.%m.%Y", "%m/%d/%y %H:%M", "%Y%m%d", "%d %B %Y", "%Y-%j", "%c"])
 def test_time_formats(form: str) -> None:
     assert ReviewsConfig(time_format=form).time_format == form
-
-
-# ----- listing
-
-
-def test_a_folder_is_listed_with_its_folders_in_order_without_what_is_hidden(tmp_path: Path) -> None:
-    names = ("b.jsonl", "a/2.json.gz", "a/1.NDJSON", "c d%20#[x]{1,2}*?.jsonl", "new\nline.jsonl")
-    others = ("_SUCCESS", "_reviews.jsonl", ".hidden/x.jsonl", "a/.1.json.crc", "_temporary/0/part.json", "a/_tmp.json")
-    for name in (*names, *others, "notes.txt", "x.json.xz"):
-        write(tmp_path / name, lines(1))
-    listing = list_files(tmp_path, "reviews")
-    assert [listing.name(file) for file in listing.files] == sorted(names)
-    assert (listing.hidden, listing.other) == (len(others), 2)
-    single = list_files(tmp_path / "_reviews.jsonl", "reviews")
-    assert [single.name(file) for file in single.files] == ["_reviews.jsonl"]
-
-
-def test_names_that_mean_something_to_others_are_names(tmp_path: Path) -> None:
-    for n, name in enumerate(("c[1].jsonl", "c1.jsonl", "{a,b}.jsonl", "a%20b c.jsonl", "*.jsonl", "new\nline.jsonl")):
-        write(tmp_path / name, [{**REVIEW, "user_id": f"u{n}"}])
-    assert sorted(str(user) for user in users(tmp_path)) == [f"u{n}" for n in range(6)]
-    assert users(tmp_path / "c[1].jsonl") == ["u0"]
-
-
-def test_two_files_of_the_same_content_are_two_files(tmp_path: Path) -> None:
-    for name in ("a.jsonl", "b.jsonl"):
-        write(tmp_path / name, lines(3))
-    assert [file.name for file in check_files(tmp_path, "reviews", JSONL)] == ["a.jsonl", "b.jsonl"]
-    assert len(users(tmp_path)) == 6
-
-
-def test_folders_without_anything_to_read_say_what_lies_there(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    suffixes = "*.csv, *.json, *.jsonl, *.ndjson, *.parquet, *.tsv, plain or packed (.gz, .bz2, .zst)"
-    nothing = f"reviews: nothing to read in the folder FILE: no {suffixes}"
-    assert refused(tmp_path / "empty") == nothing
-    write(tmp_path / "hidden/_reviews.jsonl", lines(1))
-    write(tmp_path / "hidden/notes.txt", "x")
-    assert refused(tmp_path / "hidden") == (
-        f"{nothing}; there are 1 hidden (_reviews.jsonl: names that begin with . or _ are not read) and "
-        "1 of another suffix (notes.txt)"
-    )
-    assert refused(tmp_path / "nowhere.jsonl") == "reviews: no file or folder FILE"
-
-
-def test_links(tmp_path: Path) -> None:
-    write(tmp_path / "data/r.jsonl", lines(2))
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder/a.jsonl").symlink_to(tmp_path / "data/r.jsonl")
-    (tmp_path / "whole").symlink_to(tmp_path / "data")
-    assert users(tmp_path / "folder") == users(tmp_path / "whole") == ["u0", "u1"]
-    (tmp_path / "folder/b.jsonl").symlink_to(tmp_path / "gone")
-    assert refused(tmp_path / "folder") == (
-        "reviews: FILE/b.jsonl: a link to nothing: mend it or take it out of the folder"
-    )
-    (tmp_path / "folder/b.jsonl").unlink()
-    (tmp_path / "folder/more").symlink_to(tmp_path / "data")
-    assert refused(tmp_path / "folder") == (
-        "reviews: FILE/more: a link to a folder: give the folder itself, or put its files here"
-    )
 
 
 # ----- checks
@@ -299,82 +237,3 @@ def test_without_any_date_a_night_has_to_be_named(tmp_path: Path) -> None:
     ending = "; set AS_OF to a date such as 2024-06-30"
     assert told("soon", "0") == f"reviews: of the reviews of FILE none has a readable timestamp{ending}"
     assert told("2999-01-01", "9999-01-01", "soon") == f"reviews: of the reviews of FILE 2 lie in the future{ending}"
-
-
-# ----- folders that are still being filled
-
-
-def wait(path: Path, **settings: Any) -> str:
-    """Why a folder is not taken as it is."""
-    with pytest.raises(TransientError) as caught:
-        settled(path, "reviews", ReviewsConfig(wait_minutes=0, **settings))
-    return str(caught.value).replace(str(path), "FOLDER")
-
-
-def aged(path: Path, seconds: float) -> Path:
-    then = time.time() - seconds
-    os.utime(path, (then, then))
-    return path
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    aged(write(tmp_path / "in/a.jsonl", lines(1)), 3600)
-    return tmp_path / "in"
-
-
-def test_a_folder_with_a_young_file_waits(folder: Path) -> None:
-    settled(folder, "reviews", ReviewsConfig(wait_minutes=0))
-    aged(write(folder / "sub/b.jsonl", lines(1)), 10)
-    assert wait(folder) == (
-        "reviews: the folder FOLDER is still being filled: b.jsonl was written 10 s ago (reviews.quiet_seconds is 60). "
-        "Nothing was read; try again later"
-    )
-    settled(folder, "reviews", ReviewsConfig(wait_minutes=0, quiet_seconds=5))
-    settled(folder, "reviews", ReviewsConfig(wait_minutes=0, quiet_seconds=0))
-    settled(folder / "sub/b.jsonl", "reviews", ReviewsConfig(wait_minutes=0))  # a file is taken as it is
-
-
-def test_a_date_ahead_of_the_clock_is_no_young_file(folder: Path) -> None:
-    aged(folder / "a.jsonl", -3600)
-    settled(folder, "reviews", ReviewsConfig(wait_minutes=0))
-
-
-@pytest.mark.parametrize(
-    "name", ["b.jsonl.part", "b.tmp", "b.crdownload", "b.json._COPYING_", "b.gz.inprogress", "b.partial"]
-)
-def test_a_folder_with_an_unfinished_file_waits(folder: Path, name: str) -> None:
-    aged(write(folder / name, ""), 3600)
-    assert wait(folder, quiet_seconds=0) == (
-        f"reviews: the folder FOLDER is still being filled: {name} has the name of an unfinished file. "
-        "Nothing was read; try again later"
-    )
-
-
-def test_a_folder_that_spark_writes_waits(folder: Path) -> None:
-    write(folder / "_temporary/0/part-0.json", "")
-    assert "there is a _temporary in it, where Spark or Hadoop write what is not committed" in wait(
-        folder, quiet_seconds=0
-    )
-
-
-def test_success_is_waited_for_where_it_is_expected(folder: Path) -> None:
-    assert wait(folder, expect_success=True) == (
-        "reviews: the folder FOLDER is still being filled: there is no _SUCCESS in it. Nothing was read; try again later"
-    )
-    write(folder / "_SUCCESS", "")
-    settled(folder, "reviews", ReviewsConfig(wait_minutes=0, expect_success=True))  # young as it is
-
-
-def test_a_folder_is_read_once_it_is_full(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        if len(slept) == 3:
-            (folder / "b.part").rename(folder / "b.jsonl")
-
-    write(folder / "b.part", lines(1))
-    monkeypatch.setattr(time, "sleep", sleep)
-    settled(folder, "reviews", ReviewsConfig(quiet_seconds=0, wait_minutes=1))
-    assert len(slept) == 3
