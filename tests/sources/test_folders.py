@@ -84,6 +84,13 @@ def test_links(tmp_path: Path) -> None:
     )
 
 
+def test_a_link_to_nothing_that_is_hidden_is_nobodys_input(tmp_path: Path) -> None:
+    write(tmp_path / "in/r.jsonl", lines(2))
+    (tmp_path / "in/.#r.jsonl").symlink_to("ana@desk.4711:1718000000")  # the lock of an editor
+    settled(tmp_path / "in", "reviews", ReviewsConfig(wait_minutes=0, quiet_seconds=0))
+    assert users(tmp_path / "in") == ["u0", "u1"]
+
+
 # ----- folders that are still being filled
 
 
@@ -121,6 +128,11 @@ def test_a_folder_with_a_young_file_waits(folder: Path) -> None:
 def test_a_date_ahead_of_the_clock_is_no_young_file(folder: Path) -> None:
     aged(folder / "a.jsonl", -3600)
     settled(folder, "reviews", ReviewsConfig(wait_minutes=0))
+
+
+def test_a_file_dated_by_a_clock_a_little_ahead_is_young(folder: Path) -> None:
+    aged(folder / "a.jsonl", -5)
+    assert "a.jsonl was written 0 s ago" in wait(folder)
 
 
 @pytest.mark.parametrize(
