@@ -6,6 +6,7 @@ from pathlib import Path
 
 from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.core.errors import SourceError, TransientError
+from persona_pipeline.sources.containers import archive
 
 SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet"})
 _PACKED = frozenset({".gz", ".gzip", ".bz2", ".zst", ".zstd"})
@@ -34,7 +35,10 @@ class Listing:
 
 
 def list_files(path: Path, kind: str) -> Listing:
-    """List the file, or those of the folder and of its folders. Raises SourceError where there is none."""
+    """List the file, or those of the folder and of its folders.
+
+    Raises SourceError where there is none, and for archives and packings that are not read, which may hold what nobody would miss.
+    """
     if path.is_file():
         return Listing(path, (path,))
     if not path.is_dir():
@@ -50,6 +54,8 @@ def list_files(path: Path, kind: str) -> Listing:
             raise SourceError(f"{kind}: {file}: a link to a folder: give the folder itself, or put its files here")
         if _suffix(file) in SUFFIXES:
             files.append(file)
+        elif what := archive(file):
+            raise SourceError(f"{kind}: {file}: this is {what}; or take it out of the folder")
         else:
             other.append(file)
     if not files:

@@ -1,5 +1,7 @@
 """A folder is listed once, and not before it is full."""
 
+import gzip
+import lzma
 import os
 import time
 from pathlib import Path
@@ -37,6 +39,28 @@ def test_a_folder_is_listed_with_its_folders_in_order_without_what_is_hidden(tmp
     assert (listing.hidden, listing.other) == (len(others), 2)
     single = list_files(tmp_path / "_reviews.jsonl", "reviews")
     assert [single.name(file) for file in single.files] == ["_reviews.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("r2.jsonl.xz", lzma.compress(b"{}"), "an xz file: unpack it, or compress it as gzip, bzip2 or zstd"),
+        (
+            "r2.jsonl.lzma",
+            lzma.compress(b"{}", lzma.FORMAT_ALONE),
+            "an lzma file: unpack it, or compress it as gzip, bzip2 or zstd",
+        ),
+        ("r3.zip", b"PK\3\4" + bytes(40), "a zip archive (or a spreadsheet): unpack it, or export it as CSV"),
+        ("r4.tgz", gzip.compress(bytes(257) + b"ustar" + bytes(250)), "a tar archive: unpack it"),
+    ],
+)
+def test_what_may_hold_records_and_is_not_read_is_told(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    write(tmp_path / "r1.jsonl", lines(1))
+    write(tmp_path / "_archive" / name, content)  # hidden
+    write(tmp_path / "notes.txt.gz", gzip.compress(b"notes"))
+    assert users(tmp_path) == ["u0"]
+    write(tmp_path / name, content)
+    assert refused(tmp_path) == f"reviews: FILE/{name}: this is {told}; or take it out of the folder"
 
 
 def test_names_that_mean_something_to_others_are_names(tmp_path: Path) -> None:
