@@ -140,10 +140,10 @@ class FieldParser:
         """Characters of a field; None where it is missing."""
         keys = self.keys[name]
         value = fields.get(keys[0])
-        if value is None or value == "":
-            value = found(fields, keys)
+        if isinstance(value, str) and (text := characters(value)) is not None:
+            return text
         try:
-            return characters(value)
+            return characters(found(fields, keys))
         except NotScalar as shape:
             raise Refused(f"bad_{name}", keys[0], f"{shape} where one value was expected") from shape
 
@@ -243,9 +243,9 @@ class _ReviewParser(FieldParser):
         if keys is None:
             return None
         value = fields.get(keys[0])
-        if value.__class__ is not str:
-            return one_text(found(fields, keys))
-        return characters(value)
+        if value.__class__ is str and (text := characters(value)) is not None:
+            return text
+        return one_text(found(fields, keys))
 
     def _received(self, fields: Mapping[str, Any]) -> str | None:
         """The text with all its white space but blanks around it, as derived ids have always been made from it."""

@@ -45,7 +45,7 @@ REFUSED: list[tuple[Row, str, str, str | None]] = [
     (changed(user_id=True), "bad_user_id", "user_id", "true or false where one value was expected"),
     (changed(user_id="\ud83d"), "bad_user_id", "user_id", "half of a surrogate pair"),
     (changed(item_id=None), "missing_item_id", "item_id", None),
-    (changed(item_id=[]), "bad_item_id", "item_id", "a list where one value was expected"),
+    (changed(item_id=[]), "missing_item_id", "item_id", None),
     (changed(item_id=[1]), "bad_item_id", "item_id", "a list where one value was expected"),
     (changed(rating=""), "missing_rating", "rating", None),
     (changed(rating="\\N"), "missing_rating", "rating", None),
@@ -89,6 +89,19 @@ def test_a_good_record() -> None:
         "source_line": 1, "part": 0, "reason": None, "field": None, "detail": None, "review_id": "17", "user_id": "u1",
         "item_id": "i1", "rating": 5.0, "title": "Good & loud", "text": "One two…",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("nothing", [None, "", " ", "NaN", float("nan"), [], ["", None], {}, {"a": []}])
+def test_a_field_is_looked_for_under_the_next_key_where_the_first_holds_nothing(nothing: Any) -> None:
+    amazon = {"reviewerID": "A", "asin": "B", "overall": 5, "unixReviewTime": nothing, "reviewTime": "09 13, 2018"}
+    assert f"{parse(amazon, 'amazon2018')['reviewed_at']:%Y-%m-%d}" == "2018-09-13"
+    assert parse({**REVIEW, "parent_asin": nothing, "asin": "B1"}, "amazon2023")["item_id"] == "B1"
+    titled = parse({**REVIEW, "review_text": nothing, "review_title": "Loud"}, "persona4rec")
+    assert (titled["title"], titled["text"]) == ("Loud", "Loud")
+    item = {"asin": "B", "title": "Capo", "description": nothing, "feature": ["Holds."]}
+    (batch,) = item_batches([Record(1, 0, item)], adapter("amazon2018"), ParsingSettings(8_000))
+    assert batch.to_pylist()[0]["description"] == "Holds."
+    assert adapter("amazon2018").absent("items", [{"asin": nothing}]) == ["asin"]
 
 
 @pytest.mark.parametrize("own", [None, "", "NaN", ["r1"], {"a": 1}, True, "\ud83d", MISSING])

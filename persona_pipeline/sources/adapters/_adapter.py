@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from persona_pipeline.config import InteractionsConfig, ReviewsConfig
+from persona_pipeline.sources.item_fields import texts
 from persona_pipeline.sources.shapes import Format
 from persona_pipeline.sources.values import NotScalar, characters, moment
 
@@ -119,9 +120,18 @@ def found(record: Mapping[str, Any], keys: Keys) -> Any:
             value = record
             for part in key.split("."):
                 value = value.get(part) if isinstance(value, Mapping) else None
-        if value is not None and value != "" and value != []:
+        if _says_something(value):
             return value
     return None
+
+
+def _says_something(value: Any) -> bool:
+    if isinstance(value, list | tuple | dict):
+        return next(texts(value), None) is not None
+    try:
+        return characters(value) is not None
+    except NotScalar:
+        return True  # and is refused where one value is expected
 
 
 def _renamed(fields: Mapping[str, Keys], columns: Mapping[str, str | None]) -> dict[str, Keys]:
