@@ -42,7 +42,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     every = read_rows(spark, files, user_name)
     rows = without_erased(every, erased_people(context.warehouse, user_name))
     erased = every.count() - rows.count() if rows is not every else 0
-    parsed = parse_candidates(rows, files, users, items)
+    parsed = parse_candidates(rows, files, users, items, pseudonymous=user_name is not None)
     written = [tables.replace("rejected_candidates", parsed.rejected)]
     require_usable(parsed, config)
     written.append(tables.replace("candidates", parsed.rows))

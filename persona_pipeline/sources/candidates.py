@@ -36,11 +36,14 @@ class ParsedCandidates:
     unknown: int
 
 
-def parse_candidates(lines: DataFrame, files: TableFiles, users: DataFrame, items: DataFrame) -> ParsedCandidates:
+def parse_candidates(
+    lines: DataFrame, files: TableFiles, users: DataFrame, items: DataFrame, pseudonymous: bool = False
+) -> ParsedCandidates:
     """Parse rows of `read_rows` into candidates.
 
     A user's list is ordered by rank where the files have one, else by score, equals by item id; of an item named twice
-    the better place counts. `users` (user_id) and `items` (item_id) are those known to the run, each once.
+    the better place counts. `users` (user_id) and `items` (item_id) are those known to the run, each once. Where users are
+    `pseudonymous`, nothing is kept of a row that cannot be read: any word of it may be a user's id.
     """
     ranked = by_rank(files)
     rank = F.regexp_replace("rank", r"\.0$", "").try_cast("int")
@@ -56,8 +59,9 @@ def parse_candidates(lines: DataFrame, files: TableFiles, users: DataFrame, item
             F.col("score"),
         ),
     ]
+    line = F.when(F.col("malformed") & F.lit(pseudonymous), "").otherwise(F.col("line"))
     judged = lines.select(
-        "source_file", "source_line", "part", "line", *verdict(files, faults),
+        "source_file", "source_line", "part", line.alias("line"), *verdict(files, faults),
         "user_id", "item_id", rank.alias("rank"), score.alias("score"),
     )  # fmt: skip
     good = F.col("reason").isNull()

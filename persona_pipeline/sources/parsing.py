@@ -192,7 +192,12 @@ def unreadable(record: Record, fault: Fault, settings: ParsingSettings) -> tuple
     """The first columns of a record that cannot be read, which may be one of somebody erased."""
     if settings.erased is not None and settings.erased.named_in(fault.excerpt):
         return (*record[:2], "erased", None, None)
-    return (*record[:2], fault.reason, None, excerpt(fault.excerpt))
+    return (*record[:2], fault.reason, None, _shown(fault, settings))
+
+
+def _shown(fault: Fault, settings: ParsingSettings) -> str | None:
+    """An excerpt of a record that cannot be read; none where users have pseudonyms: any word of it may be a user's id."""
+    return None if settings.user_name else excerpt(fault.excerpt)
 
 
 class _ReviewParser(FieldParser):
@@ -275,7 +280,7 @@ def excerpt(value: str) -> str:
 def _item(record: Record, adapter: Adapter, settings: ParsingSettings) -> tuple[Any, ...]:
     fields, keys = record.fields, adapter.items
     if isinstance(fields, Fault):
-        return (*record[:2], fields.reason, None, excerpt(fields.excerpt), *_NO_ITEM)
+        return (*record[:2], fields.reason, None, _shown(fields, settings), *_NO_ITEM)
     try:
         item = characters(found(fields, keys["item_id"]))
     except NotScalar as shape:

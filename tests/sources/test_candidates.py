@@ -18,11 +18,12 @@ from persona_pipeline.sources.table_rows import read_rows
 Row = tuple[Any, ...]
 
 
-def parse(spark: SparkSession, path: Path) -> ParsedCandidates:
+def parse(spark: SparkSession, path: Path, pseudonymous: bool = False) -> ParsedCandidates:
     files = check_candidates(path)
     users = spark.createDataFrame([("ana",), ("ben",)], "user_id string")
     items = spark.createDataFrame([(item,) for item in ("capo", "picks", "strap", "tuner", "7")], "item_id string")
-    return parse_candidates(read_rows(spark, files), files, users, items)
+    named = str.upper if pseudonymous else None
+    return parse_candidates(read_rows(spark, files, named), files, users, items, pseudonymous)
 
 
 def rows(parsed: ParsedCandidates) -> list[Row]:
@@ -66,6 +67,16 @@ def test_json_lines_by_score(spark: SparkSession, tmp_path: Path) -> None:
     }
     assert (parsed.lines, sum(parsed.reasons.values())) == (13, 7)
     assert (parsed.unknown_users, parsed.unknown_items, parsed.unknown) == (2, 2, 3)
+
+
+def test_no_id_is_kept_of_users_with_pseudonyms(spark: SparkSession, tmp_path: Path) -> None:
+    path = tmp_path / "lists.jsonl"
+    path.write_text(
+        '{"user_id": "max", "item_id": "capo", "score": "no"}\n{"user_id": "max", "item_id": "capo", "sco\n'
+    )
+    kept = parse(spark, path, pseudonymous=True).rejected.orderBy("source_line").collect()
+    assert [row["text"] for row in kept] == ['{"user_id": "MAX", "item_id": "capo", "score": "no"}', ""]
+    assert "max" in parse(spark, path).rejected.where("reason = 'not_json'").collect()[0]["text"]
 
 
 def test_csv_by_rank(spark: SparkSession, tmp_path: Path) -> None:

@@ -128,6 +128,13 @@ def test_users_are_named_as_reviewers_are_and_who_was_erased_leaves_nothing(tmp_
     assert rows[1]["detail"] is None
 
 
+def test_nothing_is_shown_of_a_line_that_cannot_be_read_where_users_have_pseudonyms(tmp_path: Path) -> None:
+    file = tmp_path / "e.jsonl"
+    file.write_text(json.dumps(GOOD) + '\n{"user_id": "max.mustermann", "item_id": "i", "rat\n')
+    assert [row["detail"] for row in parsed(file, InteractionsConfig(**MINE), user_name=str.upper)] == [None, None]
+    assert "max.mustermann" in parsed(file, InteractionsConfig(**MINE))[1]["detail"]
+
+
 JUNK = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.lists(st.integers(), max_size=2),
     st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),

@@ -117,6 +117,17 @@ def test_a_name_by_what_it_says_knows_fractions_of_seconds_and_texts_that_are_no
     assert parse(changed(text=None, timestamp="2024-06-10T06:13:20.500Z"))["review_id"] == digest
 
 
+def test_nothing_is_shown_of_a_record_that_cannot_be_read_where_users_have_pseudonyms() -> None:
+    line = '{"user_id": "max.mustermann", "item_id": "i", "rat'
+    for batches, schema in ((review_batches, REVIEW_SCHEMA), (item_batches, ITEM_SCHEMA)):
+        for user_name, shown in ((None, line), (str.upper, None)):
+            (batch,) = batches(
+                [Record(1, 0, Fault("not_json", line))], adapter("jsonl"), ParsingSettings(100, user_name)
+            )
+            assert batch.schema == schema
+            assert batch.to_pylist()[0]["detail"] == shown
+
+
 def test_ids_however_they_are_written() -> None:
     written = [7, 7.0, "7", "7.0", {"$numberLong": "7"}, {"$oid": "7"}]
     assert {parse(changed(user_id=value))["user_id"] for value in written} == {"7"}
