@@ -16,12 +16,9 @@ from persona_pipeline.model_registry.overrides import read_overrides
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.runs.log import Row, attempts, latest, run_row, run_rows, write_run
-from persona_pipeline.sources.adapters import Adapter, InputKind, configured, of_interactions
-from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files
-from persona_pipeline.sources.folders import settled
+from persona_pipeline.sources.given import given_records, given_rows, wait_for
 from persona_pipeline.sources.table_files import check_table
-from persona_pipeline.sources.table_kinds import BLOCKS, WINDOWS
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.erasures import erased_digests, require_none_pending
 from persona_pipeline.warehouse.fingerprints import run_code
@@ -122,28 +119,16 @@ def _resolved(
 
 def _input_files(given: Input, config: PipelineConfig) -> list[Row]:
     """List and hash the input files once: the run reads exactly these, whatever is added beside them."""
-    found: list[tuple[str, Path, str]] = []
-    folders: list[tuple[InputKind, Path, Adapter]] = []
-    if given.source:
-        source = configured(given.source, config.reviews)
-        folders += [("reviews", given.reviews, source)] if given.reviews else []
-        folders += [("items", given.items, source)] if given.items else []
-    if config.interactions.file:
-        of_events = of_interactions(given.source, config.interactions)
-        folders.append(("interactions", Path(config.interactions.file), of_events))
-    for kind, path, adapter in folders:
-        settled(path, kind, config.reviews)
-        found += [(kind, file.path, file.name) for file in check_files(path, kind, adapter)]
-    eligibility = config.eligibility
-    if given.source and eligibility.full_catalogue and not given.items:
+    records, rows = given_records(given.source, given.reviews, given.items, config), given_rows(config)
+    if given.source and config.eligibility.full_catalogue and not given.items:
         raise ConfigError(
             "eligibility.full_catalogue needs a file of items, which was not given: every item would be delisted"
         )
-    for name, rules, rows in (("eligibility", eligibility.file, WINDOWS), ("blocks", eligibility.blocks, BLOCKS)):
-        if rules:
-            found += [(name, path, path.name) for path in check_table(Path(rules), rows).paths]
-    if config.candidates.file:
-        found += [("candidates", path, path.name) for path in check_candidates(Path(config.candidates.file)).paths]
+    wait_for(records, rows, config)
+    found: list[tuple[str, Path, str]] = [
+        (one.kind, file.path, file.name) for one in records for file in check_files(one.path, one.kind, one.adapter)
+    ]
+    found += [(table.name, path, path.name) for table in rows for path in check_table(table.path, table.kind).paths]
     for kind_of_ids, file in (("withheld", config.reviews.withheld), ("withdrawn", config.reviews.withdrawn)):
         if file:
             found.append((kind_of_ids, Path(file), Path(file).name))

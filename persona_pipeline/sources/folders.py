@@ -1,5 +1,6 @@
 """List the input files of a folder, once nothing is being written to it any more."""
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.core.errors import SourceError, TransientError
 from persona_pipeline.sources.containers import archive
 
+log = logging.getLogger(__name__)
 SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet"})
 _PACKED = frozenset({".gz", ".gzip", ".bz2", ".zst", ".zstd"})
 _UNFINISHED = frozenset({".tmp", ".part", ".partial", ".crdownload", ".inprogress", "._copying_"})
@@ -81,12 +83,15 @@ def settled(path: Path, kind: str, config: ReviewsConfig) -> None:
     It is while a file in it is younger than `quiet_seconds` or has the name of an unfinished one, or while `_SUCCESS` is
     expected and absent. Raises TransientError after `wait_minutes`.
     """
-    quiet_seconds, until = config.quiet_seconds, time.monotonic() + 60 * config.wait_minutes
+    quiet_seconds, until, told = config.quiet_seconds, time.monotonic() + 60 * config.wait_minutes, False
     while path.is_dir() and (why := _filling(path, quiet_seconds, config.expect_success)):
         if time.monotonic() >= until:
             raise TransientError(
                 f"{kind}: the folder {path} is still being filled: {why}. Nothing was read; try again later"
             )
+        if not told:
+            log.warning("%s: waiting for the folder %s, which is being filled: %s", kind, path, why)
+            told = True
         time.sleep(min(_LOOK_AGAIN, max(quiet_seconds, 0.05)))
 
 

@@ -185,7 +185,9 @@ def test_success_is_waited_for_where_it_is_expected(folder: Path) -> None:
     settled(folder, "reviews", ReviewsConfig(wait_minutes=0, expect_success=True))  # young as it is
 
 
-def test_a_folder_is_read_once_it_is_full(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_read_once_it_is_full(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -197,3 +199,6 @@ def test_a_folder_is_read_once_it_is_full(folder: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(time, "sleep", sleep)
     settled(folder, "reviews", ReviewsConfig(quiet_seconds=0, wait_minutes=1))
     assert len(slept) == 3
+    assert [record.message for record in caplog.records] == [
+        f"reviews: waiting for the folder {folder}, which is being filled: b.part has the name of an unfinished file"
+    ]
