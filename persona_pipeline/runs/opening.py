@@ -27,6 +27,8 @@ IDLE = timedelta(minutes=30)
 """How long a run that nobody holds may be between two tasks, retries and queues included, before another may begin."""
 RUNNER = "runner"
 """The lock of a program that runs the tasks one after the other, held as long as it lives."""
+_SKEW = 3600
+"""Seconds by which the clock of a file system may differ from this machine's."""
 HELD = "PERSONA_RUNNER"
 """Environment variable by which such a program tells its tasks that it holds `RUNNER`: the warehouse's folder."""
 
@@ -149,13 +151,17 @@ def _digest(path: Path) -> str:
 def check_input(row: Row, kinds: Sequence[str]) -> dict[str, list[Row]]:
     """Return a run's input files by kind (path, name, bytes, digest).
 
-    Raises PipelineError where one is gone, or has changed since the run was opened.
+    Raises PipelineError where one is gone, or has changed since the run was opened. A file that the file system says nothing
+    was done to since then is not read for it.
     """
     found: dict[str, list[Row]] = {kind: [] for kind in kinds}
+    opened = row["opened_at"].timestamp()
     for file in row["input_files"]:
         if file["kind"] in found:
             path = Path(file["path"])
-            if not path.is_file() or path.stat().st_size != file["bytes"]:
+            stands = path.is_file() and path.stat().st_size == file["bytes"]
+            # Unlike the date of a file's content, that of its last change cannot be set.
+            if not stands or (path.stat().st_ctime > opened - _SKEW and _digest(path) != file["digest"]):
                 raise PipelineError(
                     f"{path}: not the file of {file['bytes']:,} bytes that it was when run {row['run_id']} was opened. Open "
                     "another run: clear the night from its first task, `runs`, or run `make nightly` again"
