@@ -41,18 +41,26 @@ def check_files(path: Path, kind: InputKind, adapter: Adapter) -> list[InputFile
     be empty, not all of them. Raises SourceError naming file, line and key.
     """
     listing = list_files(path, kind)
-    checked = []
+    checked: list[InputFile] = []
+    sampled: list[Mapping[str, Any]] = []
     for file in listing.files:
         shape = recognise(file)
         if shape is not None:
             _check_format(file, shape.format, adapter)
             _check_columns(file, shape, kind, adapter)
-            shape = shape if _check_keys(file, shape, kind, adapter) else None
+            first = list(islice(records(Split(file, shape)), SAMPLED))
+            seen = [_flat(record.fields, adapter) for record in first if isinstance(record.fields, dict)]
+            if seen and (missing := adapter.absent(kind, seen)):
+                raise SourceError(_absent(file, shape, kind, adapter, missing, seen))
+            sampled += seen
+            shape = shape if first else None
             check_whole(file)
         checked.append(InputFile(file, listing.name(file), file.stat().st_size, shape))
     if all(file.shape is None for file in checked):
         what = f"the file {path} is empty" if path.is_file() else f"all files of the folder {path} are empty"
         raise SourceError(f"{kind}: {what}")
+    if kind == "reviews":
+        _check_words(path, adapter, sampled)
     return checked
 
 
@@ -77,19 +85,6 @@ def _check_columns(file: Path, shape: Shape, kind: InputKind, adapter: Adapter) 
         )
 
 
-def _check_keys(file: Path, shape: Shape, kind: InputKind, adapter: Adapter) -> bool:
-    """Whether the file holds any record. Raises SourceError for keys that are not there."""
-    sampled = list(islice(records(Split(file, shape)), SAMPLED))
-    seen = [_flat(record.fields, adapter) for record in sampled if isinstance(record.fields, dict)]
-    missing = adapter.absent(kind, seen)
-    if seen:
-        if missing:
-            raise SourceError(_absent(file, shape, kind, adapter, missing, seen))
-        if kind == "reviews":
-            _check_words(file, adapter, seen)
-    return bool(sampled)
-
-
 def _flat(fields: dict[str, Any], adapter: Adapter) -> Mapping[str, Any]:
     inner = adapter.inner(fields)
     return {**fields, **inner[0]} if inner and isinstance(inner[0], dict) else fields
@@ -110,10 +105,12 @@ def _absent(
         kind
     ]
     source = "interactions.source: " if kind == "interactions" else "SOURCE="
-    if shape.format == "csv" and any(number(name) is not None for name in shape.columns):
+    values = [name for name in shape.columns if name and (number(name), adapter.moment(name)) != (None, None)]
+    if shape.format == "csv" and values:
+        # What stands there is not for a message, which is kept.
         return (
-            f"{file}: the first line of the CSV names no columns: {', '.join(shape.columns)[:100]}. Put a line of names before it; "
-            f"{kind} of source {adapter.name} need {', '.join(missing)}"
+            f"{file}: the first line of the CSV names no columns: one of its {len(shape.columns)} fields is a number or a date. "
+            f"Put a line of names before it; {kind} of source {adapter.name} need {', '.join(missing)}"
         )
     hint = (
         f"These are the keys of {source}{' or '.join(fitting)}."
@@ -127,8 +124,8 @@ def _absent(
     )
 
 
-def _check_words(file: Path, adapter: Adapter, seen: list[Mapping[str, Any]]) -> None:
-    """Raise SourceError where no record has words under the key for them, and another key has."""
+def _check_words(path: Path, adapter: Adapter, seen: list[Mapping[str, Any]]) -> None:
+    """Raise SourceError where no record, of any file, has words under the key for them, and another key has."""
     keys = adapter.reviews.get("text", ())
     if not keys or any(found(record, keys) is not None for record in seen):
         return
@@ -141,7 +138,7 @@ def _check_words(file: Path, adapter: Adapter, seen: list[Mapping[str, Any]]) ->
     likely = max(words, key=words.__getitem__, default=None)
     if likely is not None and words[likely] >= 3:
         raise SourceError(
-            f"{file}: no review of the first {len(seen)} has a text under {' or '.join(keys)}, and {likely} has words. Say "
+            f"{path}: no review of the first {len(seen)} has a text under {' or '.join(keys)}, and {likely} has words. Say "
             f"`reviews: {{columns: {{text: {likely}}}}}` in the configuration, or `text: null` there if these reviews have no words"
         )
 

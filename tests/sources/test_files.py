@@ -81,11 +81,12 @@ def test_a_key_that_some_records_lack_is_there(tmp_path: Path) -> None:
     assert len(rows(write(tmp_path / "r.jsonl", given))) == 120
 
 
-def test_a_csv_without_a_line_of_names_says_so(tmp_path: Path) -> None:
-    bare = write(tmp_path / "r.csv", "A1,B1,5.0,1600000000\nA2,B1,4.0,1600000001\n")
+@pytest.mark.parametrize("first", ["max.mustermann,B1,5.0,1600000000", "max.mustermann,B1,good,2024-06-01T10:00:00Z"])
+def test_a_csv_without_a_line_of_names_says_so_and_not_what_it_says(tmp_path: Path, first: str) -> None:
+    bare = write(tmp_path / "r.csv", f"{first}\nA2,B1,4.0,1600000001\n")
     assert refused(bare, "csv") == (
-        "FILE: the first line of the CSV names no columns: A1, B1, 5.0, 1600000000. Put a line of names before it; "
-        "reviews of source csv need user_id, item_id, rating, timestamp"
+        "FILE: the first line of the CSV names no columns: one of its 4 fields is a number or a date. Put a line of names before "
+        "it; reviews of source csv need user_id, item_id, rating, timestamp"
     )
 
 
@@ -129,6 +130,14 @@ def test_texts_under_another_key_are_missed(tmp_path: Path) -> None:
     )
     assert [row["text"] for row in rows(named, columns={"text": "review_text"})] == ["It pours very well."] * 3
     assert [row["text"] for row in rows(named, columns={"text": None})] == [""] * 3
+
+
+def test_one_file_of_stars_beside_files_of_words_is_no_fault(tmp_path: Path) -> None:
+    stars = [{**row, "text": None, "product_name": "A very good kettle"} for row in lines(3)]
+    write(tmp_path / "a.jsonl", stars)
+    assert "and product_name has words" in refused(tmp_path)
+    write(tmp_path / "b.jsonl", lines(3))
+    assert len(users(tmp_path)) == 6
 
 
 @pytest.mark.parametrize(
