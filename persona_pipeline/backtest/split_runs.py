@@ -16,10 +16,11 @@ from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.core.terminal import counted
 from persona_pipeline.evaluate.splits import leave_last_out, tuning_day, written_since
 from persona_pipeline.orchestrate.local import LocalRun, Summary
-from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.files import check_files, day_after_newest
 from persona_pipeline.sources.given import given_records, given_rows, wait_for
 from persona_pipeline.sources.holdout_file import write_holdout
+from persona_pipeline.sources.table_files import check_table
+from persona_pipeline.sources.table_kinds import CANDIDATES
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import files_digest
 
@@ -198,7 +199,7 @@ def _blind(config: CandidatesConfig) -> list[Path]:
             "withheld, validation and test, would be scored by its own answers. Have them made without, and say so by "
             "candidates.blind: true; or leave the file out"
         )
-    return list(check_candidates(Path(config.file)).paths)
+    return [file.path for file in check_table(Path(config.file), CANDIDATES).files]
 
 
 def fingerprint(*parts: str) -> str:

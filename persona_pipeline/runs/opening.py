@@ -130,7 +130,7 @@ def _input_files(given: Input, config: PipelineConfig) -> list[Row]:
     found: list[tuple[str, Path, str]] = [
         (one.kind, file.path, file.name) for one in records for file in check_files(one.path, one.kind, one.adapter)
     ]
-    found += [(table.name, path, path.name) for table in rows for path in check_table(table.path, table.kind).paths]
+    found += [(t.name, file.path, file.name) for t in rows for file in check_table(t.path, t.kind).files]
     for kind_of_ids, file in (("withheld", config.reviews.withheld), ("withdrawn", config.reviews.withdrawn)):
         if file:
             found.append((kind_of_ids, Path(file), Path(file).name))

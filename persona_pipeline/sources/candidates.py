@@ -11,7 +11,6 @@ from pyspark.sql import functions as F
 
 from persona_pipeline.config import CandidatesConfig
 from persona_pipeline.core.errors import SourceError
-from persona_pipeline.sources.candidate_files import by_rank
 from persona_pipeline.sources.reasons import NOT_FAULTS
 from persona_pipeline.sources.table_files import TableFiles
 from persona_pipeline.sources.table_rows import verdict
@@ -45,7 +44,7 @@ def parse_candidates(
     the better place counts. `users` (user_id) and `items` (item_id) are those known to the run, each once. Where users are
     `pseudonymous`, nothing is kept of a row that cannot be read: any word of it may be a user's id.
     """
-    ranked = by_rank(files)
+    ranked = "rank" in files.columns
     rank = F.regexp_replace("rank", r"\.0$", "").try_cast("int")
     score = F.col("score").try_cast("double")
     faults = [

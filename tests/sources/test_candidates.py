@@ -11,15 +11,16 @@ from pyspark.sql import SparkSession
 
 from persona_pipeline.config import CandidatesConfig
 from persona_pipeline.core.errors import SourceError
-from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.candidates import ParsedCandidates, parse_candidates, require_usable
+from persona_pipeline.sources.table_files import check_table
+from persona_pipeline.sources.table_kinds import CANDIDATES
 from persona_pipeline.sources.table_rows import read_rows
 
 Row = tuple[Any, ...]
 
 
 def parse(spark: SparkSession, path: Path, pseudonymous: bool = False) -> ParsedCandidates:
-    files = check_candidates(path)
+    files = check_table(path, CANDIDATES)
     users = spark.createDataFrame([("ana",), ("ben",)], "user_id string")
     items = spark.createDataFrame([(item,) for item in ("capo", "picks", "strap", "tuner", "7")], "item_id string")
     named = str.upper if pseudonymous else None
