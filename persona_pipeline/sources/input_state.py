@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ _LEAST_KEY = 16
 _CODE = (
     "adapters",
     "containers",
+    "erased",
     "item_fields",
     "language",
     "markup",
@@ -32,6 +35,8 @@ _CODE = (
     "values",
 )
 """Modules of this room that decide how a record is parsed."""
+_LIBRARIES = ("ftfy", "phonenumbers", "pycld2", "python-stdnum", "regex")
+"""Libraries whose tables decide it with them; those of Python itself (Unicode, HTML) go by its version."""
 
 Row = dict[str, Any]
 
@@ -111,4 +116,6 @@ def require_parsed(missing: Sequence[Row]) -> None:
 def _code() -> str:
     here = Path(__file__).parent
     files = sorted(file for name in _CODE for file in (*here.glob(f"{name}.py"), *here.glob(f"{name}/*.py")))
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    libraries = [f"{library} {version(library)}" for library in _LIBRARIES]
+    told = "; ".join([f"python {sys.version_info.major}.{sys.version_info.minor}", *libraries])
+    return hashlib.sha256(b"\0".join([told.encode(), *(file.read_bytes() for file in files)])).hexdigest()

@@ -14,7 +14,8 @@ from reading import REVIEW, json_lines, lines, refusals, rows, users, write
 
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.sources.files import check_files, day_after_newest, list_files
+from persona_pipeline.sources.files import check_files, day_after_newest
+from persona_pipeline.sources.folders import list_files
 from persona_pipeline.sources.parsing import ParsingSettings
 
 if TYPE_CHECKING:
