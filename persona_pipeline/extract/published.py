@@ -7,13 +7,14 @@ description, by the checks of an LLM's reply. Other items are another extractor'
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.extract.identity import label
 from persona_pipeline.extract.llm.citable import CitableSentence, all_sentences, citable
@@ -70,14 +71,21 @@ def _said(one: dict[str, Any]) -> Said:
     return {key: clean_text(text, _LONGEST) or "" if isinstance(text, str) else "" for key, text in texts.items()}
 
 
+def with_published(others: PersonaExtractor, config: ExtractionConfig, embed: Embed) -> PersonaExtractor:
+    """The extractor of `item_personas`: the configured one, behind the ready-made personas where `published` names a file."""
+    if not config.published:
+        return others
+    return PublishedPersonas(others, read_personas(Path(config.published)), embed, config.max_personas)
+
+
 class PublishedPersonas:
     """`PersonaExtractor` of ready-made personas of some items; everything else is `others`'."""
 
-    def __init__(self, others: PersonaExtractor, file: Path, embed: Embed, most: int) -> None:
+    def __init__(self, others: PersonaExtractor, ready: Mapping[str, list[Said]], embed: Embed, most: int) -> None:
         self.others, self.embed, self.most = others, embed, most
         self.source: Literal["llm", "embedded"] = others.source
         self.reads: tuple[ReviewsOf, ...] = others.reads
-        self.ready = read_personas(file)
+        self.ready = ready
         self._digest = hashlib.sha256(repr(sorted(self.ready.items())).encode(errors="replace")).hexdigest()[:12]
 
     def version(self, stage: Stage) -> str:

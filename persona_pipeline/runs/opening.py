@@ -131,11 +131,14 @@ def _input_files(given: Input, config: PipelineConfig) -> list[Row]:
         (one.kind, file.path, file.name) for one in records for file in check_files(one.path, one.kind, one.adapter)
     ]
     found += [(t.name, file.path, file.name) for t in rows for file in check_table(t.path, t.kind).files]
-    for kind_of_ids, file in (("withheld", config.reviews.withheld), ("withdrawn", config.reviews.withdrawn)):
-        if file:
-            found.append((kind_of_ids, Path(file), Path(file).name))
+    single = {
+        "withheld": config.reviews.withheld,
+        "withdrawn": config.reviews.withdrawn,
+        "published": config.extraction.published,
+    }
+    found += [(name, Path(file), Path(file).name) for name, file in single.items() if file]
     return [
-        {"kind": kind, "path": str(path.resolve()), "name": name, "bytes": path.stat().st_size, "digest": _digest(path)}
+        {"kind": kind, "path": str(path.resolve()), "name": name, "digest": _digest(path), "bytes": path.stat().st_size}
         for kind, path, name in found
     ]
 

@@ -42,7 +42,7 @@ class Others:
 def extractor(tmp_path: Path, *personas: dict[str, str], most: int = 7) -> PublishedPersonas:
     file = tmp_path / "personas.jsonl"
     file.write_text(json.dumps({"item_id": "strings", "personas": personas}) + "\n")
-    return PublishedPersonas(Others(), file, embed, most)  # type: ignore[arg-type]
+    return PublishedPersonas(Others(), read_personas(file), embed, most)  # type: ignore[arg-type]
 
 
 def item(name: str = "strings", description: str | None = None, **reviews: tuple[float, str]) -> ItemEvidence:
