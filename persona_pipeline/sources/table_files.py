@@ -80,9 +80,10 @@ def check_paths(paths: Sequence[Path], kind: TableKind) -> TableFiles:
             of_file[path] = frozenset(there) & kind.columns.keys()
     if len(formats) > 1:
         raise SourceError(f"{kind.setting}: the input holds {', '.join(sorted(formats))}; give one format")
-    form, every = next(iter(formats), "json"), frozenset[str]().union(*of_file.values())
-    for path, there in of_file.items():
-        if form != "json" and (absent := every - there):
+    form: Format = next(iter(formats), "json")
+    every = frozenset[str]().union(*of_file.values())
+    for path, columns in of_file.items():
+        if form != "json" and (absent := every - columns):
             raise SourceError(
                 f"{path}: the column {', '.join(sorted(absent))} of other files is not in it; files of one folder have the same "
                 "columns"
