@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_pipeline.sources.markup import is_markup_residue
+from persona_pipeline.sources.personal_data import mask_personal_data
 from persona_pipeline.sources.text import clean_text, cut, damaged, decode
 
 FLAG_OF_ENGLAND = "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
@@ -105,6 +106,17 @@ def test_masking_sees_what_the_cut_would_halve() -> None:
 
     assert clean_text("Ring 020 7946 0018 today", 12, mask) == "Ring [phone]"
     assert seen == ["Ring 020 7946 0018 today"]
+
+
+@pytest.mark.parametrize("mails", [3, 20, 40, 100, 900])
+@pytest.mark.parametrize("before", range(0, 60, 7))
+def test_nothing_is_left_of_what_a_cut_halves_however_much_masking_shortens(mails: int, before: int) -> None:
+    said = "x" * before + " someone.with.a.long.name@example.org" * mails + " call me: +49 170 1234567 any time" * 400
+    plain = clean_text(said, 1_000, mask_personal_data)
+    assert plain is not None
+    assert "+49" not in plain
+    assert "@" not in plain
+    assert mails == 900 or len(plain) > 900
 
 
 def test_a_text_far_above_the_limit_is_cut_before_it_is_read() -> None:
