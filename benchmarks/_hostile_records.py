@@ -40,7 +40,7 @@ REASONS = frozenset(
             "missing_rating",
             "missing_timestamp",
         ),
-        *("bad_user_id", "bad_item_id", "bad_rating", "bad_timestamp", "unrated"),
+        *("bad_user_id", "bad_item_id", "bad_rating", "bad_timestamp", "unrated", "empty"),
     }
 )
 """Reasons with which a record may be refused, of those that `rejected_reviews` lists."""
@@ -191,9 +191,7 @@ def _csv(draw: st.DrawFn, made: list[Row]) -> tuple[bytes, int | None]:
     writer.writerow(columns)
     for row in made:
         writer.writerow([row.get(key, "") for key in columns])
-    # A row without any value is a blank line.
-    filled = sum(any(row.get(key) not in (None, "") for key in columns) for row in made)
-    return out.getvalue().encode(errors="surrogatepass"), filled
+    return out.getvalue().encode(errors="surrogatepass"), len(made) if columns else 0
 
 
 def _parquet(draw: st.DrawFn, made: list[Row]) -> tuple[bytes, int | None]:

@@ -17,7 +17,7 @@ from persona_pipeline.sources.item_fields import categories, described, one_text
 from persona_pipeline.sources.language import language_of
 from persona_pipeline.sources.markup import is_markup_residue
 from persona_pipeline.sources.personal_data import mask_personal_data, mask_title
-from persona_pipeline.sources.records import Fault, Record
+from persona_pipeline.sources.records import EMPTY, Fault, Record
 from persona_pipeline.sources.text import clean_text
 from persona_pipeline.sources.values import NotScalar, characters, identity, number
 
@@ -123,6 +123,10 @@ def _nested(records: Iterable[Record], adapter: Adapter, kind: InputKind) -> Ite
             yield Record(line, part, fields)
             part += 1
             continue
+        if not inner:
+            yield Record(line, part, Fault(EMPTY, ""))
+            part += 1
+            continue
         around = {name: value for name, value in fields.items() if name not in adapter.nested}
         for one in inner:
             yield Record(line, part, {**around, **one} if isinstance(one, dict) else Fault("not_json", str(one)[:500]))
@@ -197,7 +201,7 @@ def unreadable(record: Record, fault: Fault, settings: ParsingSettings) -> tuple
 
 def _shown(fault: Fault, settings: ParsingSettings) -> str | None:
     """An excerpt of a record that cannot be read; none where users have pseudonyms: any word of it may be a user's id."""
-    return None if settings.user_name else excerpt(fault.excerpt)
+    return None if settings.user_name else excerpt(fault.excerpt) or None
 
 
 class _ReviewParser(FieldParser):

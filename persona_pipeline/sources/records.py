@@ -29,11 +29,13 @@ _ROW_BYTES = 16 << 20
 _UNCLOSED = 1_000
 """Quotes that are not closed, after which a file is given up: what follows each is read again."""
 csv.field_size_limit(sys.maxsize)
+EMPTY = "empty"
+"""Reason of a row whose fields are all empty, as spreadsheets leave them, and of a record that should hold records and has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A record that cannot be read: why, and an excerpt of it."""
+    """A record that cannot be read, or holds nothing (`EMPTY`): why, and an excerpt of it."""
 
     reason: str
     excerpt: str
@@ -238,6 +240,8 @@ def _csv(lines: Iterator[bytes], split: Split) -> Iterator[Record]:
         start = number
         if not fault and (first or not any(row)):
             number += source.done()
+            if row and not first:
+                yield Record(start, 0, Fault(EMPTY, ""))
             first = first and not any(row)
         elif not fault and len(row) == len(names) and not (several and _runs_on(source.taken, shape.delimiter)):
             number += source.done()

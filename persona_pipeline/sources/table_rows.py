@@ -13,8 +13,8 @@ from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.parsing import BATCH
 from persona_pipeline.sources.personal_data import mask_personal_data
 from persona_pipeline.sources.reader import read_parts
+from persona_pipeline.sources.records import EMPTY, Record
 from persona_pipeline.sources.records import Fault as Unreadable
-from persona_pipeline.sources.records import Record
 from persona_pipeline.sources.table_files import ColumnKind, TableFiles
 from persona_pipeline.sources.values import NotScalar, characters, identity, number
 
@@ -35,13 +35,17 @@ def read_rows(spark: SparkSession, files: TableFiles, user_name: Callable[[str],
     schema = pa.schema([*_PLACE, *((name, pa.string()) for name in columns)])
 
     def batches(read: Iterable[Record]) -> Iterator[pa.RecordBatch]:
-        left = iter(read)
+        left = (record for record in read if not _is_empty(record))
         while part := list(islice(left, BATCH)):
             rows = zip(*(_row(record, columns, user_name) for record in part), strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(rows, schema, strict=True)]
             yield pa.record_batch(arrays, schema=schema)
 
     return read_parts(spark, named, "source_file", schema, batches)
+
+
+def _is_empty(record: Record) -> bool:
+    return isinstance(record.fields, Unreadable) and record.fields.reason == EMPTY
 
 
 def _row(record: Record, columns: Mapping[str, ColumnKind], user_name: Callable[[str], str] | None) -> tuple[Any, ...]:

@@ -42,7 +42,7 @@ def test_faulty_rows_are_named(spark: SparkSession, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "user_id,item_id\n"])
+@pytest.mark.parametrize("text", ["", "[]", "user_id,item_id\n", "user_id,item_id\n,\n"])
 def test_nobody_blocks_anything(spark: SparkSession, tmp_path: Path, text: str) -> None:
     (tmp_path / "b.jsonl").write_text(text)
     assert parse_blocks(spark, check_table(tmp_path / "b.jsonl", BLOCKS)).collect() == []

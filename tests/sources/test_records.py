@@ -49,6 +49,10 @@ READ: dict[str, tuple[str, list[tuple[int, int, Any]]]] = {
     "pretty objects with commas and marks": ('\ufeff{\n "a": 1\n},\n\ufeff{\n "a": 2\n},', [(1, 0, A), (4, 0, B)]),
     "literals": ("{'a': '1'}\n\n{'b'\n{'a': u'2'}\n", [(1, 0, A), (3, 0, "not_python_literal"), (4, 0, B)]),
     "CSV": ("a,b\n1,x\n\n2,y\n", [(2, 0, {**A, "b": "x"}), (4, 0, {**B, "b": "y"})]),
+    "CSV with rows of empty fields": (
+        "a,b\n1,x\n,\n,,\n\n1,x\n",
+        [(2, 0, {**A, "b": "x"}), (3, 0, "empty"), (4, 0, "empty"), (6, 0, {**A, "b": "x"})],
+    ),
     "CSV behind blank lines": ("\r\n\na,b\n1,x\n", [(4, 0, {**A, "b": "x"})]),
     "CSV with an index of pandas": (",a\n0,1\n1,2\n", [(2, 0, {"": "0", **A}), (3, 0, {"": "1", **B})]),
     "CSV with lines in quotes": ('a,b\n1,"x\r\ny"\n2,""""\n', [(2, 0, {**A, "b": "x\r\ny"}), (4, 0, {**B, "b": '"'})]),
