@@ -19,10 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
+from persona_pipeline.config import InteractionsConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.sources.adapters import ADAPTERS, Adapter, InputKind
-from persona_pipeline.sources.files import check_files, day_after_newest, splits
+from persona_pipeline.sources.files import check_files, splits
+from persona_pipeline.sources.given import GivenRecords
+from persona_pipeline.sources.newest import day_after_newest
 from persona_pipeline.sources.parsing import ParsingSettings, item_batches, review_batches
 from persona_pipeline.sources.records import records
 
@@ -247,7 +250,7 @@ def judge(case: Case, folder: Path) -> tuple[int, int]:
         assert accepted + refused == case.records, f"{case.records} records written, {accepted} + {refused} read"
     if case.kind == "reviews":
         try:
-            day_after_newest(path, adapter)
+            day_after_newest(GivenRecords("reviews", path, adapter), InteractionsConfig())
         except PipelineError as error:
             _check_message(error, "set AS_OF")
     return accepted, refused

@@ -16,9 +16,10 @@ from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.core.terminal import counted
 from persona_pipeline.evaluate.splits import leave_last_out, tuning_day, written_since
 from persona_pipeline.orchestrate.local import LocalRun, Summary
-from persona_pipeline.sources.files import check_files, day_after_newest
+from persona_pipeline.sources.files import check_files
 from persona_pipeline.sources.given import given_records, given_rows, wait_for
 from persona_pipeline.sources.holdout_file import write_holdout
+from persona_pipeline.sources.newest import day_after_newest
 from persona_pipeline.sources.table_files import check_table
 from persona_pipeline.sources.table_kinds import CANDIDATES
 from persona_pipeline.warehouse import Warehouse
@@ -103,7 +104,7 @@ class SplitRuns:
         files = [found.path for one in known for found in check_files(one.path, one.kind, one.adapter)]
         if config.candidates.file:
             files += _blind(config.candidates)
-        self.as_of = request.as_of or max(day_after_newest(one.path, one.adapter, kind=one.kind) for one in inputs)
+        self.as_of = request.as_of or max(day_after_newest(one, config.interactions) for one in inputs)
         if self.day and self.day >= self.as_of:
             raise ConfigError(
                 f"--split {self.day}: reviews count up to {self.as_of}, exclusive; nothing is left to test on"

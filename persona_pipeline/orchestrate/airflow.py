@@ -16,12 +16,15 @@ from rich.markup import escape
 from persona_pipeline.config import load_config, parse_as_of
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.package_data import package_folder
+from persona_pipeline.ingest.known_input import newest_parsed
 from persona_pipeline.orchestrate.events import brief, events
 from persona_pipeline.runs.resume import holding
 from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.sources.files import check_files, day_after_newest
+from persona_pipeline.sources.files import check_files
 from persona_pipeline.sources.given import given_records, given_rows, wait_for
+from persona_pipeline.sources.newest import day_after_newest
 from persona_pipeline.sources.table_files import check_table
+from persona_pipeline.warehouse import Warehouse
 
 AIRFLOW = Path(sys.executable).parent / "airflow"
 """The command that the extra `nightly` installs."""
@@ -84,11 +87,17 @@ def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
     wait_for(records, rows, settings)
     for table in rows:
         check_table(table.path, table.kind)
+    parsed = {
+        one.kind: newest_parsed(Warehouse(warehouse), one.adapter, settings.reviews)
+        for one in records
+        if one.kind == "reviews"
+    }
     for one in records:
         if as_of or one.kind == "items":
-            check_files(one.path, one.kind, one.adapter)
+            check_files(one.path, one.kind, one.adapter, parsed.get(one.kind))
     if as_of is None:
-        as_of = max(day_after_newest(one.path, one.adapter, kind=one.kind) for one in records if one.kind != "items")
+        dated = [one for one in records if one.kind != "items"]
+        as_of = max(day_after_newest(one, settings.interactions, parsed.get(one.kind)) for one in dated)
     config = Path(request.config)
     return {
         "warehouse": str(warehouse),

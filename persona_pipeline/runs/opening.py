@@ -16,6 +16,7 @@ from persona_pipeline.model_registry.overrides import read_overrides
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.runs.log import Row, attempts, latest, run_row, run_rows, write_run
+from persona_pipeline.sources.digests import digest_of
 from persona_pipeline.sources.files import check_files
 from persona_pipeline.sources.given import given_records, given_rows, wait_for
 from persona_pipeline.sources.table_files import check_table
@@ -51,7 +52,7 @@ def open_run(
     invalid, or a later night is served; PipelineError for a warehouse to be migrated first.
     """
     warehouse = Warehouse(root, {"job": "runs", "as_of": as_of.isoformat()})
-    files = _input_files(given, config)
+    files = _input_files(warehouse, given, config)
     with warehouse.lock("opening"):
         require_none_pending(root)
         _check_layout(warehouse, config)
@@ -65,7 +66,8 @@ def open_run(
 
 def made_from(root: Path, as_of: date, config: PipelineConfig, given: Input) -> str:
     """Compute the input hash that `open_run` would record: two runs with equal hashes make equal tables."""
-    row = _resolved(Warehouse(root), as_of, config, given, _input_files(given, config))
+    warehouse = Warehouse(root)
+    row = _resolved(warehouse, as_of, config, given, _input_files(warehouse, given, config))
     return str(row["made_from"])
 
 
@@ -119,8 +121,9 @@ def _resolved(
     }
 
 
-def _input_files(given: Input, config: PipelineConfig) -> list[Row]:
+def _input_files(warehouse: Warehouse, given: Input, config: PipelineConfig) -> list[Row]:
     """List and hash the input files once: the run reads exactly these, whatever is added beside them."""
+    parsed = frozenset(warehouse.read("input_files", ["digest"])["digest"].to_pylist())
     records, rows = given_records(given.source, given.reviews, given.items, config), given_rows(config)
     if given.source and config.eligibility.full_catalogue and not given.items:
         raise ConfigError(
@@ -128,7 +131,9 @@ def _input_files(given: Input, config: PipelineConfig) -> list[Row]:
         )
     wait_for(records, rows, config)
     found: list[tuple[str, Path, str]] = [
-        (one.kind, file.path, file.name) for one in records for file in check_files(one.path, one.kind, one.adapter)
+        (one.kind, file.path, file.name)
+        for one in records
+        for file in check_files(one.path, one.kind, one.adapter, parsed)
     ]
     found += [(t.name, file.path, file.name) for t in rows for file in check_table(t.path, t.kind).files]
     single = {
@@ -138,17 +143,15 @@ def _input_files(given: Input, config: PipelineConfig) -> list[Row]:
     }
     found += [(name, Path(file), Path(file).name) for name, file in single.items() if file]
     return [
-        {"kind": kind, "path": str(path.resolve()), "name": name, "digest": _digest(path), "bytes": path.stat().st_size}
+        {
+            "kind": kind,
+            "path": str(path.resolve()),
+            "name": name,
+            "digest": digest_of(path),
+            "bytes": path.stat().st_size,
+        }
         for kind, path, name in found
     ]
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise PipelineError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def check_input(row: Row, kinds: Sequence[str]) -> dict[str, list[Row]]:
@@ -164,7 +167,7 @@ def check_input(row: Row, kinds: Sequence[str]) -> dict[str, list[Row]]:
             path = Path(file["path"])
             stands = path.is_file() and path.stat().st_size == file["bytes"]
             # Unlike the date of a file's content, that of its last change cannot be set.
-            if not stands or (path.stat().st_ctime > opened - _SKEW and _digest(path) != file["digest"]):
+            if not stands or (path.stat().st_ctime > opened - _SKEW and digest_of(path) != file["digest"]):
                 raise PipelineError(
                     f"{path}: not the file of {file['bytes']:,} bytes that it was when run {row['run_id']} was opened. Open "
                     "another run: clear the night from its first task, `runs`, or run `make nightly` again"

@@ -1,9 +1,8 @@
 """Check that each input file can be read and has the source's keys, and split files for reading."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import pyarrow.parquet as pq
 
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import ADAPTERS, Adapter, InputKind, found
-from persona_pipeline.sources.containers import check_whole, compression
+from persona_pipeline.sources.containers import compression
+from persona_pipeline.sources.digests import digest_of, require_whole
 from persona_pipeline.sources.folders import list_files
 from persona_pipeline.sources.records import Record, Split, records
 from persona_pipeline.sources.shapes import SAMPLED, Format, Shape, recognise
@@ -34,11 +34,11 @@ class InputFile:
     shape: Shape | None
 
 
-def check_files(path: Path, kind: InputKind, adapter: Adapter) -> list[InputFile]:
+def check_files(path: Path, kind: InputKind, adapter: Adapter, parsed: Container[str] | None = None) -> list[InputFile]:
     """Check that files can be read to the end and that their first records carry the adapter's required keys.
 
-    Reads compressed files whole (a truncated one shows only at its end), plain ones for their beginning. Files of a folder may
-    be empty, not all of them. Raises SourceError naming file, line and key.
+    Reads compressed files whole (a truncated one shows only at its end) unless an earlier night has `parsed` them, by digest;
+    plain ones for their beginning. Files of a folder may be empty, not all of them. Raises SourceError naming file, line and key.
     """
     listing = list_files(path, kind)
     checked: list[InputFile] = []
@@ -54,7 +54,8 @@ def check_files(path: Path, kind: InputKind, adapter: Adapter) -> list[InputFile
                 raise SourceError(_absent(file, shape, kind, adapter, missing, seen))
             sampled += seen
             shape = shape if first else None
-            check_whole(file)
+            if not (parsed and digest_of(file) in parsed):
+                require_whole(file)
         checked.append(InputFile(file, listing.name(file), file.stat().st_size, shape))
     if all(file.shape is None for file in checked):
         what = f"the file {path} is empty" if path.is_file() else f"all files of the folder {path} are empty"
@@ -184,31 +185,3 @@ def file_records(file: InputFile) -> Iterator[Record]:
     """All records of a file, one after the other."""
     if file.shape is not None:
         yield from records(Split(file.path, file.shape))
-
-
-def day_after_newest(path: Path, adapter: Adapter, now: datetime | None = None, kind: InputKind = "reviews") -> date:
-    """The day after the newest review or event: the first `as_of` that leaves nothing out. Reads every record.
-
-    A date later than tomorrow is nobody's: a clock or a program was wrong, and it must not move all nights ahead. Raises
-    SourceError where no review has another.
-    """
-    now = now or datetime.now(UTC)
-    latest = int((now + timedelta(days=1)).timestamp() * 1_000_000)
-    newest, ahead = -1, 0
-    for file in check_files(path, kind, adapter):
-        for record in file_records(file):
-            if not isinstance(record.fields, dict):
-                continue  # the reviews job sets such records aside, with their reason
-            for when in adapter.moments(record.fields, kind):
-                if when > latest:
-                    ahead += 1
-                elif when > newest:
-                    newest = when
-    if newest < 0:
-        told = (
-            f"{ahead:,} lie in the future"
-            if ahead
-            else f"none has a readable {' or '.join(adapter.fields(kind)['timestamp'])}"
-        )
-        raise SourceError(f"{kind}: of the {kind} of {path} {told}; set AS_OF to a date such as 2024-06-30")
-    return datetime.fromtimestamp(newest // 1_000_000, UTC).date() + timedelta(days=1)

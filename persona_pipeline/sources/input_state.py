@@ -86,13 +86,18 @@ def parser_key(adapter: Adapter, config: ReviewsConfig, user_name: Callable[[str
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
+def parsed_name(digest: str, key: str) -> str:
+    """Name under which a file is parsed: the hash of its content's digest and the `parser_key`."""
+    return hashlib.sha256(f"{digest} {key}".encode()).hexdigest()[:16]
+
+
 def known_files(files: Sequence[Row], key: str, before: Sequence[Row]) -> list[KnownFile]:
     """Match a run's files of reviews (kind, path, name, bytes, digest) with rows of `input_files`, by content and parser."""
     by_content = {row["parsed_file"]: row for row in before}
     found = []
     for row in files:
         path = Path(row["path"])
-        parsed_file = hashlib.sha256(f"{row['digest']} {key}".encode()).hexdigest()[:16]
+        parsed_file = parsed_name(row["digest"], key)
         seen = by_content.get(parsed_file)
         # Of a file that was parsed before, nothing is opened.
         shape = None if seen else recognise(path)

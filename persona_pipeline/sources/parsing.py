@@ -98,6 +98,23 @@ def review_batches(records: Iterable[Record], adapter: Adapter, settings: Parsin
         yield _review_batch(rows)
 
 
+def review_moments(records: Iterable[Record], adapter: Adapter) -> Iterator[int]:
+    """Tell when the reviews that can be used were written, in microseconds since 1970; their texts are not looked at."""
+    parse = FieldParser(adapter, adapter.reviews)
+    for record in _nested(records, adapter, "reviews") if adapter.nested else records:
+        fields = record.fields
+        if isinstance(fields, Fault):
+            continue
+        try:
+            parse.id(fields, "user_id")
+            parse.id(fields, "item_id")
+            parse.rating(fields)
+            when = parse.when(fields)
+        except Refused:
+            continue
+        yield when
+
+
 def item_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingSettings) -> Iterator[pa.RecordBatch]:
     """Parse items, `BATCH` a time: one row a record, of `ITEM_SCHEMA`."""
     rows: list[tuple[Any, ...]] = []

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from persona_pipeline.core.errors import SourceError
-from persona_pipeline.sources.containers import check_whole
+from persona_pipeline.sources.digests import require_whole
 from persona_pipeline.sources.files import InputFile
 from persona_pipeline.sources.folders import list_files
 from persona_pipeline.sources.records import Split, records
@@ -72,7 +72,7 @@ def check_paths(paths: Sequence[Path], kind: TableKind) -> TableFiles:
     formats: set[Format] = set()
     for path in paths:
         shape = recognise(path)
-        check_whole(path)
+        require_whole(path)
         files.append(InputFile(path, path.relative_to(root).as_posix(), path.stat().st_size, shape))
         if shape is not None and (there := _columns(path, shape)):
             _check(path, shape, there, kind)

@@ -1,24 +1,22 @@
 """Files are listed once, checked before anything is read, and split at the ends of lines."""
 
 import gzip
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from reading import REVIEW, json_lines, lines, rows, users, write
+from reading import json_lines, lines, rows, users, write
 
 from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.core.errors import ConfigError, SourceError
 from persona_pipeline.sources import files as files_module
 from persona_pipeline.sources.adapters import ADAPTERS, adapter, configured
-from persona_pipeline.sources.files import check_files, day_after_newest, splits
+from persona_pipeline.sources.files import check_files, splits
 from persona_pipeline.sources.records import records
 
 JSONL = adapter("jsonl")
-NOW = datetime(2024, 7, 1, tzinfo=UTC)
 
 
 def refused(path: Path, source: str = "jsonl", kind: Any = "reviews", **settings: Any) -> str:
@@ -186,63 +184,3 @@ def test_row_groups_are_splits_and_packed_files_and_csv_are_whole(
     }.items():
         (file,) = check_files(write(tmp_path / name, content), "reviews", JSONL)
         assert len(splits(file)) == 1
-
-
-# ----- the newest review
-
-
-@pytest.mark.parametrize(
-    ("source", "content"),
-    [
-        (
-            "jsonl",
-            json_lines([{**REVIEW, "timestamp": "2024-02-28T23:59:59Z"}, {**REVIEW, "timestamp": "soon"}])
-            + "{broken\n",
-        ),
-        ("jsonl", json_lines([{**REVIEW, "timestamp": {"$date": {"$numberLong": "1709164799000"}}}])),
-        ("jsonl", json_lines([{**REVIEW, "timestamp": 1709164799.0}])),
-        ("csv", "user_id,item_id,rating,timestamp\nu1,i1,5,1709164799\nu2,i1,5,NaN\n"),
-        ("amazon2014", "{'reviewerID': 'A', 'asin': 'B', 'overall': 5.0, 'unixReviewTime': 1709164799}\n"),
-    ],
-)
-def test_the_day_after_the_newest_review(tmp_path: Path, source: str, content: str) -> None:
-    assert day_after_newest(write(tmp_path / "r", content), adapter(source), NOW) == date(2024, 2, 29)
-
-
-@pytest.mark.parametrize(
-    "kind", [pa.int64(), pa.float64(), pa.timestamp("ms"), pa.timestamp("ns", "UTC"), pa.date32(), pa.string()]
-)
-def test_the_day_after_the_newest_review_of_parquet(tmp_path: Path, kind: pa.DataType) -> None:
-    moment = pa.array([datetime(2024, 2, 28, tzinfo=UTC), None])
-    seconds = pa.array([1_709_078_400, None])
-    column = seconds.cast(kind) if pa.types.is_integer(kind) or pa.types.is_floating(kind) else moment.cast(kind)
-    table = pa.table({"user_id": ["u1", "u2"], "item_id": ["i", "j"], "rating": [5, 4], "timestamp": column})
-    pq.write_table(table, tmp_path / "r.parquet")
-    assert day_after_newest(tmp_path / "r.parquet", adapter("parquet"), NOW) == date(2024, 2, 29)
-
-
-@pytest.mark.parametrize(
-    "far",
-    ["9999-12-31", "9999-12-31T23:59:59.999999Z", "2524-01-01", 253402300799, 1e30, 33_000_000_000_000, "2024-07-03"],
-)
-def test_a_date_that_is_far_ahead_moves_no_night(tmp_path: Path, far: Any) -> None:
-    given = [REVIEW, {**REVIEW, "timestamp": far}, {**REVIEW, "timestamp": "2024-05-01"}]
-    assert day_after_newest(write(tmp_path / "r.jsonl", given), JSONL, NOW) == date(2024, 6, 11)
-
-
-def test_a_review_of_today_is_newest(tmp_path: Path) -> None:
-    assert day_after_newest(
-        write(tmp_path / "r.jsonl", [{**REVIEW, "timestamp": "2024-07-01T22:00:00Z"}]), JSONL, NOW
-    ) == date(2024, 7, 2)
-
-
-def test_without_any_date_a_night_has_to_be_named(tmp_path: Path) -> None:
-    def told(*stamps: Any) -> str:
-        path = write(tmp_path / "r.jsonl", [{**REVIEW, "timestamp": stamp} for stamp in stamps])
-        with pytest.raises(SourceError) as caught:
-            day_after_newest(path, JSONL, NOW)
-        return str(caught.value).replace(str(path), "FILE")
-
-    ending = "; set AS_OF to a date such as 2024-06-30"
-    assert told("soon", "0") == f"reviews: of the reviews of FILE none has a readable timestamp{ending}"
-    assert told("2999-01-01", "9999-01-01", "soon") == f"reviews: of the reviews of FILE 2 lie in the future{ending}"

@@ -1,6 +1,6 @@
 """Define what an adapter says of a source: where each field stands in its records, and how ratings are to be taken."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -75,19 +75,6 @@ class Adapter:
         """
         when = moment(text, self.time_format)
         return when if when is not None and when >= _FIRST else None
-
-    def moments(self, fields: Mapping[str, Any], kind: InputKind = "reviews") -> Iterator[int]:
-        """When the reviews or events of a record were written or happened, of those that say it."""
-        inner = self.inner(fields)
-        for one in [fields] if inner is None else inner:
-            if not isinstance(one, dict):
-                continue
-            try:
-                text = characters(found(one if inner is None else {**fields, **one}, self.fields(kind)["timestamp"]))
-            except NotScalar:
-                continue
-            if text is not None and (when := self.moment(text)) is not None:
-                yield when
 
     def inner(self, fields: Mapping[str, Any]) -> list[Any] | None:
         """The list of records that a record holds; None where it holds none."""

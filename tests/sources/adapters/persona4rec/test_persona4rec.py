@@ -2,10 +2,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from reading import rows
-
-from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.sources.files import day_after_newest
+from reading import newest, rows
 
 HERE = Path(__file__).parent
 GIVEN = Path(__file__).parents[5] / "shared" / "data" / "persona4rec_amazon"
@@ -18,7 +15,7 @@ def test_a_history_is_as_many_reviews_as_it_holds() -> None:
     ]  # fmt: skip
     assert [row["reason"] for row in found] == [None, None, "empty", None]
     assert (found[0]["title"], found[0]["text"]) == ("Thought provoking", "Thought provoking")
-    assert day_after_newest(HERE / "history.jsonl", adapter("persona4rec")) == date(2020, 12, 4)
+    assert newest(HERE / "history.jsonl", "persona4rec") == date(2020, 12, 4)
 
 
 def test_histories_on_one_line_have_places_of_their_own(tmp_path: Path) -> None:
