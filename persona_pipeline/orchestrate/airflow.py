@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
     wait_for(records, rows, settings)
     for table in rows:
         check_table(table.path, table.kind)
-    parsed = {
+    parsed: dict[str, dict[str, datetime | None]] = {
         one.kind: newest_parsed(Warehouse(warehouse), one.adapter, settings.reviews)
         for one in records
         if one.kind == "reviews"

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from persona_pipeline.config import CandidatesConfig
 from persona_pipeline.core.errors import SourceError
-from persona_pipeline.sources.reasons import NOT_FAULTS
+from persona_pipeline.sources.reasons import require_few_faults
 from persona_pipeline.sources.table_files import TableFiles
 from persona_pipeline.sources.table_rows import verdict
 
@@ -87,14 +87,8 @@ def parse_candidates(
 
 def require_usable(parsed: ParsedCandidates, config: CandidatesConfig) -> None:
     """Raise SourceError where more rows than the configuration allows are rejected, or name unknown users or items."""
-    faults = {reason: n for reason, n in parsed.reasons.items() if reason not in NOT_FAULTS}
-    refused = sum(faults.values())
-    if refused > config.max_rejected_share * parsed.lines:
-        top = ", ".join(f"{reason} {n:,}" for reason, n in sorted(faults.items(), key=lambda fault: -fault[1])[:3])
-        raise SourceError(
-            f"candidates: {refused:,} of {parsed.lines:,} rows refused (candidates.max_rejected_share is "
-            f"{config.max_rejected_share:.1%}): {top}. They are in the table rejected_candidates with file, line and reason."
-        )
+    setting, table = "candidates.max_rejected_share", "rejected_candidates"
+    require_few_faults("candidates", parsed.lines, parsed.reasons, setting, config.max_rejected_share, table)
     usable = parsed.lines - sum(parsed.reasons.values())
     if parsed.unknown > config.max_unknown_share * usable:
         raise SourceError(

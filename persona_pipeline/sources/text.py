@@ -128,16 +128,6 @@ def cut(text: str, limit: int) -> str:
     return text[:end].rstrip() if end > start else text[:limit].rstrip()
 
 
-def damaged(text: str) -> bool:
-    """Tell a text with replacement characters, or with UTF-8 that was read as another encoding ("cafÃ©").
-
-    For raw text: `clean_text` mends what was misread.
-    """
-    if text.isascii():
-        return False
-    return "\ufffd" in text or (_MISREAD.search(text) is not None and ftfy.fix_encoding(text) != text)
-
-
 def decode(line: bytes) -> tuple[str, str]:
     """Return a line as text, and its encoding: `utf-8`, or `cp1252` for bytes that are not.
 

@@ -50,7 +50,7 @@ def test_lists_are_ranked_by_score_and_go_with_their_file(empty: Warehouse, file
     (refused,) = kept(empty, "rejected_candidates")
     assert (refused["source_file"], refused["source_line"], refused["detail"]) == ("lists.csv", 5, "high")
     run.again("candidates")
-    with pytest.raises(SourceError, match="1 of 4 rows refused"):
+    with pytest.raises(SourceError, match="1 of 4 records refused"):
         tonight(empty, file, max_rejected_share=0.05).do("candidates")
     assert len(kept(empty, "candidates")) == 2  # as they were
     gone = opened(empty)

@@ -113,7 +113,7 @@ def test_parquet_rows_are_numbered(spark: SparkSession, tmp_path: Path) -> None:
     ("reasons", "unknown", "said"),
     [
         ({"bad_rank": 5, "repeated": 50}, 4, None),
-        ({"bad_rank": 4, "not_csv": 2}, 0, r"6 of 100 rows refused .* 5\.0%\): bad_rank 4, not_csv 2\. They are in the table"),
+        ({"bad_rank": 4, "not_csv": 2}, 0, r"6 of 100 records refused .* 5\.0%\): bad_rank 4, not_csv 2\. They are in the table"),
         ({}, 21, r"21 of 100 rows name a user or an item the night does not know \(users: 20 rows, items: 3;"),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from reading import json_lines, lines, write
@@ -15,9 +16,14 @@ from persona_pipeline.sources.files import check_files
 
 
 def test_a_file_is_hashed_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, hashed = write(tmp_path / "r.jsonl", "one\n"), []
-    real = hashlib.file_digest
-    monkeypatch.setattr(digests.hashlib, "file_digest", lambda *told: hashed.append(1) or real(*told))
+    path, real = write(tmp_path / "r.jsonl", "one\n"), hashlib.file_digest
+    hashed: list[str] = []
+
+    def counting(stream: Any, algorithm: str) -> Any:
+        hashed.append(algorithm)
+        return real(stream, algorithm)
+
+    monkeypatch.setattr(hashlib, "file_digest", counting)
     assert digest_of(path) == digest_of(path) == hashlib.sha256(b"one\n").hexdigest()
     write(path, "more\n")
     assert digest_of(path) == hashlib.sha256(b"more\n").hexdigest()

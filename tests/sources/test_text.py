@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from persona_pipeline.sources.markup import is_markup_residue
 from persona_pipeline.sources.personal_data import mask_personal_data
-from persona_pipeline.sources.text import clean_text, cut, damaged, decode
+from persona_pipeline.sources.text import clean_text, cut, decode
 
 FLAG_OF_ENGLAND = "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
 FAMILY = "👨\u200d👩\u200d👧"
@@ -163,7 +163,6 @@ def _seconds(text: str) -> float:
     begin = time.process_time()
     clean_text(text, 10 * len(text))
     clean_text(text, 500)
-    damaged(text)
     is_markup_residue(text)
     decode(text.encode("utf-8", "surrogatepass") + b"\xff")
     return time.process_time() - begin
@@ -199,15 +198,6 @@ def test_time_grows_with_the_length_and_no_faster(name: str) -> None:
 )
 def test_program_text_is_no_title(title: str, residue: bool) -> None:
     assert is_markup_residue(title) is residue
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("fine", False), ("café naïve “good”", False), ("caf\ufffd", True), ("cafÃ©", True), ("itâ€™s", True), ("déjà »", False),
-     ("MENÜ“ MAÇÔ", False), ("Отличный товар", False), ("とても良い", False)],
-)  # fmt: skip
-def test_damage_is_told(text: str, expected: bool) -> None:
-    assert damaged(text) is expected
 
 
 @pytest.mark.parametrize(
