@@ -70,12 +70,6 @@ def event_batches(records: Iterable[Record], adapter: Adapter, settings: EventSe
         yield batch_of(rows, EVENT_SCHEMA)
 
 
-def event_moments(records: Iterable[Record], adapter: Adapter, settings: EventSettings) -> Iterator[int]:
-    """Tell when the events that can be used happened, in microseconds since 1970."""
-    for batch in event_batches(records, adapter, settings):
-        yield from batch["occurred_at"].drop_null().cast(pa.int64()).to_pylist()
-
-
 def weight_of_stars(stars: float) -> float:
     """Weight of a rating from 1 to 5: its share of five, or from -0.5 at two stars down to -1 at one."""
     return stars / _MOST if stars > _DISLIKED else (stars - _NEUTRAL) / 2

@@ -26,6 +26,7 @@ _CODE = (
     "item_fields",
     "language",
     "markup",
+    "nested",
     "parsing",
     "personal_data",
     "recognisers",

@@ -3,14 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 
+import pyarrow as pa
+
 from persona_pipeline.config import InteractionsConfig
 from persona_pipeline.core.errors import SourceError
+from persona_pipeline.sources.adapters import Adapter
 from persona_pipeline.sources.digests import digest_of
-from persona_pipeline.sources.events import EventSettings, event_moments
+from persona_pipeline.sources.events import EventSettings, event_batches
 from persona_pipeline.sources.files import check_files, file_records
 from persona_pipeline.sources.given import GivenRecords
-from persona_pipeline.sources.parsing import ParsingSettings, review_moments
-from persona_pipeline.sources.records import Record
+from persona_pipeline.sources.nested import each_record
+from persona_pipeline.sources.parsing import FieldParser, ParsingSettings, Refused
+from persona_pipeline.sources.records import Fault, Record
 
 
 def day_after_newest(
@@ -54,6 +58,28 @@ def day_after_newest(
 
 
 def _moments(records: Iterable[Record], given: GivenRecords, events: InteractionsConfig) -> Iterator[int]:
+    """Microseconds since 1970 of those that can be used."""
     if given.kind == "reviews":
-        return review_moments(records, given.adapter)
-    return event_moments(records, given.adapter, EventSettings.of(events, ParsingSettings(max_characters=0)))
+        return _review_moments(records, given.adapter)
+    return _event_moments(records, given.adapter, EventSettings.of(events, ParsingSettings(max_characters=0)))
+
+
+def _review_moments(records: Iterable[Record], adapter: Adapter) -> Iterator[int]:
+    parse = FieldParser(adapter, adapter.reviews)
+    for record in each_record(records, adapter, "reviews"):
+        fields = record.fields
+        if isinstance(fields, Fault):
+            continue
+        try:
+            parse.id(fields, "user_id")
+            parse.id(fields, "item_id")
+            parse.rating(fields)
+            when = parse.when(fields)
+        except Refused:
+            continue
+        yield when
+
+
+def _event_moments(records: Iterable[Record], adapter: Adapter, settings: EventSettings) -> Iterator[int]:
+    for batch in event_batches(records, adapter, settings):
+        yield from batch["occurred_at"].drop_null().cast(pa.int64()).to_pylist()

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from persona_pipeline.sources.adapters import Adapter, InputKind, Keys, found
+from persona_pipeline.sources.adapters import Adapter, Keys, found
 from persona_pipeline.sources.erased import Erased
 from persona_pipeline.sources.item_fields import categories, described, one_text
 from persona_pipeline.sources.language import language_of
 from persona_pipeline.sources.markup import is_markup_residue
+from persona_pipeline.sources.nested import each_record
 from persona_pipeline.sources.personal_data import mask_personal_data, mask_title
-from persona_pipeline.sources.records import EMPTY, Fault, Record
+from persona_pipeline.sources.records import Fault, Record
 from persona_pipeline.sources.text import clean_text
 from persona_pipeline.sources.values import NotScalar, characters, identity, number
 
@@ -89,7 +90,7 @@ def review_batches(records: Iterable[Record], adapter: Adapter, settings: Parsin
     """Parse reviews, `BATCH` a time, in the order of the records: one row each, of `REVIEW_SCHEMA`."""
     parse = _ReviewParser(adapter, settings)
     rows: list[tuple[Any, ...]] = []
-    for record in _nested(records, adapter, "reviews") if adapter.nested else records:
+    for record in each_record(records, adapter, "reviews"):
         rows.append(parse(record))
         if len(rows) >= BATCH:
             yield _review_batch(rows)
@@ -98,56 +99,16 @@ def review_batches(records: Iterable[Record], adapter: Adapter, settings: Parsin
         yield _review_batch(rows)
 
 
-def review_moments(records: Iterable[Record], adapter: Adapter) -> Iterator[int]:
-    """Tell when the reviews that can be used were written, in microseconds since 1970; their texts are not looked at."""
-    parse = FieldParser(adapter, adapter.reviews)
-    for record in _nested(records, adapter, "reviews") if adapter.nested else records:
-        fields = record.fields
-        if isinstance(fields, Fault):
-            continue
-        try:
-            parse.id(fields, "user_id")
-            parse.id(fields, "item_id")
-            parse.rating(fields)
-            when = parse.when(fields)
-        except Refused:
-            continue
-        yield when
-
-
 def item_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingSettings) -> Iterator[pa.RecordBatch]:
     """Parse items, `BATCH` a time: one row a record, of `ITEM_SCHEMA`."""
     rows: list[tuple[Any, ...]] = []
-    for record in _nested(records, adapter, "items") if adapter.nested else records:
+    for record in each_record(records, adapter, "items"):
         rows.append(_item(record, adapter, settings))
         if len(rows) >= BATCH:
             yield batch_of(rows, ITEM_SCHEMA)
             rows = []
     if rows:
         yield batch_of(rows, ITEM_SCHEMA)
-
-
-def _nested(records: Iterable[Record], adapter: Adapter, kind: InputKind) -> Iterator[Record]:
-    """Records within records, counted along the line; of items, where the record around them is none itself."""
-    line, part = 0, 0
-    for record in records:
-        line, part = record.line, part if record.line == line else 0
-        fields = record.fields
-        inner = None if isinstance(fields, Fault) else adapter.inner(fields)
-        if kind == "items" and not isinstance(fields, Fault) and found(fields, adapter.items["item_id"]) is not None:
-            inner = None
-        if isinstance(fields, Fault) or inner is None:
-            yield Record(line, part, fields)
-            part += 1
-            continue
-        if not inner:
-            yield Record(line, part, Fault(EMPTY, ""))
-            part += 1
-            continue
-        around = {name: value for name, value in fields.items() if name not in adapter.nested}
-        for one in inner:
-            yield Record(line, part, {**around, **one} if isinstance(one, dict) else Fault("not_json", str(one)[:500]))
-            part += 1
 
 
 class FieldParser:
