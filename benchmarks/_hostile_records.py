@@ -19,10 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
+from persona_pipeline.config import InteractionsConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.sources.adapters import ADAPTERS, Adapter, InputKind
-from persona_pipeline.sources.files import check_files, day_after_newest, splits
+from persona_pipeline.sources.files import check_files, splits
+from persona_pipeline.sources.given import GivenRecords
+from persona_pipeline.sources.newest import day_after_newest
 from persona_pipeline.sources.parsing import ParsingSettings, item_batches, review_batches
 from persona_pipeline.sources.records import records
 
@@ -40,7 +43,7 @@ REASONS = frozenset(
             "missing_rating",
             "missing_timestamp",
         ),
-        *("bad_user_id", "bad_item_id", "bad_rating", "bad_timestamp", "unrated"),
+        *("bad_user_id", "bad_item_id", "bad_rating", "bad_timestamp", "unrated", "empty"),
     }
 )
 """Reasons with which a record may be refused, of those that `rejected_reviews` lists."""
@@ -191,9 +194,7 @@ def _csv(draw: st.DrawFn, made: list[Row]) -> tuple[bytes, int | None]:
     writer.writerow(columns)
     for row in made:
         writer.writerow([row.get(key, "") for key in columns])
-    # A row without any value is a blank line.
-    filled = sum(any(row.get(key) not in (None, "") for key in columns) for row in made)
-    return out.getvalue().encode(errors="surrogatepass"), filled
+    return out.getvalue().encode(errors="surrogatepass"), len(made) if columns else 0
 
 
 def _parquet(draw: st.DrawFn, made: list[Row]) -> tuple[bytes, int | None]:
@@ -249,7 +250,7 @@ def judge(case: Case, folder: Path) -> tuple[int, int]:
         assert accepted + refused == case.records, f"{case.records} records written, {accepted} + {refused} read"
     if case.kind == "reviews":
         try:
-            day_after_newest(path, adapter)
+            day_after_newest(GivenRecords("reviews", path, adapter), InteractionsConfig())
         except PipelineError as error:
             _check_message(error, "set AS_OF")
     return accepted, refused

@@ -18,7 +18,9 @@ from persona_pipeline.config import load_config
 from persona_pipeline.orchestrate.local import LocalRun
 from persona_pipeline.runs.order import ORDER
 from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.sources.files import check_files, day_after_newest, file_records
+from persona_pipeline.sources.files import check_files, file_records
+from persona_pipeline.sources.given import GivenRecords
+from persona_pipeline.sources.newest import day_after_newest
 from persona_pipeline.sources.values import moment
 from persona_pipeline.warehouse import Warehouse
 
@@ -27,7 +29,8 @@ NEW_SHARE = 0.05
 
 def main(root: Path, source: str, reviews: Path, items: Path | None) -> dict[str, Any]:
     """Three nights: the first, the first again, the next."""
-    first, second = _first_night(reviews, source), day_after_newest(reviews, adapter(source))
+    given = GivenRecords("reviews", reviews, adapter(source))
+    first, second = _first_night(reviews, source), day_after_newest(given, load_config("local").interactions)
     console = Console(stderr=True, highlight=False)
     nights, versions = {}, {}
     for name, as_of in (("first", first), ("rerun", first), ("next", second)):

@@ -8,21 +8,24 @@ from jobs.runner import run
 from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.ingest.erased_people import erased_people
 from persona_pipeline.runs.context import RunContext
-from persona_pipeline.sources.candidate_files import check_candidates
+from persona_pipeline.runs.opening import check_input
 from persona_pipeline.sources.input_state import pseudonyms
+from persona_pipeline.sources.table_files import check_paths
+from persona_pipeline.sources.table_kinds import CANDIDATES
 
 TABLES = ("candidates", "rejected_candidates")
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Read the file, reject unusable rows, and write both tables; fail when too many rows are rejected."""
+    """Read the run's files, reject unusable rows, and write both tables; fail when too many rows are rejected."""
     config = context.config.candidates
     used = context.config.user_item_topk.candidates
     if not config.file and used != "none":
         raise ConfigError(f"user_item_topk.candidates: {used} needs the lists of candidates.file, which names none")
-    if not config.file and not any(context.warehouse.dataset(table).count_rows() for table in _made(context)):
+    given = [Path(file["path"]) for file in check_input(context.row, ("candidates",))["candidates"]]
+    if not given and not any(context.warehouse.dataset(table).count_rows() for table in _made(context)):
         return {"lines": 0}
-    files = check_candidates(Path(config.file)) if config.file else None
+    files = check_paths(given, CANDIDATES) if given else None
 
     from persona_pipeline.sources.candidates import parse_candidates, require_usable
     from persona_pipeline.sources.erased import without_erased
@@ -42,7 +45,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     every = read_rows(spark, files, user_name)
     rows = without_erased(every, erased_people(context.warehouse, user_name))
     erased = every.count() - rows.count() if rows is not every else 0
-    parsed = parse_candidates(rows, files, users, items)
+    parsed = parse_candidates(rows, files, users, items, pseudonymous=user_name is not None)
     written = [tables.replace("rejected_candidates", parsed.rejected)]
     require_usable(parsed, config)
     written.append(tables.replace("candidates", parsed.rows))

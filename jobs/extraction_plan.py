@@ -7,6 +7,7 @@ from typing import Any
 from jobs.runner import run
 from persona_pipeline.extract_preview.estimate import plan_extraction
 from persona_pipeline.runs.context import RunContext
+from persona_pipeline.runs.opening import check_input
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
@@ -16,6 +17,8 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
 
     if context.config.extraction.extractor == "embedded":
         return {"shards": [], "written": [context.warehouse.replace(TABLE, plan_rows([], {})).as_dict()]}
+    if context.config.extraction.published:
+        check_input(context.row, ("published",))
     llm = context.config.extraction.llm
     plan = plan_extraction(context.warehouse, context.config, context.parent, context.as_of)
     require_affordable(plan, llm.token_ceiling)

@@ -6,8 +6,10 @@ from typing import Any
 from jobs.runner import run, shard_option
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract.extractors import make_extractor
+from persona_pipeline.extract.published import with_published
 from persona_pipeline.publish.releases import read_parent
 from persona_pipeline.runs.context import RunContext
+from persona_pipeline.runs.opening import check_input
 
 
 def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -15,6 +17,8 @@ def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     from persona_pipeline.extract.llm.extractor import LlmExtractor
     from persona_pipeline.extract.llm.shards import ask_shard, items_of_shard
 
+    if context.config.extraction.published:
+        check_input(context.row, ("published",))
     config, warehouse = context.config, context.warehouse
     items = items_of_shard(warehouse, arguments.shard)
     embedder = Embedder(config.text_embeddings, warehouse)
@@ -23,6 +27,7 @@ def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
     ask_shard(
         warehouse,
         extractor,
+        with_published(extractor, config.extraction, embedder),
         config.extraction,
         read_parent(warehouse, "item_personas", context.parent),
         read_parent(warehouse, "item_summaries", context.parent),

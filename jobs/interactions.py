@@ -20,7 +20,7 @@ TABLES = ("interactions", "rejected_interactions")
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Parse the files, set aside what cannot be used, and write both tables; fail when too much is refused."""
     config, reviews = context.config.interactions, context.config.reviews
-    files = check_input(context.row, ("interactions",))["interactions"]
+    files = check_input(context.row, ("interactions", "withheld"))["interactions"]
     if not files and not any(context.warehouse.dataset(table).count_rows() for table in _made(context)):
         return {"lines": 0}
 

@@ -11,6 +11,7 @@ from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.runs.context import RunContext
 from persona_pipeline.runs.opening import Input, open_run
 from persona_pipeline.sources.adapters import ADAPTERS
+from persona_pipeline.sources.folders import list_files
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +38,18 @@ def opened(arguments: argparse.Namespace) -> str:
     return open_run(arguments.warehouse.resolve(), parse_as_of(arguments.as_of), config, given)
 
 
-def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
-    """Summarise the opened run for the task record."""
-    row = context.row
-    return {"made_from": row["made_from"], "code": row["code"], "input_files": len(row["input_files"])}
+def job(context: RunContext, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Summarise the opened run for the task record, files of its folders that are not read included."""
+    row, events = context.row, context.config.interactions.file
+    given = {"reviews": arguments.reviews, "items": arguments.items, "interactions": Path(events) if events else None}
+    listings = [list_files(path, kind) for kind, path in given.items() if path]
+    return {
+        "made_from": row["made_from"],
+        "code": row["code"],
+        "input_files": len(row["input_files"]),
+        "hidden_files": sum(listing.hidden for listing in listings),
+        "other_files": sum(listing.other for listing in listings),
+    }
 
 
 def main() -> dict[str, Any]:

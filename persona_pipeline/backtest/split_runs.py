@@ -16,10 +16,12 @@ from persona_pipeline.core.errors import ConfigError, PipelineError
 from persona_pipeline.core.terminal import counted
 from persona_pipeline.evaluate.splits import leave_last_out, tuning_day, written_since
 from persona_pipeline.orchestrate.local import LocalRun, Summary
-from persona_pipeline.sources.adapters import Adapter, InputKind, configured, of_interactions
-from persona_pipeline.sources.candidate_files import check_candidates
-from persona_pipeline.sources.files import check_files, day_after_newest
+from persona_pipeline.sources.files import check_files
+from persona_pipeline.sources.given import given_records, given_rows, wait_for
 from persona_pipeline.sources.holdout_file import write_holdout
+from persona_pipeline.sources.newest import day_after_newest
+from persona_pipeline.sources.table_files import check_table
+from persona_pipeline.sources.table_kinds import CANDIDATES
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.fingerprints import files_digest
 
@@ -94,22 +96,15 @@ class SplitRuns:
         self._cache = (request.cache or request.root).resolve()
         self.day = request.day()
         config = load_config(request.config, self._overrides())
-        source = configured(request.source, config.reviews)
-        inputs: list[tuple[InputKind, Path, Adapter]] = (
-            [("reviews", request.reviews, source)] if request.reviews else []
-        )
-        if config.interactions.file:
-            of_events = of_interactions(request.source, config.interactions)
-            inputs.append(("interactions", Path(config.interactions.file), of_events))
+        known = given_records(request.source, request.reviews, request.items, config)
+        inputs = [one for one in known if one.kind != "items"]
         if not inputs:
             raise ConfigError("nothing to backtest: give --reviews, or --interactions, a file or folder of events")
-        known = list(inputs)
-        if request.items:
-            known.append(("items", request.items, source))
-        files = [found.path for kind, path, adapter in known for found in check_files(path, kind, adapter)]
+        wait_for(known, given_rows(config), config)
+        files = [found.path for one in known for found in check_files(one.path, one.kind, one.adapter)]
         if config.candidates.file:
             files += _blind(config.candidates)
-        self.as_of = request.as_of or max(day_after_newest(path, adapter, kind=kind) for kind, path, adapter in inputs)
+        self.as_of = request.as_of or max(day_after_newest(one, config.interactions) for one in inputs)
         if self.day and self.day >= self.as_of:
             raise ConfigError(
                 f"--split {self.day}: reviews count up to {self.as_of}, exclusive; nothing is left to test on"
@@ -205,7 +200,7 @@ def _blind(config: CandidatesConfig) -> list[Path]:
             "withheld, validation and test, would be scored by its own answers. Have them made without, and say so by "
             "candidates.blind: true; or leave the file out"
         )
-    return list(check_candidates(Path(config.file)).paths)
+    return [file.path for file in check_table(Path(config.file), CANDIDATES).files]
 
 
 def fingerprint(*parts: str) -> str:

@@ -7,14 +7,16 @@ description, by the checks of an LLM's reply. Other items are another extractor'
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from persona_pipeline.config import ExtractionConfig
 from persona_pipeline.core.errors import SourceError
+from persona_pipeline.extract.embedded.plain import plain_persona
 from persona_pipeline.extract.identity import label
 from persona_pipeline.extract.llm.citable import CitableSentence, all_sentences, citable
 from persona_pipeline.extract.llm.grounding import claim
@@ -36,9 +38,12 @@ from persona_pipeline.extract.types import (
     ReviewText,
     Stage,
 )
+from persona_pipeline.sources.parsing import encodable
+from persona_pipeline.sources.personal_data import mask_personal_data
 from persona_pipeline.sources.records import Split, records
 from persona_pipeline.sources.shapes import recognise
 from persona_pipeline.sources.text import clean_text
+from persona_pipeline.sources.values import NotScalar, characters, identity
 
 _KEYS = {"name": "Name", "description": "Description", "preference_rationale": "Preference_Rationale"}
 _LONGEST = 1_000
@@ -56,28 +61,47 @@ def read_personas(file: Path) -> dict[str, list[Said]]:
     found: dict[str, list[Said]] = {}
     for record in records(Split(file, shape)):
         fields = record.fields if isinstance(record.fields, dict) else {}
-        item, told = fields.get("item_id"), fields.get("personas")
-        if not isinstance(item, str) or not isinstance(told, list):
-            raise SourceError(
-                f"extraction.published: {file}, line {record.line}: expected item_id and a list of personas"
-            )
+        item, told, where = _id(fields), fields.get("personas"), f"extraction.published: {file}, line {record.line}"
+        if item is None or not isinstance(told, list):
+            raise SourceError(f"{where}: expected item_id and a list of personas")
+        if item in found:
+            raise SourceError(f"{where}: the item {item} again; expected all its personas in one record")
         found[item] = [_said(one) for one in told if isinstance(one, dict)]
     return found
 
 
+def _id(fields: dict[str, Any]) -> str | None:
+    """The item's id as `items` has it."""
+    try:
+        text = characters(fields.get("item_id"))
+    except NotScalar:
+        return None
+    return None if text is None or not encodable(text) else identity(text)
+
+
 def _said(one: dict[str, Any]) -> Said:
     texts = {ours: one.get(theirs, one.get(ours)) for ours, theirs in _KEYS.items()}
-    return {key: clean_text(text, _LONGEST) or "" if isinstance(text, str) else "" for key, text in texts.items()}
+    return {
+        key: (clean_text(text, _LONGEST, mask_personal_data) or "") if isinstance(text, str) else ""
+        for key, text in texts.items()
+    }
+
+
+def with_published(others: PersonaExtractor, config: ExtractionConfig, embed: Embed) -> PersonaExtractor:
+    """The extractor of `item_personas`: the configured one, behind the ready-made personas where `published` names a file."""
+    if not config.published:
+        return others
+    return PublishedPersonas(others, read_personas(Path(config.published)), embed, config.max_personas)
 
 
 class PublishedPersonas:
     """`PersonaExtractor` of ready-made personas of some items; everything else is `others`'."""
 
-    def __init__(self, others: PersonaExtractor, file: Path, embed: Embed, most: int) -> None:
+    def __init__(self, others: PersonaExtractor, ready: Mapping[str, list[Said]], embed: Embed, most: int) -> None:
         self.others, self.embed, self.most = others, embed, most
         self.source: Literal["llm", "embedded"] = others.source
         self.reads: tuple[ReviewsOf, ...] = others.reads
-        self.ready = read_personas(file)
+        self.ready = ready
         self._digest = hashlib.sha256(repr(sorted(self.ready.items())).encode(errors="replace")).hexdigest()[:12]
 
     def version(self, stage: Stage) -> str:
@@ -94,7 +118,10 @@ class PublishedPersonas:
         return self.others.summaries(items)
 
     def personas(self, items: Sequence[ItemEvidence]) -> Iterator[tuple[list[Persona], list[Refusal]]]:
-        """One result per item, in order: of items in the file the personas that are grounded, and refusals of the others."""
+        """One result per item, in order: of items in the file the personas that are grounded, and refusals of the others.
+
+        Where none of an item's is grounded, it has a plain persona.
+        """
         rest = self.others.personas([item for item in items if item.item.item_id not in self.ready])
         claimed = {item.item.item_id: self._claimed(item) for item in items if item.item.item_id in self.ready}
         embed = memoised(self.embed, (text for answered, _ in claimed.values() for text in _texts(answered)))
@@ -105,6 +132,8 @@ class PublishedPersonas:
             answered, refusals = claimed[item.item.item_id]
             judged = judge_personas(answered, {review.user_id for review in item.reviews}, embed)
             kept = [_persona(item, one) for one in judged if one.verdict == "kept"]
+            if not kept and (plain := plain_persona(item)):
+                kept = [plain]  # an answer: the same file and evidence would give no other the next night
             refusals += [
                 Refusal(item.item.item_id, one.verdict, one.detail)
                 for one in judged

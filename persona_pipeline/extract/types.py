@@ -3,7 +3,7 @@
 Spans count characters (Unicode code points) of the source text, end exclusive: `text[start:end] == quote`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -153,6 +153,11 @@ class PersonaExtractor(Protocol):
 
     source: Literal["llm", "embedded"]
     reads: tuple[ReviewsOf, ...]
+
+    @property
+    def ready(self) -> Collection[str]:
+        """Items whose personas are at hand: nothing is asked about them."""
+        ...
 
     def version(self, stage: Stage) -> str:
         """Changes whenever results of that stage may change."""

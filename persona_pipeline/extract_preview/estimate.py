@@ -10,6 +10,7 @@ from persona_pipeline.config import PipelineConfig, load_config, parse_as_of
 from persona_pipeline.core.errors import ConfigError
 from persona_pipeline.embeddings.cache import Embedder
 from persona_pipeline.extract.extractors import make_extractor
+from persona_pipeline.extract.published import with_published
 from persona_pipeline.publish.releases import Release, parent_of, read_parent, served
 from persona_pipeline.warehouse import Warehouse
 
@@ -31,7 +32,8 @@ def plan_extraction(
     extractor = make_extractor(extraction, embedder, warehouse, as_of, engine=False)
     assert isinstance(extractor, LlmExtractor)
     personas, summaries = (read_parent(warehouse, table, parent) for table in ("item_personas", "item_summaries"))
-    plan = plan_requests(warehouse, extractor, personas, summaries, extraction.refresh_share)
+    whole = with_published(extractor, extraction, embedder)
+    plan = plan_requests(warehouse, extractor, personas, summaries, extraction.refresh_share, whole)
     console = console or Console(stderr=True, width=_WIDTH)
     show_plan(plan, extraction.llm, console)
     show_judge(extraction.llm.judged_pairs, console)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from rich.markup import escape
 from persona_pipeline.config import load_config, parse_as_of
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.package_data import package_folder
+from persona_pipeline.ingest.known_input import newest_parsed
 from persona_pipeline.orchestrate.events import brief, events
 from persona_pipeline.runs.resume import holding
-from persona_pipeline.sources.adapters import configured, of_interactions
-from persona_pipeline.sources.files import check_files, day_after_newest
+from persona_pipeline.sources.adapters import adapter
+from persona_pipeline.sources.files import check_files
+from persona_pipeline.sources.given import given_records, given_rows, wait_for
+from persona_pipeline.sources.newest import day_after_newest
 from persona_pipeline.sources.table_files import check_table
-from persona_pipeline.sources.table_kinds import BLOCKS, CANDIDATES, WINDOWS
+from persona_pipeline.warehouse import Warehouse
 
 AIRFLOW = Path(sys.executable).parent / "airflow"
 """The command that the extra `nightly` installs."""
@@ -60,17 +64,9 @@ def run_night(request: NightlyRequest, console: Console) -> float:
 
 
 def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
-    """The DAG's parameters, after all checks that take under a second."""
+    """The DAG's parameters, once the input is whole and as far as it can be checked here."""
     overrides = {"interactions": {"file": str(request.interactions.resolve())}} if request.interactions else None
     settings = load_config(request.config, overrides)
-    given = (
-        (settings.candidates.file, CANDIDATES),
-        (settings.eligibility.file, WINDOWS),
-        (settings.eligibility.blocks, BLOCKS),
-    )
-    for file, kind in given:
-        if file:
-            check_table(Path(file), kind)
     as_of = parse_as_of(request.as_of) if request.as_of else None
     if not AIRFLOW.is_file():
         raise PipelineError(
@@ -80,24 +76,29 @@ def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
         raise PipelineError(
             "Spark needs Java 17, and there is no `java` on the PATH. Debian: apt-get install openjdk-17-jre-headless"
         )
-    source = configured(request.source, settings.reviews)
-    reviews, items, events = request.reviews, request.items, settings.interactions.file
+    source = adapter(request.source)
+    reviews, items, events = request.reviews, request.items, settings.interactions.file or None
     if reviews is None and not events:
         if source.name != "synthetic":
             raise PipelineError(
                 f"SOURCE={source.name} needs REVIEWS=, a file or folder of reviews, or INTERACTIONS=, of other events"
             )
         reviews, items = _demo(warehouse)
-    if items:
-        check_files(items, "items", source)
+    records, rows = given_records(source.name, reviews, items, settings), given_rows(settings)
+    wait_for(records, rows, settings)
+    for table in rows:
+        check_table(table.path, table.kind)
+    parsed: dict[str, dict[str, datetime | None]] = {
+        one.kind: newest_parsed(Warehouse(warehouse), one.adapter, settings.reviews)
+        for one in records
+        if one.kind == "reviews"
+    }
+    for one in records:
+        if as_of or one.kind == "items":
+            check_files(one.path, one.kind, one.adapter, parsed.get(one.kind))
     if as_of is None:
-        days = [day_after_newest(reviews, source)] if reviews else []
-        if events:
-            of_events = of_interactions(source.name, settings.interactions)
-            days.append(day_after_newest(Path(events), of_events, kind="interactions"))
-        as_of = max(days)
-    elif reviews:
-        check_files(reviews, "reviews", source)
+        dated = [one for one in records if one.kind != "items"]
+        as_of = max(day_after_newest(one, settings.interactions, parsed.get(one.kind)) for one in dated)
     config = Path(request.config)
     return {
         "warehouse": str(warehouse),
@@ -105,7 +106,7 @@ def _params(request: NightlyRequest, warehouse: Path) -> dict[str, Any]:
         "source": source.name,
         "reviews": str(reviews.resolve()) if reviews else None,
         "items": str(items.resolve()) if items else None,
-        "interactions": events or None,
+        "interactions": events,
         "config": str(config.resolve()) if config.is_file() else request.config,
         "extractor": request.extractor,
     }

@@ -16,11 +16,10 @@ from persona_pipeline.model_registry.overrides import read_overrides
 from persona_pipeline.publish.releases import parent_of
 from persona_pipeline.publish.staging import staged_tables
 from persona_pipeline.runs.log import Row, attempts, latest, run_row, run_rows, write_run
-from persona_pipeline.sources.adapters import Adapter, InputKind, configured, of_interactions
-from persona_pipeline.sources.candidate_files import check_candidates
-from persona_pipeline.sources.files import check_files, settled
+from persona_pipeline.sources.digests import digest_of
+from persona_pipeline.sources.files import check_files
+from persona_pipeline.sources.given import given_records, given_rows, wait_for
 from persona_pipeline.sources.table_files import check_table
-from persona_pipeline.sources.table_kinds import BLOCKS, WINDOWS
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.erasures import erased_digests, require_none_pending
 from persona_pipeline.warehouse.fingerprints import run_code
@@ -29,6 +28,8 @@ IDLE = timedelta(minutes=30)
 """How long a run that nobody holds may be between two tasks, retries and queues included, before another may begin."""
 RUNNER = "runner"
 """The lock of a program that runs the tasks one after the other, held as long as it lives."""
+_SKEW = 3600
+"""Seconds by which the clock of a file system may differ from this machine's."""
 HELD = "PERSONA_RUNNER"
 """Environment variable by which such a program tells its tasks that it holds `RUNNER`: the warehouse's folder."""
 
@@ -51,7 +52,7 @@ def open_run(
     invalid, or a later night is served; PipelineError for a warehouse to be migrated first.
     """
     warehouse = Warehouse(root, {"job": "runs", "as_of": as_of.isoformat()})
-    files = _input_files(given, config)
+    files = _input_files(warehouse, given, config)
     with warehouse.lock("opening"):
         require_none_pending(root)
         _check_layout(warehouse, config)
@@ -65,7 +66,8 @@ def open_run(
 
 def made_from(root: Path, as_of: date, config: PipelineConfig, given: Input) -> str:
     """Compute the input hash that `open_run` would record: two runs with equal hashes make equal tables."""
-    row = _resolved(Warehouse(root), as_of, config, given, _input_files(given, config))
+    warehouse = Warehouse(root)
+    row = _resolved(warehouse, as_of, config, given, _input_files(warehouse, given, config))
     return str(row["made_from"])
 
 
@@ -119,57 +121,53 @@ def _resolved(
     }
 
 
-def _input_files(given: Input, config: PipelineConfig) -> list[Row]:
+def _input_files(warehouse: Warehouse, given: Input, config: PipelineConfig) -> list[Row]:
     """List and hash the input files once: the run reads exactly these, whatever is added beside them."""
-    found: list[tuple[str, Path, str]] = []
-    folders: list[tuple[InputKind, Path, Adapter]] = []
-    if given.source:
-        source = configured(given.source, config.reviews)
-        folders += [("reviews", given.reviews, source)] if given.reviews else []
-        folders += [("items", given.items, source)] if given.items else []
-    if config.interactions.file:
-        of_events = of_interactions(given.source, config.interactions)
-        folders.append(("interactions", Path(config.interactions.file), of_events))
-    for kind, path, adapter in folders:
-        settled(path, kind, config.reviews)
-        found += [(kind, file.path, file.name) for file in check_files(path, kind, adapter)]
-    eligibility = config.eligibility
-    if given.source and eligibility.full_catalogue and not given.items:
+    parsed = frozenset(warehouse.read("input_files", ["digest"])["digest"].to_pylist())
+    records, rows = given_records(given.source, given.reviews, given.items, config), given_rows(config)
+    if given.source and config.eligibility.full_catalogue and not given.items:
         raise ConfigError(
             "eligibility.full_catalogue needs a file of items, which was not given: every item would be delisted"
         )
-    for name, rules, rows in (("eligibility", eligibility.file, WINDOWS), ("blocks", eligibility.blocks, BLOCKS)):
-        if rules:
-            found += [(name, path, path.name) for path in check_table(Path(rules), rows).paths]
-    if config.candidates.file:
-        found += [("candidates", path, path.name) for path in check_candidates(Path(config.candidates.file)).paths]
-    for kind_of_ids, file in (("withheld", config.reviews.withheld), ("withdrawn", config.reviews.withdrawn)):
-        if file:
-            found.append((kind_of_ids, Path(file), Path(file).name))
+    wait_for(records, rows, config)
+    found: list[tuple[str, Path, str]] = [
+        (one.kind, file.path, file.name)
+        for one in records
+        for file in check_files(one.path, one.kind, one.adapter, parsed)
+    ]
+    found += [(t.name, file.path, file.name) for t in rows for file in check_table(t.path, t.kind).files]
+    single = {
+        "withheld": config.reviews.withheld,
+        "withdrawn": config.reviews.withdrawn,
+        "published": config.extraction.published,
+    }
+    found += [(name, Path(file), Path(file).name) for name, file in single.items() if file]
     return [
-        {"kind": kind, "path": str(path.resolve()), "name": name, "bytes": path.stat().st_size, "digest": _digest(path)}
+        {
+            "kind": kind,
+            "path": str(path.resolve()),
+            "name": name,
+            "digest": digest_of(path),
+            "bytes": path.stat().st_size,
+        }
         for kind, path, name in found
     ]
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise PipelineError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def check_input(row: Row, kinds: Sequence[str]) -> dict[str, list[Row]]:
     """Return a run's input files by kind (path, name, bytes, digest).
 
-    Raises PipelineError where one is gone, or has changed since the run was opened.
+    Raises PipelineError where one is gone, or has changed since the run was opened. A file that the file system says nothing
+    was done to since then is not read for it.
     """
     found: dict[str, list[Row]] = {kind: [] for kind in kinds}
+    opened = row["opened_at"].timestamp()
     for file in row["input_files"]:
         if file["kind"] in found:
             path = Path(file["path"])
-            if not path.is_file() or path.stat().st_size != file["bytes"]:
+            stands = path.is_file() and path.stat().st_size == file["bytes"]
+            # Unlike the date of a file's content, that of its last change cannot be set.
+            if not stands or (path.stat().st_ctime > opened - _SKEW and digest_of(path) != file["digest"]):
                 raise PipelineError(
                     f"{path}: not the file of {file['bytes']:,} bytes that it was when run {row['run_id']} was opened. Open "
                     "another run: clear the night from its first task, `runs`, or run `make nightly` again"

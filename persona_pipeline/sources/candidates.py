@@ -11,8 +11,7 @@ from pyspark.sql import functions as F
 
 from persona_pipeline.config import CandidatesConfig
 from persona_pipeline.core.errors import SourceError
-from persona_pipeline.sources.candidate_files import by_rank
-from persona_pipeline.sources.reasons import NOT_FAULTS
+from persona_pipeline.sources.reasons import require_few_faults
 from persona_pipeline.sources.table_files import TableFiles
 from persona_pipeline.sources.table_rows import verdict
 
@@ -36,13 +35,16 @@ class ParsedCandidates:
     unknown: int
 
 
-def parse_candidates(lines: DataFrame, files: TableFiles, users: DataFrame, items: DataFrame) -> ParsedCandidates:
+def parse_candidates(
+    lines: DataFrame, files: TableFiles, users: DataFrame, items: DataFrame, pseudonymous: bool = False
+) -> ParsedCandidates:
     """Parse rows of `read_rows` into candidates.
 
     A user's list is ordered by rank where the files have one, else by score, equals by item id; of an item named twice
-    the better place counts. `users` (user_id) and `items` (item_id) are those known to the run, each once.
+    the better place counts. `users` (user_id) and `items` (item_id) are those known to the run, each once. Where users are
+    `pseudonymous`, nothing is kept of a row that cannot be read: any word of it may be a user's id.
     """
-    ranked = by_rank(files)
+    ranked = "rank" in files.columns
     rank = F.regexp_replace("rank", r"\.0$", "").try_cast("int")
     score = F.col("score").try_cast("double")
     faults = [
@@ -56,8 +58,9 @@ def parse_candidates(lines: DataFrame, files: TableFiles, users: DataFrame, item
             F.col("score"),
         ),
     ]
+    line = F.when(F.col("malformed") & F.lit(pseudonymous), "").otherwise(F.col("line"))
     judged = lines.select(
-        "source_file", "source_line", "part", "line", *verdict(files, faults),
+        "source_file", "source_line", "part", line.alias("line"), *verdict(files, faults),
         "user_id", "item_id", rank.alias("rank"), score.alias("score"),
     )  # fmt: skip
     good = F.col("reason").isNull()
@@ -84,14 +87,8 @@ def parse_candidates(lines: DataFrame, files: TableFiles, users: DataFrame, item
 
 def require_usable(parsed: ParsedCandidates, config: CandidatesConfig) -> None:
     """Raise SourceError where more rows than the configuration allows are rejected, or name unknown users or items."""
-    faults = {reason: n for reason, n in parsed.reasons.items() if reason not in NOT_FAULTS}
-    refused = sum(faults.values())
-    if refused > config.max_rejected_share * parsed.lines:
-        top = ", ".join(f"{reason} {n:,}" for reason, n in sorted(faults.items(), key=lambda fault: -fault[1])[:3])
-        raise SourceError(
-            f"candidates: {refused:,} of {parsed.lines:,} rows refused (candidates.max_rejected_share is "
-            f"{config.max_rejected_share:.1%}): {top}. They are in the table rejected_candidates with file, line and reason."
-        )
+    setting, table = "candidates.max_rejected_share", "rejected_candidates"
+    require_few_faults("candidates", parsed.lines, parsed.reasons, setting, config.max_rejected_share, table)
     usable = parsed.lines - sum(parsed.reasons.values())
     if parsed.unknown > config.max_unknown_share * usable:
         raise SourceError(

@@ -24,13 +24,17 @@ _COMPRESSED: tuple[tuple[re.Pattern[bytes], Compression], ...] = (
     (re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"), "bzip2"),
     (re.compile(rb"(?:\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18)"), "zstd"),
 )
-_REFUSED: tuple[tuple[int, bytes, str], ...] = (
+_ARCHIVES: tuple[tuple[int, bytes, str], ...] = (
     (257, b"ustar", "a tar archive: unpack it"),
     (0, b"PK\x03\x04", "a zip archive (or a spreadsheet): unpack it, or export it as CSV"),
     (0, b"\xfd7zXZ", "an xz file: unpack it, or compress it as gzip, bzip2 or zstd"),
     (0, b"7z\xbc\xaf", "a 7z archive: unpack it"),
     (0, b"Rar!\x1a\x07", "a rar archive: unpack it"),
     (0, b"\x04\x22\x4d\x18", "an lz4 file: unpack it, or compress it as gzip, bzip2 or zstd"),
+    (0, b"]\0\0", "an lzma file: unpack it, or compress it as gzip, bzip2 or zstd"),
+    (0, b"\x1f\x9d", "a file packed by compress: unpack it, or compress it as gzip, bzip2 or zstd"),
+)
+_REFUSED: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xfe\x00\x00", "UTF-32: convert it to UTF-8 (iconv -f UTF-32 -t UTF-8)"),
     (0, b"\xff\xfe", "UTF-16: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)"),
     (0, b"\xfe\xff", "UTF-16: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)"),
@@ -41,6 +45,7 @@ _REFUSED: tuple[tuple[int, bytes, str], ...] = (
 )
 _CONTROLS = bytes({*range(32)} - {*b"\t\n\v\f\r\x1a\x1b"})
 _CHUNK = 1 << 20
+_MAGIC = 512
 HEAD = 1 << 18
 """Bytes of a file's beginning from which it is recognised."""
 PARQUET = b"PAR1"
@@ -112,6 +117,19 @@ def check_whole(path: Path) -> None:
             pass
 
 
+def archive(path: Path) -> str | None:
+    """Tell which archive, or packing that is not read here, a file is, and what to do; None for any other file."""
+    try:
+        with opened(path) as stream:
+            return _told(stream.read(_MAGIC), _ARCHIVES)
+    except SourceError:
+        return None
+
+
+def _told(start: bytes, known: tuple[tuple[int, bytes, str], ...]) -> str | None:
+    return next((what for offset, magic, what in known if start.startswith(magic, offset)), None)
+
+
 def head(path: Path) -> bytes:
     """The first `HEAD` uncompressed bytes, without a byte order mark.
 
@@ -126,9 +144,8 @@ def head(path: Path) -> bytes:
     start = b"".join(pieces)[:HEAD]
     if (within := _compression(start)) != "none":
         raise SourceError(f"{path}: this is a {within} file within a {compression(path)} file: unpack it once")
-    for offset, magic, what in _REFUSED:
-        if start[offset : offset + len(magic)] == magic:
-            raise SourceError(f"{path}: this is {what}")
+    if what := _told(start, (*_ARCHIVES, *_REFUSED)):
+        raise SourceError(f"{path}: this is {what}")
     if start.startswith(PARQUET):
         if (packed := compression(path)) != "none":
             raise SourceError(f"{path}: this is a Parquet file within a {packed} file: unpack it")

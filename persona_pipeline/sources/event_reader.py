@@ -11,13 +11,12 @@ from datetime import date
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import Adapter
 from persona_pipeline.sources.deduplication import PLACE, small
 from persona_pipeline.sources.events import EVENT_SCHEMA, EventSettings, event_batches
 from persona_pipeline.sources.files import InputFile
 from persona_pipeline.sources.reader import read_parts
-from persona_pipeline.sources.reasons import NOT_FAULTS
+from persona_pipeline.sources.reasons import require_few_faults
 
 _KEPT = ("interaction_id", "user_id", "item_id", "kind", "weight", "occurred_at", "source_file", "source_line")
 
@@ -70,21 +69,14 @@ def night_events(parsed: DataFrame, as_of: date, withheld: DataFrame | None = No
 
 
 def require_few_refused(lines: int, reasons: dict[str, int], max_share: float) -> None:
-    """Raise SourceError naming the top reasons when more than `max_share` of the records are faulty."""
-    faults = {reason: n for reason, n in reasons.items() if reason not in NOT_FAULTS}
-    refused = sum(faults.values())
-    if refused <= max_share * lines:
-        return
-    top = ", ".join(f"{reason} {n:,}" for reason, n in sorted(faults.items(), key=lambda item: -item[1])[:3])
+    """Raise SourceError where more than `max_share` of the events are faulty."""
     hint = (
         " Say in interactions.weights what each kind weighs, or in interactions.default_weight what all others do."
-        if "unknown_kind" in faults
+        if "unknown_kind" in reasons
         else ""
     )
-    raise SourceError(
-        f"interactions: {refused:,} of {lines:,} records refused ({refused / lines:.1%}; interactions.max_rejected_share is "
-        f"{max_share:.1%}): {top}. They are in the table rejected_interactions with file, line and reason.{hint}"
-    )
+    setting, table = "interactions.max_rejected_share", "rejected_interactions"
+    require_few_faults("interactions", lines, reasons, setting, max_share, table, hint)
 
 
 def _repeats(events: DataFrame) -> DataFrame:

@@ -24,7 +24,7 @@ from persona_pipeline.sources.parsing import (
     unreadable,
 )
 from persona_pipeline.sources.records import Fault, Record
-from persona_pipeline.sources.values import identity, number
+from persona_pipeline.sources.values import number
 
 EVENT_SCHEMA = pa.schema(
     [
@@ -94,10 +94,10 @@ class _EventParser(FieldParser):
             when = self.when(fields)
             kind = self._kind(fields)
             weight = self._weight(fields, kind)
-            own_id = self._optional(fields, "interaction_id")
+            own_id = self.optional_id(fields, "interaction_id") if "interaction_id" in self.keys else None
         except Refused as refused:
             return (*record[:2], refused.reason, refused.field, refused.shown(), *_NOTHING)
-        name = identity(own_id) if own_id else _derived(user, item, when, kind)
+        name = own_id or _derived(user, item, when, kind)
         return (*record[:2], None, None, None, f"{EVENT}{name}", user, item, kind, weight, when)
 
     def _optional(self, fields: Mapping[str, Any], name: str) -> str | None:

@@ -1,30 +1,24 @@
-"""List the input files of a folder once, check that each can be read and has the source's keys, and split them for reading."""
+"""Check that each input file can be read and has the source's keys, and split files for reading."""
 
 import re
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from persona_pipeline.config import ReviewsConfig
-from persona_pipeline.core.errors import SourceError, TransientError
+from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import ADAPTERS, Adapter, InputKind, found
-from persona_pipeline.sources.containers import check_whole, compression
+from persona_pipeline.sources.containers import compression
+from persona_pipeline.sources.digests import digest_of, require_whole
+from persona_pipeline.sources.folders import list_files
 from persona_pipeline.sources.records import Record, Split, records
 from persona_pipeline.sources.shapes import SAMPLED, Format, Shape, recognise
 from persona_pipeline.sources.values import number
 
-SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet"})
-_PACKED = frozenset({".gz", ".gzip", ".bz2", ".zst", ".zstd"})
-_UNFINISHED = frozenset({".tmp", ".part", ".partial", ".crdownload", ".inprogress", "._copying_"})
-SUCCESS = "_SUCCESS"
 SPLIT_BYTES = 32 << 20
-_LOOK_AGAIN = 2.0  # seconds
 _WORD = re.compile(
     r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]{2}|[^\W\d_]{3,}"
 )  # some scripts put no space between words
@@ -40,113 +34,34 @@ class InputFile:
     shape: Shape | None
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """Files that are read, in the order of their names, and how many others lie beside them.
-
-    Attributes:
-        hidden: files whose name, or a folder's of theirs, begins with `.` or `_`.
-        other: files of another suffix.
-    """
-
-    root: Path
-    files: tuple[Path, ...]
-    hidden: int = 0
-    other: int = 0
-
-    def name(self, file: Path) -> str:
-        """Name of a file below what was given."""
-        return file.name if file == self.root else file.relative_to(self.root).as_posix()
-
-
-def list_files(path: Path, kind: str) -> Listing:
-    """List the file, or those of the folder and of its folders. Raises SourceError where there is none."""
-    if path.is_file():
-        return Listing(path, (path,))
-    if not path.is_dir():
-        raise SourceError(f"{kind}: no file or folder {path}")
-    files, hidden, other = [], [], []
-    for file in sorted(p for p in path.rglob("*") if p.is_file() or p.is_symlink()):
-        if not file.exists():
-            raise SourceError(f"{kind}: {file}: a link to nothing: mend it or take it out of the folder")
-        if file.is_dir():
-            raise SourceError(f"{kind}: {file}: a link to a folder: give the folder itself, or put its files here")
-        parts = file.relative_to(path).parts
-        if any(part[0] in "._" for part in parts):
-            hidden.append(file)
-        elif _suffix(file) in SUFFIXES:
-            files.append(file)
-        else:
-            other.append(file)
-    if not files:
-        beside = (
-            [f"{len(hidden)} hidden ({hidden[0].name}: names that begin with . or _ are not read)"] if hidden else []
-        )
-        beside += [f"{len(other)} of another suffix ({other[0].name})"] if other else []
-        raise SourceError(
-            f"{kind}: nothing to read in the folder {path}: no {', '.join('*' + s for s in sorted(SUFFIXES))}, plain or packed "
-            f"(.gz, .bz2, .zst){'; there are ' + ' and '.join(beside) if beside else ''}"
-        )
-    return Listing(path, tuple(files), len(hidden), len(other))
-
-
-def _suffix(file: Path) -> str:
-    suffix = file.suffix.lower()
-    return Path(file.stem).suffix.lower() if suffix in _PACKED else suffix
-
-
-def settled(path: Path, kind: str, config: ReviewsConfig) -> None:
-    """Wait until a folder is no longer being filled; a single file is taken as it is.
-
-    It is while a file in it is younger than `quiet_seconds` or has the name of an unfinished one, or while `_SUCCESS` is
-    expected and absent. Raises TransientError after `wait_minutes`.
-    """
-    quiet_seconds, until = config.quiet_seconds, time.monotonic() + 60 * config.wait_minutes
-    while path.is_dir() and (why := _filling(path, quiet_seconds, config.expect_success)):
-        if time.monotonic() >= until:
-            raise TransientError(
-                f"{kind}: the folder {path} is still being filled: {why}. Nothing was read; try again later"
-            )
-        time.sleep(min(_LOOK_AGAIN, max(quiet_seconds, 0.05)))
-
-
-def _filling(path: Path, quiet_seconds: float, expect_success: bool) -> str | None:
-    if expect_success and not (path / SUCCESS).exists():
-        return f"there is no {SUCCESS} in it"
-    if (path / "_temporary").exists():
-        return "there is a _temporary in it, where Spark or Hadoop write what is not committed"
-    now = time.time()
-    for file in path.rglob("*"):
-        if file.suffix.lower() in _UNFINISHED:
-            return f"{file.name} has the name of an unfinished file"
-        try:
-            age = now - file.stat().st_mtime
-        except FileNotFoundError:
-            return f"{file.name} went while it was looked at"
-        if file.is_file() and 0 <= age < quiet_seconds and not expect_success:
-            return f"{file.name} was written {age:.0f} s ago (reviews.quiet_seconds is {quiet_seconds:g})"
-    return None
-
-
-def check_files(path: Path, kind: InputKind, adapter: Adapter) -> list[InputFile]:
+def check_files(path: Path, kind: InputKind, adapter: Adapter, parsed: Container[str] | None = None) -> list[InputFile]:
     """Check that files can be read to the end and that their first records carry the adapter's required keys.
 
-    Reads compressed files whole (a truncated one shows only at its end), plain ones for their beginning. Files of a folder may
-    be empty, not all of them. Raises SourceError naming file, line and key.
+    Reads compressed files whole (a truncated one shows only at its end) unless an earlier night has `parsed` them, by digest;
+    plain ones for their beginning. Files of a folder may be empty, not all of them. Raises SourceError naming file, line and key.
     """
     listing = list_files(path, kind)
-    checked = []
+    checked: list[InputFile] = []
+    sampled: list[Mapping[str, Any]] = []
     for file in listing.files:
         shape = recognise(file)
         if shape is not None:
             _check_format(file, shape.format, adapter)
             _check_columns(file, shape, kind, adapter)
-            shape = shape if _check_keys(file, shape, kind, adapter) else None
-            check_whole(file)
+            first = list(islice(records(Split(file, shape)), SAMPLED))
+            seen = [_flat(record.fields, adapter) for record in first if isinstance(record.fields, dict)]
+            if seen and (missing := adapter.absent(kind, seen)):
+                raise SourceError(_absent(file, shape, kind, adapter, missing, seen))
+            sampled += seen
+            shape = shape if first else None
+            if not (parsed and digest_of(file) in parsed):
+                require_whole(file)
         checked.append(InputFile(file, listing.name(file), file.stat().st_size, shape))
     if all(file.shape is None for file in checked):
         what = f"the file {path} is empty" if path.is_file() else f"all files of the folder {path} are empty"
         raise SourceError(f"{kind}: {what}")
+    if kind == "reviews":
+        _check_words(path, adapter, sampled)
     return checked
 
 
@@ -171,19 +86,6 @@ def _check_columns(file: Path, shape: Shape, kind: InputKind, adapter: Adapter) 
         )
 
 
-def _check_keys(file: Path, shape: Shape, kind: InputKind, adapter: Adapter) -> bool:
-    """Whether the file holds any record. Raises SourceError for keys that are not there."""
-    sampled = list(islice(records(Split(file, shape)), SAMPLED))
-    seen = [_flat(record.fields, adapter) for record in sampled if isinstance(record.fields, dict)]
-    missing = adapter.absent(kind, seen)
-    if seen:
-        if missing:
-            raise SourceError(_absent(file, shape, kind, adapter, missing, seen))
-        if kind == "reviews":
-            _check_words(file, adapter, seen)
-    return bool(sampled)
-
-
 def _flat(fields: dict[str, Any], adapter: Adapter) -> Mapping[str, Any]:
     inner = adapter.inner(fields)
     return {**fields, **inner[0]} if inner and isinstance(inner[0], dict) else fields
@@ -204,10 +106,12 @@ def _absent(
         kind
     ]
     source = "interactions.source: " if kind == "interactions" else "SOURCE="
-    if shape.format == "csv" and any(number(name) is not None for name in shape.columns):
+    values = [name for name in shape.columns if name and (number(name), adapter.moment(name)) != (None, None)]
+    if shape.format == "csv" and values:
+        # What stands there is not for a message, which is kept.
         return (
-            f"{file}: the first line of the CSV names no columns: {', '.join(shape.columns)[:100]}. Put a line of names before it; "
-            f"{kind} of source {adapter.name} need {', '.join(missing)}"
+            f"{file}: the first line of the CSV names no columns: one of its {len(shape.columns)} fields is a number or a date. "
+            f"Put a line of names before it; {kind} of source {adapter.name} need {', '.join(missing)}"
         )
     hint = (
         f"These are the keys of {source}{' or '.join(fitting)}."
@@ -221,8 +125,8 @@ def _absent(
     )
 
 
-def _check_words(file: Path, adapter: Adapter, seen: list[Mapping[str, Any]]) -> None:
-    """Raise SourceError where no record has words under the key for them, and another key has."""
+def _check_words(path: Path, adapter: Adapter, seen: list[Mapping[str, Any]]) -> None:
+    """Raise SourceError where no record, of any file, has words under the key for them, and another key has."""
     keys = adapter.reviews.get("text", ())
     if not keys or any(found(record, keys) is not None for record in seen):
         return
@@ -235,7 +139,7 @@ def _check_words(file: Path, adapter: Adapter, seen: list[Mapping[str, Any]]) ->
     likely = max(words, key=words.__getitem__, default=None)
     if likely is not None and words[likely] >= 3:
         raise SourceError(
-            f"{file}: no review of the first {len(seen)} has a text under {' or '.join(keys)}, and {likely} has words. Say "
+            f"{path}: no review of the first {len(seen)} has a text under {' or '.join(keys)}, and {likely} has words. Say "
             f"`reviews: {{columns: {{text: {likely}}}}}` in the configuration, or `text: null` there if these reviews have no words"
         )
 
@@ -281,31 +185,3 @@ def file_records(file: InputFile) -> Iterator[Record]:
     """All records of a file, one after the other."""
     if file.shape is not None:
         yield from records(Split(file.path, file.shape))
-
-
-def day_after_newest(path: Path, adapter: Adapter, now: datetime | None = None, kind: InputKind = "reviews") -> date:
-    """The day after the newest review or event: the first `as_of` that leaves nothing out. Reads every record.
-
-    A date later than tomorrow is nobody's: a clock or a program was wrong, and it must not move all nights ahead. Raises
-    SourceError where no review has another.
-    """
-    now = now or datetime.now(UTC)
-    latest = int((now + timedelta(days=1)).timestamp() * 1_000_000)
-    newest, ahead = -1, 0
-    for file in check_files(path, kind, adapter):
-        for record in file_records(file):
-            if not isinstance(record.fields, dict):
-                continue  # the reviews job sets such records aside, with their reason
-            for when in adapter.moments(record.fields, kind):
-                if when > latest:
-                    ahead += 1
-                elif when > newest:
-                    newest = when
-    if newest < 0:
-        told = (
-            f"{ahead:,} lie in the future"
-            if ahead
-            else f"none has a readable {' or '.join(adapter.fields(kind)['timestamp'])}"
-        )
-        raise SourceError(f"{kind}: of the {kind} of {path} {told}; set AS_OF to a date such as 2024-06-30")
-    return datetime.fromtimestamp(newest // 1_000_000, UTC).date() + timedelta(days=1)

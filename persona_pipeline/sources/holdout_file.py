@@ -1,5 +1,6 @@
 """Write and read the hold-out file: ids of the reviews and events that a backtest withholds from a night."""
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +19,11 @@ def write_holdout(path: Path, interaction_ids: pa.ChunkedArray) -> None:
 
 
 def check_holdout(path: Path) -> Path:
-    """Return the file, if it holds review ids. Raises PipelineError naming it where it is missing or has other content."""
+    """Return the path by which Spark reads the file, if it holds review ids.
+
+    Spark takes a path for a pattern: what would mean something in one is escaped. Raises PipelineError naming the file where it is
+    missing or has other content.
+    """
     if not path.is_file():
         raise PipelineError(f"reviews.withheld: {path}: no such file; expected Parquet with a column {COLUMN}")
     try:
@@ -28,7 +33,7 @@ def check_holdout(path: Path) -> Path:
     if COLUMN not in schema.names or not _is_text(schema.field(COLUMN).type):
         found = ", ".join(f"{field.name} ({field.type})" for field in schema) or "none"
         raise PipelineError(f"reviews.withheld: {path} needs a column {COLUMN} of strings; its columns: {found}")
-    return path
+    return Path(re.sub(r"([\\\[\]{}*?])", r"\\\1", str(path)))
 
 
 def _is_text(kind: pa.DataType) -> bool:

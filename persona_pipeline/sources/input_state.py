@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,11 @@ _LEAST_KEY = 16
 _CODE = (
     "adapters",
     "containers",
+    "erased",
     "item_fields",
     "language",
     "markup",
+    "nested",
     "parsing",
     "personal_data",
     "recognisers",
@@ -32,6 +36,8 @@ _CODE = (
     "values",
 )
 """Modules of this room that decide how a record is parsed."""
+_LIBRARIES = ("ftfy", "phonenumbers", "pycld2", "python-stdnum", "regex")
+"""Libraries whose tables decide it with them; those of Python itself (Unicode, HTML) go by its version."""
 
 Row = dict[str, Any]
 
@@ -82,13 +88,18 @@ def parser_key(adapter: Adapter, config: ReviewsConfig, user_name: Callable[[str
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
+def parsed_name(digest: str, key: str) -> str:
+    """Name under which a file is parsed: the hash of its content's digest and the `parser_key`."""
+    return hashlib.sha256(f"{digest} {key}".encode()).hexdigest()[:16]
+
+
 def known_files(files: Sequence[Row], key: str, before: Sequence[Row]) -> list[KnownFile]:
     """Match a run's files of reviews (kind, path, name, bytes, digest) with rows of `input_files`, by content and parser."""
     by_content = {row["parsed_file"]: row for row in before}
     found = []
     for row in files:
         path = Path(row["path"])
-        parsed_file = hashlib.sha256(f"{row['digest']} {key}".encode()).hexdigest()[:16]
+        parsed_file = parsed_name(row["digest"], key)
         seen = by_content.get(parsed_file)
         # Of a file that was parsed before, nothing is opened.
         shape = None if seen else recognise(path)
@@ -123,4 +134,6 @@ def require_named_apart(earlier: Sequence[Row]) -> None:
 def _code() -> str:
     here = Path(__file__).parent
     files = sorted(file for name in _CODE for file in (*here.glob(f"{name}.py"), *here.glob(f"{name}/*.py")))
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    libraries = [f"{library} {version(library)}" for library in _LIBRARIES]
+    told = "; ".join([f"python {sys.version_info.major}.{sys.version_info.minor}", *libraries])
+    return hashlib.sha256(b"\0".join([told.encode(), *(file.read_bytes() for file in files)])).hexdigest()

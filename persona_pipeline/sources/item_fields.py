@@ -1,16 +1,16 @@
 """Read the fields of item metadata, which come as texts, numbers, lists, paths and objects, as plain texts and lists."""
 
-import html
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from persona_pipeline.sources.markup import without_tags
+from persona_pipeline.sources.markup import unescaped, without_tags
 from persona_pipeline.sources.shapes import literal
 from persona_pipeline.sources.values import NotScalar, characters
 
-_PATH = re.compile(r"\s*[>|]\s*|\s+/\s+|\s*;\s*")
-_COMMA = re.compile(r"\s*,\s*")
+# Of texts whose white space is one blank each: runs of it would be tried from every place in them.
+_PATH = re.compile(r" ?[>|] ?| / | ?; ?")
+_COMMA = re.compile(r" ?, ?")
 _NO_CATEGORY = frozenset({"(no genres listed)"})
 
 
@@ -86,8 +86,8 @@ def categories(value: Any, listed_by_comma: bool) -> list[str]:
     A list of paths (lists in a list) is the path that comes first, then what others add.
     """
     found: dict[str, None] = {}
-    for text in (without_tags(html.unescape(text)) for text in texts(value)):
-        parts = [part for part in _PATH.split(text.strip()) if part]
+    for text in (" ".join(without_tags(unescaped(text)).split()) for text in texts(value)):
+        parts = [part for part in _PATH.split(text) if part]
         if len(parts) == 1 and listed_by_comma and isinstance(value, str):
             parts = [part for part in _COMMA.split(text) if part]
         found.update(dict.fromkeys(part for part in parts if part not in _NO_CATEGORY))

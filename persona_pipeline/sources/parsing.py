@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from persona_pipeline.sources.adapters import Adapter, InputKind, Keys, found
+from persona_pipeline.sources.adapters import Adapter, Keys, found
 from persona_pipeline.sources.erased import Erased
 from persona_pipeline.sources.item_fields import categories, described, one_text
 from persona_pipeline.sources.language import language_of
 from persona_pipeline.sources.markup import is_markup_residue
+from persona_pipeline.sources.nested import each_record
 from persona_pipeline.sources.personal_data import mask_personal_data, mask_title
 from persona_pipeline.sources.records import Fault, Record
 from persona_pipeline.sources.text import clean_text
@@ -89,7 +90,7 @@ def review_batches(records: Iterable[Record], adapter: Adapter, settings: Parsin
     """Parse reviews, `BATCH` a time, in the order of the records: one row each, of `REVIEW_SCHEMA`."""
     parse = _ReviewParser(adapter, settings)
     rows: list[tuple[Any, ...]] = []
-    for record in _nested(records, adapter, "reviews") if adapter.nested else records:
+    for record in each_record(records, adapter, "reviews"):
         rows.append(parse(record))
         if len(rows) >= BATCH:
             yield _review_batch(rows)
@@ -101,32 +102,13 @@ def review_batches(records: Iterable[Record], adapter: Adapter, settings: Parsin
 def item_batches(records: Iterable[Record], adapter: Adapter, settings: ParsingSettings) -> Iterator[pa.RecordBatch]:
     """Parse items, `BATCH` a time: one row a record, of `ITEM_SCHEMA`."""
     rows: list[tuple[Any, ...]] = []
-    for record in _nested(records, adapter, "items") if adapter.nested else records:
+    for record in each_record(records, adapter, "items"):
         rows.append(_item(record, adapter, settings))
         if len(rows) >= BATCH:
             yield batch_of(rows, ITEM_SCHEMA)
             rows = []
     if rows:
         yield batch_of(rows, ITEM_SCHEMA)
-
-
-def _nested(records: Iterable[Record], adapter: Adapter, kind: InputKind) -> Iterator[Record]:
-    """Records within records, counted along the line; of items, where the record around them is none itself."""
-    line, part = 0, 0
-    for record in records:
-        line, part = record.line, part if record.line == line else 0
-        fields = record.fields
-        inner = None if isinstance(fields, Fault) else adapter.inner(fields)
-        if kind == "items" and not isinstance(fields, Fault) and found(fields, adapter.items["item_id"]) is not None:
-            inner = None
-        if isinstance(fields, Fault) or inner is None:
-            yield Record(line, part, fields)
-            part += 1
-            continue
-        around = {name: value for name, value in fields.items() if name not in adapter.nested}
-        for one in inner:
-            yield Record(line, part, {**around, **one} if isinstance(one, dict) else Fault("not_json", str(one)[:500]))
-            part += 1
 
 
 class FieldParser:
@@ -140,18 +122,25 @@ class FieldParser:
         """Characters of a field; None where it is missing."""
         keys = self.keys[name]
         value = fields.get(keys[0])
-        if value is None or value == "":
-            value = found(fields, keys)
+        if isinstance(value, str) and (text := characters(value)) is not None:
+            return text
         try:
-            return characters(value)
+            return characters(found(fields, keys))
         except NotScalar as shape:
             raise Refused(f"bad_{name}", keys[0], f"{shape} where one value was expected") from shape
 
     def id(self, fields: Mapping[str, Any], name: str) -> str:
         """An id in its canonical form."""
+        found = self.optional_id(fields, name)
+        if found is None:
+            raise Refused(f"missing_{name}", self.keys[name][0], None)
+        return found
+
+    def optional_id(self, fields: Mapping[str, Any], name: str) -> str | None:
+        """An id in its canonical form; None where it is missing."""
         text = self.value(fields, name)
         if text is None:
-            raise Refused(f"missing_{name}", self.keys[name][0], None)
+            return None
         if not text.isascii() and not encodable(text):
             raise Refused(f"bad_{name}", self.keys[name][0], "half of a surrogate pair")
         return identity(text)
@@ -189,8 +178,8 @@ def unreadable(record: Record, fault: Fault, settings: ParsingSettings) -> tuple
 
 
 def _shown(fault: Fault, settings: ParsingSettings) -> str | None:
-    """An excerpt of a record that cannot be read; none once somebody was erased: the words may be theirs, and the id further on."""
-    return None if settings.erased is not None else excerpt(fault.excerpt)
+    """An excerpt of a record that cannot be read; none where any word may be a user's id, or the words of somebody erased."""
+    return None if settings.user_name or settings.erased is not None else excerpt(fault.excerpt) or None
 
 
 class _ReviewParser(FieldParser):
@@ -241,9 +230,9 @@ class _ReviewParser(FieldParser):
         if keys is None:
             return None
         value = fields.get(keys[0])
-        if value.__class__ is not str:
-            return one_text(found(fields, keys))
-        return characters(value)
+        if value.__class__ is str and (text := characters(value)) is not None:
+            return text
+        return one_text(found(fields, keys))
 
     def _received(self, fields: Mapping[str, Any]) -> str | None:
         """The text with all its white space but blanks around it, as derived ids have always been made from it."""
@@ -273,7 +262,7 @@ def excerpt(value: str) -> str:
 def _item(record: Record, adapter: Adapter, settings: ParsingSettings) -> tuple[Any, ...]:
     fields, keys = record.fields, adapter.items
     if isinstance(fields, Fault):
-        return (*record[:2], fields.reason, None, excerpt(fields.excerpt), *_NO_ITEM)
+        return (*record[:2], fields.reason, None, _shown(fields, settings), *_NO_ITEM)
     try:
         item = characters(found(fields, keys["item_id"]))
     except NotScalar as shape:

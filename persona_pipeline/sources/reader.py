@@ -13,12 +13,11 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import Adapter
 from persona_pipeline.sources.deduplication import PLACE, repeats, small
 from persona_pipeline.sources.files import InputFile, splits
 from persona_pipeline.sources.parsing import ITEM_SCHEMA, REVIEW_SCHEMA, ParsingSettings, item_batches, review_batches
-from persona_pipeline.sources.reasons import NOT_FAULTS
+from persona_pipeline.sources.reasons import require_few_faults
 from persona_pipeline.sources.records import Record, Split, records
 
 Parse = Callable[[Iterable[Record]], Iterator[pa.RecordBatch]]
@@ -162,14 +161,7 @@ def with_reviewed_items(items: DataFrame, met: DataFrame) -> DataFrame:
     return items.unionByName(empty)
 
 
-def require_few_rejections(kind: str, lines: int, reasons: dict[str, int], max_share: float, ratings: str = "") -> None:
-    """Raise SourceError naming the top reasons when more than `max_share` of the records are faulty."""
-    faults = {reason: n for reason, n in reasons.items() if reason not in NOT_FAULTS}
-    refused = sum(faults.values())
-    if refused <= max_share * lines:
-        return
-    top = ", ".join(f"{reason} {n:,}" for reason, n in sorted(faults.items(), key=lambda item: -item[1])[:3])
-    raise SourceError(
-        f"{kind}: {refused:,} of {lines:,} records refused ({refused / lines:.1%}; reviews.max_rejected_share is {max_share:.1%}): "
-        f"{top}. They are in the table rejected_reviews with file, line and reason.{ratings}"
-    )
+def require_few_rejections(kind: str, lines: int, reasons: dict[str, int], max_share: float, hint: str = "") -> None:
+    """Raise SourceError where more than `max_share` of the reviews or items are faulty."""
+    setting, table = "reviews.max_rejected_share", "rejected_reviews"
+    require_few_faults(kind, lines, reasons, setting, max_share, table, hint)

@@ -29,11 +29,13 @@ _ROW_BYTES = 16 << 20
 _UNCLOSED = 1_000
 """Quotes that are not closed, after which a file is given up: what follows each is read again."""
 csv.field_size_limit(sys.maxsize)
+EMPTY = "empty"
+"""Reason of a row whose fields are all empty, as spreadsheets leave them, and of a record that should hold records and has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A record that cannot be read: why, and an excerpt of it."""
+    """A record that cannot be read, or holds nothing (`EMPTY`): why, and an excerpt of it."""
 
     reason: str
     excerpt: str
@@ -141,8 +143,8 @@ def _objects(stream: IO[bytes], path: Path) -> Iterator[Record]:
     while True:
         data = left + stream.read(wanted)
         more = len(data) > len(left)
-        # Cut at a line's end, so that no character is cut in two.
-        cut = len(data) if not more else data.rfind(b"\n") + 1
+        # Cut behind a byte of ASCII, so that no character is cut in two; an array may be one line.
+        cut = max(map(data.rfind, (b"\n", b"}", b","))) + 1 if more else len(data)
         left, text = data[cut:], decode(data[:cut])[0]
         buffer += text
         at = 0
@@ -182,7 +184,8 @@ def _objects(stream: IO[bytes], path: Path) -> Iterator[Record]:
             line += buffer.count("\n", at, end)
             at = end
         buffer = buffer[at:]
-        wanted = max(_CHUNK, len(buffer))  # doubling: a long object is scanned a constant number of times per byte
+        # Doubling: a long object is scanned, and copied, a constant number of times per byte.
+        wanted = max(_CHUNK, len(buffer) + len(left))
         if not more:
             break
     if inside:
@@ -237,6 +240,8 @@ def _csv(lines: Iterator[bytes], split: Split) -> Iterator[Record]:
         start = number
         if not fault and (first or not any(row)):
             number += source.done()
+            if row and not first:
+                yield Record(start, 0, Fault(EMPTY, ""))
             first = first and not any(row)
         elif not fault and len(row) == len(names) and not (several and _runs_on(source.taken, shape.delimiter)):
             number += source.done()

@@ -75,8 +75,7 @@ def recognise(path: Path) -> Shape | None:
             f"lines begin it: {_why(text)}. Expected one object a line, or an array of objects"
         )
     raise SourceError(
-        f"{path}: none of the first {len(lines)} lines is a JSON object, and the file is neither CSV nor Parquet; it begins with "
-        f"{first[:40]!r}"
+        f"{path}: none of the first {len(lines)} lines is a JSON object, and the file is neither CSV nor Parquet"
     )
 
 

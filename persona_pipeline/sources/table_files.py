@@ -1,7 +1,9 @@
-"""Validate files of rows before Spark reads them: existing, of one format, with the columns that their kind needs."""
+"""Validate files of rows before Spark reads them: existing, of one format, with the columns that their kind needs.
 
-import csv
-import json
+They are listed and recognised as files of records are: by what they hold, not by their names.
+"""
+
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from persona_pipeline.core.errors import SourceError
-from persona_pipeline.sources.containers import check_whole, opened
+from persona_pipeline.sources.digests import require_whole
+from persona_pipeline.sources.files import InputFile
+from persona_pipeline.sources.folders import list_files
+from persona_pipeline.sources.records import Split, records
+from persona_pipeline.sources.shapes import SAMPLED, Format, Shape, recognise
 
-Format = Literal["parquet", "jsonl", "csv"]
 ColumnKind = Literal["text", "number", "date"]
-_FORMATS: dict[str, Format] = {".parquet": "parquet", ".json": "jsonl", ".jsonl": "jsonl", ".csv": "csv"}
-_EXPECTED = "expected *.parquet, *.jsonl, *.json or *.csv, the last three plain or .gz"
-_SAMPLED_LINES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,12 @@ class TableFiles:
     """Validated files of one kind and format.
 
     Attributes:
-        columns: of a CSV file, all in their order; else those of the kind that are present.
+        format: of those that hold anything.
+        columns: those of the kind that are present.
     """
 
     kind: TableKind
-    paths: tuple[Path, ...]
+    files: tuple[InputFile, ...]
     format: Format
     columns: tuple[str, ...]
 
@@ -55,53 +58,64 @@ class TableFiles:
 def check_table(path: Path, kind: TableKind) -> TableFiles:
     """Validate the file, or the files of the folder.
 
-    Reads gzip files whole, of others the beginning. Raises SourceError naming file, column and what was expected.
+    Reads packed files whole, of others the beginning; a file may be empty. Raises SourceError naming file, column and what was
+    expected.
     """
-    return check_paths(_found(path, kind), kind, f"the folder {path}")
+    return check_paths(list_files(path, kind.setting).files, kind)
 
 
-def check_paths(paths: Sequence[Path], kind: TableKind, where: str = "the input") -> TableFiles:
-    """Validate files, of which there is at least one; `where` says what holds them."""
-    formats = {file: _format(file, kind) for file in paths}
-    if len(set(formats.values())) > 1:
-        raise SourceError(f"{kind.setting}: {where} holds {', '.join(sorted(set(formats.values())))}; give one format")
-    form = formats[paths[0]]
-    columns = [_COLUMNS_OF[form](file, kind) for file in paths]
-    for file, found in zip(paths, columns, strict=True):
-        if form != "jsonl" and found != columns[0]:
+def check_paths(paths: Sequence[Path], kind: TableKind) -> TableFiles:
+    """Validate files, of which there is at least one."""
+    root = Path(os.path.commonpath([file.parent for file in paths]))
+    files: list[InputFile] = []
+    of_file: dict[Path, frozenset[str]] = {}
+    formats: set[Format] = set()
+    for path in paths:
+        shape = recognise(path)
+        require_whole(path)
+        files.append(InputFile(path, path.relative_to(root).as_posix(), path.stat().st_size, shape))
+        if shape is not None and (there := _columns(path, shape)):
+            _check(path, shape, there, kind)
+            formats.add(shape.format)
+            of_file[path] = frozenset(there) & kind.columns.keys()
+    if len(formats) > 1:
+        raise SourceError(f"{kind.setting}: the input holds {', '.join(sorted(formats))}; give one format")
+    form: Format = next(iter(formats), "json")
+    every = frozenset[str]().union(*of_file.values())
+    for path, columns in of_file.items():
+        if form != "json" and (absent := every - columns):
             raise SourceError(
-                f"{file}: its columns are {', '.join(found)}, those of {paths[0].name} {', '.join(columns[0])}; "
-                "files of one folder have the same columns"
+                f"{path}: the column {', '.join(sorted(absent))} of other files is not in it; files of one folder have the same "
+                "columns"
             )
-        _require(file, found, kind)
-        check_whole(file)
-    return TableFiles(kind, tuple(paths), form, columns[0])
+    return TableFiles(kind, tuple(files), form, tuple(name for name in kind.columns if name in every))
 
 
-def _found(path: Path, kind: TableKind) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise SourceError(f"{kind.setting}: no file or folder {path}; {_EXPECTED}")
-    found = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] not in "._")
-    if not found:
-        raise SourceError(f"{kind.setting}: nothing in the folder {path}; {_EXPECTED}")
-    return found
+def _columns(path: Path, shape: Shape) -> tuple[str, ...]:
+    """Columns of a file, or keys of its first records."""
+    if shape.format in ("csv", "parquet"):
+        return shape.columns
+    sampled = [record.fields for record in islice(records(Split(path, shape)), SAMPLED)]
+    return tuple(dict.fromkeys(str(key) for fields in sampled if isinstance(fields, dict) for key in fields))
 
 
-def _format(file: Path, kind: TableKind) -> Format:
-    name = file.name.removesuffix(".gz")
-    suffix = Path(name).suffix
-    if suffix not in _FORMATS or (suffix == ".parquet" and name != file.name):
-        raise SourceError(f"{kind.setting}: {file}: unknown kind of file; {_EXPECTED}")
-    return _FORMATS[suffix]
+def _check(path: Path, shape: Shape, columns: tuple[str, ...], kind: TableKind) -> None:
+    where = f"{path}, line 1" if shape.format == "csv" else str(path)
+    if shape.format == "literals":
+        raise SourceError(f"{path}: this is Python literals; expected JSON, CSV or Parquet")
+    if twice := [name for name in kind.columns if columns.count(name) > 1]:
+        raise SourceError(f"{where}: a column is named twice: {twice[0]}")
+    if shape.format == "parquet":
+        _check_types(path, kind)
+    if missing := [asked for names, asked in kind.needs if not set(names) & set(columns)]:
+        # A first line that names none of them may be a row, whose values are not for a message, which is kept.
+        named = set(columns) & kind.columns.keys()
+        found = ", ".join(columns) if named else f"{len(columns)} others"
+        raise SourceError(f"{where}: {kind.noun} need {', '.join(missing)}; found {found}")
 
 
-def _parquet_columns(file: Path, kind: TableKind) -> tuple[str, ...]:
-    try:
-        schema = pq.read_schema(file)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise SourceError(f"{file}: not a Parquet file: {error}") from error
+def _check_types(file: Path, kind: TableKind) -> None:
+    schema = pq.read_schema(file)
     for name in set(kind.columns) & set(schema.names):
         stored, wanted = schema.field(name).type, kind.columns[name]
         number = pa.types.is_integer(stored) or pa.types.is_floating(stored)
@@ -113,49 +127,9 @@ def _parquet_columns(file: Path, kind: TableKind) -> tuple[str, ...]:
             fits, expected = pa.types.is_date(stored) or pa.types.is_timestamp(stored) or _is_text(stored), "a date"
         if not fits and not pa.types.is_null(stored):
             raise SourceError(f"{file}: column {name} is {stored}; expected {expected}")
-    return tuple(name for name in kind.columns if name in schema.names)
 
 
 def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _jsonl_columns(file: Path, kind: TableKind) -> tuple[str, ...]:
-    with opened(file) as stream:
-        lines = list(islice(stream, _SAMPLED_LINES))
-    seen: set[str] = set()
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue  # set aside later, with its reason
-        if isinstance(record, dict):
-            seen |= record.keys()
-    if not seen:
-        raise SourceError(f"{file}: none of the first {len(lines)} lines is a JSON object; expected one a line")
-    return tuple(name for name in kind.columns if name in seen)
-
-
-def _csv_columns(file: Path, _kind: TableKind) -> tuple[str, ...]:
-    with opened(file) as stream:
-        first = stream.readline()
-    if first:
-        header = [name.strip() for name in next(csv.reader([first.decode("utf-8-sig", "replace")]), [])]
-        if len(set(header)) < len(header):
-            raise SourceError(f"{file}, line 1: a column is named twice: {', '.join(header)}")
-        return tuple(header)
-    raise SourceError(f"{file}: the file is empty; expected a first line that names the columns")
-
-
-_COLUMNS_OF = {"parquet": _parquet_columns, "jsonl": _jsonl_columns, "csv": _csv_columns}
-
-
-def _require(file: Path, columns: tuple[str, ...], kind: TableKind) -> None:
-    missing = [asked for names, asked in kind.needs if not set(names) & set(columns)]
-    if missing:
-        where = f"{file}, line 1" if _format(file, kind) == "csv" else str(file)
-        *first, last = kind.columns
-        found = ", ".join(columns) or f"none of {', '.join(first)} and {last}"
-        raise SourceError(f"{where}: {kind.noun} need {', '.join(missing)}; found {found}")

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,20 +10,18 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from persona_pipeline.core.errors import SourceError
-from persona_pipeline.sources.files import InputFile
 from persona_pipeline.sources.parsing import BATCH
 from persona_pipeline.sources.personal_data import mask_personal_data
 from persona_pipeline.sources.reader import read_parts
+from persona_pipeline.sources.records import EMPTY, Record
 from persona_pipeline.sources.records import Fault as Unreadable
-from persona_pipeline.sources.records import Record
-from persona_pipeline.sources.shapes import recognise
 from persona_pipeline.sources.table_files import ColumnKind, TableFiles
 from persona_pipeline.sources.values import NotScalar, characters, identity, number
 
 _PLACE = [("source_line", pa.int64()), ("part", pa.int32()), ("line", pa.string()), ("malformed", pa.bool_())]
 
 _SHOWN = 5  # faulty rows that a message names
-_ROW = {"csv": "a row with the columns of the first line", "jsonl": "a JSON object", "parquet": "a row"}
+_ROW = {"csv": "a row with the columns of the first line", "json": "a JSON object", "parquet": "a row"}
 Fault = tuple[str, Column, Column]
 """A reason, the condition that a faulty row meets, and the value at fault (null where it is the row)."""
 
@@ -34,11 +31,11 @@ def read_rows(spark: SparkSession, files: TableFiles, user_name: Callable[[str],
 
     Null is a value that is missing. `user_name` takes a user's id to the one in the tables.
     """
-    columns, named = files.kind.columns, [(file.name, _input_file(file)) for file in files.paths]
+    columns, named = files.kind.columns, [(file.name, file) for file in files.files]
     schema = pa.schema([*_PLACE, *((name, pa.string()) for name in columns)])
 
     def batches(read: Iterable[Record]) -> Iterator[pa.RecordBatch]:
-        left = iter(read)
+        left = (record for record in read if not _is_empty(record))
         while part := list(islice(left, BATCH)):
             rows = zip(*(_row(record, columns, user_name) for record in part), strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(rows, schema, strict=True)]
@@ -47,8 +44,8 @@ def read_rows(spark: SparkSession, files: TableFiles, user_name: Callable[[str],
     return read_parts(spark, named, "source_file", schema, batches)
 
 
-def _input_file(file: Path) -> InputFile:
-    return InputFile(file, file.name, file.stat().st_size, recognise(file))
+def _is_empty(record: Record) -> bool:
+    return isinstance(record.fields, Unreadable) and record.fields.reason == EMPTY
 
 
 def _row(record: Record, columns: Mapping[str, ColumnKind], user_name: Callable[[str], str] | None) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ import regex
 from persona_pipeline.sources.markup import unescaped, without_tags, without_unfinished
 
 _BOUND = 8  # of the limit: markup and character references may be that much longer than what they stand for
-_MARGIN = 400  # characters beyond the limit that are still read, so that what masking shortens is masked whole
+_MARGIN = 400  # characters before a cut, in which what is to be masked may be cut in two and stay
 _AT_WORD = 0.85  # of the limit: a space behind that is a good place to cut; before it, the text has no words
 
 _SPACES = re.compile(
@@ -61,7 +61,8 @@ def clean_text(text: str, max_characters: int, mask: Callable[[str], str] | None
 
     `mask`, if given, sees the plain text before it is cut, so that no half of a telephone number is left at the end.
     """
-    if len(text) > _BOUND * max_characters:
+    whole = len(text) <= _BOUND * max_characters
+    if not whole:
         text = without_unfinished(text[: _BOUND * max_characters])
     if "&" in text:
         text = unescaped(text)
@@ -72,14 +73,20 @@ def clean_text(text: str, max_characters: int, mask: Callable[[str], str] | None
     elif not text.isprintable():
         text = _CONTROLS.sub("", _SPACES.sub(" ", text))
     elif "  " not in text and text[:1] != " " and text[-1:] != " ":
-        return _within(text, max_characters, mask)
-    return _within(" ".join(text.split()), max_characters, mask)
+        return _within(text, max_characters, mask, whole)
+    return _within(" ".join(text.split()), max_characters, mask, whole)
 
 
-def _within(text: str, limit: int, mask: Callable[[str], str] | None) -> str | None:
-    if mask is not None:
-        text = mask(cut(text, limit + _MARGIN))
-    return cut(text, limit) or None
+def _within(text: str, limit: int, mask: Callable[[str], str] | None, whole: bool) -> str | None:
+    if mask is None:
+        return cut(text, limit) or None
+    taken = limit + 2 * _MARGIN
+    masked = mask(cut(text, taken))
+    while len(masked) < limit + _MARGIN and taken < len(text):  # masking shortened it: the limit lies further on
+        taken *= 2
+        masked = mask(cut(text, taken))
+    whole = whole and taken >= len(text)
+    return cut(masked, limit if whole else min(limit, max(len(masked) - _MARGIN, 0))) or None
 
 
 def _plain_unicode(text: str) -> str:
@@ -119,16 +126,6 @@ def cut(text: str, limit: int) -> str:
             break
         end = grapheme.end()
     return text[:end].rstrip() if end > start else text[:limit].rstrip()
-
-
-def damaged(text: str) -> bool:
-    """Tell a text with replacement characters, or with UTF-8 that was read as another encoding ("cafÃ©").
-
-    For raw text: `clean_text` mends what was misread.
-    """
-    if text.isascii():
-        return False
-    return "\ufffd" in text or (_MISREAD.search(text) is not None and ftfy.fix_encoding(text) != text)
 
 
 def decode(line: bytes) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from persona_pipeline.backtest import BacktestRequest
 from persona_pipeline.backtest.models import VALIDATION, reference_of
 from persona_pipeline.backtest.split_runs import SplitRuns
-from persona_pipeline.core.errors import ConfigError, PipelineError, SourceError
+from persona_pipeline.core.errors import ConfigError, PipelineError, SourceError, TransientError
 from persona_pipeline.evaluate.results import Evaluated
 from persona_pipeline.orchestrate.local import LocalRun
 
@@ -42,6 +42,14 @@ def test_what_makes_no_sense_is_refused(
     with pytest.raises(error, match=said):
         SplitRuns(request(tmp_path, **other), CONSOLE)
     assert not (tmp_path / "backtest").exists()
+
+
+def test_nothing_is_read_of_a_folder_that_is_still_being_filled(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/part-0.json.gz").write_bytes(b"\x1f\x8b")
+    (tmp_path / "mine.yaml").write_text("reviews: {wait_minutes: 0}\n")
+    with pytest.raises(TransientError, match="is still being filled"):
+        SplitRuns(request(tmp_path, reviews=tmp_path / "in", config=str(tmp_path / "mine.yaml")), CONSOLE)
 
 
 def test_inputs_are_known_by_their_content(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The job `candidates` on the shop: another recommender's lists as they are tonight, and no Spark where there are none."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ def test_lists_are_ranked_by_score_and_go_with_their_file(empty: Warehouse, file
     (refused,) = kept(empty, "rejected_candidates")
     assert (refused["source_file"], refused["source_line"], refused["detail"]) == ("lists.csv", 5, "high")
     run.again("candidates")
-    with pytest.raises(SourceError, match="1 of 4 rows refused"):
+    with pytest.raises(SourceError, match="1 of 4 records refused"):
         tonight(empty, file, max_rejected_share=0.05).do("candidates")
     assert len(kept(empty, "candidates")) == 2  # as they were
     gone = opened(empty)
@@ -61,6 +62,16 @@ def test_without_a_file_there_is_nothing_to_do(empty: Warehouse, monkeypatch: py
     monkeypatch.setattr(spark_module, "session", lambda *_: pytest.fail("Spark started for nothing"))
     assert opened(empty).do("candidates")["lines"] == 0
     assert not empty.exists("candidates")
+
+
+def test_a_list_that_came_after_the_opening_is_not_read(empty: Warehouse, file: Path, spark: "SparkSession") -> None:
+    folder = file.parent / "lists"
+    folder.mkdir()
+    file.rename(folder / "a.csv")
+    os.utime(folder / "a.csv", (1, 1))
+    run = tonight(empty, folder)
+    (folder / "b.csv").write_text("user_id,item_id,score\nben,capo,1\n")
+    assert run.do("candidates")["lines"] == 4
 
 
 @pytest.mark.parametrize("used", ["only", "fuse"])

@@ -1,5 +1,7 @@
 """The job `extraction_shard` on the shop: its part of the answers, which the stages then find on record."""
 
+from pathlib import Path
+
 import pytest
 from fixture_engine import FixtureBackend, echo
 from one_run import OneRun, kept, opened, without
@@ -38,6 +40,24 @@ def test_shards_ask_what_was_planned_and_the_stages_nothing(warehouse: Warehouse
     assert run.again("extraction_shard", shard=0)["llm"]["asked"] == 0
     for stage in MADE:
         assert run.do(stage, engine=False)["llm"]["asked"] == 0
+
+
+def test_nothing_is_asked_about_ready_made_personas(
+    warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "personas.jsonl"
+    file.write_text('{"item_id": "capo", "personas": []}\n')
+    monkeypatch.setattr(extractors, "_backend", lambda _: FixtureBackend(echo))
+    given = {"extractor": "vllm", "reviews_per_persona": 1, "llm": TWO, "published": str(file)}
+    run = opened(without(warehouse, *MADE), extraction=given)
+    plan = run.do("extraction_plan")
+    assert plan["new_requests"] == 18
+    assert sum(run.do("extraction_shard", shard=n)["llm"]["asked"] for n in plan["shards"]) == 18
+    for stage in MADE:
+        assert run.do(stage, engine=False)["llm"]["asked"] == 0
+    assert not any(
+        row["stage"] == "item_personas" and row["subject_id"] == "capo" for row in kept(warehouse, "llm_calls")
+    )
 
 
 def test_a_shard_that_was_not_planned_is_none(warehouse: Warehouse, run: OneRun) -> None:

@@ -83,3 +83,18 @@ def test_ready_made_personas_stand_on_the_reviews_and_the_rest_is_in_quarantine(
     (refused,) = kept(warehouse, "quarantine")
     assert (refused["subject_id"], refused["reason"]) == ("capo", "ungrounded")
     run.again("item_personas")
+
+
+def test_an_item_of_whose_ready_made_personas_none_stands_is_not_extracted_again(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    cook = {
+        "Name": "The Curious Cook",
+        "Description": "They cook a new recipe every evening.",
+        "Preference_Rationale": "Recipes all year.",
+    }
+    file = tmp_path / "personas.jsonl"
+    file.write_text(json.dumps({"item_id": "capo", "personas": [cook]}) + "\n")
+    opened(without(warehouse, "item_personas"), extraction={"published": str(file)}).do("item_personas")
+    (capo,) = (row for row in kept(warehouse, "item_personas") if row["item_id"] == "capo")
+    assert (capo["persona_source"], capo["extraction_key"] != "") == ("quotes", True)

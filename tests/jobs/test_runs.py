@@ -1,6 +1,7 @@
 """The job `runs` on a small input: what a run is made from is on record before anything is read."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -40,6 +41,17 @@ def test_a_run_is_opened_and_told_by_its_id(asked: list[str], tmp_path: Path) ->
     assert (file["kind"], Path(file["path"]).name, file["bytes"]) == ("reviews", "reviews.jsonl", len(LINE))
     (one,) = attempts(Warehouse(tmp_path / "new"))[summary["run_id"]]
     assert (one.task, one.outcome, one.figures and one.figures["input_files"]) == ("runs", "succeeded", 2)
+
+
+def test_files_that_are_not_read_are_counted(asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("r1.jsonl", "r2.txt", "notes.md", "_SUCCESS"):
+        (folder / name).write_text(LINE)
+        os.utime(folder / name, (1, 1))
+    monkeypatch.setattr(sys, "argv", [*asked, "--reviews", str(folder)])
+    summary = runs.main()
+    assert (summary["input_files"], summary["hidden_files"], summary["other_files"]) == (2, 1, 2)
 
 
 def test_the_same_night_again_is_another_run_made_from_the_same(asked: list[str], tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """What is checked before Airflow starts; whole nights by it are in tests/test_night.py."""
 
+import gzip
+import os
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.core.errors import PipelineError, TransientError
 from persona_pipeline.orchestrate import airflow
 from persona_pipeline.orchestrate.airflow import NightlyRequest, _params, run_night
 
@@ -33,4 +35,22 @@ def test_events_alone_are_a_night_as_of_the_day_after_the_newest(tmp_path: Path,
 def test_a_night_of_nothing_is_refused(tmp_path: Path) -> None:
     request = NightlyRequest(tmp_path / "warehouse", "jsonl", None, None, None, "local", None)
     with pytest.raises(PipelineError, match=r"SOURCE=jsonl needs REVIEWS=, .* or INTERACTIONS="):
+        _params(request, tmp_path / "warehouse")
+
+
+@pytest.mark.parametrize("as_of", [None, "2024-07-01"])
+@pytest.mark.parametrize("filled", ["reviews", "items", "blocks"])
+def test_nothing_is_read_of_a_folder_that_is_still_being_filled(tmp_path: Path, filled: str, as_of: str | None) -> None:
+    line = '{"user_id": "u", "item_id": "i", "rating": 5, "timestamp": "2024-06-01"}\n'
+    for name in ("reviews", "items", "blocks"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part-0.json").write_text(line)
+        os.utime(tmp_path / name / "part-0.json", (1, 1))
+    (tmp_path / filled / "part-1.json.gz").write_bytes(gzip.compress(line.encode())[:20])  # a copy under way
+    config = tmp_path / "mine.yaml"
+    config.write_text("{reviews: {wait_minutes: 0}, eligibility: {blocks: blocks}}\n")
+    request = NightlyRequest(
+        tmp_path / "warehouse", "jsonl", tmp_path / "reviews", tmp_path / "items", as_of, str(config), None
+    )
+    with pytest.raises(TransientError, match=rf"{filled}.* is still being filled: part-1\.json\.gz was written"):
         _params(request, tmp_path / "warehouse")

@@ -19,7 +19,7 @@ from killed_publication import record
 from publishing import run
 from rich.console import Console
 
-from jobs import evaluation_metrics
+from jobs import evaluation_metrics, item_personas
 from jobs.runner import execute
 from persona_pipeline.commands.runs_console import end_run, show_run, show_runs
 from persona_pipeline.config import PipelineConfig, load_config
@@ -243,11 +243,33 @@ def test_the_input_is_the_one_that_was_there(warehouse: Warehouse, tmp_path: Pat
     row = run_row(warehouse, run_id)
     assert [(file["kind"], file["bytes"]) for file in row["input_files"]] == [("reviews", reviews.stat().st_size)]
     assert check_input(row, ("reviews",)) == {"reviews": row["input_files"]}
-    reviews.write_text("more\n")
-    with pytest.raises(
-        PipelineError, match=r"reviews.jsonl: not the file of \d+ bytes that it was when run .* was opened"
-    ):
-        check_input(row, ("reviews",))
+    told = r"reviews.jsonl: not the file of \d+ bytes that it was when run .* was opened"
+    then = reviews.stat().st_mtime
+    for other in (reviews.read_text().replace("5", "4"), "more\n"):  # of the same size, of another
+        reviews.write_text(other)
+        os.utime(reviews, (then, then))
+        with pytest.raises(PipelineError, match=told):
+            check_input(row, ("reviews",))
+
+
+def test_ready_made_personas_are_input_of_the_run(warehouse: Warehouse, tmp_path: Path) -> None:
+    file = tmp_path / "personas.jsonl"
+    file.write_text('{"item_id": "capo", "personas": []}\n')
+    config = load_config("local", {"extraction": {"published": str(file)}})
+    row = run_row(warehouse, opened(warehouse, config))
+    assert [(one["kind"], one["path"]) for one in row["input_files"]] == [("published", str(file))]
+    before = opening.made_from(warehouse.root, AS_OF, config, Input())
+    file.write_text('{"item_id": "strap", "personas": []}\n')
+    assert opening.made_from(warehouse.root, AS_OF, config, Input()) != before
+    arguments = argparse.Namespace(warehouse=warehouse.root, run_id=row["run_id"], engine=False)
+    with pytest.raises(PipelineError, match="not the file of"):
+        execute("item_personas", item_personas.job, arguments)
+
+
+@pytest.mark.parametrize("setting", ["withheld", "withdrawn"])
+def test_a_file_that_is_not_there_is_told_when_the_run_is_opened(warehouse: Warehouse, setting: str) -> None:
+    with pytest.raises(PipelineError, match=r"gone: cannot be read: No such file"):
+        opened(warehouse, load_config("local", {"reviews": {setting: "gone"}}))
 
 
 def test_what_a_run_is_made_from_changes_with_each_ingredient(warehouse: Warehouse, tmp_path: Path) -> None:

@@ -42,6 +42,12 @@ def test_faulty_rows_are_named(spark: SparkSession, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["", "[]", "user_id,item_id\n", "user_id,item_id\n,\n"])
+def test_nobody_blocks_anything(spark: SparkSession, tmp_path: Path, text: str) -> None:
+    (tmp_path / "b.jsonl").write_text(text)
+    assert parse_blocks(spark, check_table(tmp_path / "b.jsonl", BLOCKS)).collect() == []
+
+
 def test_a_file_that_blocks_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("user_id,brand\nana,Fender\n")
     with pytest.raises(SourceError, match="line 1: blocks need item_id, creator or category; found user_id, brand"):

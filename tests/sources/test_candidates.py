@@ -11,18 +11,20 @@ from pyspark.sql import SparkSession
 
 from persona_pipeline.config import CandidatesConfig
 from persona_pipeline.core.errors import SourceError
-from persona_pipeline.sources.candidate_files import check_candidates
 from persona_pipeline.sources.candidates import ParsedCandidates, parse_candidates, require_usable
+from persona_pipeline.sources.table_files import check_table
+from persona_pipeline.sources.table_kinds import CANDIDATES
 from persona_pipeline.sources.table_rows import read_rows
 
 Row = tuple[Any, ...]
 
 
-def parse(spark: SparkSession, path: Path) -> ParsedCandidates:
-    files = check_candidates(path)
+def parse(spark: SparkSession, path: Path, pseudonymous: bool = False) -> ParsedCandidates:
+    files = check_table(path, CANDIDATES)
     users = spark.createDataFrame([("ana",), ("ben",)], "user_id string")
     items = spark.createDataFrame([(item,) for item in ("capo", "picks", "strap", "tuner", "7")], "item_id string")
-    return parse_candidates(read_rows(spark, files), files, users, items)
+    named = str.upper if pseudonymous else None
+    return parse_candidates(read_rows(spark, files, named), files, users, items, pseudonymous)
 
 
 def rows(parsed: ParsedCandidates) -> list[Row]:
@@ -68,6 +70,16 @@ def test_json_lines_by_score(spark: SparkSession, tmp_path: Path) -> None:
     assert (parsed.unknown_users, parsed.unknown_items, parsed.unknown) == (2, 2, 3)
 
 
+def test_no_id_is_kept_of_users_with_pseudonyms(spark: SparkSession, tmp_path: Path) -> None:
+    path = tmp_path / "lists.jsonl"
+    path.write_text(
+        '{"user_id": "max", "item_id": "capo", "score": "no"}\n{"user_id": "max", "item_id": "capo", "sco\n'
+    )
+    kept = parse(spark, path, pseudonymous=True).rejected.orderBy("source_line").collect()
+    assert [row["text"] for row in kept] == ['{"user_id": "MAX", "item_id": "capo", "score": "no"}', ""]
+    assert "max" in parse(spark, path).rejected.where("reason = 'not_json'").collect()[0]["text"]
+
+
 def test_csv_by_rank(spark: SparkSession, tmp_path: Path) -> None:
     path = tmp_path / "lists.csv"
     path.write_text(
@@ -101,7 +113,7 @@ def test_parquet_rows_are_numbered(spark: SparkSession, tmp_path: Path) -> None:
     ("reasons", "unknown", "said"),
     [
         ({"bad_rank": 5, "repeated": 50}, 4, None),
-        ({"bad_rank": 4, "not_csv": 2}, 0, r"6 of 100 rows refused .* 5\.0%\): bad_rank 4, not_csv 2\. They are in the table"),
+        ({"bad_rank": 4, "not_csv": 2}, 0, r"6 of 100 records refused .* 5\.0%\): bad_rank 4, not_csv 2\. They are in the table"),
         ({}, 21, r"21 of 100 rows name a user or an item the night does not know \(users: 20 rows, items: 3;"),
     ],
 )  # fmt: skip

@@ -63,6 +63,8 @@ def test_a_kind_weighs_what_the_configuration_says(tmp_path: Path) -> None:
         ({"kind": "x" * 101}, "bad_kind", "kind", "x" * 101),
         ({"weight": "much"}, "bad_weight", "weight", "much"),
         ({"weight": 1.5}, "bad_weight", "weight", "1.5"),
+        ({"interaction_id": [1]}, "bad_interaction_id", "interaction_id", "a list where one value was expected"),
+        ({"interaction_id": "\ud83d"}, "bad_interaction_id", "interaction_id", "half of a surrogate pair"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_field(
@@ -126,15 +128,29 @@ def test_users_are_named_as_reviewers_are_and_who_was_erased_leaves_nothing(tmp_
     assert rows[1]["detail"] is None
 
 
+def test_nothing_is_shown_of_a_line_that_cannot_be_read_where_users_have_pseudonyms(tmp_path: Path) -> None:
+    file = tmp_path / "e.jsonl"
+    file.write_text(json.dumps(GOOD) + '\n{"user_id": "max.mustermann", "item_id": "i", "rat\n')
+    assert [row["detail"] for row in parsed(file, InteractionsConfig(**MINE), user_name=str.upper)] == [None, None]
+    assert "max.mustermann" in parsed(file, InteractionsConfig(**MINE))[1]["detail"]
+
+
 JUNK = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.lists(st.integers(), max_size=2),
     st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
-    st.sampled_from(["ana", "capo", "purchase", "2024-06-01", "1717228800", 0.5, -1]),
+    st.sampled_from(["ana", "capo", "purchase", "2024-06-01", "1717228800", 0.5, -1, "\ud83d", "a\udc00"]),
 )  # fmt: skip
+
+# Of a good line with few odd fields, so that each field is reached.
+LINE = st.builds(
+    lambda whole, odd: {**whole, **odd},
+    st.sampled_from([{}, GOOD]),
+    st.dictionaries(st.sampled_from(EVENT_FIELDS), JUNK, max_size=3),
+)
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.dictionaries(st.sampled_from(EVENT_FIELDS), JUNK), max_size=4), st.sampled_from(["", "movielens"]))
+@given(st.lists(LINE, max_size=4), st.sampled_from(["", "movielens"]))
 def test_any_line_is_an_event_or_a_refusal_with_a_reason(rows: list[dict[str, Any]], source: str) -> None:
     config = InteractionsConfig(**MINE, source=source)
     read = [Record(line, 0, row) for line, row in enumerate(rows, start=1)]

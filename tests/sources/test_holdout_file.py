@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import SparkSession
 
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.sources.holdout_file import check_holdout, write_holdout
@@ -16,6 +17,13 @@ def test_the_same_ids_make_the_same_file(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert pq.read_table(check_holdout(tmp_path / "b"))["review_id"].to_pylist() == ["r1", "r2"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_spark_reads_the_file_whatever_it_is_called(spark: SparkSession, tmp_path: Path) -> None:
+    for n, name in enumerate(("r1.parquet", "r[1].parquet", "{a,b} c%20?.parquet", "*.parquet")):
+        write_holdout(tmp_path / name, pa.chunked_array([pa.array([f"r{n}"])]))
+        found = spark.read.parquet(str(check_holdout(tmp_path / name))).collect()
+        assert [row["review_id"] for row in found] == [f"r{n}"]
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

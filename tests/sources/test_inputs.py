@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from reading import REVIEW, json_lines, lines, refusals, rows, users, write
+from reading import REVIEW, json_lines, lines, newest, refusals, rows, users, write
 
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.sources.files import check_files, day_after_newest, list_files
+from persona_pipeline.sources.files import check_files
+from persona_pipeline.sources.folders import list_files
 from persona_pipeline.sources.parsing import ParsingSettings
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 GIVEN = Path(__file__).parents[1] / "fixtures" / "inputs"
 JSONL = adapter("jsonl")
-NOW = datetime(2024, 7, 1, tzinfo=UTC)
 
 
 def reasons(path: Path, source: str = "jsonl", kind: Any = "reviews", **settings: Any) -> Counter[str | None]:
@@ -198,7 +198,7 @@ def test_a_far_date_moves_no_night() -> None:
     path = GIVEN / "15_timestamps/far_future_one.jsonl"
     dates = sorted(row["reviewed_at"] for row in rows(path))
     assert dates[-1].year == 9999
-    assert day_after_newest(path, JSONL, NOW) == date(2020, 10, 23)
+    assert newest(path) == date(2020, 10, 23)
 
 
 # ----- 6. masking: which notations are found is held by test_personal_data.py

@@ -1,5 +1,6 @@
 """Titles, descriptions and categories of items, in the shapes that catalogues give them."""
 
+import time
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ CATEGORIES: list[tuple[Any, bool, list[str]]] = [
     ([{"name": "Home", "id": 4}, {"title": "Kitchen", "url": "x"}], False, ["Home", "Kitchen"]),
     ([1, 2], False, ["1", "2"]),
     (["Home", None, "", "NaN", "Home"], False, ["Home"]),
+    ("Home \n\t >\u00a0 Kitchen  Knives", False, ["Home", "Kitchen Knives"]),
+    (f"&#{'9' * 5_000};", False, [f"&#{'9' * 5_000}"]),
     ("(no genres listed)", False, []),
     (None, False, []),
     ([], False, []),
@@ -32,6 +35,13 @@ CATEGORIES: list[tuple[Any, bool, list[str]]] = [
 @pytest.mark.parametrize(("value", "by_comma", "expected"), CATEGORIES)
 def test_categories(value: Any, by_comma: bool, expected: list[str]) -> None:
     assert categories(value, by_comma) == expected
+
+
+@pytest.mark.parametrize("between", [" ", "\n", " /", " ;"])
+def test_categories_cost_in_proportion_to_their_length(between: str) -> None:
+    begun = time.perf_counter()
+    categories(f"a{between * 50_000}b", True)
+    assert time.perf_counter() - begun < 2
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ REFUSED: list[tuple[Row, str, str, str | None]] = [
     (changed(user_id=True), "bad_user_id", "user_id", "true or false where one value was expected"),
     (changed(user_id="\ud83d"), "bad_user_id", "user_id", "half of a surrogate pair"),
     (changed(item_id=None), "missing_item_id", "item_id", None),
-    (changed(item_id=[]), "bad_item_id", "item_id", "a list where one value was expected"),
+    (changed(item_id=[]), "missing_item_id", "item_id", None),
     (changed(item_id=[1]), "bad_item_id", "item_id", "a list where one value was expected"),
     (changed(rating=""), "missing_rating", "rating", None),
     (changed(rating="\\N"), "missing_rating", "rating", None),
@@ -97,6 +97,19 @@ def test_a_good_record() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("nothing", [None, "", " ", "NaN", float("nan"), [], ["", None], {}, {"a": []}])
+def test_a_field_is_looked_for_under_the_next_key_where_the_first_holds_nothing(nothing: Any) -> None:
+    amazon = {"reviewerID": "A", "asin": "B", "overall": 5, "unixReviewTime": nothing, "reviewTime": "09 13, 2018"}
+    assert f"{parse(amazon, 'amazon2018')['reviewed_at']:%Y-%m-%d}" == "2018-09-13"
+    assert parse({**REVIEW, "parent_asin": nothing, "asin": "B1"}, "amazon2023")["item_id"] == "B1"
+    titled = parse({**REVIEW, "review_text": nothing, "review_title": "Loud"}, "persona4rec")
+    assert (titled["title"], titled["text"]) == ("Loud", "Loud")
+    item = {"asin": "B", "title": "Capo", "description": nothing, "feature": ["Holds."]}
+    (batch,) = item_batches([Record(1, 0, item)], adapter("amazon2018"), ParsingSettings(8_000))
+    assert batch.to_pylist()[0]["description"] == "Holds."
+    assert adapter("amazon2018").absent("items", [{"asin": nothing}]) == ["asin"]
+
+
 @pytest.mark.parametrize("own", [None, "", "NaN", ["r1"], {"a": 1}, True, "\ud83d", MISSING])
 def test_without_an_id_of_its_own_a_review_is_named_by_what_it_says(own: Any) -> None:
     parts = ("u1", "i1", "2024-06-10 06:13:20", "Bright tone.")
@@ -108,6 +121,17 @@ def test_a_name_by_what_it_says_knows_fractions_of_seconds_and_texts_that_are_no
     parts = ("u1", "i1", "2024-06-10 06:13:20.5")
     digest = hashlib.sha256("\u001f".join(parts).encode()).hexdigest()[:16]
     assert parse(changed(text=None, timestamp="2024-06-10T06:13:20.500Z"))["review_id"] == digest
+
+
+def test_nothing_is_shown_of_a_record_that_cannot_be_read_where_users_have_pseudonyms() -> None:
+    line = '{"user_id": "max.mustermann", "item_id": "i", "rat'
+    for batches, schema in ((review_batches, REVIEW_SCHEMA), (item_batches, ITEM_SCHEMA)):
+        for user_name, shown in ((None, line), (str.upper, None)):
+            (batch,) = batches(
+                [Record(1, 0, Fault("not_json", line))], adapter("jsonl"), ParsingSettings(100, user_name)
+            )
+            assert batch.schema == schema
+            assert batch.to_pylist()[0]["detail"] == shown
 
 
 def test_ids_however_they_are_written() -> None:

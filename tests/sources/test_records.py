@@ -49,6 +49,10 @@ READ: dict[str, tuple[str, list[tuple[int, int, Any]]]] = {
     "pretty objects with commas and marks": ('\ufeff{\n "a": 1\n},\n\ufeff{\n "a": 2\n},', [(1, 0, A), (4, 0, B)]),
     "literals": ("{'a': '1'}\n\n{'b'\n{'a': u'2'}\n", [(1, 0, A), (3, 0, "not_python_literal"), (4, 0, B)]),
     "CSV": ("a,b\n1,x\n\n2,y\n", [(2, 0, {**A, "b": "x"}), (4, 0, {**B, "b": "y"})]),
+    "CSV with rows of empty fields": (
+        "a,b\n1,x\n,\n,,\n\n1,x\n",
+        [(2, 0, {**A, "b": "x"}), (3, 0, "empty"), (4, 0, "empty"), (6, 0, {**A, "b": "x"})],
+    ),
     "CSV behind blank lines": ("\r\n\na,b\n1,x\n", [(4, 0, {**A, "b": "x"})]),
     "CSV with an index of pandas": (",a\n0,1\n1,2\n", [(2, 0, {"": "0", **A}), (3, 0, {"": "1", **B})]),
     "CSV with lines in quotes": ('a,b\n1,"x\r\ny"\n2,""""\n', [(2, 0, {**A, "b": "x\r\ny"}), (4, 0, {**B, "b": '"'})]),
@@ -122,19 +126,17 @@ def test_json_that_breaks_off_is_named_with_its_line(tmp_path: Path, text: str, 
         list(records(Split(write(tmp_path / "r", text), Shape("json", by_line=False))))
 
 
-def test_damage_in_the_middle_of_an_array_is_told_without_reading_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    broken = json.dumps(REVIEW)[:30] + "}"
-    text = "[\n" + ",\n".join([json.dumps(REVIEW), broken, *[json.dumps(REVIEW)] * 50_000]) + "]"
-    path, taken = write(tmp_path / "r", text), []
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes asked of the file, read by read."""
+    sizes: list[int] = []
 
     class Counting:
         def __init__(self, stream: Any) -> None:
             self.stream = stream
 
         def read(self, size: int) -> bytes:
-            taken.append(size)
+            sizes.append(size)
             return bytes(self.stream.read(size))
 
     @contextmanager
@@ -143,10 +145,30 @@ def test_damage_in_the_middle_of_an_array_is_told_without_reading_on(
             yield Counting(stream)
 
     monkeypatch.setattr(records_module, "opened", counting)
+    return sizes
+
+
+def test_damage_in_the_middle_of_an_array_is_told_without_reading_on(tmp_path: Path, taken: list[int]) -> None:
+    broken = json.dumps(REVIEW)[:30] + "}"
+    text = "[\n" + ",\n".join([json.dumps(REVIEW), broken, *[json.dumps(REVIEW)] * 50_000]) + "]"
+    path = write(tmp_path / "r", text)
     with pytest.raises(SourceError, match=r"r, line 3: the record that begins here breaks off or is damaged"):
         list(records(Split(path, Shape("json", by_line=False))))
     assert len(taken) == 1
     assert path.stat().st_size > 4 * taken[0]
+
+
+@pytest.mark.parametrize("text", ["é" * 40, "a, b}", "x" * 5_000])
+def test_an_array_on_one_line_is_read_in_pieces(
+    tmp_path: Path, taken: list[int], monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(records_module, "_CHUNK", 1_001)
+    given = [{"n": str(n), "text": text} for n in range(200)]
+    path = write(tmp_path / "r.json", json.dumps(given, ensure_ascii=False))
+    found = records(Split(path, Shape("json", by_line=False)))
+    assert next(found) == (1, 0, given[0])
+    assert sum(taken) < max(2_000, path.stat().st_size // 50)
+    assert [record.fields for record in found] == given[1:]
 
 
 def test_texts_of_another_encoding(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_pipeline.sources.markup import is_markup_residue
-from persona_pipeline.sources.text import clean_text, cut, damaged, decode
+from persona_pipeline.sources.personal_data import mask_personal_data
+from persona_pipeline.sources.text import clean_text, cut, decode
 
 FLAG_OF_ENGLAND = "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
 FAMILY = "👨\u200d👩\u200d👧"
@@ -107,6 +108,17 @@ def test_masking_sees_what_the_cut_would_halve() -> None:
     assert seen == ["Ring 020 7946 0018 today"]
 
 
+@pytest.mark.parametrize("mails", [3, 20, 40, 100, 900])
+@pytest.mark.parametrize("before", range(0, 60, 7))
+def test_nothing_is_left_of_what_a_cut_halves_however_much_masking_shortens(mails: int, before: int) -> None:
+    said = "x" * before + " someone.with.a.long.name@example.org" * mails + " call me: +49 170 1234567 any time" * 400
+    plain = clean_text(said, 1_000, mask_personal_data)
+    assert plain is not None
+    assert "+49" not in plain
+    assert "@" not in plain
+    assert mails == 900 or len(plain) > 900
+
+
 def test_a_text_far_above_the_limit_is_cut_before_it_is_read() -> None:
     lengths = []
 
@@ -151,7 +163,6 @@ def _seconds(text: str) -> float:
     begin = time.process_time()
     clean_text(text, 10 * len(text))
     clean_text(text, 500)
-    damaged(text)
     is_markup_residue(text)
     decode(text.encode("utf-8", "surrogatepass") + b"\xff")
     return time.process_time() - begin
@@ -187,15 +198,6 @@ def test_time_grows_with_the_length_and_no_faster(name: str) -> None:
 )
 def test_program_text_is_no_title(title: str, residue: bool) -> None:
     assert is_markup_residue(title) is residue
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("fine", False), ("café naïve “good”", False), ("caf\ufffd", True), ("cafÃ©", True), ("itâ€™s", True), ("déjà »", False),
-     ("MENÜ“ MAÇÔ", False), ("Отличный товар", False), ("とても良い", False)],
-)  # fmt: skip
-def test_damage_is_told(text: str, expected: bool) -> None:
-    assert damaged(text) is expected
 
 
 @pytest.mark.parametrize(

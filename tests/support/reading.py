@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from persona_pipeline.config import ReviewsConfig
+from persona_pipeline.config import InteractionsConfig, ReviewsConfig
 from persona_pipeline.sources.adapters import InputKind, configured
 from persona_pipeline.sources.files import check_files, splits
+from persona_pipeline.sources.given import GivenRecords
+from persona_pipeline.sources.newest import day_after_newest
 from persona_pipeline.sources.parsing import ParsingSettings, item_batches, review_batches
 from persona_pipeline.sources.records import Record, Split, records
 from persona_pipeline.sources.shapes import recognise
@@ -28,6 +31,12 @@ def rows(path: Path, source: str = "jsonl", kind: InputKind = "reviews", **setti
         for batch in batches(records(split), adapter, ParsingSettings(config.max_characters))
         for row in batch.to_pylist()
     ]
+
+
+def newest(path: Path, source: str = "jsonl") -> date:
+    """The day after the newest review of a file or folder, on 1 July 2024."""
+    given = GivenRecords("reviews", path, configured(source, ReviewsConfig()))
+    return day_after_newest(given, InteractionsConfig(), now=datetime(2024, 7, 1, tzinfo=UTC))
 
 
 def users(path: Path, source: str = "jsonl", **settings: Any) -> list[str | None]:

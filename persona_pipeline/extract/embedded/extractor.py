@@ -1,7 +1,7 @@
 """Extract aspects, summaries and personas without an LLM (`EmbeddedExtractor`), by grammar and topics shared across a shop."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ class EmbeddedExtractor:
     """
 
     source: Literal["llm", "embedded"] = "embedded"
+    ready: Collection[str] = ()
     reads: tuple[ReviewsOf, ...] = ("item_reviews", "user_histories")
 
     def __init__(self, config: ExtractionConfig, shop: Callable[[], Shop]) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -55,6 +55,7 @@ class LlmExtractor:
     """
 
     source: Literal["llm", "embedded"] = "llm"
+    ready: Collection[str] = ()
 
     def __init__(self, config: ExtractionConfig, client: LlmClient, embed: Embed) -> None:
         self._config, self._llm = config, config.llm

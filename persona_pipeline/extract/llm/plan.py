@@ -21,7 +21,7 @@ from persona_pipeline.extract.evidence import item_evidence, review_text
 from persona_pipeline.extract.llm.client import PromptRequest
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.pending import items_to_profile, items_to_summarise, reviews_to_read
-from persona_pipeline.extract.types import Stage
+from persona_pipeline.extract.types import PersonaExtractor, Stage
 from persona_pipeline.warehouse import Warehouse
 
 
@@ -61,13 +61,21 @@ class ExtractionPlan:
 
 
 def plan_requests(
-    warehouse: Warehouse, extractor: LlmExtractor, personas: pa.Table, summaries: pa.Table, refresh_share: float
+    warehouse: Warehouse,
+    extractor: LlmExtractor,
+    personas: pa.Table,
+    summaries: pa.Table,
+    refresh_share: float,
+    whole: PersonaExtractor | None = None,
 ) -> ExtractionPlan:
-    """Plan from the warehouse's tables; `personas` and `summaries` are those of the parent release."""
+    """Plan from the warehouse's tables; `personas` and `summaries` are those of the parent release.
+
+    `whole` is the extractor of the task `item_personas`, where that takes some personas from elsewhere.
+    """
     planner = Planner(extractor)
     part = planner.add_reviews(warehouse)
     part = planner.add_summaries(part, summaries)
-    planner.add_personas(part, personas, refresh_share)
+    planner.add_personas(part, personas, refresh_share, whole)
     return planner.plan()
 
 
@@ -154,10 +162,13 @@ class Planner:
         rest = pa.Table.from_pylist(awaited, schema=made.schema)
         return part.holding(item_summaries=pa.concat_tables([known.cast(made.schema), made, rest]))
 
-    def add_personas(self, part: Warehouse, inherited: pa.Table, refresh_share: float) -> None:
-        """Plan `item_personas`; `inherited` are those of the parent release."""
-        known, wanted = items_to_profile(part, self._extractor.version("item_personas"), inherited, refresh_share)
-        items = [item_evidence(row) for row in wanted.to_pylist()]
+    def add_personas(
+        self, part: Warehouse, inherited: pa.Table, refresh_share: float, whole: PersonaExtractor | None = None
+    ) -> None:
+        """Plan `item_personas`; `inherited` are those of the parent release, `whole` as in `plan_requests`."""
+        whole = whole or self._extractor
+        known, wanted = items_to_profile(part, whole.version("item_personas"), inherited, refresh_share)
+        items = [item_evidence(row) for row in wanted.to_pylist() if row["item_id"] not in whole.ready]
         questions = self._extractor.questions_about_items("item_personas", items)
         self._add("item_personas", known["item_id"], wanted["why"], questions)
 

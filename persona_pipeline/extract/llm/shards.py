@@ -23,6 +23,7 @@ from persona_pipeline.extract.evidence import item_evidence, review_text
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.usage import Usage
 from persona_pipeline.extract.pending import items_to_profile, items_to_summarise, reviews_to_read
+from persona_pipeline.extract.types import PersonaExtractor
 from persona_pipeline.warehouse import Warehouse
 
 TABLE = "extraction_plan"
@@ -67,12 +68,16 @@ def items_of_shard(warehouse: Warehouse, shard: int) -> list[str]:
 def ask_shard(
     warehouse: Warehouse,
     extractor: LlmExtractor,
+    whole: PersonaExtractor,
     config: ExtractionConfig,
     parent_personas: pa.Table,
     parent_summaries: pa.Table,
     items: list[str],
 ) -> None:
-    """Fill the response cache with every response the three stages will look for about these items."""
+    """Fill the response cache with every response the three stages will look for about these items.
+
+    `whole` is the extractor of the task `item_personas`, which may take some personas from elsewhere.
+    """
     part = stages.of_items(warehouse, items)
     reviews = reviews_to_read(part, extractor.version("review_aspects"), extractor.reads)[1].to_pylist()
     untold = items_to_summarise(part, extractor.version("item_summaries"))[1].to_pylist()
@@ -84,6 +89,6 @@ def ask_shard(
     part = part.holding(review_aspects=stages.review_aspects(part, extractor).rows)
     part = part.holding(item_summaries=stages.item_summaries(part, extractor, parent_summaries).rows)
     extractor.client.usage = asked
-    version = extractor.version("item_personas")
+    version = whole.version("item_personas")
     wanted = items_to_profile(part, version, parent_personas, config.refresh_share)[1].to_pylist()
-    extractor.ask_ahead_personas([item_evidence(row) for row in wanted])
+    extractor.ask_ahead_personas([item_evidence(row) for row in wanted if row["item_id"] not in whole.ready])

@@ -1,10 +1,11 @@
 """Define what an adapter says of a source: where each field stands in its records, and how ratings are to be taken."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from persona_pipeline.config import InteractionsConfig, ReviewsConfig
+from persona_pipeline.sources.item_fields import texts
 from persona_pipeline.sources.shapes import Format
 from persona_pipeline.sources.values import NotScalar, characters, moment
 
@@ -75,19 +76,6 @@ class Adapter:
         when = moment(text, self.time_format)
         return when if when is not None and when >= _FIRST else None
 
-    def moments(self, fields: Mapping[str, Any], kind: InputKind = "reviews") -> Iterator[int]:
-        """When the reviews or events of a record were written or happened, of those that say it."""
-        inner = self.inner(fields)
-        for one in [fields] if inner is None else inner:
-            if not isinstance(one, dict):
-                continue
-            try:
-                text = characters(found(one if inner is None else {**fields, **one}, self.fields(kind)["timestamp"]))
-            except NotScalar:
-                continue
-            if text is not None and (when := self.moment(text)) is not None:
-                yield when
-
     def inner(self, fields: Mapping[str, Any]) -> list[Any] | None:
         """The list of records that a record holds; None where it holds none."""
         for key in self.nested:
@@ -119,9 +107,18 @@ def found(record: Mapping[str, Any], keys: Keys) -> Any:
             value = record
             for part in key.split("."):
                 value = value.get(part) if isinstance(value, Mapping) else None
-        if value is not None and value != "" and value != []:
+        if _says_something(value):
             return value
     return None
+
+
+def _says_something(value: Any) -> bool:
+    if isinstance(value, list | tuple | dict):
+        return next(texts(value), None) is not None
+    try:
+        return characters(value) is not None
+    except NotScalar:
+        return True  # and is refused where one value is expected
 
 
 def _renamed(fields: Mapping[str, Keys], columns: Mapping[str, str | None]) -> dict[str, Keys]:

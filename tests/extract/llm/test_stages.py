@@ -22,6 +22,7 @@ from persona_pipeline.extract import extractors
 from persona_pipeline.extract.llm.extractor import LlmExtractor
 from persona_pipeline.extract.llm.plan import ExtractionPlan, plan_requests
 from persona_pipeline.extract.llm.requests import Request
+from persona_pipeline.extract.published import PublishedPersonas, Said
 from persona_pipeline.extract.types import Stage
 from persona_pipeline.publish.releases import Release, read_parent
 from persona_pipeline.runs.context import RunContext
@@ -68,7 +69,11 @@ def released(warehouse: Warehouse) -> Release:
 
 
 def plan(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, parent: Release | None = None, **llm: Any
+    warehouse: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    parent: Release | None = None,
+    ready: dict[str, list[Said]] | None = None,
+    **llm: Any,
 ) -> ExtractionPlan:
     monkeypatch.setattr(extractors, "_backend", lambda _: FixtureBackend(echo))
     config = night(warehouse, **llm).config
@@ -76,7 +81,8 @@ def plan(
     extractor = extractors.make_extractor(config.extraction, embedder, warehouse, AS_OF)
     assert isinstance(extractor, LlmExtractor)
     personas, summaries = (read_parent(warehouse, table, parent) for table in ("item_personas", "item_summaries"))
-    return plan_requests(warehouse, extractor, personas, summaries, 0)
+    whole = PublishedPersonas(extractor, ready, embedder, 7) if ready else None
+    return plan_requests(warehouse, extractor, personas, summaries, 0, whole)
 
 
 def change_one_review(warehouse: Warehouse) -> None:
@@ -184,6 +190,14 @@ def test_what_changed_is_what_is_asked_and_what_was_planned(
     summaries, backend = run(days=1, parent=parent)
     assert [request.subject for request in backend.asked] == ["dan-picks", "picks"]
     assert [summaries[stage]["llm"]["asked"] for stage in STAGES] == [p.new for p in planned]
+
+
+def test_a_night_with_ready_made_personas_is_planned_under_their_version(
+    warehouse: Warehouse, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    planned = plan(warehouse, monkeypatch, released(warehouse), ready={"capo": []}).stages
+    assert [(p.changed, p.requests, p.new) for p in planned] == [(0, 0, 0), (0, 0, 0), (5, 4, 0)]
 
 
 def test_one_character_of_a_prompt_asks_that_stage_again(

@@ -2,10 +2,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from reading import rows
-
-from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.sources.files import day_after_newest
+from reading import newest, rows
 
 HERE = Path(__file__).parent
 GIVEN = Path(__file__).parents[5] / "shared" / "data" / "persona4rec_amazon"
@@ -14,10 +11,11 @@ GIVEN = Path(__file__).parents[5] / "shared" / "data" / "persona4rec_amazon"
 def test_a_history_is_as_many_reviews_as_it_holds() -> None:
     found = rows(HERE / "history.jsonl", "persona4rec")
     assert [(row["source_line"], row["part"], row["user_id"], row["item_id"], row["rating"]) for row in found] == [
-        (1, 0, "AEPT", "B0756", 4), (1, 1, "AEPT", "B08SQ", 5), (3, 0, "AHYA", "B08SQ", 2)
+        (1, 0, "AEPT", "B0756", 4), (1, 1, "AEPT", "B08SQ", 5), (2, 0, None, None, None), (3, 0, "AHYA", "B08SQ", 2)
     ]  # fmt: skip
+    assert [row["reason"] for row in found] == [None, None, "empty", None]
     assert (found[0]["title"], found[0]["text"]) == ("Thought provoking", "Thought provoking")
-    assert day_after_newest(HERE / "history.jsonl", adapter("persona4rec")) == date(2020, 12, 4)
+    assert newest(HERE / "history.jsonl", "persona4rec") == date(2020, 12, 4)
 
 
 def test_histories_on_one_line_have_places_of_their_own(tmp_path: Path) -> None:
@@ -27,6 +25,7 @@ def test_histories_on_one_line_have_places_of_their_own(tmp_path: Path) -> None:
         (1, 0),
         (1, 1),
         (1, 2),
+        (1, 3),
     ]
 
 
@@ -50,7 +49,7 @@ def test_items(file: str, description: str) -> None:
 def test_histories_tell_of_their_items_too() -> None:
     found = rows(HERE / "history.jsonl", "persona4rec", "items")
     places = [(row["source_line"], row["part"], row["item_id"]) for row in found]
-    assert places == [(1, 0, "B0756"), (1, 1, "B08SQ"), (3, 0, "B08SQ")]
+    assert places == [(1, 0, "B0756"), (1, 1, "B08SQ"), (2, 0, None), (3, 0, "B08SQ")]
     assert found[0]["description"] == "A novel set in New York about two women whose lives cross."
 
 
