@@ -23,9 +23,9 @@ def repeats(records: DataFrame) -> DataFrame:
     hashed = records.withColumn("_id", F.xxhash64("review_id")).withColumn("_pair", F.xxhash64("user_id", "item_id"))
     suspects, none = hashed, True
     for name in ("_id", "_pair"):
-        more = hashed.groupBy(name).count().where("count > 1").select(name, F.lit(True).alias(f"{name}_more")).persist()
+        more = small(hashed.groupBy(name).count().where("count > 1").select(name, F.lit(True).alias(f"{name}_more")))
         none = none and more.isEmpty()
-        suspects = suspects.join(small(more), name, "left")
+        suspects = suspects.join(more, name, "left")
     if none:
         return records.select(*PLACE, F.lit("copy").alias("reason")).limit(0)
     found = with_repeats(suspects.where("_id_more OR _pair_more").withColumn("reason", F.lit(None).cast("string")))
@@ -33,8 +33,12 @@ def repeats(records: DataFrame) -> DataFrame:
 
 
 def small(rows: DataFrame) -> DataFrame:
-    """Rows to join with, sent to every worker where they are few enough; computed once."""
-    kept = rows.persist()
+    """Rows to join with, computed now, and sent to every worker where they are few enough.
+
+    A checkpoint rather than persisted: Spark describes what is persisted with all that it is made of, twice, whenever
+    something is made of it, and descriptions of some megabytes took longer than the work.
+    """
+    kept = rows.localCheckpoint()
     return F.broadcast(kept) if kept.count() <= _BROADCAST else kept
 
 

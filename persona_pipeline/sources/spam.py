@@ -41,7 +41,7 @@ def mark_spam(reviews: DataFrame, config: ReviewsConfig) -> DataFrame:
         return reviews.withColumn("spam", F.lit(None).cast("string"))
     keyed = reviews.select("review_id", "user_id", "item_id", "text").mapInArrow(_keyed, _KEYED).persist()
     long = keyed.where(F.col("words") >= LONG)
-    ends = _crowded(long, min(_CROWD, config.spam_users, config.spam_items)).persist()
+    ends = small(_crowded(long, min(_CROWD, config.spam_users, config.spam_items)))
     if ends.isEmpty():
         long = long.withColumn("cluster", F.col("text_key"))
     else:
@@ -89,7 +89,7 @@ def _crowded(long: DataFrame, crowd: int) -> DataFrame:
 def _near(keyed: DataFrame, reviews: DataFrame, ends: DataFrame) -> DataFrame:
     """Return text_key and cluster of texts near another one: the smallest key within _HOPS verified pairs."""
     banded = keyed.where(F.col("words") >= LONG).select("text_key", F.explode("bands").alias("band"))
-    found = banded.join(small(ends), "band").withColumn("near", F.explode(F.array("first", "last")))
+    found = banded.join(ends, "band").withColumn("near", F.explode(F.array("first", "last")))
     pairs = (
         found.where("text_key != near")
         .select(F.greatest("text_key", "near").alias("text_key"), F.least("text_key", "near").alias("near"))
@@ -113,7 +113,7 @@ def _near(keyed: DataFrame, reviews: DataFrame, ends: DataFrame) -> DataFrame:
         verified.select(F.explode(linked).alias("link"))
         .select(F.col("link")[0].alias("text_key"), F.col("link")[1].alias("near"))
         .distinct()
-        .persist()
+        .localCheckpoint()
     )
     clusters = links.groupBy("text_key").agg(F.least("text_key", F.min("near")).alias("cluster"))
     for _ in range(_HOPS - 1):

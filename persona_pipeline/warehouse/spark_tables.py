@@ -220,7 +220,8 @@ class SparkWarehouse:
             raise _overtaken(contract.table) from error
 
     def _merge(self, contract: Contract, wanted: DataFrame, base: int) -> dict[str, int]:
-        told = _differences(contract, wanted, self.read(contract.table, base)).persist(StorageLevel.MEMORY_AND_DISK)
+        # A checkpoint: what is made of persisted rows is described with all that these are made of.
+        told = _differences(contract, wanted, self.read(contract.table, base)).localCheckpoint()
         counts = {row["_op"]: row["count"] for row in told.groupBy("_op").count().collect()}
         if counts:
             changed = told.where("_op <> 'delete'")
@@ -240,7 +241,6 @@ class SparkWarehouse:
                 .execute()
             )
             changes.unpersist()
-        told.unpersist()
         return counts
 
     def _create(self, contract: Contract, properties: Mapping[str, str]) -> None:
