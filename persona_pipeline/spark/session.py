@@ -34,6 +34,9 @@ def session(config: SparkConfig, name: str) -> SparkSession:
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.driver.memory": config.driver_memory,
         "spark.ui.enabled": "false",
+        # Descriptions of plans, which Spark keeps of the last thousand queries although nobody looks at them here.
+        "spark.sql.maxPlanStringLength": "65536",
+        "spark.sql.ui.retainedExecutions": "10",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.catalogImplementation": "in-memory",
         **config.conf,
