@@ -1,11 +1,11 @@
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import masking
 import pytest
+from growth import grows_no_faster
 
 from persona_pipeline.sources.personal_data import mask_personal_data, mask_title
 from persona_pipeline.sources.recognisers.phones import MOST_CANDIDATES
@@ -124,15 +124,11 @@ ADVERSARIAL: dict[str, Callable[[int], str]] = {
 }
 
 
-def _seconds(text: str) -> float:
-    begin = time.process_time()
-    mask_personal_data(text)
-    mask_title(text)
-    return time.process_time() - begin
-
-
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_time_grows_with_the_length_and_no_faster(name: str) -> None:
-    # Quadratic at 100,000 units is minutes; half a second is what a busy machine may add.
-    once, twice = (_seconds(ADVERSARIAL[name](n)) for n in (30_000, 60_000))
-    assert twice < 3 * once + 0.5
+    def work(size: int) -> None:
+        text = ADVERSARIAL[name](size)
+        mask_personal_data(text)
+        mask_title(text)
+
+    assert grows_no_faster(work, 30_000)

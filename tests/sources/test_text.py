@@ -1,9 +1,9 @@
-import time
 import unicodedata
 from collections.abc import Callable
 
 import pytest
 import regex
+from growth import grows_no_faster
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -159,20 +159,16 @@ ADVERSARIAL: dict[str, Callable[[int], str]] = {
 }
 
 
-def _seconds(text: str) -> float:
-    begin = time.process_time()
-    clean_text(text, 10 * len(text))
-    clean_text(text, 500)
-    is_markup_residue(text)
-    decode(text.encode("utf-8", "surrogatepass") + b"\xff")
-    return time.process_time() - begin
-
-
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_time_grows_with_the_length_and_no_faster(name: str) -> None:
-    # Quadratic at 100,000 units is minutes; half a second is what a busy machine may add.
-    once, twice = (_seconds(ADVERSARIAL[name](n)) for n in (50_000, 100_000))
-    assert twice < 3 * once + 0.5
+    def work(size: int) -> None:
+        text = ADVERSARIAL[name](size)
+        clean_text(text, 10 * len(text))
+        clean_text(text, 500)
+        is_markup_residue(text)
+        decode(text.encode("utf-8", "surrogatepass") + b"\xff")
+
+    assert grows_no_faster(work, 50_000)
 
 
 @pytest.mark.parametrize(
