@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from persona_pipeline.sources.parsing import ParsingSettings
 from persona_pipeline.sources.review_ids import read_ids
 from persona_pipeline.sources.shapes import recognise
 from persona_pipeline.sources.spam import mark_spam
+from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.erasures import let_back_since
 from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
@@ -57,6 +58,7 @@ def ingest(
     before = tables.files.read("input_files").to_pylist()
     known = known_files(files["reviews"], key, before)
     listed, stale = _parsed(tables, run_id, known, before, source, settings, config.complete)
+    later = _later(tables, listed, as_of)
 
     names = spark.createDataFrame(
         [(row["parsed_file"], row["name"]) for row in listed], "parsed_file string, source_file string"
@@ -78,20 +80,22 @@ def ingest(
         items, aside = reader.items_and_rejected(parsed_items)
         rejected = rejected.unionByName(aside)
     written = [tables.replace("rejected_reviews", rejected.select(load_contract("rejected_reviews").names))]
-    stored = tables.read("rejected_reviews")
     counts = {
-        (row["input"], row["reason"]): row["count"] for row in stored.groupBy("input", "reason").count().collect()
+        (row["input"], row["reason"]): row["n"]
+        for row in tables.files.query(
+            "SELECT input, reason, count(*) AS n FROM rejected_reviews GROUP BY ALL", ["rejected_reviews"]
+        ).to_pylist()
     }
     lines = sum(row["records"] for row in listed)
     erased = sum(row["erased"] for row in listed)
     for kind, total in (("reviews", lines), ("items", item_lines)):
         reasons = {reason: n for (of, reason), n in counts.items() if of == kind}
-        hint = _scale_hint(stored, source) if reasons.get("bad_rating") else ""
-        hint += _time_hint(stored) if reasons.get("bad_timestamp") else ""
+        hint = _scale_hint(tables.files, source) if reasons.get("bad_rating") else ""
+        hint += _time_hint(tables.files) if reasons.get("bad_timestamp") else ""
         reader.require_few_rejections(kind, total, reasons, config.max_rejected_share, hint)
     # By a hash: the id would go on naming the review of somebody who is erased.
     rows = mark_spam(night.rows(), config).withColumn("spam", F.substring(F.sha2("spam", 256), 1, 16))
-    written.append(tables.replace("reviews", rows))
+    written.append(tables.replace("reviews", rows.select(load_contract("reviews").names), cheap=True))
     kept = tables.files.row_count("reviews", written[-1].version)
     met = tables.read("reviews").select("item_id").unionByName(tables.read("interactions").select("item_id"))
     described = items.select("item_id", "title", "creator", "categories", "description", "has_metadata")
@@ -108,7 +112,7 @@ def ingest(
     ends = {
         "kept": kept,
         "set aside": sum(n for (of, _), n in counts.items() if of == "reviews"),
-        "not_yet": night.not_yet(),
+        "not_yet": later,
         **night.left_out(),
         "erased": erased,
     }
@@ -122,7 +126,9 @@ def ingest(
         "files_parsed": sum(row["parsed_in"] == run_id for row in listed),
         "rejected": {f"{kind}.{reason}": n for (kind, reason), n in sorted(counts.items())},
         "eligibility": rules.figures,
-        "unavailable": unavailable_counts(tables.read("items")),
+        "unavailable": unavailable_counts(
+            tables.files.read("items", ["unavailable_reason"], where="NOT available")["unavailable_reason"]
+        ),
         "written": [result.as_dict() for result in written],
     }
 
@@ -150,7 +156,8 @@ def _parsed(
         if there.keys() & fresh.keys():
             tables.delete("parsed_reviews", f"parsed_file IN ({_listed(fresh)})")
         rows = reader.read_reviews(tables.spark, list(fresh.items()), source, settings)
-        tables.append("parsed_reviews", rows.withColumn("says", reader.says()).withColumn("parsed_in", F.lit(run_id)))
+        rows = rows.withColumn("says", reader.says()).withColumn("parsed_in", F.lit(run_id))
+        tables.append("parsed_reviews", rows, few=sum(file.bytes for file in fresh.values()) <= _FEW_BYTES)
         there |= _counts(tables, fresh)
     listed = []
     for one in known:
@@ -178,28 +185,32 @@ def _parsed(
     return listed, there.keys() - {row["parsed_file"] for row in listed}
 
 
+_FEW_BYTES = 2 << 20
+"""Of files that are parsed in one piece."""
 _NOTHING: Row = {"records": 0, "refused": 0, "erased": 0, "newest_at": None}
 
 
 def _counts(tables: SparkWarehouse, parsed_files: Iterable[str] | None = None) -> dict[str, Row]:
     """What is parsed of some files, or of all, by file. One pass over short columns."""
-    if not tables.files.exists("parsed_reviews"):
-        return {}
-    erased = F.col("reason") == "erased"
-    parsed = tables.read("parsed_reviews")
-    rows = (
-        (parsed if parsed_files is None else parsed.where(F.col("parsed_file").isin(sorted(parsed_files))))
-        .groupBy("parsed_file")
-        .agg(
-            F.max("parsed_in").alias("parsed_in"),
-            F.count("*").alias("records"),
-            F.count_if(F.col("reason").isNotNull() & ~erased).alias("refused"),
-            F.count_if(erased).alias("erased"),
-            F.max("reviewed_at").alias("newest_at"),
-        )
-    )
-    found = (row.asDict() for row in rows.collect())  # a row a file
+    found = tables.files.query(
+        "SELECT parsed_file, max(parsed_in) AS parsed_in, count(*) AS records, "
+        "count(*) FILTER (reason <> 'erased') AS refused, count(*) FILTER (reason = 'erased') AS erased, "
+        "max(reviewed_at) AS newest_at FROM parsed_reviews WHERE $every OR list_contains($some, parsed_file) GROUP BY parsed_file",
+        ["parsed_reviews"],
+        {"every": parsed_files is None, "some": sorted(parsed_files or ())},
+    ).to_pylist()
     return {row.pop("parsed_file"): row for row in found}
+
+
+def _later(tables: SparkWarehouse, listed: Sequence[Row], as_of: date) -> int:
+    """Reviews that are not due: written on the night's day or later."""
+    found = tables.files.query(
+        "SELECT count(*) AS n FROM parsed_reviews WHERE reason IS NULL AND reviewed_at >= $day "
+        "AND list_contains($some, parsed_file)",
+        ["parsed_reviews"],
+        {"day": datetime.combine(as_of, time(), UTC), "some": [row["parsed_file"] for row in listed]},
+    )
+    return int(found["n"][0].as_py())
 
 
 def _require_all(lines: int, ends: Mapping[str, int]) -> None:
@@ -220,23 +231,24 @@ def _ids(tables: SparkWarehouse, ids: pa.Table) -> DataFrame:
     return tables.spark.createDataFrame(ids)
 
 
-def _time_hint(rejected: DataFrame) -> str:
+def _time_hint(warehouse: Warehouse) -> str:
     """How timestamps look that were not understood, where they may be dates in a form that has to be told."""
-    dates = rejected.where("reason = 'bad_timestamp' AND detail RLIKE '[0-9]+[./ -][0-9A-Za-z]+[./ -][0-9]+'")
-    row = dates.agg(F.min("detail")).collect()[0]
-    if row[0] is None:
+    dates = "reason = 'bad_timestamp' AND regexp_matches(detail, '[0-9]+[./ -][0-9A-Za-z]+[./ -][0-9]+')"
+    found = warehouse.query(f"SELECT min(detail) AS one FROM rejected_reviews WHERE {dates}", ["rejected_reviews"])
+    one = found["one"][0].as_py()
+    if one is None:
         return ""
-    return f" If {row[0]!r} is a date, say its form in reviews.time_format, for instance %d.%m.%Y."
+    return f" If {one!r} is a date, say its form in reviews.time_format, for instance %d.%m.%Y."
 
 
-def _scale_hint(rejected: DataFrame, source: Adapter) -> str:
+def _scale_hint(warehouse: Warehouse, source: Adapter) -> str:
     """What ratings were found, where they look like those of another scale."""
-    bad = (
-        rejected.where("reason = 'bad_rating'")
-        .select(F.expr("try_cast(detail AS double)").alias("rating"))
-        .where("rating IS NOT NULL")
-    )
-    low, high = bad.agg(F.min("rating"), F.max("rating")).collect()[0]
+    (found,) = warehouse.query(
+        "SELECT min(TRY_CAST(detail AS DOUBLE)) AS low, max(TRY_CAST(detail AS DOUBLE)) AS high "
+        "FROM rejected_reviews WHERE reason = 'bad_rating'",
+        ["rejected_reviews"],
+    ).to_pylist()
+    low, high = found["low"], found["high"]
     if high is None:
         return ""
     lowest, highest = source.rating_scale

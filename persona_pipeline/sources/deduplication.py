@@ -6,7 +6,9 @@ newest stays, or of the same user and item, of which the newest with words stays
 one id clash: the first stays.
 """
 
-from pyspark.sql import Column, DataFrame, Window
+from typing import NamedTuple
+
+from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F
 
 PLACE = ("source_file", "source_line", "part")
@@ -18,28 +20,38 @@ def repeats(records: DataFrame) -> DataFrame:
     """Records that are not kept, of valid ones: `PLACE` and the `reason` (`copy`, `edited` or `duplicate_id`).
 
     `records` has review_id, user_id, item_id, reviewed_at, says, has_words and `PLACE`. Only ids, and users with items, that
-    occur more than once are sorted: two aggregations of hashes, O(n), and windows over what they find.
+    occur more than once are sorted: one aggregation of hashes, O(n), and windows over what it finds.
     """
-    hashed = records.withColumn("_id", F.xxhash64("review_id")).withColumn("_pair", F.xxhash64("user_id", "item_id"))
-    suspects, none = hashed, True
-    for name in ("_id", "_pair"):
-        more = small(hashed.groupBy(name).count().where("count > 1").select(name, F.lit(True).alias(f"{name}_more")))
-        none = none and more.isEmpty()
-        suspects = suspects.join(more, name, "left")
-    if none:
+    ids = F.array(F.xxhash64("review_id"), F.xxhash64("user_id", "item_id", F.lit("pair")))
+    more = small(records.select(F.explode(ids).alias("id")).groupBy("id").count().where("count > 1").select("id"))
+    if not more.count:
         return records.select(*PLACE, F.lit("copy").alias("reason")).limit(0)
-    found = with_repeats(suspects.where("_id_more OR _pair_more").withColumn("reason", F.lit(None).cast("string")))
+    suspects = records.withColumn("_ids", ids)
+    for place, name in enumerate(("_id", "_pair")):
+        met = more.rows.select(F.col("id").alias(name), F.lit(True).alias(f"{name}_more"))
+        suspects = suspects.join(met, F.col("_ids")[place] == F.col(name), "left")
+    suspects = suspects.where("_id_more OR _pair_more").drop("_ids", "_id", "_pair", "_id_more", "_pair_more")
+    found = with_repeats(suspects.withColumn("reason", F.lit(None).cast("string")))
     return found.where("reason IS NOT NULL").select(*PLACE, "reason")
 
 
-def small(rows: DataFrame) -> DataFrame:
+class Small(NamedTuple):
+    """Rows to join with, and how many there are."""
+
+    rows: DataFrame
+    count: int
+
+
+def small(rows: DataFrame) -> Small:
     """Rows to join with, computed now, and sent to every worker where they are few enough.
 
     A checkpoint rather than persisted: Spark describes what is persisted with all that it is made of, twice, whenever
     something is made of it, and descriptions of some megabytes took longer than the work.
     """
-    kept = rows.localCheckpoint()
-    return F.broadcast(kept) if kept.count() <= _BROADCAST else kept
+    counted = Observation()
+    kept = rows.observe(counted, F.count(F.lit(1)).alias("rows")).localCheckpoint()
+    found = counted.get["rows"]
+    return Small(F.broadcast(kept) if found <= _BROADCAST else kept, found)
 
 
 def with_repeats(reviews: DataFrame) -> DataFrame:

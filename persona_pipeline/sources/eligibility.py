@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -112,15 +112,14 @@ def with_availability(items: DataFrame, windows: DataFrame | None, as_of: date, 
     return found.drop("stopped", "inside", "ended", "begins")
 
 
-def unavailable_counts(items: DataFrame) -> dict[str, int]:
-    """Count the items that may not be recommended by reason, the most frequent reasons first; `other` are all further ones."""
-    counts = items.where("NOT available").groupBy("unavailable_reason").count()
-    first: list[Any] = counts.orderBy(F.desc("count"), "unavailable_reason").limit(_SHOWN).collect()
-    found = {row["unavailable_reason"]: int(row["count"]) for row in first}
-    if len(first) == _SHOWN:
-        total = int(counts.agg(F.sum("count")).collect()[0][0])
-        found |= {"other": total - sum(found.values())} if total > sum(found.values()) else {}
-    return found
+def unavailable_counts(reasons: pa.ChunkedArray) -> dict[str, int]:
+    """Count items that may not be recommended by their reason, the most frequent first; `other` are all further ones."""
+    counts = sorted(
+        ((n["counts"], n["values"]) for n in reasons.value_counts().to_pylist()), key=lambda n: (-n[0], n[1])
+    )
+    found = {reason: n for n, reason in counts[:_SHOWN]}
+    other = sum(n for n, _ in counts[_SHOWN:])
+    return found | ({"other": other} if other else {})
 
 
 def _judged(items: DataFrame, reason: Column) -> DataFrame:

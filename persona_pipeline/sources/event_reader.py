@@ -53,7 +53,7 @@ def night_events(parsed: DataFrame, as_of: date, withheld: DataFrame | None = No
         F.count_if(F.col("reason") == "erased").alias("erased"),
     ).collect()[0]
     happened = parsed.where(valid & due)
-    repeats = small(_repeats(happened))
+    repeats = small(_repeats(happened)).rows
     kept = happened.join(repeats, list(PLACE), "left_anti")
     left_out = 0
     if withheld is not None:
@@ -86,7 +86,7 @@ def _repeats(events: DataFrame) -> DataFrame:
     the first line that says it, and others are a `copy` of it or `edited`. Only ids that occur more than once are sorted.
     """
     more = events.groupBy("interaction_id").count().where("count > 1").select("interaction_id")
-    several = events.join(small(more), "interaction_id", "left_semi")
+    several = events.join(small(more).rows, "interaction_id", "left_semi")
     of_id = Window.partitionBy("interaction_id")
     about, says = F.struct("user_id", "item_id"), F.struct("kind", "weight", "occurred_at")
     marked = several.withColumn("strange", F.first(about).over(of_id.orderBy(*PLACE)) != about)

@@ -19,6 +19,7 @@ from persona_pipeline.sources.files import InputFile, splits
 from persona_pipeline.sources.parsing import ITEM_SCHEMA, REVIEW_SCHEMA, ParsingSettings, item_batches, review_batches
 from persona_pipeline.sources.reasons import require_few_faults
 from persona_pipeline.sources.records import Record, Split, records
+from persona_pipeline.sources.spam import KEYS, with_text_keys
 
 Parse = Callable[[Iterable[Record]], Iterator[pa.RecordBatch]]
 _AT_ONCE = 2_000
@@ -28,8 +29,12 @@ _AT_ONCE = 2_000
 def read_reviews(
     spark: SparkSession, files: Sequence[tuple[str, InputFile]], adapter: Adapter, settings: ParsingSettings
 ) -> DataFrame:
-    """Parse files of reviews: `parsed_file`, the name given with each file, and the columns of `REVIEW_SCHEMA`."""
-    return read_parts(spark, files, "parsed_file", REVIEW_SCHEMA, lambda read: review_batches(read, adapter, settings))
+    """Parse files of reviews: `parsed_file`, the name given with each file, the columns of `REVIEW_SCHEMA` and `spam.KEYS`."""
+
+    def parse(read: Iterable[Record]) -> Iterator[pa.RecordBatch]:
+        return with_text_keys(review_batches(read, adapter, settings))
+
+    return read_parts(spark, files, "parsed_file", pa.schema([*REVIEW_SCHEMA, *KEYS]), parse)
 
 
 def read_items(
@@ -76,16 +81,15 @@ class Night:
     ) -> None:
         self.parsed, self.withheld, self.withdrawn = parsed, withheld, withdrawn
         valid = parsed.where("reason IS NULL")
-        self._later = valid.where(F.col("reviewed_at") >= F.lit(as_of))
         self.due = valid.where(F.col("reviewed_at") < F.lit(as_of))
         slim = self.due.select(
             *PLACE, "review_id", "user_id", "item_id", "reviewed_at", "says", (F.col("text") != "").alias("has_words")
         )
-        self.repeats = small(repeats(slim))
+        self.repeats = small(repeats(slim)).rows
         self._kept = self.due.join(self.repeats, list(PLACE), "left_anti")
 
     def rows(self) -> DataFrame:
-        """Rows of `reviews`."""
+        """Rows of `reviews` but for `spam`, with `spam.KEYS`."""
         kept = self._kept
         for ids in (self.withdrawn, self.withheld):
             if ids is not None:
@@ -101,11 +105,8 @@ class Night:
             "reviewed_at",
             "source_file",
             "source_line",
+            *(name for name, _ in KEYS),
         )
-
-    def not_yet(self) -> int:
-        """Reviews that are not due: written on the night's day or later."""
-        return self._later.count()
 
     def left_out(self) -> dict[str, int]:
         """Reviews that are `withdrawn`, and of the others those that are `withheld`."""

@@ -10,8 +10,9 @@ Fewer words are said by many who never met ("great gift"), so they are never mar
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from functools import reduce
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -27,82 +28,87 @@ _CROWD = 3  # reviews in a band; where fewer meet, there are too few users for s
 _AT_ONCE = 500  # texts hashed together: their arrays, eight bytes a letter, stay in the processor's cache
 _HOPS = 2  # near texts of near texts belong together, and no further: chains of likeness lead anywhere
 
-_KEYED = "review_id string, user_id string, item_id string, words int, text_key long, bands array<long>"
+KEYS = [("words", pa.int32()), ("text_key", pa.int64()), ("bands", pa.list_(pa.int64()))]
+"""What is kept of a text to compare it by: its words, and where there are SHORT or LONG of them its `text_keys` and `band_keys`."""
 _PAIR = "text_key long, near long"
+
+
+def with_text_keys(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Add `KEYS` to batches with a column `text`."""
+    for batch in batches:
+        parts = [_keys(batch.column("text").slice(at, _AT_ONCE)) for at in range(0, batch.num_rows, _AT_ONCE)]
+        keys = [pa.concat_arrays(arrays) for arrays in zip(*parts, strict=True)] or [pa.array([], k) for _, k in KEYS]
+        schema = reduce(pa.Schema.append, (pa.field(*key) for key in KEYS), batch.schema)
+        yield pa.RecordBatch.from_arrays([*batch.columns, *keys], schema=schema)
 
 
 def mark_spam(reviews: DataFrame, config: ReviewsConfig) -> DataFrame:
     """Add the nullable column `spam`: the smallest review_id among the marked reviews of one cluster.
 
-    `reviews` has review_id, user_id, item_id and text. With `reviews.spam_users` 0 nothing is marked. Texts are compared
-    with two of each bucket they fall in, never all with all, so that a text pasted 100,000 times costs 100,000 steps.
+    `reviews` has review_id, user_id, item_id, text and `KEYS`; it is computed several times, few columns at once. With
+    `reviews.spam_users` 0 nothing is marked. Texts are compared with two of each bucket they fall in, never all with all, so
+    that a text pasted 100,000 times costs 100,000 steps. Keys are counted for all reviews, O(n); the rest is of the suspects.
     """
+    nothing = reviews.withColumn("spam", F.lit(None).cast("string"))
     if config.spam_users == 0:
-        return reviews.withColumn("spam", F.lit(None).cast("string"))
-    keyed = reviews.select("review_id", "user_id", "item_id", "text").mapInArrow(_keyed, _KEYED).persist()
-    long = keyed.where(F.col("words") >= LONG)
-    ends = small(_crowded(long, min(_CROWD, config.spam_users, config.spam_items)))
-    if ends.isEmpty():
-        long = long.withColumn("cluster", F.col("text_key"))
-    else:
-        long = long.join(_near(keyed, reviews, ends), "text_key", "left")
-        long = long.withColumn("cluster", F.coalesce("cluster", "text_key"))
+        return nothing
+    said = reviews.where(F.col("words") >= SHORT)
+    least = min(config.spam_users, config.spam_items)
+    ends = small(_crowded(reviews, min(_CROWD, least)))
+    if ends.count:
+        said = said.join(small(_near(reviews, ends.rows)).rows, "text_key", "left")
+    said = said.withColumn("cluster", F.coalesce("cluster", "text_key") if ends.count else F.col("text_key"))
+    many = small(said.groupBy("cluster").count().where(F.col("count") >= least).select("cluster"))
+    if not many.count:
+        return nothing
+    # All patterns are of a cluster that many reviews are in.
+    short = ("review_id", "user_id", "item_id", "words", "text_key", "cluster")
+    suspects = small(said.join(many.rows, "cluster", "left_semi").select(*short)).rows
+    long = suspects.where(F.col("words") >= LONG)
     marked = (
         _by_users(long, config.spam_users)
         .unionByName(_by_items(long, config.spam_items))
-        .unionByName(_on_one_item(keyed, config.spam_users))
+        .unionByName(_on_one_item(suspects, reviews, config.spam_users))
         .groupBy("review_id")
         .agg(F.min("spam").alias("spam"))
     )
-    return reviews.join(small(marked), "review_id", "left")
+    return reviews.join(small(marked).rows, "review_id", "left")
 
 
-def _keyed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in chain.from_iterable(map(_slices, batches)):
-        words = Words(batch.column("text"))
-        bands = band_keys(words)
-        offsets = pa.array(range(0, bands.size + 1, bands.shape[1]), pa.int32())
-        yield pa.RecordBatch.from_arrays(
-            [
-                *(batch.column(name) for name in ("review_id", "user_id", "item_id")),
-                pa.array(words.lengths, pa.int32()),
-                pa.array(text_keys(words)),
-                pa.ListArray.from_arrays(offsets, pa.array(bands.ravel())),
-            ],
-            names=["review_id", "user_id", "item_id", "words", "text_key", "bands"],
-        )
+def _keys(texts: pa.Array) -> list[pa.Array]:
+    words = Words(texts)
+    lengths, bands = words.lengths, band_keys(words)
+    offsets = pa.array(np.arange(len(texts) + 1) * bands.shape[1], pa.int32())
+    return [
+        pa.array(lengths, pa.int32(), mask=np.asarray(texts.is_null())),
+        pa.array(text_keys(words), mask=lengths < SHORT),
+        pa.ListArray.from_arrays(offsets, pa.array(bands.ravel()), mask=pa.array(lengths < LONG)),
+    ]
 
 
-def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    yield from (batch.slice(at, _AT_ONCE) for at in range(0, batch.num_rows, _AT_ONCE))
-
-
-def _crowded(long: DataFrame, crowd: int) -> DataFrame:
+def _crowded(reviews: DataFrame, crowd: int) -> DataFrame:
     """Return bands that `crowd` reviews or more and two texts fall in, with the smallest and the greatest key of these."""
-    banded = long.select("text_key", F.explode("bands").alias("band"))
+    banded = reviews.select("text_key", F.explode("bands").alias("band"))
     ends = banded.groupBy("band").agg(
         F.min("text_key").alias("first"), F.max("text_key").alias("last"), F.count("*").alias("reviews")
     )
     return ends.where((F.col("first") < F.col("last")) & (F.col("reviews") >= crowd)).drop("reviews")
 
 
-def _near(keyed: DataFrame, reviews: DataFrame, ends: DataFrame) -> DataFrame:
+def _near(reviews: DataFrame, ends: DataFrame) -> DataFrame:
     """Return text_key and cluster of texts near another one: the smallest key within _HOPS verified pairs."""
-    banded = keyed.where(F.col("words") >= LONG).select("text_key", F.explode("bands").alias("band"))
+    banded = reviews.select("text_key", F.explode("bands").alias("band"))
     found = banded.join(ends, "band").withColumn("near", F.explode(F.array("first", "last")))
     pairs = (
         found.where("text_key != near")
         .select(F.greatest("text_key", "near").alias("text_key"), F.least("text_key", "near").alias("near"))
         .distinct()
     )
+    pairs = small(pairs).rows
     # The words themselves decide, not that a band is shared.
     sides = pairs.select(F.explode(F.array("text_key", "near")).alias("text_key")).distinct()
     texts = (
-        keyed.join(sides, "text_key")
-        .groupBy("text_key")
-        .agg(F.min("review_id").alias("review_id"))
-        .join(reviews.select("review_id", "text"), "review_id")
-        .select("text_key", "text")
+        reviews.join(F.broadcast(sides), "text_key", "left_semi").groupBy("text_key").agg(F.min("text").alias("text"))
     )
     compared = pairs.join(texts, "text_key").join(
         texts.select(F.col("text_key").alias("near"), F.col("text").alias("near_text")), "near"
@@ -140,12 +146,12 @@ def _by_items(long: DataFrame, items: int) -> DataFrame:
     return long.join(pasted.where(F.col("items") >= items), ["cluster", "user_id"]).select("review_id", "spam")
 
 
-def _on_one_item(keyed: DataFrame, users: int) -> DataFrame:
-    said = keyed.where(F.col("words") >= SHORT)
+def _on_one_item(said: DataFrame, reviews: DataFrame, users: int) -> DataFrame:
     repeated = said.groupBy("item_id", "text_key").agg(
         F.count_distinct("user_id").alias("users"), F.min("review_id").alias("spam")
     )
-    repeated = repeated.where(F.col("users") >= users)
-    reviewed = keyed.where("words > 0").groupBy("item_id").agg(F.count("*").alias("reviews"))
+    repeated = small(repeated.where(F.col("users") >= users)).rows
+    reviewed = reviews.where("words > 0").join(repeated.select("item_id").distinct(), "item_id", "left_semi")
+    reviewed = reviewed.groupBy("item_id").agg(F.count("*").alias("reviews"))
     notable = repeated.join(reviewed, "item_id").where(F.col("users") >= SHARE_OF_ITEM * F.col("reviews"))
     return said.join(notable, ["item_id", "text_key"]).select("review_id", "spam")

@@ -12,6 +12,8 @@ TABLE_PROPERTIES = {
     "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
 """Properties of every table, whichever engine creates it."""
+READABLE = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
+"""Properties of tables that Spark writes: off, so that delta-rs and DuckDB open what it wrote."""
 
 
 def overtaken(table: str) -> BusyError:

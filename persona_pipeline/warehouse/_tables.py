@@ -119,6 +119,11 @@ class Tables:
         """Number of rows of a version, from its log."""
         return int(sum(self._listed(table, version)["num_records"].to_pylist()))
 
+    def holds_few(self, table: str, most: int, version: int | None = None) -> bool:
+        """Whether a version (the newest by default) has at most so many rows; no where its log does not say how many."""
+        counts = self._listed(table, version)["num_records"]
+        return counts.null_count == 0 and sum(counts.to_pylist()) <= most
+
     def files(self, table: str, version: int | None = None) -> set[Path]:
         """Paths of the files of a version (the newest by default), whether or not they still exist."""
         return {self.root / table / unquote(path) for path in self._listed(table, version)["path"].to_pylist()}

@@ -16,7 +16,7 @@ from deltalake.exceptions import CommitFailedError
 from persona_pipeline.contracts import Contract, load_contract, table_names
 from persona_pipeline.core.errors import ContractError, PipelineError
 from persona_pipeline.warehouse import _earlier
-from persona_pipeline.warehouse._delta import TABLE_PROPERTIES, delta_field, overtaken, without_comments
+from persona_pipeline.warehouse._delta import READABLE, TABLE_PROPERTIES, delta_field, overtaken, without_comments
 from persona_pipeline.warehouse._differences import differences, quoted
 from persona_pipeline.warehouse._locks import lock
 from persona_pipeline.warehouse._tables import Tables
@@ -161,23 +161,34 @@ class Warehouse(Tables):
 
     def replace(self, table: str, rows: pa.Table) -> WriteResult:
         """Make the table hold exactly these rows, committing only the differences."""
-        return self._write(table, rows, delete_others=True)
+        return self._write(self._writable(table), rows, delete_others=True)
+
+    def replace_few(self, table: str, rows: pa.Table) -> WriteResult:
+        """`replace` for a table that Spark writes where it is large."""
+        return self._write(self._writable(table, "spark"), rows, delete_others=True)
+
+    def append_few(self, table: str, rows: pa.Table) -> None:
+        """`append` for a table that Spark writes where it is large."""
+        contract = self._writable(table, "spark")
+        with self.lock(table):
+            self._commit(contract, self._created(contract), contract.conform(rows), "append")
 
     def upsert(self, table: str, rows: pa.Table, base: int | None = None) -> WriteResult:
         """Insert rows with a new key and update rows that differ; other rows stay.
 
         `base` is the version the rows were computed from: BusyError where the table has moved on since.
         """
-        return self._write(table, rows, delete_others=False, base=base)
+        return self._write(self._writable(table), rows, delete_others=False, base=base)
 
     def wrote(self, result: WriteResult) -> None:
         """Record a write."""
         if self.pins is not None:
             self.pins.writes[result.table] = (result.version, result.inserted, result.updated, result.deleted)
 
-    def _write(self, table: str, rows: pa.Table, *, delete_others: bool, base: int | None = None) -> WriteResult:
-        contract = self._writable(table)
-        rows = contract.conform(rows)
+    def _write(
+        self, contract: Contract, rows: pa.Table, *, delete_others: bool, base: int | None = None
+    ) -> WriteResult:
+        table, rows = contract.table, contract.conform(rows)
         with self.lock(table):
             target = self._created(contract)
             if base is not None and target.version() != base:
@@ -223,10 +234,10 @@ class Warehouse(Tables):
         sql = f"SELECT {columns} FROM {contract.table} ANTI JOIN wanted USING ({using})"
         return self.query(sql, [contract.table], wanted=rows).cast(contract.arrow_schema())
 
-    def _writable(self, table: str) -> Contract:
+    def _writable(self, table: str, engine: Literal["spark", "delta-rs"] = "delta-rs") -> Contract:
         assert table not in self._held, f"{table} is held in memory here: writing would replace the whole table by it"
         contract = load_contract(table)
-        if contract.engine != "delta-rs":
+        if contract.engine != engine:
             raise ContractError(f"table {table}: schemas/{table}.yaml says it is written by {contract.engine}")
         return contract
 
@@ -249,6 +260,6 @@ class Warehouse(Tables):
             partition_by=list(contract.partition_by),
             name=contract.table,
             description=contract.description,
-            configuration=TABLE_PROPERTIES,
+            configuration=TABLE_PROPERTIES | (READABLE if contract.engine == "spark" else {}),
             commit_properties=self._properties(),
         )

@@ -16,7 +16,7 @@ from pyspark.sql import types as T
 
 from persona_pipeline.contracts import Contract, StructField, load_contract
 from persona_pipeline.core.errors import BusyError, ContractError
-from persona_pipeline.warehouse._delta import TABLE_PROPERTIES
+from persona_pipeline.warehouse._delta import READABLE, TABLE_PROPERTIES
 from persona_pipeline.warehouse._earlier import BEFORE, FORMER
 from persona_pipeline.warehouse.delta_rs import Warehouse, WriteResult
 
@@ -31,8 +31,8 @@ _SCALARS: dict[str, T.DataType] = {
     "timestamp": T.TimestampType(),
 }
 
-# Off, so that delta-rs and DuckDB open what Spark wrote.
-_READABLE = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
+FEW = 5_000
+"""Rows that are not worth Spark's reading and writing of Delta, which costs seconds whatever the table."""
 _BROADCAST = 500_000  # changed rows whose keys are sent to where the others lie
 _GROUP_BYTES = 2**19  # of a row group of a sorted table, encoded: the unit read to look up one row
 
@@ -86,18 +86,25 @@ def _with_fields(fields: T.StructType, there: set[str], element: SparkColumn) ->
 
 
 class SparkWarehouse:
-    """The tables of a `Warehouse` as DataFrames."""
+    """The tables of a `Warehouse` as DataFrames.
 
-    def __init__(self, spark: SparkSession, warehouse: Warehouse) -> None:
+    Tables of at most `few` rows are read and written by delta-rs: what Spark does is the same on them.
+    """
+
+    def __init__(self, spark: SparkSession, warehouse: Warehouse, few: int = FEW) -> None:
         self.spark = spark
         self.files = warehouse
+        self.few = few
 
     def read(self, table: str, version: int | None = None) -> DataFrame:
         """Read the table at a version (the newest by default); empty where it was never written."""
         if not self.files.exists(table):
             return self.empty(table)
-        reader = self.spark.read.format("delta")
         version = self.files.reading(table) if version is None else version
+        if self.files.holds_few(table, self.few, version):
+            rows = self.files.read(table, None, version)
+            return self.spark.createDataFrame(rows, spark_schema(load_contract(table))) if rows else self.empty(table)
+        reader = self.spark.read.format("delta")
         rows = (reader if version is None else reader.option("versionAsOf", version)).load(self.files.path(table))
         return _completed(load_contract(table), rows)
 
@@ -105,30 +112,47 @@ class SparkWarehouse:
         """An empty DataFrame with the table's columns."""
         return self.spark.createDataFrame([], spark_schema(load_contract(table)))
 
-    def replace(self, table: str, rows: DataFrame) -> WriteResult:
+    def replace(self, table: str, rows: DataFrame, *, cheap: bool = False) -> WriteResult:
         """Make the table hold exactly these rows, committing only the differences.
+
+        `cheap` rows cost little more to compute than to read, and are computed whenever they are needed; others once.
 
         Raises ContractError, before anything is written, for wrong columns, nulls or repeated keys; BusyError where
         another process writes the table.
         """
         contract = self._writable(table)
-        with self._checked(contract, rows) as (wanted, total), self.files.lock(table):
-            return self._write(contract, wanted, total, _READABLE)
+        with self._conformed(contract, rows, cheap=cheap) as wanted:
+            first = wanted.limit(self.few + 1).toArrow() if self.few else None
+            if first is not None and first.num_rows <= self.few:
+                return self.files.replace_few(table, first)
+            total = _check(contract, wanted)
+            with self.files.lock(table):
+                return self._write(contract, wanted, total, READABLE)
 
-    def append(self, table: str, rows: DataFrame) -> None:
-        """Append rows, in one commit; nothing is compared: the caller knows that the table has none of their keys."""
+    def append(self, table: str, rows: DataFrame, *, few: bool = False) -> None:
+        """Append rows, in one commit; nothing is compared: the caller knows that the table has none of their keys.
+
+        `few` says that they are: a few thousand.
+        """
         contract = self._writable(table)
+        if few and self.few:
+            self.files.append_few(table, _conform(contract, rows).toArrow())
+            return
         with self.files.lock(table):
-            self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(self.files.commit))
+            self._say_who()
             if not self.files.exists(table):
-                self._create(contract, _READABLE)
+                self._create(contract, READABLE)
             _conform(contract, rows).write.format("delta").mode("append").save(self.files.path(table))
 
     def delete(self, table: str, where: str) -> None:
         """Delete the rows of a table that `where` names; nothing is committed where there are none."""
-        if self.files.exists(table):
-            with self.files.lock(table):
-                DeltaTable.forPath(self.spark, self.files.path(table)).delete(where)
+        if not self.files.exists(table):
+            return
+        if self.files.holds_few(table, self.few):
+            self.files.replace_few(table, self.files.read(table, where=f"NOT ({where})"))
+            return
+        with self.files.lock(table):
+            DeltaTable.forPath(self.spark, self.files.path(table)).delete(where)
 
     def publish(self, table: str, rows: DataFrame) -> WriteResult:
         """`replace` for a table that readers open: stored in the contract's order, with its change data feed.
@@ -137,8 +161,9 @@ class SparkWarehouse:
         changes no row: the change data feed skips it. A table without order or feed gets both.
         """
         contract = self._writable(table)
-        properties = {**_READABLE, **_published(contract)}
-        with self._checked(contract, rows) as (wanted, total), self.files.lock(table):
+        properties = {**READABLE, **_published(contract)}
+        with self._conformed(contract, rows) as wanted, self.files.lock(table):
+            total = _check(contract, wanted)
             new = not self.files.exists(table)
             missing = {} if new else self._missing(contract, properties)
             if missing:
@@ -161,18 +186,25 @@ class SparkWarehouse:
         return contract
 
     @contextmanager
-    def _checked(self, contract: Contract, rows: DataFrame) -> Iterator[tuple[DataFrame, int]]:
-        """Yield rows that satisfy the contract, computed once, and their number."""
-        wanted = _conform(contract, rows).persist(StorageLevel.MEMORY_AND_DISK)
+    def _conformed(self, contract: Contract, rows: DataFrame, *, cheap: bool = False) -> Iterator[DataFrame]:
+        """Yield rows with the contract's columns, computed once unless they are `cheap`."""
+        wanted = _conform(contract, rows)
+        if cheap:
+            yield wanted
+            return
+        wanted = wanted.persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            total = _check(contract, wanted)
-            self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(self.files.commit))
-            yield wanted, total
+            yield wanted
         finally:
             wanted.unpersist()
 
+    def _say_who(self) -> None:
+        """Have the next commits say which task of which run made them."""
+        self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(self.files.commit))
+
     def _write(self, contract: Contract, wanted: DataFrame, total: int, properties: Mapping[str, str]) -> WriteResult:
         base = self.files.version(contract.table)
+        self._say_who()
         try:
             if base is None:
                 self._create(contract, properties)
@@ -289,15 +321,16 @@ def _conform(contract: Contract, rows: DataFrame) -> DataFrame:
 def _check(contract: Contract, rows: DataFrame) -> int:
     """Return the number of rows, if they satisfy the contract."""
     required = [c.name for c in contract.columns if not c.nullable]
-    # One pass: the partial aggregate by key carries the null counts along.
+    # One pass over hashes of the keys: the partial aggregate carries the null counts along.
     nulls = [F.sum(F.col(name).isNull().cast("long")).alias(f"nulls_{name}") for name in required]
-    by_key = rows.groupBy(*contract.key).agg(F.count("*").alias("n"), *nulls)
+    by_key = rows.groupBy(F.xxhash64(*contract.key)).agg(F.count("*").alias("n"), *nulls)
     totals = [F.sum("n").alias("rows"), F.sum((F.col("n") > 1).cast("long")).alias("repeated")]
     totals += [F.sum(f"nulls_{name}").alias(f"nulls_{name}") for name in required]
     found = by_key.agg(*totals).collect()[0].asDict()
     faults = [f"column {n} holds {found[f'nulls_{n}']} nulls, none allowed" for n in required if found[f"nulls_{n}"]]
-    if found["repeated"]:
-        faults.append(f"{found['repeated']} repeated values of the key ({', '.join(contract.key)})")
+    # Of billions of keys two may have one hash.
+    if found["repeated"] and (repeated := rows.groupBy(*contract.key).count().where("count > 1").count()):
+        faults.append(f"{repeated} repeated values of the key ({', '.join(contract.key)})")
     if faults:
         raise ContractError(f"table {contract.table}: " + "; ".join(faults))
     return found["rows"] or 0

@@ -67,17 +67,15 @@ def test_without_a_file_a_full_catalogue_alone_decides(spark: SparkSession) -> N
     rules = available_tonight(spark, catalogue(spark, "gone", "too"), [], config, DAY)
     assert rules.figures == {}
     assert judged(rules.items) == {"always": True, "a": True, "b": True, "gone": "delisted", "too": "delisted"}
-    assert unavailable_counts(rules.items) == {"delisted": 2}
-    assert unavailable_counts(available_tonight(spark, catalogue(spark), [], config, DAY).items) == {}
 
 
-def test_reasons_are_counted_the_most_frequent_first(spark: SparkSession) -> None:
-    reasons = [None, *("recalled",) * 3, *(f"reason {n:02d}" for n in range(12))]
-    rows = [(f"i{n}", reason is None, reason) for n, reason in enumerate(reasons)]
-    items = spark.createDataFrame(rows, "item_id string, available boolean, unavailable_reason string")
-    found = unavailable_counts(items)
+def test_reasons_are_counted_the_most_frequent_first() -> None:
+    reasons = [*(f"reason {n:02d}" for n in range(12)), *("recalled",) * 3]
+    found = unavailable_counts(pa.chunked_array([reasons]))
     assert list(found.items())[:2] == [("recalled", 3), ("reason 00", 1)]
     assert (found["other"], sum(found.values())) == (3, 15)
+    assert unavailable_counts(pa.chunked_array([["delisted"] * 2])) == {"delisted": 2}
+    assert unavailable_counts(pa.chunked_array([], pa.string())) == {}
 
 
 FILES = {

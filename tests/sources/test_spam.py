@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
@@ -22,9 +23,14 @@ PRAISE = "This kettle changed how my whole family drinks tea, order it from this
 
 
 def marked(spark: "SparkSession", rows: list[Row], config: ReviewsConfig | None = None) -> dict[str, str]:
-    from persona_pipeline.sources.spam import mark_spam
+    from pyspark.sql.pandas.types import from_arrow_schema
 
-    reviews = spark.createDataFrame(rows, "review_id string, user_id string, item_id string, text string")
+    from persona_pipeline.sources.spam import KEYS, mark_spam, with_text_keys
+
+    names = ("review_id", "user_id", "item_id", "text")
+    texts = pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))
+    schema = pa.schema([*texts.schema, *KEYS])
+    reviews = spark.createDataFrame(texts).mapInArrow(with_text_keys, from_arrow_schema(schema)).persist()
     found = mark_spam(reviews, config or ReviewsConfig())
     assert found.columns == [*reviews.columns, "spam"]
     lines = found.collect()

@@ -37,6 +37,7 @@ def night(
     parsed = parsed.withColumn("source_file", F.col("parsed_file")).persist()
     made = reader.Night(parsed, as_of, withheld)
     total, kept, refused = parsed.count(), made.rows().count(), made.rejected().count()
-    withheld_here, not_yet = made.left_out()["withheld"], made.not_yet()
+    withheld_here = made.left_out()["withheld"]
+    not_yet = parsed.where("reason IS NULL").where(F.col("reviewed_at") >= F.lit(as_of)).count()
     assert total == kept + refused + withheld_here + not_yet
     return Parsed(made.rows(), made.rejected(), total, not_yet, withheld_here)

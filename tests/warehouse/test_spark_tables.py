@@ -33,11 +33,14 @@ def histories(spark: "SparkSession") -> "Callable[[dict[str, int]], DataFrame]":
     return made
 
 
-def test_replace_commits_what_differs_and_nothing_else(spark: "SparkSession", tmp_path: Path, histories: Any) -> None:
+@pytest.mark.parametrize("few", [0, 20])
+def test_replace_commits_what_differs_and_nothing_else(
+    few: int, spark: "SparkSession", tmp_path: Path, histories: Any
+) -> None:
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     warehouse = Warehouse(tmp_path, {"job": "test"})
-    tables = SparkWarehouse(spark, warehouse)
+    tables = SparkWarehouse(spark, warehouse, few=few)
     first = tables.replace("user_histories", histories({"a": 1, "b": 2, "c": 3}))
     assert (first.inserted, first.updated, first.deleted) == (3, 0, 0)
     same = tables.replace("user_histories", histories({"c": 3, "a": 1, "b": 2}))
@@ -54,11 +57,12 @@ def test_replace_commits_what_differs_and_nothing_else(spark: "SparkSession", tm
     assert tables.read("user_histories").count() == 0
 
 
-def test_no_difference_is_too_small(spark: "SparkSession", tmp_path: Path) -> None:
+@pytest.mark.parametrize("few", [0, 20])
+def test_no_difference_is_too_small(few: int, spark: "SparkSession", tmp_path: Path) -> None:
     """A null that moves, within a row, a list or an element of one."""
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse, spark_schema
 
-    tables = SparkWarehouse(spark, Warehouse(tmp_path, {"job": "test"}))
+    tables = SparkWarehouse(spark, Warehouse(tmp_path, {"job": "test"}), few=few)
     schema = spark_schema(load_contract("item_reviews"))
     null = dict.fromkeys(("review_id", "user_id", "rating", "reviewed_at", "title", "text"))
     pairs: list[tuple[Any, Any]] = [
@@ -84,11 +88,12 @@ def test_no_difference_is_too_small(spark: "SparkSession", tmp_path: Path) -> No
     assert [put(which) for which in (0, 1, 1)] == [(changing + len(same), 0, 0), (0, changing, 0), (0, 0, 0)]
 
 
-def test_a_table_without_rows_is_a_table(spark: "SparkSession", tmp_path: Path, histories: Any) -> None:
+@pytest.mark.parametrize("few", [0, 20])
+def test_a_table_without_rows_is_a_table(few: int, spark: "SparkSession", tmp_path: Path, histories: Any) -> None:
     """Nothing is refused on most nights, the first one included."""
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    tables = SparkWarehouse(spark, Warehouse(tmp_path, {"job": "test"}))
+    tables = SparkWarehouse(spark, Warehouse(tmp_path, {"job": "test"}), few=few)
     nothing = tables.empty("rejected_reviews")
     assert [tables.replace("rejected_reviews", nothing).version for _ in range(2)] == [0, 0]
     assert tables.files.read("rejected_reviews").num_rows == 0
@@ -97,13 +102,14 @@ def test_a_table_without_rows_is_a_table(spark: "SparkSession", tmp_path: Path, 
     assert (empty.version, filled.version, filled.inserted) == (0, 1, 1)
 
 
+@pytest.mark.parametrize("few", [0, 20])
 def test_three_engines_open_what_spark_and_delta_rs_write(
-    spark: "SparkSession", tmp_path: Path, histories: Any
+    few: int, spark: "SparkSession", tmp_path: Path, histories: Any
 ) -> None:
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     warehouse = Warehouse(tmp_path, {"job": "test", "as_of": "2024-01-01"})
-    tables = SparkWarehouse(spark, warehouse)
+    tables = SparkWarehouse(spark, warehouse, few=few)
     tables.replace("user_histories", histories({"a": 1, "b": 2}))
     tables.replace("user_histories", histories({"a": 1, "b": 3, "c": 5}))
     schema = load_contract("item_summaries").arrow_schema()
@@ -130,7 +136,7 @@ def test_a_commit_between_comparison_and_merge_is_noticed(
     """The MERGE holds the differences from one version; on top of another it makes neither table."""
     from persona_pipeline.warehouse import spark_tables
 
-    tables = spark_tables.SparkWarehouse(spark, Warehouse(tmp_path, {"job": "mine"}))
+    tables = spark_tables.SparkWarehouse(spark, Warehouse(tmp_path, {"job": "mine"}), few=0)
     tables.replace("user_histories", histories({"a": 1, "b": 2}))
     compare = spark_tables._differences
 
@@ -165,7 +171,7 @@ def test_spark_schema_has_the_contract_in_it(table: str) -> None:
 def test_descriptions_are_column_comments_in_delta(spark: "SparkSession", tmp_path: Path, histories: Any) -> None:
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    SparkWarehouse(spark, Warehouse(tmp_path)).replace("user_histories", histories({"a": 1}))
+    SparkWarehouse(spark, Warehouse(tmp_path), few=0).replace("user_histories", histories({"a": 1}))
     field = DeltaTable(str(tmp_path / "user_histories")).schema().fields[0]
     assert field.metadata["comment"] == load_contract("user_histories").columns[0].description
 
@@ -186,14 +192,14 @@ def test_broken_rows_are_refused_before_anything_is_written(
 
     warehouse = Warehouse(tmp_path)
     with pytest.raises(ContractError, match=message):
-        SparkWarehouse(spark, warehouse).replace("user_histories", change(histories({"a": 1, "b": 2})))
+        SparkWarehouse(spark, warehouse, few=0).replace("user_histories", change(histories({"a": 1, "b": 2})))
     assert not warehouse.exists("user_histories")
 
 
 def test_a_table_of_the_other_engine_is_refused(spark: "SparkSession", tmp_path: Path) -> None:
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    tables = SparkWarehouse(spark, Warehouse(tmp_path))
+    tables = SparkWarehouse(spark, Warehouse(tmp_path), few=0)
     with pytest.raises(ContractError, match="written by delta-rs"):
         tables.replace("item_summaries", tables.empty("item_summaries"))
 
@@ -242,7 +248,7 @@ def test_what_is_published_is_in_order_and_can_be_followed(spark: "SparkSession"
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     warehouse = Warehouse(tmp_path, {"job": "releases"})
-    tables, path = SparkWarehouse(spark, warehouse), warehouse.path("user_item_topk")
+    tables, path = SparkWarehouse(spark, warehouse, few=0), warehouse.path("user_item_topk")
     first = tables.publish("user_item_topk", lists(40))
     assert first.inserted == 120
     assert in_order(path)
@@ -273,7 +279,7 @@ def test_a_table_from_before_gets_its_feed_and_its_order(spark: "SparkSession", 
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
     warehouse = Warehouse(tmp_path, {"job": "releases"})
-    tables, path = SparkWarehouse(spark, warehouse), warehouse.path("user_item_topk")
+    tables, path = SparkWarehouse(spark, warehouse, few=0), warehouse.path("user_item_topk")
     before = lists(40).repartition(1)
     before.write.format("delta").partitionBy("user_bucket").save(path)
     assert not in_order(path)
@@ -292,7 +298,7 @@ def test_columns_that_an_earlier_version_did_not_have_are_filled_in(spark: "Spar
     review = {"review_id": "r", "item_id": "i", "rating": 5.0}
     row = {"user_id": "a", "interaction_count": 1, "interactions": [review]}
     write_deltalake(str(tmp_path / "user_histories"), pa.Table.from_pylist([row], schema=old))
-    (found,) = (rows := SparkWarehouse(spark, Warehouse(tmp_path)).read("user_histories")).collect()
+    (found,) = (rows := SparkWarehouse(spark, Warehouse(tmp_path), few=0).read("user_histories")).collect()
     assert found.asDict(recursive=True) == {
         "user_id": "a",
         "interaction_count": 1,
