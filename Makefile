@@ -13,6 +13,9 @@ WAREHOUSE ?= warehouse
 CONFIG ?= local
 EXTRACTOR ?= embedded
 
+# Processes of `make test`, of some 6 GB each.
+TEST_WORKERS ?= 2
+
 export AIRFLOW_HOME ?= $(CURDIR)/.airflow
 export AIRFLOW__CORE__DAGS_FOLDER ?= $(CURDIR)/dags
 export AIRFLOW__CORE__LOAD_EXAMPLES ?= False
@@ -49,7 +52,7 @@ nightly: $(READY) ## Run one night through Airflow: SOURCE REVIEWS ITEMS INTERAC
 	  $(if $(AS_OF),--as-of "$(AS_OF)")
 
 test: check ## Everything: lint, types, imports, tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## Ruff, mypy, import-linter
 	$(BIN)/ruff check .

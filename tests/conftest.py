@@ -16,6 +16,19 @@ settings.load_profile("no_clock")
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+if not hasattr(sys.modules["__main__"], "__file__"):
+    # A worker of pytest-xdist has no main module, and PySpark takes it for its own doctests and ends it.
+    sys.modules["__main__"].__file__ = __file__
+
+_LONGEST = (
+    "tests/test_night.py",
+    "tests/backtest/test_run.py",
+    "tests/erasure/test_nights.py",
+    "tests/runs/test_migrations.py",
+    "tests/jobs/test_reviews.py",
+    "tests/score/test_eligible.py",
+)
+"""Files that take minutes. They begin first, so that no worker has one left when the others are done."""
 _ended: list[str] = []
 """How JVMs ended that nobody had stopped, and before which test."""
 _ended_gateways: list[object] = []
@@ -41,6 +54,12 @@ def _nothing_is_left_in_memory(request: pytest.FixtureRequest) -> "Iterator[None
     yield
     if "spark" in request.fixturenames and _alive():
         request.getfixturevalue("spark").catalog.clearCache()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    places = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

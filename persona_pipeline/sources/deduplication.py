@@ -24,7 +24,7 @@ def repeats(records: DataFrame) -> DataFrame:
     """
     ids = F.array(F.xxhash64("review_id"), F.xxhash64("user_id", "item_id", F.lit("pair")))
     more = small(records.select(F.explode(ids).alias("id")).groupBy("id").count().where("count > 1").select("id"))
-    if not more.count:
+    if not more.number:
         return records.select(*PLACE, F.lit("copy").alias("reason")).limit(0)
     suspects = records.withColumn("_ids", ids)
     for place, name in enumerate(("_id", "_pair")):
@@ -39,7 +39,7 @@ class Small(NamedTuple):
     """Rows to join with, and how many there are."""
 
     rows: DataFrame
-    count: int
+    number: int
 
 
 def small(rows: DataFrame) -> Small:

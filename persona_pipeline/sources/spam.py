@@ -55,11 +55,11 @@ def mark_spam(reviews: DataFrame, config: ReviewsConfig) -> DataFrame:
     said = reviews.where(F.col("words") >= SHORT)
     least = min(config.spam_users, config.spam_items)
     ends = small(_crowded(reviews, min(_CROWD, least)))
-    if ends.count:
+    if ends.number:
         said = said.join(small(_near(reviews, ends.rows)).rows, "text_key", "left")
-    said = said.withColumn("cluster", F.coalesce("cluster", "text_key") if ends.count else F.col("text_key"))
+    said = said.withColumn("cluster", F.coalesce("cluster", "text_key") if ends.number else F.col("text_key"))
     many = small(said.groupBy("cluster").count().where(F.col("count") >= least).select("cluster"))
-    if not many.count:
+    if not many.number:
         return nothing
     # All patterns are of a cluster that many reviews are in.
     short = ("review_id", "user_id", "item_id", "words", "text_key", "cluster")

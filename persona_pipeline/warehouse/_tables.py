@@ -122,7 +122,7 @@ class Tables:
     def holds_few(self, table: str, most: int, version: int | None = None) -> bool:
         """Whether a version (the newest by default) has at most so many rows; no where its log does not say how many."""
         counts = self._listed(table, version)["num_records"]
-        return counts.null_count == 0 and sum(counts.to_pylist()) <= most
+        return bool(counts.null_count == 0 and sum(counts.to_pylist()) <= most)
 
     def files(self, table: str, version: int | None = None) -> set[Path]:
         """Paths of the files of a version (the newest by default), whether or not they still exist."""
