@@ -30,7 +30,7 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    spark = session(context.config.spark, "interactions")
+    spark = session(context.config.spark, "interactions", sum(row["bytes"] for row in files))
     tables = SparkWarehouse(spark, context.warehouse)
     if not files:
         return {

@@ -13,7 +13,8 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    tables = SparkWarehouse(session(context.config.spark, "item_reviews"), context.warehouse)
+    reads = context.warehouse.stored_bytes("reviews")
+    tables = SparkWarehouse(session(context.config.spark, "item_reviews", reads), context.warehouse)
     config = context.config.item_reviews
     rows = item_reviews(tables.read("reviews"), tables.read("items"), config.max_reviews, config.max_bytes)
     return {"written": [tables.replace("item_reviews", rows).as_dict()]}

@@ -21,7 +21,8 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    tables = SparkWarehouse(session(context.config.spark, "reviews"), context.warehouse)
+    reads = sum(row["bytes"] for row in files["reviews"])
+    tables = SparkWarehouse(session(context.config.spark, "reviews", reads), context.warehouse)
     return ingest(tables, context.run_id, source, files, context.config, context.as_of)
 
 

@@ -16,7 +16,8 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    tables = SparkWarehouse(session(context.config.spark, "training_pairs"), context.warehouse)
+    reads = context.warehouse.stored_bytes("reviews", "text_embeddings")
+    tables = SparkWarehouse(session(context.config.spark, "training_pairs", reads), context.warehouse)
     embedder = embedder_of_run(
         context.warehouse, context.overrides, context.as_of, context.parent, context.config.text_embeddings
     )

@@ -13,7 +13,8 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     from persona_pipeline.spark.session import session
     from persona_pipeline.warehouse.spark_tables import SparkWarehouse
 
-    tables = SparkWarehouse(session(context.config.spark, "user_histories"), context.warehouse)
+    reads = context.warehouse.stored_bytes("reviews", "interactions")
+    tables = SparkWarehouse(session(context.config.spark, "user_histories", reads), context.warehouse)
     config = context.config
     rows = met(tables.read("reviews"), tables.read("interactions"))
     rows = user_histories(rows, config.user_histories.length, config.interactions.seen_weight)

@@ -36,7 +36,8 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     arguments = (config.k, config.block_bytes, config.shelf_bytes, weight, config.device, precision)
     ranking = eligible.ranked_by(RankingInputs.of(encoder, personas, *arguments), config)
 
-    spark = session(context.config.spark, "user_item_topk")
+    reads = context.warehouse.stored_bytes("user_vectors", "user_histories")
+    spark = session(context.config.spark, "user_item_topk", reads)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "1000")  # a user carries its interactions' vectors
     tables = SparkWarehouse(spark, context.warehouse)
     users, histories = ranking_users(tables, encoder.encoder_id, config)

@@ -27,6 +27,8 @@ from persona_pipeline.commands.releases import releases
 from persona_pipeline.commands.runs import runs
 from persona_pipeline.core.errors import PipelineError
 
+_BYTES_OF_A_REVIEW = 400
+"""As the synthetic input has them."""
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 
 app.add_typer(encoders, name="encoders")
@@ -137,13 +139,11 @@ def synthetic(
     from persona_pipeline.config import load_config
     from persona_pipeline.sources.synthetic.large import large_config
     from persona_pipeline.sources.synthetic.large.files import write
-    from persona_pipeline.spark.session import JVM_OPTIONS, session
+    from persona_pipeline.spark.session import session
 
     sizes = large_config(n_reviews=reviews, n_users=users, n_items=items, seed=seed)
-    spark = load_config(config).spark
-    # Minutes of arithmetic are worth the JVM's second compiler, which short nightly tasks go without.
-    spark = spark.model_copy(update={"conf": {key: value for key, value in spark.conf.items() if key != JVM_OPTIONS}})
-    write(session(spark, "synthetic"), sizes, folder.resolve())
+    spark = session(load_config(config).spark, "synthetic", reads=reviews * _BYTES_OF_A_REVIEW)
+    write(spark, sizes, folder.resolve())
     console.print(f"{reviews:,} lines of reviews in {folder}; SOURCE=jsonl AS_OF={sizes.as_of}", soft_wrap=True)
 
 

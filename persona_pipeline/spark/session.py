@@ -20,10 +20,12 @@ DELTA_PACKAGE = f"io.delta:delta-spark_4.2_2.13:{version('delta-spark')}"
 JARS = Path(sys.prefix) / "delta-jars" / version("delta-spark")
 CLASS_ARCHIVE = JARS.parent / f"spark-{version('pyspark')}-delta-{version('delta-spark')}.jsa"
 JVM_OPTIONS = "spark.driver.extraJavaOptions"
+_SHORT = 64 << 20
+"""Bytes of input up to which a task on one machine is short: the JVM's second compiler costs it more than it gives."""
 
 
-def session(config: SparkConfig, name: str) -> SparkSession:
-    """Create a session with Delta. Raises PipelineError when Java or the Delta jars are missing."""
+def session(config: SparkConfig, name: str, reads: int = 0) -> SparkSession:
+    """Create a session with Delta, for a task that reads so many bytes. Raises PipelineError without Java or the Delta jars."""
     settings = {
         **delta_on_classpath(config.master),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -41,8 +43,10 @@ def session(config: SparkConfig, name: str) -> SparkSession:
         "spark.sql.catalogImplementation": "in-memory",
         **config.conf,
     }
-    if _is_local(config.master) and CLASS_ARCHIVE.is_file():
-        settings[JVM_OPTIONS] = f"{settings.get(JVM_OPTIONS, '')} -XX:SharedArchiveFile={CLASS_ARCHIVE}"
+    if _is_local(config.master):
+        first_compiler = "-XX:TieredStopAtLevel=1" if reads < _SHORT else ""
+        archive = f"-XX:SharedArchiveFile={CLASS_ARCHIVE}" if CLASS_ARCHIVE.is_file() else ""
+        settings[JVM_OPTIONS] = f"{settings.get(JVM_OPTIONS, '')} {first_compiler} {archive}"
     spark = start(config.master, name, settings)
     spark.sparkContext.setLogLevel("ERROR")
     return spark

@@ -86,7 +86,7 @@ def _typical_task(spark: SparkSession, warehouse: Path) -> None:
         F.from_json(F.lit('[{"rating": 4.0}]'), interactions).alias("interactions"),
         F.array("user_id").alias("reviewed_item_ids"),
     )
-    tables = SparkWarehouse(spark, Warehouse(warehouse, {}))
+    tables = SparkWarehouse(spark, Warehouse(warehouse, {}), few=0)
     tables.replace("user_histories", histories.mapInArrow(_unchanged, histories.schema))
     tables.replace("user_histories", histories.where("user_id > '2'").withColumn("interaction_count", F.lit(2)))
 

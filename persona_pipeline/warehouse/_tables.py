@@ -124,6 +124,10 @@ class Tables:
         counts = self._listed(table, version)["num_records"]
         return bool(counts.null_count == 0 and sum(counts.to_pylist()) <= most)
 
+    def stored_bytes(self, *tables: str) -> int:
+        """Bytes of the newest versions of tables, as they are stored; none of one never written."""
+        return sum(sum(self._listed(table)["size_bytes"].to_pylist()) for table in tables if self.exists(table))
+
     def files(self, table: str, version: int | None = None) -> set[Path]:
         """Paths of the files of a version (the newest by default), whether or not they still exist."""
         return {self.root / table / unquote(path) for path in self._listed(table, version)["path"].to_pylist()}
