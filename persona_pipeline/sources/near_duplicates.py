@@ -1,4 +1,4 @@
-"""Turn texts into keys that equal and nearly equal texts share: a hash of the normalised text, and MinHash bands of it.
+"""Turn texts into keys that equal and nearly equal texts share: a hash of the normalised text, MinHash bands of it, and a sketch.
 
 Everything is done for a whole batch at once (Arrow, numpy), no word is a Python object. Case, punctuation and white space
 make no difference; scripts without spaces (Chinese, Japanese, Thai) count a character as a word. The longest text decides
@@ -6,7 +6,8 @@ nothing: only its first `MOST_WORDS` words are hashed into bands.
 
 MinHash: Broder, "On the resemblance and containment of documents" (1997); by one hash of each shingle, its value in one of many
 bins: Li, Owen, Zhang, "One Permutation Hashing" (2012), empty bins filled as by Shrivastava, "Optimal Densification for Fast and
-Accurate Minwise Hashing" (2017); bands: Leskovec et al., Mining of Massive Datasets, 3.4.
+Accurate Minwise Hashing" (2017); bands: Leskovec et al., Mining of Massive Datasets, 3.4; two bits of each: Li, König, "b-Bit
+Minwise Hashing" (2010).
 """
 
 import numpy as np
@@ -25,11 +26,14 @@ _NOT_WORD = r"[^\p{L}\p{M}\p{N}]+"
 _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"
 _IN_WORD = np.zeros(256, dtype=bool)  # by byte of UTF-8; what is none of a word beyond ASCII has become a space before
 _IN_WORD[[*b"0123456789abcdefghijklmnopqrstuvwxyz", *range(128, 256)]] = True
+ALIKE = 22
+"""Bins in which the sketches of two texts agree at least, of BINS. Texts of similarity 0.9 do with probability 0.999, 0.85 with
+0.99, 0.6 with 0.5, 0.5 with 0.15, 0.4 with 0.03."""
 _MOST = np.uint64(2**64 - 1)
 _PRIME = np.uint64(0x100000001B3)
 _RNG = np.random.default_rng(20_261_130)  # part of the meaning of every key
-_BINS = BANDS * ROWS
-_DONORS = np.stack([_RNG.permutation(np.delete(np.arange(_BINS), place)) for place in range(_BINS)])
+BINS = BANDS * ROWS
+_DONORS = np.stack([_RNG.permutation(np.delete(np.arange(BINS), place)) for place in range(BINS)])
 """For each bin the others, in the order in which it looks for a value while it has none."""
 _PLACES = _RNG.integers(1, 2**63, SHINGLE, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 
@@ -68,26 +72,40 @@ def text_keys(words: Words) -> np.ndarray:
     return _mixed(_sums(words.hashes * powers[place], words.starts)).view(np.int64)
 
 
-def band_keys(words: Words) -> np.ndarray:
-    """Return (texts, BANDS) int64: texts that share most of their shingles share at least one key of the same column.
+def signatures(words: Words) -> np.ndarray:
+    """Return (texts, BINS) uint64: the least hash of a text's shingles in each bin. O(shingles), and BINS squared for a text.
 
-    Texts of fewer words than a shingle have keys that mean nothing. O(shingles), and BINS squared for a text.
+    Of two texts, the share of bins that have the same is on average the similarity of their shingles. Texts of fewer words
+    than a shingle have signatures that mean nothing.
     """
     shingles, starts = _shingles(words)
     texts = len(starts) - 1
-    flat = np.full(texts * _BINS, _MOST)
-    bins = ((shingles >> np.uint64(32)) * np.uint64(_BINS) >> np.uint64(32)).astype(np.int64)
-    np.minimum.at(flat, np.repeat(np.arange(texts) * _BINS, np.diff(starts)) + bins, shingles)
-    lowest = flat.reshape(texts, _BINS)
+    flat = np.full(texts * BINS, _MOST)
+    bins = ((shingles >> np.uint64(32)) * np.uint64(BINS) >> np.uint64(32)).astype(np.int64)
+    np.minimum.at(flat, np.repeat(np.arange(texts) * BINS, np.diff(starts)) + bins, shingles)
+    lowest = flat.reshape(texts, BINS)
     there = lowest != _MOST
     few = np.flatnonzero(~there.all(axis=1))
-    donors = _DONORS[np.arange(_BINS), there[few][:, _DONORS].argmax(axis=2)]
+    donors = _DONORS[np.arange(BINS), there[few][:, _DONORS].argmax(axis=2)]
     lowest[few] = np.where(there[few], lowest[few], np.take_along_axis(lowest[few], donors, axis=1))
-    keys = np.zeros((texts, BANDS), dtype=np.uint64)
-    for place in range(_BINS):
+    return lowest
+
+
+def band_keys(signatures: np.ndarray) -> np.ndarray:
+    """Return (texts, BANDS) int64: texts that share most of their shingles share at least one key of the same column."""
+    keys = np.zeros((len(signatures), BANDS), dtype=np.uint64)
+    for place in range(BINS):
         band = place // ROWS
-        keys[:, band] = _mixed((keys[:, band] + lowest[:, place]) * _PRIME + np.uint64(band))
+        keys[:, band] = _mixed((keys[:, band] + signatures[:, place]) * _PRIME + np.uint64(band))
     return keys.view(np.int64)
+
+
+def sketches(signatures: np.ndarray) -> np.ndarray:
+    """Return one int64 a text: two bits of each bin, by which most texts that only share a band are told from similar ones."""
+    found = np.zeros(len(signatures), dtype=np.uint64)
+    for place in range(BINS):
+        found = (found << np.uint64(2)) | (signatures[:, place] & np.uint64(3))
+    return found.view(np.int64)
 
 
 def similarities(left: pa.Array, right: pa.Array) -> np.ndarray:

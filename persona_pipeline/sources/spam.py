@@ -19,7 +19,16 @@ from pyspark.sql import functions as F
 
 from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.sources.deduplication import small
-from persona_pipeline.sources.near_duplicates import Words, band_keys, similarities, text_keys
+from persona_pipeline.sources.near_duplicates import (
+    ALIKE,
+    BINS,
+    Words,
+    band_keys,
+    signatures,
+    similarities,
+    sketches,
+    text_keys,
+)
 
 SIMILAR = 0.85  # of the pairs of neighbouring words that one of two texts has, both do: one word in twenty-five differs
 LONG, SHORT = 8, 4  # words
@@ -28,8 +37,10 @@ _CROWD = 3  # reviews in a band; where fewer meet, there are too few users for s
 _AT_ONCE = 500  # texts hashed together: their arrays, eight bytes a letter, stay in the processor's cache
 _HOPS = 2  # near texts of near texts belong together, and no further: chains of likeness lead anywhere
 
-KEYS = [("words", pa.int32()), ("text_key", pa.int64()), ("bands", pa.list_(pa.int64()))]
-"""What is kept of a text to compare it by: its words, and where there are SHORT or LONG of them its `text_keys` and `band_keys`."""
+KEYS = [("words", pa.int32()), ("text_key", pa.int64()), ("sketch", pa.int64()), ("bands", pa.list_(pa.int64()))]
+"""What is kept of a text to compare it by: its words; its `text_keys` where there are SHORT, and its `sketches` and `band_keys`
+where there are LONG of them."""
+_LOW_BITS = 0x5555555555555555
 _PAIR = "text_key long, near long"
 
 
@@ -77,12 +88,14 @@ def mark_spam(reviews: DataFrame, config: ReviewsConfig) -> DataFrame:
 
 def _keys(texts: pa.Array) -> list[pa.Array]:
     words = Words(texts)
-    lengths, bands = words.lengths, band_keys(words)
+    lengths, signed = words.lengths, signatures(words)
+    bands, short = band_keys(signed), words.lengths < LONG
     offsets = pa.array(np.arange(len(texts) + 1) * bands.shape[1], pa.int32())
     return [
         pa.array(lengths, pa.int32(), mask=np.asarray(texts.is_null())),
         pa.array(text_keys(words), mask=lengths < SHORT),
-        pa.ListArray.from_arrays(offsets, pa.array(bands.ravel()), mask=pa.array(lengths < LONG)),
+        pa.array(sketches(signed), mask=short),
+        pa.ListArray.from_arrays(offsets, pa.array(bands.ravel()), mask=pa.array(short)),
     ]
 
 
@@ -104,12 +117,14 @@ def _near(reviews: DataFrame, ends: DataFrame) -> DataFrame:
         .select(F.greatest("text_key", "near").alias("text_key"), F.least("text_key", "near").alias("near"))
         .distinct()
     )
-    pairs = small(pairs).rows
+    known = reviews.where("sketch IS NOT NULL").groupBy("text_key").agg(F.max("sketch").alias("sketch"))
+    pairs = pairs.join(known, "text_key").join(known.toDF("near", "near_sketch"), "near")
+    differ = F.col("sketch").bitwiseXOR(F.col("near_sketch"))
+    differ = F.bit_count(differ.bitwiseOR(F.shiftrightunsigned(differ, 1)).bitwiseAND(F.lit(_LOW_BITS)))
+    pairs = small(pairs.where(differ <= BINS - ALIKE).select("text_key", "near")).rows
     # The words themselves decide, not that a band is shared.
-    sides = pairs.select(F.explode(F.array("text_key", "near")).alias("text_key")).distinct()
-    texts = (
-        reviews.join(F.broadcast(sides), "text_key", "left_semi").groupBy("text_key").agg(F.min("text").alias("text"))
-    )
+    sides = small(pairs.select(F.explode(F.array("text_key", "near")).alias("text_key")).distinct()).rows
+    texts = reviews.join(sides, "text_key", "left_semi").groupBy("text_key").agg(F.min("text").alias("text"))
     compared = pairs.join(texts, "text_key").join(
         texts.select(F.col("text_key").alias("near"), F.col("text").alias("near_text")), "near"
     )
