@@ -1,5 +1,6 @@
 """One Spark for the whole session: a JVM costs seconds."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 if not hasattr(sys.modules["__main__"], "__file__"):
     # A worker of pytest-xdist has no main module, and PySpark takes it for its own doctests and ends it.
     sys.modules["__main__"].__file__ = __file__
+    # Of no terminal, as readline leaves them there.
+    for size in ("COLUMNS", "LINES"):
+        os.environ.pop(size, None)
 
 _LONGEST = (
     "tests/test_night.py",
