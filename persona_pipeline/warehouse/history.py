@@ -317,7 +317,8 @@ def _statistics(path: Path, before: dict[str, Any]) -> dict[str, Any]:
     """Statistics of a file in Delta's form, over the columns that had some."""
     told: dict[str, Any] = {"numRecords": pq.read_metadata(path).num_rows, "minValues": {}, "maxValues": {}}
     told["nullCount"] = {}
-    for name in before.get("minValues", {}):
+    # A column that had only nulls has no bounds, but is counted: of one that is not counted delta-rs takes it that none is null.
+    for name in before.get("minValues", {}) | before.get("nullCount", {}):
         column = pq.read_table(path, columns=[name])[name]
         if pa.types.is_nested(column.type):
             continue

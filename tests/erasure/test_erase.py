@@ -424,3 +424,15 @@ def test_of_a_review_that_was_edited_the_newest_counts(root: Path) -> None:
     said = collect(tables(root), [["ben"]]).reviews["ben-picks"]
     assert said is not None
     assert said.rating == 4.0
+
+
+def test_filters_find_what_is_null_in_a_column_that_had_only_nulls(root: Path) -> None:
+    """Nothing was refused, and now there are records whose reason is `erased`: the others still have none."""
+    erase(root, ["ben"], "ana")
+    warehouse = Warehouse(root)
+    reasons = warehouse.read("parsed_reviews")["reason"]
+    assert 0 < reasons.null_count < len(reasons)
+    (found,) = warehouse.query(
+        "SELECT count(*) AS n FROM parsed_reviews WHERE reason IS NULL", ["parsed_reviews"]
+    ).to_pylist()
+    assert found["n"] == reasons.null_count
