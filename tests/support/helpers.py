@@ -124,7 +124,8 @@ def shop() -> dict[str, list[Row]]:
         ],
         "parsed_reviews": [
             {**{name: value for name, value in row.items() if name not in ("source_file", "spam")},
-             "parsed_in": f"{AS_OF}.1", "parsed_file": "p1", "part": 0, "reason": None, "field": None, "detail": None, "says": 1}
+             "parsed_in": f"{AS_OF}.1", "parsed_file": "p1", "part": 0, "reason": None, "field": None, "detail": None, "says": 1,
+             "words": 9, "text_key": 1, "sketch": 1, "bands": [1]}
             for row in found
         ],
         "rejected_reviews": [
