@@ -64,7 +64,8 @@ def ingest(
         [(row["parsed_file"], row["name"]) for row in listed], "parsed_file string, source_file string"
     )
     parsed = tables.read("parsed_reviews").join(F.broadcast(names), "parsed_file")
-    withdrawn = _ids(tables, read_ids(Path(files["withdrawn"][0]["path"]))) if files["withdrawn"] else None
+    ids = read_ids(Path(files["withdrawn"][0]["path"])) if files["withdrawn"] else None
+    withdrawn = None if ids is None else spark.createDataFrame(ids)
     withheld = spark.read.parquet(str(check_holdout(Path(config.withheld)))).select(COLUMN) if config.withheld else None
     night = reader.Night(parsed, as_of, withheld, withdrawn)
 
@@ -122,6 +123,7 @@ def ingest(
         "lines": lines,
         "item_lines": item_lines,
         **{name: ends[name] for name in ("not_yet", "withheld", "withdrawn", "erased")},
+        "withdrawn_unknown": 0 if ids is None else _unknown(tables.files, ids),
         "files": len(listed),
         "files_parsed": sum(row["parsed_in"] == run_id for row in listed),
         "rejected": {f"{kind}.{reason}": n for (kind, reason), n in sorted(counts.items())},
@@ -227,8 +229,10 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in sorted(set(names)))
 
 
-def _ids(tables: SparkWarehouse, ids: pa.Table) -> DataFrame:
-    return tables.spark.createDataFrame(ids)
+def _unknown(warehouse: Warehouse, ids: pa.Table) -> int:
+    """How many of these ids no record has: a list of another shop, or ids that this source does not give."""
+    sql = f"SELECT count(*) AS n FROM ids ANTI JOIN parsed_reviews USING ({COLUMN})"
+    return int(warehouse.query(sql, ["parsed_reviews"], ids=ids)["n"][0].as_py())
 
 
 def _time_hint(warehouse: Warehouse) -> str:
