@@ -33,7 +33,6 @@ _CODE = (
     "recognisers",
     "records",
     "shapes",
-    "spam",
     "text",
     "values",
 )

@@ -10,6 +10,9 @@ Accurate Minwise Hashing" (2017); bands: Leskovec et al., Mining of Massive Data
 Minwise Hashing" (2010).
 """
 
+from collections.abc import Iterable, Iterator
+from functools import reduce
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +23,12 @@ SHINGLE = 2  # words
 # text among ten million would meet several.
 BANDS, ROWS = 6, 5
 MOST_WORDS = 2_000
+LONG, SHORT = 8, 4
+"""Words of a text from which it has bands, and from which it has a key: fewer are said by many who never met."""
+KEYS = [("words", pa.int32()), ("text_key", pa.int64()), ("sketch", pa.int64()), ("bands", pa.list_(pa.int64()))]
+"""What is kept of a text to compare it by: its words; its `text_keys` where there are SHORT, and its `sketches` and `band_keys`
+where there are LONG of them."""
+_AT_ONCE = 500  # texts hashed together: their arrays, eight bytes a letter, stay in the processor's cache
 
 _APOSTROPHES = ("'", "\u2019")  # inside words, where some write them and some do not
 _NOT_WORD = r"[^\p{L}\p{M}\p{N}]+"
@@ -62,6 +71,15 @@ class Words:
     def counts(self) -> np.ndarray:
         """Hashes of each text."""
         return np.diff(self.starts)
+
+
+def with_text_keys(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Add `KEYS` to batches with a column `text`."""
+    for batch in batches:
+        parts = [_keys(batch.column("text").slice(at, _AT_ONCE)) for at in range(0, batch.num_rows, _AT_ONCE)]
+        keys = [pa.concat_arrays(arrays) for arrays in zip(*parts, strict=True)] or [pa.array([], k) for _, k in KEYS]
+        schema = reduce(pa.Schema.append, (pa.field(*key) for key in KEYS), batch.schema)
+        yield pa.RecordBatch.from_arrays([*batch.columns, *keys], schema=schema)
 
 
 def text_keys(words: Words) -> np.ndarray:
@@ -187,3 +205,16 @@ def _mixed(values: np.ndarray) -> np.ndarray:
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     values ^= values >> np.uint64(31)
     return values
+
+
+def _keys(texts: pa.Array) -> list[pa.Array]:
+    words = Words(texts)
+    lengths, signed = words.lengths, signatures(words)
+    bands, short = band_keys(signed), words.lengths < LONG
+    offsets = pa.array(np.arange(len(texts) + 1) * bands.shape[1], pa.int32())
+    return [
+        pa.array(lengths, pa.int32(), mask=np.asarray(texts.is_null())),
+        pa.array(text_keys(words), mask=lengths < SHORT),
+        pa.array(sketches(signed), mask=short),
+        pa.ListArray.from_arrays(offsets, pa.array(bands.ravel()), mask=pa.array(short)),
+    ]

@@ -16,10 +16,10 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from persona_pipeline.sources.adapters import Adapter
 from persona_pipeline.sources.deduplication import PLACE, repeats, small
 from persona_pipeline.sources.files import InputFile, splits
+from persona_pipeline.sources.near_duplicates import KEYS, with_text_keys
 from persona_pipeline.sources.parsing import ITEM_SCHEMA, REVIEW_SCHEMA, ParsingSettings, item_batches, review_batches
 from persona_pipeline.sources.reasons import require_few_faults
 from persona_pipeline.sources.records import Record, Split, records
-from persona_pipeline.sources.spam import KEYS, with_text_keys
 
 Parse = Callable[[Iterable[Record]], Iterator[pa.RecordBatch]]
 _AT_ONCE = 2_000
@@ -29,7 +29,7 @@ _AT_ONCE = 2_000
 def read_reviews(
     spark: SparkSession, files: Sequence[tuple[str, InputFile]], adapter: Adapter, settings: ParsingSettings
 ) -> DataFrame:
-    """Parse files of reviews: `parsed_file`, the name given with each file, the columns of `REVIEW_SCHEMA` and `spam.KEYS`."""
+    """Parse files of reviews: `parsed_file`, the name given with each file, and the columns of `REVIEW_SCHEMA` and `KEYS`."""
 
     def parse(read: Iterable[Record]) -> Iterator[pa.RecordBatch]:
         return with_text_keys(review_batches(read, adapter, settings))
@@ -89,7 +89,7 @@ class Night:
         self._kept = self.due.join(self.repeats, list(PLACE), "left_anti")
 
     def rows(self) -> DataFrame:
-        """Rows of `reviews` but for `spam`, with `spam.KEYS`."""
+        """Rows of `reviews` but for `spam`, with `KEYS`."""
         kept = self._kept
         for ids in (self.withdrawn, self.withheld):
             if ids is not None:

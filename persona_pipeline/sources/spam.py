@@ -10,47 +10,22 @@ Fewer words are said by many who never met ("great gift"), so they are never mar
 """
 
 from collections.abc import Iterable, Iterator
-from functools import reduce
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.sources.deduplication import small
-from persona_pipeline.sources.near_duplicates import (
-    ALIKE,
-    BINS,
-    Words,
-    band_keys,
-    signatures,
-    similarities,
-    sketches,
-    text_keys,
-)
+from persona_pipeline.sources.near_duplicates import ALIKE, BINS, LONG, SHORT, similarities
 
 SIMILAR = 0.85  # of the pairs of neighbouring words that one of two texts has, both do: one word in twenty-five differs
-LONG, SHORT = 8, 4  # words
 SHARE_OF_ITEM = 0.05  # of an item's reviews; a popular item has many who find the same five words
 _CROWD = 3  # reviews in a band; where fewer meet, there are too few users for spam of theirs
-_AT_ONCE = 500  # texts hashed together: their arrays, eight bytes a letter, stay in the processor's cache
 _HOPS = 2  # near texts of near texts belong together, and no further: chains of likeness lead anywhere
 
-KEYS = [("words", pa.int32()), ("text_key", pa.int64()), ("sketch", pa.int64()), ("bands", pa.list_(pa.int64()))]
-"""What is kept of a text to compare it by: its words; its `text_keys` where there are SHORT, and its `sketches` and `band_keys`
-where there are LONG of them."""
 _LOW_BITS = 0x5555555555555555
 _PAIR = "text_key long, near long"
-
-
-def with_text_keys(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Add `KEYS` to batches with a column `text`."""
-    for batch in batches:
-        parts = [_keys(batch.column("text").slice(at, _AT_ONCE)) for at in range(0, batch.num_rows, _AT_ONCE)]
-        keys = [pa.concat_arrays(arrays) for arrays in zip(*parts, strict=True)] or [pa.array([], k) for _, k in KEYS]
-        schema = reduce(pa.Schema.append, (pa.field(*key) for key in KEYS), batch.schema)
-        yield pa.RecordBatch.from_arrays([*batch.columns, *keys], schema=schema)
 
 
 def mark_spam(reviews: DataFrame, config: ReviewsConfig) -> DataFrame:
@@ -84,19 +59,6 @@ def mark_spam(reviews: DataFrame, config: ReviewsConfig) -> DataFrame:
         .agg(F.min("spam").alias("spam"))
     )
     return reviews.join(small(marked).rows, "review_id", "left")
-
-
-def _keys(texts: pa.Array) -> list[pa.Array]:
-    words = Words(texts)
-    lengths, signed = words.lengths, signatures(words)
-    bands, short = band_keys(signed), words.lengths < LONG
-    offsets = pa.array(np.arange(len(texts) + 1) * bands.shape[1], pa.int32())
-    return [
-        pa.array(lengths, pa.int32(), mask=np.asarray(texts.is_null())),
-        pa.array(text_keys(words), mask=lengths < SHORT),
-        pa.array(sketches(signed), mask=short),
-        pa.ListArray.from_arrays(offsets, pa.array(bands.ravel()), mask=pa.array(short)),
-    ]
 
 
 def _crowded(reviews: DataFrame, crowd: int) -> DataFrame:

@@ -12,7 +12,7 @@ from persona_pipeline.sources.adapters import adapter
 
 _IMPORTED = """
 import json, sys
-import persona_pipeline.sources.parsing
+import persona_pipeline.sources.near_duplicates, persona_pipeline.sources.parsing
 print(json.dumps(sorted(sys.modules)))
 """
 

@@ -25,7 +25,8 @@ PRAISE = "This kettle changed how my whole family drinks tea, order it from this
 def marked(spark: "SparkSession", rows: list[Row], config: ReviewsConfig | None = None) -> dict[str, str]:
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    from persona_pipeline.sources.spam import KEYS, mark_spam, with_text_keys
+    from persona_pipeline.sources.near_duplicates import KEYS, with_text_keys
+    from persona_pipeline.sources.spam import mark_spam
 
     names = ("review_id", "user_id", "item_id", "text")
     texts = pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))
