@@ -31,6 +31,11 @@ _LONGEST = (
     "tests/runs/test_migrations.py",
     "tests/jobs/test_reviews.py",
     "tests/score/test_eligible.py",
+    "tests/publish/test_chaos.py",
+    "tests/warehouse/test_history.py",
+    "tests/extract/llm/engines/test_vllm.py",
+    "tests/extract/llm/test_kill.py",
+    "tests/commands/test_preview.py",
 )
 """Files that take minutes. They begin first, so that no worker has one left when the others are done."""
 _ended: list[str] = []
