@@ -20,8 +20,9 @@ DELTA_PACKAGE = f"io.delta:delta-spark_4.2_2.13:{version('delta-spark')}"
 JARS = Path(sys.prefix) / "delta-jars" / version("delta-spark")
 CLASS_ARCHIVE = JARS.parent / f"spark-{version('pyspark')}-delta-{version('delta-spark')}.jsa"
 JVM_OPTIONS = "spark.driver.extraJavaOptions"
-_SHORT = 64 << 20
-"""Bytes of input up to which a task on one machine is short: the JVM's second compiler costs it more than it gives."""
+_SHORT = 1 << 30
+"""Bytes of input up to which the JVM's second compiler costs a task on one machine more than it gives: of a million reviews
+`user_histories` takes 48 s with it and 36 s without, on two cores."""
 
 
 def session(config: SparkConfig, name: str, reads: int = 0) -> SparkSession:
