@@ -122,9 +122,9 @@ class SparkWarehouse:
         """
         contract = self._writable(table)
         with self._conformed(contract, rows, cheap=cheap) as wanted:
-            first = wanted.limit(self.few + 1).toArrow() if self.few else None
-            if first is not None and first.num_rows <= self.few:
-                return self.files.replace_few(table, first)
+            # Keys alone are brought together, of no more rows than that of each partition.
+            if self.few and wanted.select(*contract.key).limit(self.few + 1).count() <= self.few:
+                return self.files.replace_few(table, wanted.toArrow())
             total = _check(contract, wanted)
             with self.files.lock(table):
                 return self._write(contract, wanted, total, READABLE)
