@@ -214,11 +214,12 @@ class History:
             # The old name stays too, until `drop`: an earlier commit may still add it.
             yield line
             if successor and successor.path:
-                yield {kind: {**action, "path": quote(successor.path), **_sized(action, successor)}}
+                yield {kind: {**action, "path": _beside(action["path"], successor), **_sized(action, successor)}}
         elif successor and additions:
             if successor.path:
                 told = {"stats": self._stats(successor, action.get("stats"))} if "stats" in action else {}
-                yield {kind: {**action, "path": quote(successor.path), **_sized(action, successor), **told}}
+                path = _beside(action["path"], successor)
+                yield {kind: {**action, "path": path, **_sized(action, successor), **told}}
         else:
             if name not in here and action.get("stats"):  # it was deleted, but its bounds may be somebody's
                 action["stats"] = json.dumps({"numRecords": json.loads(action["stats"]).get("numRecords")})
@@ -278,6 +279,13 @@ def _identity(line: dict[str, Any]) -> str:
     """Whoever begins again finds the removals there already, and a commit may name no file twice."""
     ((kind, action),) = line.items()
     return f"{kind} {action['path'] if kind in ('add', 'remove', 'cdc') else json.dumps(action)}"
+
+
+def _beside(path: str, successor: Successor) -> str:
+    """The successor's path with the folder written as it was: delta-rs compares paths as they are written, `=` is not `%3D`."""
+    assert successor.path
+    folder, between, _ = path.rpartition("/")
+    return f"{folder}{between}{quote(Path(successor.path).name)}"
 
 
 def _sized(action: dict[str, Any], successor: Successor) -> dict[str, int]:

@@ -101,7 +101,7 @@ def test_all_engines_open_it_and_write_it_again(lists: Warehouse, spark: "SparkS
     folder = Path(lists.path("user_item_topk"))
     rewrite(folder, WithoutUser("ben", renamed="ana"))
     spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # type: ignore[union-attr]
-    tables = SparkWarehouse(spark, lists)
+    tables = SparkWarehouse(spark, lists, few=0)
     stored = tables.read("user_item_topk")
     connection = duckdb.connect()
     connection.register("stored", DeltaTable(str(folder)).to_pyarrow_dataset())
@@ -117,6 +117,27 @@ def test_all_engines_open_it_and_write_it_again(lists: Warehouse, spark: "SparkS
     assert tables.publish("user_item_topk", fewer).deleted == 2
     assert {row["user_id"] for row in lists.read("user_item_topk").to_pylist()} == users - {"dan"}
     assert lists.read("user_item_topk", version=version).num_rows == 6
+
+
+def test_delta_rs_removes_what_it_overwrites_in_every_partition(tmp_path: Path) -> None:
+    """It compares paths as the log has them: what a rewriting wrote otherwise would stay beside what replaces it."""
+    warehouse = Warehouse(tmp_path)
+    nights = [
+        pa.Table.from_pylist(
+            [
+                {**row, "score": row["score"] + night, "user_bucket": n % 2}
+                for n, row in enumerate(shop()["user_item_topk"])
+            ],
+            load_contract("user_item_topk").arrow_schema(),
+        )
+        for night in range(3)
+    ]
+    for rows in nights[:2]:
+        warehouse.replace_few("user_item_topk", rows)
+    rewrite(Path(warehouse.path("user_item_topk")), WithoutUser("ben"))
+    others = nights[2].filter(pc.not_equal(nights[2]["user_id"], "ben"))
+    assert 0 < warehouse.replace_few("user_item_topk", others).updated == others.num_rows
+    assert warehouse.read("user_item_topk").num_rows == others.num_rows
 
 
 def test_statistics_of_new_files_are_theirs(lists: Warehouse) -> None:
