@@ -37,7 +37,7 @@ _IN_WORD = np.zeros(256, dtype=bool)  # by byte of UTF-8; what is none of a word
 _IN_WORD[[*b"0123456789abcdefghijklmnopqrstuvwxyz", *range(128, 256)]] = True
 ALIKE = 22
 """Bins in which the sketches of two texts agree at least, of BINS. Texts of similarity 0.9 do with probability 0.999, 0.85 with
-0.99, 0.6 with 0.5, 0.5 with 0.15, 0.4 with 0.03."""
+0.99, 0.6 with 0.43, 0.5 with 0.15, 0.4 with 0.03 (binomial)."""
 _MOST = np.uint64(2**64 - 1)
 _PRIME = np.uint64(0x100000001B3)
 _RNG = np.random.default_rng(20_261_130)  # part of the meaning of every key
