@@ -12,6 +12,9 @@ than the best of each stratum are brought together; texts follow for the chosen 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from persona_pipeline.aggregate.ranked_lists import without_place
+
+_REVIEW = ("review_id", "user_id", "rating", "reviewed_at", "title", "text")
 _TALKATIVE = 120  # words; beyond this a longer review is no better evidence
 _SIFTED = 60_000
 """Chosen reviews, of the items with the most, that every task knows: the rest of those items is left where it lies."""
@@ -35,7 +38,9 @@ def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int, max_byt
         items.select("item_id")
         .join(counted, "item_id", "left")
         .join(
-            _with_texts(told, _chosen(_worth(told).persist(), max_reviews, max_bytes), max_reviews), "item_id", "left"
+            _with_texts(told, _chosen(_worth(told).localCheckpoint(), max_reviews, max_bytes), max_reviews),
+            "item_id",
+            "left",
         )
         .select(
             "item_id",
@@ -43,14 +48,14 @@ def item_reviews(reviews: DataFrame, items: DataFrame, max_reviews: int, max_byt
             # Rounded: the mean of the same stars must not depend on the order Spark adds them in.
             F.round("mean_rating", 6).alias("mean_rating"),
             "last_reviewed_at",
-            F.coalesce(F.transform("ranked", lambda r: r.dropFields("usefulness")), F.array()).alias("evidence"),
+            F.coalesce(without_place("ranked", _REVIEW), F.array()).alias("evidence"),
         )
     )
 
 
 def _worth(told: DataFrame) -> DataFrame:
     """What decides about a review, without its text: some sixty bytes."""
-    words = F.length("text") - F.length(F.replace("text", F.lit(" "), F.lit(""))) + 1
+    words = F.size(F.split("text", " "))
     return told.select(
         "item_id",
         "review_id",
@@ -104,11 +109,10 @@ def _strata(worth: DataFrame) -> DataFrame:
 
 def _with_texts(told: DataFrame, chosen: DataFrame, max_reviews: int) -> DataFrame:
     """One row per item: its chosen reviews, most useful first, as `ranked`."""
-    chosen = chosen.persist()
+    chosen = chosen.localCheckpoint()
     crowded = chosen.orderBy(F.desc("crowd"), "item_id").limit(max(1, _SIFTED // max_reviews))
     sifted = told.join(F.broadcast(crowded.select("item_id", F.col("usefulness").alias("known"))), "item_id", "left")
     sifted = sifted.where(F.col("known").isNull() | F.map_contains_key("known", F.col("review_id")))
     found = sifted.join(chosen, "item_id").withColumn("usefulness", F.try_element_at("usefulness", F.col("review_id")))
-    review = F.struct("usefulness", "review_id", "user_id", "rating", "reviewed_at", "title", "text")
-    ranked = F.array_sort(F.collect_list(review))
+    ranked = F.sort_array(F.collect_list(F.struct("usefulness", *_REVIEW)))
     return found.where("usefulness IS NOT NULL").groupBy("item_id").agg(ranked.alias("ranked"))

@@ -7,6 +7,7 @@ What stands for a user and an item, a review or an event, is `core.interactions`
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from persona_pipeline.aggregate.ranked_lists import without_place
 from persona_pipeline.core.interactions import NEWEST_FIRST, met_sql
 
 _KEPT = ("interaction_id", "review_id", "item_id", "kind", "rating", "weight")
@@ -33,13 +34,13 @@ def user_histories(rows: DataFrame, length: int, seen_weight: float) -> DataFram
         ranked.groupBy("user_id")
         .agg(
             F.count("*").alias("interaction_count"),
-            F.array_sort(F.collect_list(recent)).alias("ranked"),  # collect_list leaves the nulls out
-            F.array_sort(F.collect_set(seen)).alias("reviewed_item_ids"),
+            F.sort_array(F.collect_list(recent)).alias("ranked"),  # collect_list leaves the nulls out
+            F.sort_array(F.collect_set(seen)).alias("reviewed_item_ids"),
         )
         .select(
             "user_id",
             "interaction_count",
-            F.transform("ranked", lambda r: r.dropFields("recency")).alias("interactions"),
+            without_place("ranked", (*_KEPT, "reviewed_at")).alias("interactions"),
             "reviewed_item_ids",
         )
     )

@@ -13,6 +13,7 @@ from persona_pipeline.config import PipelineConfig
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.ingest.erased_people import erased_people
+from persona_pipeline.ingest.parsed_files import write_reviews
 from persona_pipeline.sources import reader
 from persona_pipeline.sources.adapters import Adapter
 from persona_pipeline.sources.eligibility import available_tonight, unavailable_counts
@@ -156,9 +157,9 @@ def _parsed(
     if fresh:
         if there.keys() & fresh.keys():
             tables.delete("parsed_reviews", f"parsed_file IN ({_listed(fresh)})")
-        rows = reader.read_reviews(tables.spark, list(fresh.items()), source, settings)
-        rows = rows.withColumn("says", reader.says()).withColumn("parsed_in", F.lit(run_id))
-        tables.append("parsed_reviews", rows, few=sum(file.bytes for file in fresh.values()) <= _FEW_BYTES)
+        folder = Path(tables.files.path("parsed_reviews"))
+        written = write_reviews(tables.spark, list(fresh.items()), source, settings, folder)
+        tables.files.append_files("parsed_reviews", written, {"parsed_in": run_id})
         there |= _counts(tables, fresh)
     listed = []
     for one in known:
@@ -186,8 +187,6 @@ def _parsed(
     return listed, there.keys() - {row["parsed_file"] for row in listed}
 
 
-_FEW_BYTES = 2 << 20
-"""Of files that are parsed in one piece."""
 _NOTHING: Row = {"records": 0, "refused": 0, "erased": 0, "newest_at": None}
 
 

@@ -28,16 +28,19 @@ LONG, SHORT = 8, 4
 KEYS = [("words", pa.int32()), ("text_key", pa.int64()), ("sketch", pa.int64()), ("bands", pa.list_(pa.int64()))]
 """What is kept of a text to compare it by: its words; its `text_keys` where there are SHORT, and its `sketches` and `band_keys`
 where there are LONG of them."""
-_AT_ONCE = 500  # texts hashed together: their arrays, eight bytes a letter, stay in the processor's cache
 
 _APOSTROPHES = ("'", "\u2019")  # inside words, where some write them and some do not
 _NOT_WORD = r"[^\p{L}\p{M}\p{N}]+"
 _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"
-_IN_WORD = np.zeros(256, dtype=bool)  # by byte of UTF-8; what is none of a word beyond ASCII has become a space before
-_IN_WORD[[*b"0123456789abcdefghijklmnopqrstuvwxyz", *range(128, 256)]] = True
+_LETTERS = np.full(
+    256, ord(" "), dtype=np.uint8
+)  # by byte of UTF-8; what is none of a word beyond ASCII is a space already
+for _letter in (*b"0123456789abcdefghijklmnopqrstuvwxyz", *range(128, 256)):
+    _LETTERS[_letter] = _letter
 ALIKE = 22
 """Bins in which the sketches of two texts agree at least, of BINS. Texts of similarity 0.9 do with probability 0.999, 0.85 with
 0.99, 0.6 with 0.43, 0.5 with 0.15, 0.4 with 0.03 (binomial)."""
+_LOW_BITS = np.uint64(0x5555555555555555)
 _MOST = np.uint64(2**64 - 1)
 _PRIME = np.uint64(0x100000001B3)
 _RNG = np.random.default_rng(20_261_130)  # part of the meaning of every key
@@ -52,18 +55,13 @@ class Words:
 
     def __init__(self, texts: pa.Array) -> None:
         plain, unspaced = _normalised(texts)
-        _, offsets, data = plain.buffers()
-        ends = np.frombuffer(offsets, dtype=np.int64)[plain.offset : plain.offset + len(plain) + 1]
-        letters = np.frombuffer(data or b"", dtype=np.uint8)[ends[0] : ends[-1]]
-        # A word begins at a letter behind none, and where a text does.
-        inside = np.zeros(len(letters) + 2, dtype=bool)
-        inside[1:-1] = _IN_WORD[letters]
-        ends = ends - ends[0]
-        first = inside[1:] & ~inside[:-1]
-        first[ends] |= inside[ends + 1]
-        begins = np.flatnonzero(first)
-        self.starts = np.searchsorted(begins, ends)
-        self.hashes = _word_hashes(letters, inside[1:-1], begins)
+        split = pc.ascii_split_whitespace(_spaced(plain))
+        words = split.values.dictionary_encode()
+        which = words.indices.to_numpy()
+        # Spaces at either end of a text leave an empty word there.
+        there = which != pc.index(words.dictionary, pa.scalar("", words.dictionary.type)).as_py()
+        self.starts = np.concatenate([[0], np.cumsum(there)])[split.offsets.to_numpy()]
+        self.hashes = _word_hashes(words.dictionary)[which[there]]
         self.lengths = self.counts - unspaced // 2
         """Words of each text; in scripts without spaces, where every character is hashed as one, two characters."""
 
@@ -76,10 +74,8 @@ class Words:
 def with_text_keys(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Add `KEYS` to batches with a column `text`."""
     for batch in batches:
-        parts = [_keys(batch.column("text").slice(at, _AT_ONCE)) for at in range(0, batch.num_rows, _AT_ONCE)]
-        keys = [pa.concat_arrays(arrays) for arrays in zip(*parts, strict=True)] or [pa.array([], k) for _, k in KEYS]
         schema = reduce(pa.Schema.append, (pa.field(*key) for key in KEYS), batch.schema)
-        yield pa.RecordBatch.from_arrays([*batch.columns, *keys], schema=schema)
+        yield pa.RecordBatch.from_arrays([*batch.columns, *_keys(batch.column("text"))], schema=schema)
 
 
 def text_keys(words: Words) -> np.ndarray:
@@ -126,27 +122,68 @@ def sketches(signatures: np.ndarray) -> np.ndarray:
     return found.view(np.int64)
 
 
-def similarities(left: pa.Array, right: pa.Array) -> np.ndarray:
-    """Return the Jaccard similarity of the shingles of texts at equal places, 0 where neither has a shingle."""
-    sets = [_distinct(Words(texts)) for texts in (left, right)]
-    both = np.concatenate([np.stack([rows, shingles.view(np.int64)]) for rows, shingles in sets], axis=1)
-    both = both[:, np.lexsort(both[::-1])]
-    shared = np.flatnonzero((both[:, 1:] == both[:, :-1]).all(axis=0))
-    common = np.bincount(both[0, shared], minlength=len(left))
-    sizes = np.bincount(both[0], minlength=len(left))
-    union = np.maximum(sizes - common, 1)
+def meetings(batches: Iterable[pa.RecordBatch], crowd: int) -> Iterator[pa.RecordBatch]:
+    """Return pairs of text keys, the smaller as `near`, that a band brings together and whose sketches are alike.
+
+    `batches` (text_key, sketch, band) hold all rows of their bands. A text is paired with the smallest and with the greatest key
+    of a band, where `crowd` rows or more are in it. Sorts them, O(n log n), in some 100 bytes a row.
+    """
+    columns = [np.zeros(0, dtype=np.int64)] * 3
+    if rows := list(batches):
+        table = pa.Table.from_batches(rows)
+        columns = [table[name].to_numpy() for name in ("text_key", "sketch", "band")]
+    order = np.lexsort((columns[0], columns[2]))
+    keys, sketches, bands = (column[order] for column in columns)
+    begins = np.flatnonzero(np.append(True, bands[1:] != bands[:-1])[: len(bands)])
+    sizes = np.diff(begins, append=len(bands))
+    first, last = np.repeat(begins, sizes), np.repeat(begins + sizes - 1, sizes)
+    here = np.flatnonzero((np.repeat(sizes, sizes) >= crowd) & (keys[first] != keys[last]))
+    found = []
+    for end in (first[here], last[here]):
+        alike = (keys[here] != keys[end]) & (_bins_that_differ(sketches[here], sketches[end]) <= BINS - ALIKE)
+        ours, theirs = keys[here[alike]], keys[end[alike]]
+        found.append(np.stack([np.maximum(ours, theirs), np.minimum(ours, theirs)], axis=1))
+    pairs = np.concatenate(found)
+    pairs = pairs[np.lexsort(pairs.T)]
+    pairs = pairs[np.append(True, (pairs[1:] != pairs[:-1]).any(axis=1))[: len(pairs)]]
+    yield pa.RecordBatch.from_arrays([pa.array(pairs[:, 0]), pa.array(pairs[:, 1])], names=["text_key", "near"])
+
+
+def _bins_that_differ(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """In how many bins two arrays of sketches differ."""
+    differ = (left ^ right).view(np.uint64)
+    found: np.ndarray = np.bitwise_count((differ | (differ >> np.uint64(1))) & _LOW_BITS)
+    return found
+
+
+def shingle_sets(texts: pa.Array) -> pa.ListArray:
+    """Return the distinct shingles of each text, in order, as hashes of 31 bits: sets to compare by `similarities`."""
+    shingles, starts = _shingles(Words(texts))
+    rows = np.repeat(np.arange(len(texts)), np.diff(starts))
+    sets = np.unique(_in_rows(rows, shingles >> np.uint64(33)))
+    places = np.searchsorted(sets >> np.uint64(32), np.arange(len(texts) + 1))
+    return pa.ListArray.from_arrays(pa.array(places, pa.int32()), pa.array(sets.astype(np.uint32).view(np.int32)))
+
+
+def similarities(left: pa.ListArray, right: pa.ListArray) -> np.ndarray:
+    """Return the Jaccard similarity of `shingle_sets` at equal places, 0 where both are empty.
+
+    Two shingles that differ are taken for the same once in 2**31: of two texts of a hundred words one pair in 200,000 has such.
+    """
+    sides = [np.repeat(np.arange(len(sets)), pc.list_value_length(sets).to_numpy()) for sets in (left, right)]
+    rows = np.concatenate(sides)
+    both = np.sort(_in_rows(rows, np.concatenate([sets.flatten().to_numpy() for sets in (left, right)])))
+    shared = both[1:][both[1:] == both[:-1]]
+    common = np.bincount((shared >> np.uint64(32)).astype(np.int64), minlength=len(left))
+    union = np.maximum(np.bincount(rows, minlength=len(left)) - common, 1)
     found: np.ndarray = common / union
     return found
 
 
-def _distinct(words: Words) -> tuple[np.ndarray, np.ndarray]:
-    shingles, starts = _shingles(words)
-    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    order = np.lexsort((shingles, rows))
-    rows, shingles = rows[order], shingles[order]
-    first = np.ones(len(rows), dtype=bool)
-    first[1:] = (rows[1:] != rows[:-1]) | (shingles[1:] != shingles[:-1])
-    return rows[first], shingles[first]
+def _in_rows(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values of 31 bits with the row of each before it, as one number."""
+    found: np.ndarray = (rows.astype(np.uint64) << np.uint64(32)) | values.astype(np.uint64)
+    return found
 
 
 def _normalised(texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
@@ -164,14 +201,21 @@ def _normalised(texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
     return pc.replace_with_mask(lower, beyond, pc.replace_substring_regex(spaced, _NOT_WORD, " ")), unspaced
 
 
-def _word_hashes(letters: np.ndarray, inside: np.ndarray, begins: np.ndarray) -> np.ndarray:
+def _spaced(texts: pa.Array) -> pa.Array:
+    """Texts in which every byte that is of no word has become a space."""
+    _, offsets, data = texts.buffers()
+    letters = _LETTERS[np.frombuffer(data or b"", dtype=np.uint8)]
+    return pa.Array.from_buffers(texts.type, len(texts), [None, offsets, pa.py_buffer(letters)], offset=texts.offset)
+
+
+def _word_hashes(words: pa.Array) -> np.ndarray:
     """Return a polynomial of the bytes of each word, mixed."""
-    if not len(begins):
-        return np.zeros(0, dtype=np.uint64)
-    letters, inside, begins = letters[begins[0] :], inside[begins[0] :], begins - begins[0]
-    place = np.arange(len(letters)) - np.repeat(begins, np.diff(begins, append=len(letters)))
-    values = np.where(inside, letters, 0).astype(np.uint64) * _powers(int(place.max()) + 1)[place]
-    return _mixed(_sums(values, np.append(begins, len(letters))))
+    _, offsets, data = words.buffers()
+    starts = np.frombuffer(offsets, dtype=np.int64)[: len(words) + 1]
+    letters = np.frombuffer(data or b"", dtype=np.uint8)[: starts[-1]]
+    lengths = np.diff(starts)
+    place = np.arange(len(letters)) - np.repeat(starts[:-1], lengths)
+    return _mixed(_sums(letters * _powers(int(lengths.max(initial=0)))[place], starts))
 
 
 def _shingles(words: Words) -> tuple[np.ndarray, np.ndarray]:

@@ -46,8 +46,10 @@ REVIEW_SCHEMA = pa.schema(
         ("text", pa.string()),
         ("language", pa.string()),
         ("reviewed_at", pa.timestamp("us", "UTC")),
+        ("says", pa.int64()),
     ]
 )
+"""`says` is a hash of what a review says: two records with the same are copies of one another."""
 ITEM_SCHEMA = pa.schema(
     [
         *LINE,
@@ -213,6 +215,7 @@ class _ReviewParser(FieldParser):
         review_id = own_id or (user, item, raw and self._received(fields))
         return (
             *record[:2], None, None, None, review_id, user, item, rating, title, text, language_of(text) if text else None, when,
+            _says(rating, title, text, when),
         )  # fmt: skip
 
     def _own_id(self, fields: Mapping[str, Any]) -> str | None:
@@ -238,6 +241,11 @@ class _ReviewParser(FieldParser):
         """The text with all its white space but blanks around it, as derived ids have always been made from it."""
         value = found(fields, self.keys["text"])
         return value.strip(" ") if isinstance(value, str) else one_text(value)
+
+
+def _says(rating: float, title: str | None, text: str, when: int) -> int:
+    said = f"{rating}\u001f{when}\u001f{title or ''}\u001f{text}".encode()
+    return int.from_bytes(hashlib.blake2b(said, digest_size=8).digest(), "little", signed=True)
 
 
 _NO_REVIEW = (None,) * (len(REVIEW_SCHEMA) - len(LINE))
@@ -307,7 +315,7 @@ def _with_ids(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
     Their recipe is that of the warehouses there are; another would name every review anew.
     """
-    place, when = len(LINE), len(REVIEW_SCHEMA) - 1
+    place, when = REVIEW_SCHEMA.get_field_index("review_id"), REVIEW_SCHEMA.get_field_index("reviewed_at")
     derived = [n for n, row in enumerate(rows) if isinstance(row[place], tuple)]
     moments = np.array([rows[n][when] for n in derived], "datetime64[us]")
     whole = np.datetime_as_string(moments.astype("datetime64[s]"))

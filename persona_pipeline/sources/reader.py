@@ -16,25 +16,18 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from persona_pipeline.sources.adapters import Adapter
 from persona_pipeline.sources.deduplication import PLACE, repeats, small
 from persona_pipeline.sources.files import InputFile, splits
-from persona_pipeline.sources.near_duplicates import KEYS, with_text_keys
-from persona_pipeline.sources.parsing import ITEM_SCHEMA, REVIEW_SCHEMA, ParsingSettings, item_batches, review_batches
+from persona_pipeline.sources.near_duplicates import KEYS
+from persona_pipeline.sources.parsing import ITEM_SCHEMA, ParsingSettings, item_batches
 from persona_pipeline.sources.reasons import require_few_faults
 from persona_pipeline.sources.records import Record, Split, records
 
 Parse = Callable[[Iterable[Record]], Iterator[pa.RecordBatch]]
+Batches = Iterator[pa.RecordBatch]
+Task = Callable[[Batches], Batches]
 _AT_ONCE = 2_000
 """Tasks at most; of more parts, several are read by one."""
-
-
-def read_reviews(
-    spark: SparkSession, files: Sequence[tuple[str, InputFile]], adapter: Adapter, settings: ParsingSettings
-) -> DataFrame:
-    """Parse files of reviews: `parsed_file`, the name given with each file, and the columns of `REVIEW_SCHEMA` and `KEYS`."""
-
-    def parse(read: Iterable[Record]) -> Iterator[pa.RecordBatch]:
-        return with_text_keys(review_batches(read, adapter, settings))
-
-    return read_parts(spark, files, "parsed_file", pa.schema([*REVIEW_SCHEMA, *KEYS]), parse)
+_TASK_BYTES = 4 << 20
+"""Of files, below which a task of its own costs more than it gives."""
 
 
 def read_items(
@@ -49,10 +42,18 @@ def read_parts(
     spark: SparkSession, files: Sequence[tuple[str, InputFile]], column: str, schema: pa.Schema, parse: Parse
 ) -> DataFrame:
     """Read exactly these files, each part in a task, as rows of `schema`; `column` holds the name given with each file."""
+    tasks, parsed = in_parts(spark, files, column, schema, parse)
+    return tasks.mapInArrow(parsed, from_arrow_schema(pa.schema([(column, pa.string()), *schema])))
+
+
+def in_parts(
+    spark: SparkSession, files: Sequence[tuple[str, InputFile]], column: str, schema: pa.Schema, parse: Parse
+) -> tuple[DataFrame, Task]:
+    """Return the numbers of all parts, spread over tasks, and what a worker makes of such numbers."""
     parts: list[tuple[str, Split]] = [(name, part) for name, file in files for part in splits(file)]
     named = pa.schema([(column, pa.string()), *schema])
 
-    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def read(batches: Batches) -> Batches:
         for batch in batches:
             for place in batch.column("id").to_pylist():
                 name, part = parts[place]
@@ -60,13 +61,9 @@ def read_parts(
                     names = pa.repeat(pa.scalar(name), found.num_rows)
                     yield pa.RecordBatch.from_arrays([names, *found.columns], schema=named)
 
-    tasks = max(1, min(len(parts), _AT_ONCE))
-    return spark.range(0, len(parts), 1, tasks).mapInArrow(read, from_arrow_schema(named))
-
-
-def says() -> Column:
-    """Hash of what a review says: two records with the same are copies of one another."""
-    return F.xxhash64("rating", "title", "text", "reviewed_at")
+    worth = 1 + sum(file.bytes for _, file in files) // _TASK_BYTES
+    tasks = max(1, min(len(parts), worth, _AT_ONCE))
+    return spark.range(0, len(parts), 1, tasks), read
 
 
 class Night:

@@ -17,14 +17,13 @@ from pyspark.sql import functions as F
 
 from persona_pipeline.config import ReviewsConfig
 from persona_pipeline.sources.deduplication import small
-from persona_pipeline.sources.near_duplicates import ALIKE, BINS, LONG, SHORT, similarities
+from persona_pipeline.sources.near_duplicates import LONG, SHORT, meetings, shingle_sets, similarities
 
 SIMILAR = 0.85  # of the pairs of neighbouring words that one of two texts has, both do: one word in twenty-five differs
 SHARE_OF_ITEM = 0.05  # of an item's reviews; a popular item has many who find the same five words
 _CROWD = 3  # reviews in a band; where fewer meet, there are too few users for spam of theirs
 _HOPS = 2  # near texts of near texts belong together, and no further: chains of likeness lead anywhere
 
-_LOW_BITS = 0x5555555555555555
 _PAIR = "text_key long, near long"
 
 
@@ -40,10 +39,10 @@ def mark_spam(reviews: DataFrame, config: ReviewsConfig) -> DataFrame:
         return nothing
     said = reviews.where(F.col("words") >= SHORT)
     least = min(config.spam_users, config.spam_items)
-    ends = small(_crowded(reviews, min(_CROWD, least)))
-    if ends.number:
-        said = said.join(small(_near(reviews, ends.rows)).rows, "text_key", "left")
-    said = said.withColumn("cluster", F.coalesce("cluster", "text_key") if ends.number else F.col("text_key"))
+    near = _near(reviews, min(_CROWD, least))
+    if near is not None:
+        said = said.join(near, "text_key", "left")
+    said = said.withColumn("cluster", F.col("text_key") if near is None else F.coalesce("cluster", "text_key"))
     many = small(said.groupBy("cluster").count().where(F.col("count") >= least).select("cluster"))
     if not many.number:
         return nothing
@@ -61,36 +60,25 @@ def mark_spam(reviews: DataFrame, config: ReviewsConfig) -> DataFrame:
     return reviews.join(small(marked).rows, "review_id", "left")
 
 
-def _crowded(reviews: DataFrame, crowd: int) -> DataFrame:
-    """Return bands that `crowd` reviews or more and two texts fall in, with the smallest and the greatest key of these."""
-    banded = reviews.select("text_key", F.explode("bands").alias("band"))
-    ends = banded.groupBy("band").agg(
-        F.min("text_key").alias("first"), F.max("text_key").alias("last"), F.count("*").alias("reviews")
-    )
-    return ends.where((F.col("first") < F.col("last")) & (F.col("reviews") >= crowd)).drop("reviews")
+def _near(reviews: DataFrame, crowd: int) -> DataFrame | None:
+    """Return text_key and cluster of texts near another one: the smallest key within _HOPS verified pairs. None if there are none.
 
+    Of texts in a band that `crowd` reviews or more are in, each is compared with the smallest and the greatest key there.
+    """
+    banded = reviews.where("bands IS NOT NULL").select("text_key", "sketch", F.explode("bands").alias("band"))
 
-def _near(reviews: DataFrame, ends: DataFrame) -> DataFrame:
-    """Return text_key and cluster of texts near another one: the smallest key within _HOPS verified pairs."""
-    banded = reviews.select("text_key", F.explode("bands").alias("band"))
-    found = banded.join(ends, "band").withColumn("near", F.explode(F.array("first", "last")))
-    pairs = (
-        found.where("text_key != near")
-        .select(F.greatest("text_key", "near").alias("text_key"), F.least("text_key", "near").alias("near"))
-        .distinct()
-    )
-    known = reviews.where("sketch IS NOT NULL").groupBy("text_key").agg(F.max("sketch").alias("sketch"))
-    pairs = pairs.join(known, "text_key").join(known.toDF("near", "near_sketch"), "near")
-    differ = F.col("sketch").bitwiseXOR(F.col("near_sketch"))
-    differ = F.bit_count(differ.bitwiseOR(F.shiftrightunsigned(differ, 1)).bitwiseAND(F.lit(_LOW_BITS)))
-    pairs = small(pairs.where(differ <= BINS - ALIKE).select("text_key", "near")).rows
+    def met(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from meetings(batches, crowd)
+
+    pairs = small(banded.repartition("band").mapInArrow(met, _PAIR).distinct())
+    if not pairs.number:
+        return None
     # The words themselves decide, not that a band is shared.
-    sides = small(pairs.select(F.explode(F.array("text_key", "near")).alias("text_key")).distinct()).rows
+    sides = small(pairs.rows.select(F.explode(F.array("text_key", "near")).alias("text_key")).distinct()).rows
     texts = reviews.join(sides, "text_key", "left_semi").groupBy("text_key").agg(F.min("text").alias("text"))
-    compared = pairs.join(texts, "text_key").join(
-        texts.select(F.col("text_key").alias("near"), F.col("text").alias("near_text")), "near"
-    )
-    verified = compared.select("text_key", "near", "text", "near_text").mapInArrow(_similar, _PAIR)
+    sets = texts.mapInArrow(_sets, "text_key long, shingles array<int>").localCheckpoint()
+    compared = pairs.rows.join(sets, "text_key").join(sets.toDF("near", "near_shingles"), "near")
+    verified = compared.select("text_key", "near", "shingles", "near_shingles").mapInArrow(_similar, _PAIR)
     linked = F.array(F.array("text_key", "near"), F.array("near", "text_key"), F.array("near", "near"))
     links = (
         verified.select(F.explode(linked).alias("link"))
@@ -102,12 +90,18 @@ def _near(reviews: DataFrame, ends: DataFrame) -> DataFrame:
     for _ in range(_HOPS - 1):
         known = clusters.withColumnRenamed("text_key", "near")
         clusters = links.join(known, "near").groupBy("text_key").agg(F.min("cluster").alias("cluster"))
-    return clusters
+    return small(clusters).rows
+
+
+def _sets(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        sets = shingle_sets(batch.column("text"))
+        yield pa.RecordBatch.from_arrays([batch.column("text_key"), sets], names=["text_key", "shingles"])
 
 
 def _similar(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        near = similarities(batch.column("text"), batch.column("near_text")) >= SIMILAR
+        near = similarities(batch.column("shingles"), batch.column("near_shingles")) >= SIMILAR
         yield batch.select(["text_key", "near"]).filter(pa.array(near))
 
 

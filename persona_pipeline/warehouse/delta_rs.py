@@ -4,7 +4,7 @@ Memory: a write holds the new rows and streams the stored ones.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import AddAction, RemoveAction
 
 from persona_pipeline.contracts import Contract, load_contract, table_names
 from persona_pipeline.core.errors import ContractError, PipelineError
@@ -20,6 +21,7 @@ from persona_pipeline.warehouse._delta import READABLE, TABLE_PROPERTIES, delta_
 from persona_pipeline.warehouse._differences import differences, quoted
 from persona_pipeline.warehouse._locks import lock
 from persona_pipeline.warehouse._tables import Tables
+from persona_pipeline.warehouse.data_files import DataFile
 
 _ROWS_PER_GROUP = 512  # of a sorted table: the unit read to look up one row
 
@@ -167,11 +169,21 @@ class Warehouse(Tables):
         """`replace` for a table that Spark writes where it is large."""
         return self._write(self._writable(table, "spark"), rows, delete_others=True)
 
-    def append_few(self, table: str, rows: pa.Table) -> None:
-        """`append` for a table that Spark writes where it is large."""
+    def append_files(self, table: str, files: Sequence[DataFile], partition: Mapping[str, str]) -> None:
+        """Append `data_files.written_files`, whose rows the caller knows to be new, to one partition; one commit."""
         contract = self._writable(table, "spark")
         with self.lock(table):
-            self._commit(contract, self._created(contract), contract.conform(rows), "append")
+            target = self._created(contract)
+            added: list[AddAction | RemoveAction] = [
+                AddAction(file.path, file.size, partition, file.modified, data_change=True, stats=file.stats)
+                for file in files
+            ]
+            try:
+                target.create_write_transaction(
+                    added, "append", target.schema(), list(contract.partition_by), commit_properties=self._properties()
+                )
+            except CommitFailedError as error:
+                raise overtaken(table) from error
 
     def upsert(self, table: str, rows: pa.Table, base: int | None = None) -> WriteResult:
         """Insert rows with a new key and update rows that differ; other rows stay.

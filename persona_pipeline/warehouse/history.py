@@ -16,28 +16,24 @@ The table must have no writer meanwhile.
 """
 
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.core.errors import PipelineError
+from persona_pipeline.warehouse.data_files import statistics
 
 _LOG = "_delta_log"
 _FEED = "_change_data"
-_LONGEST = 32  # characters of a string in the statistics
-_LAST = "\U0010ffff"  # follows a longer one that was cut, so that it stays an upper bound
 _ROWS = 4_096  # looked through at a time
 
 
@@ -232,7 +228,11 @@ class History:
     def _stats(self, successor: Successor, before: str | None) -> str:
         if not successor.stats:
             assert successor.path
-            successor.stats = json.dumps(_statistics(self.folder / successor.path, json.loads(before or "{}")))
+            told = json.loads(before or "{}")
+            counted = [*(told.get("minValues", {}) | told.get("nullCount", {}))]
+            rows = pq.read_table(self.folder / successor.path, columns=counted)
+            # By its own rows: read as part of a table it would have the columns of its folder's name too.
+            successor.stats = json.dumps(statistics(rows.select(counted), [*told.get("minValues", {})]))
         return successor.stats
 
     def _drop_derived_logs(self) -> bool:
@@ -319,33 +319,3 @@ def _within(kind: pa.DataType, becomes: Callable[[pa.DataType], pa.DataType]) ->
     if pa.types.is_struct(kind):
         return pa.struct([part.with_type(becomes(part.type)) for part in kind])
     return kind
-
-
-def _statistics(path: Path, before: dict[str, Any]) -> dict[str, Any]:
-    """Statistics of a file in Delta's form, over the columns that had some."""
-    told: dict[str, Any] = {"numRecords": pq.read_metadata(path).num_rows, "minValues": {}, "maxValues": {}}
-    told["nullCount"] = {}
-    # A column that had only nulls has no bounds, but is counted: of one that is not counted delta-rs takes it that none is null.
-    for name in before.get("minValues", {}) | before.get("nullCount", {}):
-        column = pq.read_table(path, columns=[name])[name]
-        if pa.types.is_nested(column.type):
-            continue
-        told["nullCount"][name] = column.null_count
-        bounds = pc.min_max(column).as_py()
-        low, high = _bound(bounds["min"]), _bound(bounds["max"])
-        # Both or neither: of one bound alone delta-rs makes a condition that no row meets.
-        if low is not None and high is not None:
-            is_text = isinstance(bounds["min"], str)
-            told["minValues"][name] = low[:_LONGEST] if is_text else low
-            told["maxValues"][name] = high[:_LONGEST] + _LAST if is_text and len(high) > _LONGEST else high
-    return told
-
-
-def _bound(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -129,21 +129,6 @@ class SparkWarehouse:
             with self.files.lock(table):
                 return self._write(contract, wanted, total, READABLE)
 
-    def append(self, table: str, rows: DataFrame, *, few: bool = False) -> None:
-        """Append rows, in one commit; nothing is compared: the caller knows that the table has none of their keys.
-
-        `few` says that they are: a few thousand.
-        """
-        contract = self._writable(table)
-        if few and self.few:
-            self.files.append_few(table, _conform(contract, rows).toArrow())
-            return
-        with self.files.lock(table):
-            self._say_who()
-            if not self.files.exists(table):
-                self._create(contract, READABLE)
-            _conform(contract, rows).write.format("delta").mode("append").save(self.files.path(table))
-
     def delete(self, table: str, where: str) -> None:
         """Delete the rows of a table that `where` names; nothing is committed where there are none."""
         if not self.files.exists(table):
@@ -357,11 +342,19 @@ def _differences(contract: Contract, wanted: DataFrame, stored: DataFrame) -> Da
 
 
 def _hashed(value: SparkColumn, kind: T.DataType) -> list[SparkColumn]:
-    """What of a value to hash: Spark's hash passes over nulls, and over where one list ends and the next begins."""
-    if isinstance(kind, T.StructType):
-        fields = [part for field in kind for part in _hashed(value[field.name], field.dataType)]
-        return [value.isNull(), F.struct(*fields)]
-    if isinstance(kind, T.ArrayType):
-        elements = F.transform(value, lambda element: F.struct(*_hashed(element, kind.elementType)))
-        return [F.size(value), elements]
-    return [value.isNull(), value]
+    """What of a value to hash: Spark's hash passes over nulls, and over where one list ends and the next begins.
+
+    Lists as they are, field by field: `transform` with a function of one element takes ten times as long as the hash.
+    """
+    if not isinstance(kind, T.ArrayType):
+        return [value.isNull(), value]
+    if isinstance(kind.elementType, T.StructType):
+        fields = [(value[field.name], field.dataType) for field in kind.elementType]
+        return [F.size(value), *(part for field in fields for part in (field[0], _where_null(*field)))]
+    return [F.size(value), value, _where_null(value, kind.elementType)]
+
+
+def _where_null(values: SparkColumn, kind: T.DataType) -> SparkColumn:
+    """A text that tells which elements of a list are null, and more where that is cheap to say."""
+    numbers = isinstance(kind, T.NumericType | T.BooleanType)
+    return (values.cast("array<boolean>") if numbers else values).cast("string")

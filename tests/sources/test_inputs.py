@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from parsed_night import parsed_reviews
 from reading import REVIEW, json_lines, lines, newest, refusals, rows, users, write
 
 from persona_pipeline.core.errors import SourceError
 from persona_pipeline.sources.adapters import adapter
 from persona_pipeline.sources.files import check_files
 from persona_pipeline.sources.folders import list_files
-from persona_pipeline.sources.parsing import ParsingSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -32,13 +32,10 @@ def reasons(path: Path, source: str = "jsonl", kind: Any = "reviews", **settings
 
 def night(spark: "SparkSession", path: Path) -> tuple[list[tuple[str, int]], Counter[str]]:
     """File and line of the reviews that a night keeps of a folder or file, and reasons of the others."""
-    from pyspark.sql import functions as F
-
     from persona_pipeline.sources import reader
 
     files = [(file.name, file) for file in check_files(path, "reviews", JSONL)]
-    parsed = reader.read_reviews(spark, files, JSONL, ParsingSettings(8_000)).withColumn("says", reader.says())
-    made = reader.Night(parsed.withColumn("source_file", F.col("parsed_file")).persist(), date(2024, 6, 30))
+    made = reader.Night(parsed_reviews(spark, files, JSONL), date(2024, 6, 30))
     kept = sorted((row["source_file"], row["source_line"]) for row in made.rows().collect())
     return kept, Counter(row["reason"] for row in made.rejected().collect())
 

@@ -14,6 +14,8 @@ from persona_pipeline.sources.near_duplicates import (
     SHINGLE,
     Words,
     band_keys,
+    meetings,
+    shingle_sets,
     signatures,
     similarities,
     sketches,
@@ -73,10 +75,33 @@ def test_batches_without_a_word() -> None:
 
 def test_similarity_by_hand() -> None:
     # Pairs of neighbours: ab bc cd de | ab bc cd df: three of five. A pair said twice counts once.
-    found = similarities(
-        _array("a b c d e", "a b", "x", "a b a b", None), _array("A, b; c d f", "c d", "x", "a b a", "a b")
-    )
+    left = _array("a b c d e", "a b", "x", "a b a b", None)
+    found = similarities(shingle_sets(left), shingle_sets(_array("A, b; c d f", "c d", "x", "a b a", "a b")))
     assert found.tolist() == [3 / 5, 0, 0, 1, 0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=30), st.integers(1, 4))
+def test_texts_of_a_band_meet_its_ends(rows: list[tuple[int, int]], crowd: int) -> None:
+    """A text's sketch is its key's: of ten, the even ones are alike, and so are the odd ones."""
+    bands: dict[int, list[int]] = {}
+    for band, key in rows:
+        bands.setdefault(band, []).append(key)
+    expected = {
+        (max(key, end), min(key, end))
+        for keys in bands.values()
+        if len(keys) >= crowd
+        for end in (min(keys), max(keys))
+        for key in keys
+        if key != end and (key - end) % 2 == 0
+    }
+    columns = [[key for _, key in rows], [0 if key % 2 else -1 for _, key in rows], [band for band, _ in rows]]
+    arrays = [pa.array(column, pa.int64()) for column in columns]
+    batch = pa.RecordBatch.from_arrays(arrays, names=["text_key", "sketch", "band"])
+    for batches in ([batch.slice(0, 3), batch.slice(3)], [batch]):
+        (found,) = meetings(batches, crowd)
+        pairs = [(row["text_key"], row["near"]) for row in found.to_pylist()]
+        assert sorted(pairs) == sorted(expected)
+    assert [found.num_rows for found in meetings([], crowd)] == [0]
 
 
 @pytest.mark.parametrize(("changed", "at_least"), [(0, 1.0), (1, 0.9), (2, 0.7)])

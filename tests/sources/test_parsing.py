@@ -90,11 +90,22 @@ def test_what_is_shown_of_a_refusal_can_be_written_down() -> None:
 def test_a_good_record() -> None:
     row = parse({**REVIEW, "review_id": 17, "title": "<b>Good</b> &amp; loud", "text": "  One\n two&hellip; "})
     assert row["reviewed_at"].isoformat() == "2024-06-10T06:13:20+00:00"
-    del row["reviewed_at"], row["language"]
+    del row["reviewed_at"], row["language"], row["says"]
     assert row == {
         "source_line": 1, "part": 0, "reason": None, "field": None, "detail": None, "review_id": "17", "user_id": "u1",
         "item_id": "i1", "rating": 5.0, "title": "Good & loud", "text": "One two…",
     }  # fmt: skip
+
+
+def test_records_that_say_the_same_are_told_by_a_hash() -> None:
+    said = [parse(changed(**other))["says"] for other in ({}, {"review_id": "another"}, {"user_id": "another"})]
+    assert len(set(said)) == 1
+    others = [{"rating": 2}, {"title": "Another"}, {"text": "Another."}, {"timestamp": 1_700_000_000}]
+    assert len({*said, *(parse(changed(**other))["says"] for other in others)}) == 1 + len(others)
+    assert (
+        parse({**REVIEW, "title": "One", "text": "two"})["says"]
+        != parse({**REVIEW, "title": "", "text": "Onetwo"})["says"]
+    )
 
 
 @pytest.mark.parametrize("nothing", [None, "", " ", "NaN", float("nan"), [], ["", None], {}, {"a": []}])

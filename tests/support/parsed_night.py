@@ -2,14 +2,15 @@
 
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from persona_pipeline.sources.adapters import adapter
-from persona_pipeline.sources.files import check_files
+from persona_pipeline.sources.adapters import Adapter, adapter
+from persona_pipeline.sources.files import InputFile, check_files
 from persona_pipeline.sources.parsing import ParsingSettings
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 AS_OF = date(2024, 6, 30)
 
@@ -24,6 +25,18 @@ class Parsed(NamedTuple):
     withheld: int
 
 
+def parsed_reviews(spark: "SparkSession", files: list[tuple[str, InputFile]], known: Adapter) -> "DataFrame":
+    """Files parsed as a night parses them, each record with the name given with its file as `source_file`."""
+    from pyspark.sql import functions as F
+
+    from persona_pipeline.ingest.parsed_files import write_reviews
+
+    with TemporaryDirectory() as folder:
+        written = write_reviews(spark, files, known, ParsingSettings(8_000), Path(folder))
+        parsed = spark.read.parquet(*(str(Path(folder) / file.path) for file in written))
+        return parsed.withColumn("source_file", F.col("parsed_file")).localCheckpoint()
+
+
 def night(
     spark: "SparkSession", files: list[Path], as_of: date = AS_OF, source: str = "jsonl", withheld: Any = None
 ) -> Parsed:
@@ -33,8 +46,7 @@ def night(
 
     known = adapter(source)
     found = [(file.name, file) for path in files for file in check_files(path, "reviews", known)]
-    parsed = reader.read_reviews(spark, found, known, ParsingSettings(8_000)).withColumn("says", reader.says())
-    parsed = parsed.withColumn("source_file", F.col("parsed_file")).persist()
+    parsed = parsed_reviews(spark, found, known)
     made = reader.Night(parsed, as_of, withheld)
     total, kept, refused = parsed.count(), made.rows().count(), made.rejected().count()
     withheld_here = made.left_out()["withheld"]
