@@ -27,6 +27,9 @@ class InputLimitsConfig(StageConfig):
     stale_days: float = Field(
         30, ge=0, description="days from the newest review to the night: an input that no longer grows"
     )
+    stale_event_days: float = Field(
+        30, ge=0, description="the same of events that are not reviews, where there are any"
+    )
     fewer_reviews: float = Field(
         0.2,
         ge=0,

@@ -26,6 +26,7 @@ BATCH = 4_096
 """Records of a batch."""
 EXCERPT = 200
 """Characters that are kept of what was refused."""
+_LONGEST = 64  # characters of an address or number
 _TITLE = 300
 LINE = [
     ("source_line", pa.int64()),
@@ -264,7 +265,9 @@ def encodable(text: str) -> bool:
 def excerpt(value: str) -> str:
     """A masked beginning of what was refused."""
     clean = value[: 4 * EXCERPT].encode(errors="replace").decode()
-    return mask_personal_data(clean)[:EXCERPT]
+    masked = mask_personal_data(clean)
+    # Where it was cut may be within a number, of which no half is recognised; masks are shorter than what they hide.
+    return masked[: EXCERPT if len(value) <= 4 * EXCERPT else min(EXCERPT, max(0, len(masked) - _LONGEST))]
 
 
 def _item(record: Record, adapter: Adapter, settings: ParsingSettings) -> tuple[Any, ...]:

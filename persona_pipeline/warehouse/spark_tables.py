@@ -147,21 +147,22 @@ class SparkWarehouse:
         """
         contract = self._writable(table)
         properties = {**READABLE, **_published(contract)}
-        with self._conformed(contract, rows) as wanted, self.files.lock(table):
+        with self._conformed(contract, rows) as wanted:
             total = _check(contract, wanted)
-            new = not self.files.exists(table)
-            missing = {} if new else self._missing(contract, properties)
-            if missing:
-                pairs = ", ".join(f"'{name}' = '{value}'" for name, value in missing.items())
-                self.spark.sql(f"ALTER TABLE delta.`{self.files.path(table)}` SET TBLPROPERTIES ({pairs})")
-            result = self._write(contract, wanted, total, properties)
-            if contract.sort_by and not new:
-                self._restore_order(contract, everything=bool(missing))
-            version = self.files.version(table)
-            assert version is not None
-            published = replace(result, version=version)
-            self.files.wrote(published)
-            return published
+            with self.files.lock(table):
+                new = not self.files.exists(table)
+                missing = {} if new else self._missing(contract, properties)
+                if missing:
+                    pairs = ", ".join(f"'{name}' = '{value}'" for name, value in missing.items())
+                    self.spark.sql(f"ALTER TABLE delta.`{self.files.path(table)}` SET TBLPROPERTIES ({pairs})")
+                result = self._write(contract, wanted, total, properties)
+                if contract.sort_by and not new:
+                    self._restore_order(contract, everything=bool(missing))
+                version = self.files.version(table)
+                assert version is not None
+                published = replace(result, version=version)
+                self.files.wrote(published)
+                return published
 
     def _writable(self, table: str) -> Contract:
         contract = load_contract(table)

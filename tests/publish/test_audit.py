@@ -406,3 +406,24 @@ def test_a_part_of_the_events_is_held_against_the_release_before(warehouse: Ware
     put_all(warehouse, {"interactions": rows[:1]})
     assert measure(warehouse, "interactions", PARAMETERS, parent)["fewer_events"] == pytest.approx(0.75)
     assert measure(warehouse, "interactions", PARAMETERS)["fewer_events"] == 0
+
+
+def test_the_newest_event_may_be_too_old(warehouse: Warehouse) -> None:
+    event = {
+        "interaction_id": "event:1", "user_id": "ana", "item_id": "strap", "kind": "purchase", "weight": 1.0,
+        "source_file": "e", "source_line": 1, "occurred_at": datetime(2024, 6, 1, tzinfo=UTC),
+    }  # fmt: skip
+    assert measure(warehouse, "interactions", PARAMETERS)["stale_days"] is None  # there is none
+    put_all(
+        warehouse,
+        {
+            "interactions": [
+                event,
+                {**event, "interaction_id": "event:2", "occurred_at": datetime(2024, 5, 1, tzinfo=UTC)},
+            ]
+        },
+    )
+    assert measure(warehouse, "interactions", {**PARAMETERS, "as_of": "2024-07-11"})["stale_days"] == 40
+    failed = {failure.measure for failure in audit(warehouse, {**PARAMETERS, "as_of": "2024-07-11"}).failed}
+    assert "interactions.stale_days" in failed
+    assert "interactions.stale_days" not in {failure.measure for failure in audit(warehouse, PARAMETERS).failed}

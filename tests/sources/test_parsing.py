@@ -87,6 +87,15 @@ def test_what_is_shown_of_a_refusal_can_be_written_down() -> None:
     assert parse(changed(rating="\ud83d" * 300))["detail"] == "?" * 200
 
 
+def test_what_is_shown_of_a_refusal_ends_before_a_number_that_was_cut() -> None:
+    """Masks are shorter than what they hide, so that the end of what was looked at comes into what is shown."""
+    addresses = ", ".join(f"somebody.with.a.long.name.{n}@mail.example.com" for n in range(10, 26))
+    before = addresses.ljust(785, ",")
+    shown = parse(changed(rating=f"{before} DE89 3704 0044 0532 0130 00 and on"))["detail"]
+    assert "DE89" not in shown
+    assert "@" not in shown
+
+
 def test_a_good_record() -> None:
     row = parse({**REVIEW, "review_id": 17, "title": "<b>Good</b> &amp; loud", "text": "  One\n two&hellip; "})
     assert row["reviewed_at"].isoformat() == "2024-06-10T06:13:20+00:00"
