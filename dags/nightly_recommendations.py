@@ -72,15 +72,17 @@ with DAG(
     review_aspects = JobOperator(task_id="review_aspects", pool="gpu", trigger_rule="none_failed", **EXTRACTION)
     item_summaries = JobOperator(task_id="item_summaries", pool="gpu", **EXTRACTION)
     item_personas = JobOperator(task_id="item_personas", pool="gpu", **EXTRACTION)
-    text_embeddings = JobOperator(task_id="text_embeddings", pool="gpu", execution_timeout=timedelta(hours=6))
+    text_embeddings = JobOperator(
+        task_id="text_embeddings", pool="gpu", queue=GPU_QUEUE, execution_timeout=timedelta(hours=6)
+    )
     persona_choices = JobOperator(
         task_id="persona_choices", pool="gpu", queue=GPU_QUEUE, execution_timeout=timedelta(hours=12)
     )
     training_pairs = JobOperator(task_id="training_pairs", pool="spark")
     # Where the base model itself is trained, which goes on from its last checkpoint when the task is retried.
     encoders = JobOperator(task_id="encoders", pool="gpu", queue=GPU_QUEUE, execution_timeout=timedelta(hours=12))
-    persona_vectors = JobOperator(task_id="persona_vectors", pool="gpu")
-    user_vectors = JobOperator(task_id="user_vectors", pool="gpu")
+    persona_vectors = JobOperator(task_id="persona_vectors", pool="gpu", queue=GPU_QUEUE)
+    user_vectors = JobOperator(task_id="user_vectors", pool="gpu", queue=GPU_QUEUE)
     user_item_topk = JobOperator(task_id="user_item_topk", pool="spark", execution_timeout=timedelta(hours=6))
     default_topk = JobOperator(task_id="default_topk")
     releases = JobOperator(

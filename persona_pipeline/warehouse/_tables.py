@@ -25,7 +25,7 @@ class Tables:
     """
 
     def __init__(self, root: str | Path, commit: Mapping[str, str] | None = None, pins: Pins | None = None) -> None:
-        self.root = Path(root)
+        self.root = _folder(root)
         _earlier.layout(self.root)  # refuses a later version's
         self.commit = dict(commit or {})
         self.pins = pins
@@ -176,3 +176,13 @@ class Tables:
             raise PipelineError(
                 f"table {table}: version {version} cannot be opened at {self.path(table)}: {error}"
             ) from error
+
+
+def _folder(root: str | Path) -> Path:
+    """The warehouse's folder. Raises PipelineError for an address: as a path `s3://x` would become a folder `s3:` here."""
+    if any(part.endswith(":") for part in Path(root).parts):
+        raise PipelineError(
+            f"warehouse {root}: an address where a folder was expected. Tables are kept in folders that this machine reads and "
+            "writes; give the path at which the store is mounted"
+        )
+    return Path(root)

@@ -17,7 +17,7 @@ from airflow.dag_processing.dagbag import BundleDagBag
 bag = BundleDagBag({dags!r}, bundle_path=Path({dags!r}))
 def described(dag):
     return {{"doc": dag.doc_md, "catchup": dag.catchup, "max_active_runs": dag.max_active_runs, "tasks": {{t.task_id: {{
-        "pool": t.pool, "retries": t.retries, "timeout": t.execution_timeout.total_seconds() / 3600,
+        "pool": t.pool, "queue": t.queue, "retries": t.retries, "timeout": t.execution_timeout.total_seconds() / 3600,
         "backoff": bool(t.retry_exponential_backoff),
         "owner": t.owner, "upstream": sorted(t.upstream_task_ids), "outlets": [o.uri for o in t.outlets],
         "teardown": t.is_teardown, "command": (t.unmap({{"arguments": " --shard 0"}}) if t.is_mapped else t).bash_command,
@@ -36,7 +36,8 @@ print(json.dumps({{
 def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a process that does nothing but parse the DAGs finds."""
     home = tmp_path_factory.mktemp("airflow")
-    environment = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    told = {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "PERSONA_GPU_QUEUE": "gpus"}
+    environment = {**os.environ, **told}
     code = PROBE.format(dags=str(ROOT / "dags"))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr

@@ -31,6 +31,12 @@ def test_spark_and_models_have_their_pools(dag: dict[str, Any]) -> None:
     assert (dag["tasks"]["encoders"]["pool"], dag["tasks"]["encoders"]["timeout"]) == ("gpu", 12)  # it may train a base
 
 
+def test_what_a_gpu_makes_faster_stands_on_its_queue(dag: dict[str, Any]) -> None:
+    assert {name for name, task in dag["tasks"].items() if task["queue"] == "gpus"} == {
+        "extraction_shard", "persona_choices", "text_embeddings", "encoders", "persona_vectors", "user_vectors"
+    }  # fmt: skip
+
+
 def test_an_llm_is_asked_in_shards_and_committed_without_an_engine(dag: dict[str, Any]) -> None:
     shard = dag["tasks"]["extraction_shard"]
     assert (shard["mapped"], shard["pool"], shard["upstream"]) == (True, "gpu", ["extraction_plan"])

@@ -448,3 +448,12 @@ def test_the_log_of_an_old_version_outlives_delta_s_clean_up(warehouse: Warehous
     else:
         with pytest.raises(PipelineError, match="cannot be opened"):
             warehouse.read("item_summaries", version=first)
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/warehouse", "abfss://lake@store.dfs.core.windows.net/w", "gs://b/w"])
+def test_an_address_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    for root in (address, Path(address), Path(address).resolve()):
+        with pytest.raises(PipelineError, match="an address where a folder was expected"):
+            Warehouse(root)
+    assert list(tmp_path.iterdir()) == []
