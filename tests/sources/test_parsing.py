@@ -109,7 +109,7 @@ def test_a_good_record() -> None:
 def test_records_that_say_the_same_are_told_by_a_hash() -> None:
     said = [parse(changed(**other))["says"] for other in ({}, {"review_id": "another"}, {"user_id": "another"})]
     assert len(set(said)) == 1
-    others = [{"rating": 2}, {"title": "Another"}, {"text": "Another."}, {"timestamp": 1_700_000_000}]
+    others: list[Row] = [{"rating": 2}, {"title": "Another"}, {"text": "Another."}, {"timestamp": 1_700_000_000}]
     assert len({*said, *(parse(changed(**other))["says"] for other in others)}) == 1 + len(others)
     assert (
         parse({**REVIEW, "title": "One", "text": "two"})["says"]

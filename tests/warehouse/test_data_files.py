@@ -23,7 +23,8 @@ CONTRACT = load_contract("parsed_reviews")
 
 def batches(copies: int = 1) -> list[pa.RecordBatch]:
     rows = arrow("parsed_reviews", shop()["parsed_reviews"]).drop_columns(["parsed_in"])
-    return rows.combine_chunks().to_batches() * copies
+    found: list[pa.RecordBatch] = rows.combine_chunks().to_batches()
+    return found * copies
 
 
 def append(warehouse: Warehouse, run: str, copies: int = 1) -> int:
