@@ -25,7 +25,7 @@ def write_reviews(
 ) -> list[DataFile]:
     """Parse files of reviews, each under the name given with it, into data files of `parsed_reviews` in `folder`.
 
-    Workers write what they parse: rows on their way through the JVM cost as much again as parsing them.
+    Workers write what they parse: on their way through the JVM rows cost half as much again as parsing them.
     """
     contract = load_contract("parsed_reviews")
 

@@ -32,9 +32,8 @@ where there are LONG of them."""
 _APOSTROPHES = ("'", "\u2019")  # inside words, where some write them and some do not
 _NOT_WORD = r"[^\p{L}\p{M}\p{N}]+"
 _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"
-_LETTERS = np.full(
-    256, ord(" "), dtype=np.uint8
-)  # by byte of UTF-8; what is none of a word beyond ASCII is a space already
+# By byte of UTF-8; what is none of a word beyond ASCII has become a space before.
+_LETTERS = np.full(256, ord(" "), dtype=np.uint8)
 for _letter in (*b"0123456789abcdefghijklmnopqrstuvwxyz", *range(128, 256)):
     _LETTERS[_letter] = _letter
 ALIKE = 22

@@ -62,6 +62,7 @@ def test_a_file_is_bounded_and_its_log_names_no_words(tmp_path: Path, monkeypatc
     assert warehouse.dataset("parsed_reviews").count_rows() == 5 * rows.num_rows
     (log,) = Path(warehouse.path("parsed_reviews")).glob("_delta_log/*1.json")
     added = [json.loads(line)["add"] for line in log.read_text().splitlines() if "add" in json.loads(line)]
+    assert len(added) == 3
     for action in added:
         told = json.loads(action["stats"])
         assert not {"text", "title", "detail"} & {*told["minValues"], *told["maxValues"]}
