@@ -6,19 +6,21 @@ from typing import Any
 from jobs.runner import run
 from persona_pipeline.encoder.user_and_persona_vectors import encoder_of_run, persona_vectors
 from persona_pipeline.runs.context import RunContext
+from persona_pipeline.runs.keyed_task import keyed_task
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Encode changed personas; drop vectors of other encoders."""
     encoder = encoder_of_run(context.warehouse, context.encoder_id())
-    rows, encoded = persona_vectors(context.warehouse, encoder)
-    result = context.warehouse.replace("persona_vectors", rows)
-    return {
-        "vectors": rows.num_rows,
-        "encoded": encoded,
-        "encoder_id": encoder.encoder_id,
-        "written": [result.as_dict()],
-    }
+    with keyed_task(context, "persona_vectors") as keyed:
+        found = persona_vectors(keyed, encoder)
+        return {
+            "vectors": found.vectors,
+            "encoded": found.encoded,
+            "encoder_id": encoder.encoder_id,
+            "engine": keyed.engine.name,
+            "written": [found.written.as_dict()],
+        }
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ from typing import Any
 
 from persona_pipeline.core.errors import PipelineError, TransientError
 from persona_pipeline.core.progress import log_events
+from persona_pipeline.keyed import scratch_folder
 from persona_pipeline.runs.attempt import attempt
 from persona_pipeline.runs.context import RunContext, context_of
 from persona_pipeline.runs.order import TRY_AGAIN
+from persona_pipeline.warehouse import limit_memory
 
 FAULT = 65  # EX_DATAERR: Airflow does not retry a job that ends with it; with TRY_AGAIN it does
 Job = Callable[[RunContext, argparse.Namespace], dict[str, Any]]
@@ -73,6 +75,8 @@ def execute(name: str, job: Job, arguments: argparse.Namespace) -> dict[str, Any
     """Execute a job's function in its run and record the outcome. Raises PipelineError for faults that a person has to mend."""
     context = context_of(arguments.warehouse.resolve(), arguments.run_id, name)
     part = str(arguments.shard) if "shard" in arguments else ""
-    summary = attempt(context, name, part, lambda: job(context, arguments))
+    with scratch_folder(context.warehouse.root, "spill") as spill:
+        limit_memory(context.config.keyed.memory_bytes, spill / "duckdb")
+        summary = attempt(context, name, part, lambda: job(context, arguments))
     parent_id = context.parent.release_id if context.parent else None
     return {"job": name, "event": "finished", "run_id": context.run_id, "parent_release_id": parent_id, **summary}

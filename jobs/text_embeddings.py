@@ -8,6 +8,7 @@ from persona_pipeline.encoder.embed_texts import embed_everything
 from persona_pipeline.model_registry.base_models import embedder_of_incumbent, settings_of_incumbent
 from persona_pipeline.model_registry.incumbent import incumbent_of
 from persona_pipeline.runs.context import RunContext
+from persona_pipeline.runs.keyed_task import keyed_task
 
 
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
@@ -15,7 +16,9 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     incumbent = incumbent_of(context.warehouse, context.overrides, context.as_of, context.parent)
     embedder = embedder_of_incumbent(context.warehouse, incumbent, context.config.text_embeddings)
     liked = context.config.training_pairs.min_liked_rating
-    return embed_everything(context.warehouse, embedder, liked, settings_of_incumbent(incumbent))
+    with keyed_task(context, "text_embeddings") as keyed:
+        found = embed_everything(keyed, embedder, liked, settings_of_incumbent(incumbent))
+        return {**found, "engine": keyed.engine.name}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from persona_pipeline.config import EncodersConfig, PipelineConfig, load_config
 from persona_pipeline.core.errors import ConfigError
 
-# For every stage but spark, one setting of each field that differs from its default.
+# For every stage but spark and keyed, which say where work is done, one setting of each field that differs from its default.
 OTHER: dict[str, dict[str, Any]] = {
     "reviews": {"max_rejected_share": 0.1, "max_characters": 4000, "withheld": "test.parquet", "columns": {"text": "body"},
                 "item_columns": {"title": "name"}, "rating_scale": [1, 10], "time_format": "%d.%m.%Y", "complete": False,
@@ -159,7 +159,9 @@ def test_digest_ignores_where_spark_runs() -> None:
 
 
 def test_other_settings_cover_the_whole_configuration() -> None:
-    stages = {name: field.annotation for name, field in PipelineConfig.model_fields.items() if name != "spark"}
+    stages = {
+        name: field.annotation for name, field in PipelineConfig.model_fields.items() if name not in ("spark", "keyed")
+    }
     assert {stage: set(settings) for stage, settings in OTHER.items()} == {
         name: set(stage.model_fields) for name, stage in stages.items() if stage is not None
     }

@@ -7,6 +7,7 @@ from persona_pipeline.config.aggregate import ItemReviewsConfig, UserHistoriesCo
 from persona_pipeline.config.embeddings import TextEmbeddingsConfig
 from persona_pipeline.config.encoder import EncodersConfig, TrainingPairsConfig
 from persona_pipeline.config.extract import ExtractionConfig
+from persona_pipeline.config.keyed import KeyedConfig
 from persona_pipeline.config.publish import ReleasesConfig, ReportConfig
 from persona_pipeline.config.score import UserItemTopkConfig
 from persona_pipeline.config.sources import CandidatesConfig, EligibilityConfig, InteractionsConfig, ReviewsConfig
@@ -17,9 +18,10 @@ from persona_pipeline.config.stage import StageConfig
 class PipelineConfig(StageConfig):
     """Settings of a whole run, one stage each."""
 
-    OPERATIONAL = frozenset({"spark", "releases", "report"})
+    OPERATIONAL = frozenset({"spark", "keyed", "releases", "report"})
 
     spark: SparkConfig = SparkConfig()
+    keyed: KeyedConfig = KeyedConfig()
     reviews: ReviewsConfig = ReviewsConfig()
     interactions: InteractionsConfig = InteractionsConfig()
     eligibility: EligibilityConfig = EligibilityConfig()
@@ -35,9 +37,10 @@ class PipelineConfig(StageConfig):
     report: ReportConfig = ReportConfig()
 
     def digest(self) -> str:
-        """16 hexadecimal digits that change with any setting except those of `spark`.
+        """16 hexadecimal digits that change with any setting except those of `spark` and `keyed`.
 
         Of what differs from the defaults, so that a setting this version added leaves an earlier configuration what it was.
         """
-        canonical = json.dumps(self.model_dump(mode="json", exclude={"spark"}, exclude_defaults=True), sort_keys=True)
+        told = self.model_dump(mode="json", exclude={"spark", "keyed"}, exclude_defaults=True)
+        canonical = json.dumps(told, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]

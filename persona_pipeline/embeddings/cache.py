@@ -5,9 +5,10 @@ Stages hold an `Embedder` and need not know the model, which is loaded at the fi
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +24,7 @@ from persona_pipeline.embeddings.model_names import (
     trained_from,
     weights_digest,
 )
-from persona_pipeline.embeddings.vectors import vectors_of
+from persona_pipeline.embeddings.vectors import lists_of, vectors_of
 from persona_pipeline.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
@@ -47,19 +48,26 @@ class Embedder:
         name = f"{config.base_model}@{model_version(config.base_model)}:{config.max_tokens}"
         self.base_model = base_model or name
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Each process loads the model itself.
+        return {name: value for name, value in self.__dict__.items() if name != "_model"}
+
     def ensure(self, texts: Sequence[str]) -> None:
         """Embed the texts that the cache lacks, without reading vectors back."""
+        since = self.warehouse.version("text_embeddings")
         distinct = {text_hash(text): text for text in texts}
         known = set(self._stored(list(distinct), "text_hash")["text_hash"].to_pylist())
-        self._embed_and_commit({key: text for key, text in distinct.items() if key not in known})
+        self.embed({key: text for key, text in distinct.items() if key not in known}, since)
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Return the vectors of the texts, (n, d)."""
+        since = self.warehouse.version("text_embeddings")
         hashes = [text_hash(text) for text in texts]
         distinct = dict(zip(hashes, texts, strict=True))
         known = self.lookup(list(distinct))
         missing = {key: text for key, text in distinct.items() if key not in known}
-        known |= self._embed_and_commit(missing)
+        for keys, vectors in self._embedded(missing, since):
+            known |= dict(zip(keys, vectors, strict=True))
         if not hashes:
             return np.empty((0, self._model.dimensions), np.float32)
         return np.stack([known[key] for key in hashes])
@@ -79,25 +87,31 @@ class Embedder:
             wanted=pa.table({"text_hash": pa.array(hashes, pa.string())}),
         )
 
-    def _embed_and_commit(self, missing: dict[str, str]) -> dict[str, np.ndarray]:
+    def embed(self, missing: Mapping[str, str], since: int | None) -> None:
+        """Embed and commit texts, by their hash, that version `since` of the cache lacks (None: there was none)."""
+        for _ in self._embedded(missing, since):
+            pass
+
+    def _embedded(self, missing: Mapping[str, str], since: int | None) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Embed and commit; yields hashes and vectors, (n, d), of each commit."""
         # Longest first: commits hold texts of like length, and the first batch shows whether memory suffices.
         order = sorted(missing, key=lambda key: (-len(missing[key]), key))
-        done: dict[str, np.ndarray] = {}
         for start in range(0, len(order), self.config.commit_texts):
             keys = order[start : start + self.config.commit_texts]
             vectors = self._model.encode([missing[key] for key in keys])
-            self.keep(pa.table({"text_hash": keys, "vector": list(vectors)}), self.base_model)
-            done.update(zip(keys, vectors, strict=True))
+            since = self.keep(pa.table({"text_hash": keys, "vector": lists_of(vectors)}), self.base_model, since)
             self.embedded += len(keys)
             count, of = start + len(keys), len(order)
             log_progress(logger, "embedded %d of %d new texts", count, of, done=count, of=of)
-        return done
+            yield keys, vectors
 
-    def keep(self, found: pa.Table, base_model: str) -> None:
-        """Add rows of text_hash and vector to the cache, except those another process has added meanwhile."""
-        self.warehouse.add_new(
-            "text_embeddings", found.append_column("base_model", pa.repeat(base_model, found.num_rows))
-        )
+    def keep(self, found: pa.Table, base_model: str, since: int | None) -> int:
+        """Add rows of text_hash and vector to the cache, except those another process has added after version `since`.
+
+        Returns the version that holds them.
+        """
+        rows = found.append_column("base_model", pa.repeat(base_model, found.num_rows))
+        return self.warehouse.add_new("text_embeddings", rows, since).version
 
     @cached_property
     def _model(self) -> "TextModel":
@@ -126,23 +140,3 @@ def embedder_of(base_model: str, config: TextEmbeddingsConfig, warehouse: Wareho
     if found.base_model != base_model:
         raise PipelineError(f"the base model {base_model} is gone: what is installed now is {found.base_model}")
     return found
-
-
-def with_vectors(warehouse: Warehouse, rows: pa.Table, base_model: str, key: str = "text_hash") -> pa.Table:
-    """Join rows with the vector of their key in `text_embeddings` as `vector`, order kept.
-
-    Raises PipelineError where a vector is missing: the text_embeddings task has not run.
-    """
-    numbered = rows.append_column("_row", pa.array(np.arange(rows.num_rows)))
-    found = warehouse.query(
-        f"SELECT DISTINCT ON (_row) rows.*, vector FROM rows JOIN text_embeddings ON text_embeddings.text_hash = rows.{key} "
-        "WHERE base_model = $base_model ORDER BY _row",
-        ["text_embeddings"],
-        {"base_model": base_model},
-        rows=numbered,
-    )
-    if found.num_rows != rows.num_rows:
-        raise PipelineError(
-            f"{rows.num_rows - found.num_rows} texts have no embedding by {base_model}; run the text_embeddings task first"
-        )
-    return found.drop_columns(["_row"])

@@ -11,15 +11,26 @@ base model's name is suffixed by `/mean`.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from persona_pipeline.config import CONTENT_FIELDS, EncodersConfig
-from persona_pipeline.embeddings.cache import Embedder, with_vectors
-from persona_pipeline.embeddings.vectors import vectors_of
-from persona_pipeline.encoder.text_inputs import content_texts, evidence_texts, persona_texts
+from persona_pipeline.embeddings.cache import Embedder
+from persona_pipeline.embeddings.mapped import MappedVectors, vectors_on_disk
+from persona_pipeline.embeddings.vectors import lists_of
+from persona_pipeline.encoder.text_inputs import (
+    ITEM_SOURCES,
+    content_texts,
+    evidence_texts,
+    persona_texts,
+)
+from persona_pipeline.keyed import Keyed, Part
 from persona_pipeline.warehouse import Warehouse
 
 _ITEMS_AT_ONCE = 2_000  # of up to item_reviews.max_reviews vectors each
@@ -108,7 +119,7 @@ def _key(row: dict[str, list[str]], weights: Mapping[str, float]) -> str | None:
     return hashlib.sha256("+".join(parts).encode()).hexdigest()[:32] if parts else None
 
 
-def item_fields(warehouse: Warehouse, known: pa.Table, base_model: str) -> ItemFields:
+def item_fields(known: pa.Table, vectors: MappedVectors) -> ItemFields:
     """Load the part embeddings of rows of `profiles`. Memory: the result, and the evidence vectors of 2,000 items.
 
     Raises PipelineError where a text has no embedding.
@@ -118,21 +129,25 @@ def item_fields(warehouse: Warehouse, known: pa.Table, base_model: str) -> ItemF
     for start in range(0, known.num_rows, _ITEMS_AT_ONCE):
         some = known.slice(start, _ITEMS_AT_ONCE)
         for name in _PARTS:
-            parts[name].append(_means(warehouse, some[name].combine_chunks(), base_model))
+            parts[name].append(_means(some[name].combine_chunks(), vectors))
     width = max((part.shape[1] for chunks in parts.values() for part in chunks), default=0)
     return ItemFields(item_ids, {name: _stacked(chunks, width) for name, chunks in parts.items()})
 
 
-def _means(warehouse: Warehouse, texts: pa.ListArray, base_model: str) -> np.ndarray:
+def texts_of(known: pa.Table) -> pa.Table:
+    """List the texts that item embeddings are computed from: `text_hash`, of rows of `profiles`, repeated as they are."""
+    return pa.table({"text_hash": pa.chunked_array([known[name].combine_chunks().flatten() for name in _PARTS])})
+
+
+def _means(texts: pa.ListArray, vectors: MappedVectors) -> np.ndarray:
     """Compute (lists, d) normalised means of each list's texts, zeros for an empty list; (lists, 0) where all are empty."""
     lengths = pc.list_value_length(texts).to_numpy(zero_copy_only=False)
     if not lengths.sum():
         return np.zeros((len(lengths), 0), np.float32)
-    rows = with_vectors(warehouse, pa.table({"text_hash": texts.flatten()}), base_model)
-    vectors = vectors_of(rows["vector"])
-    means = np.zeros((len(lengths), vectors.shape[1]))
+    found = vectors.of(texts.flatten())
+    means = np.zeros((len(lengths), found.shape[1]))
     filled = np.flatnonzero(lengths)
-    means[filled] = np.add.reduceat(vectors, (np.cumsum(lengths) - lengths)[filled], axis=0)
+    means[filled] = np.add.reduceat(found, (np.cumsum(lengths) - lengths)[filled], axis=0)
     return _unit(means)
 
 
@@ -143,26 +158,54 @@ def _stacked(chunks: list[np.ndarray], width: int) -> np.ndarray:
     return np.concatenate([part if part.shape[1] else np.zeros((len(part), width), np.float32) for part in chunks])
 
 
-def ensure_profiles(warehouse: Warehouse, embedder: Embedder, config: EncodersConfig) -> int:
+def ensure_profiles(keyed: Keyed, embedder: Embedder, config: EncodersConfig) -> int:
     """Compute and cache missing item embeddings under these weights; texts must be cached already. Returns the number computed.
 
-    Memory: the evidence vectors of 2,000 items. Raises PipelineError where a text has no embedding.
+    Memory: the items of a bucket, and the evidence vectors of 2,000 items. Raises PipelineError where a text has no embedding.
     """
-    wanted = profiles(warehouse, config)
     model = profile_model(embedder.base_model)
-    new = warehouse.query(
-        "SELECT profile_hash, min(item_id) AS item_id FROM (SELECT profile_hash, item_id FROM wanted) "
-        "ANTI JOIN (SELECT text_hash AS profile_hash FROM text_embeddings WHERE base_model = $model) USING (profile_hash) "
-        "GROUP BY profile_hash ORDER BY profile_hash",
+    since = keyed.warehouse.version("text_embeddings")
+    files = list(keyed.each(ITEM_SOURCES, partial(_list_profiles, config, keyed.folder())))
+    listed = ds.dataset(files)
+    new = keyed.query(
+        "SELECT profile_hash, min(item_id) AS item_id FROM listed ANTI JOIN (SELECT text_hash AS profile_hash "
+        "FROM text_embeddings WHERE base_model = $model) AS known USING (profile_hash) GROUP BY profile_hash",
         ["text_embeddings"],
         {"model": model},
-        wanted=wanted,
+        listed=listed,
     )
-    for start in range(0, new.num_rows, _ITEMS_AT_ONCE):
-        part = wanted.filter(pc.is_in(wanted["item_id"], new["item_id"].slice(start, _ITEMS_AT_ONCE).combine_chunks()))
-        vectors = item_fields(warehouse, part, embedder.base_model).profiles(config.content_weights())
-        embedder.keep(pa.table({"text_hash": part["profile_hash"], "vector": list(vectors)}), model)
-    return int(new.num_rows)
+    if not (count := new.count_rows()):
+        return 0
+    every = " UNION ALL ".join(f"SELECT unnest({name}) AS text_hash FROM wanted" for name in _PARTS)
+    texts = keyed.query(
+        f"WITH wanted AS (SELECT * FROM listed SEMI JOIN new USING (item_id)) SELECT DISTINCT text_hash FROM ({every})",
+        [],
+        listed=listed,
+        new=new,
+    )
+    with vectors_on_disk(keyed.warehouse, texts, embedder.base_model, keyed.scratch) as vectors:
+        for made in keyed.over(files, partial(_mean_profiles, keyed.warehouse, config, new, vectors)):
+            since = embedder.keep(made, model, since) if made.num_rows else since
+    return int(count)
+
+
+def _list_profiles(config: EncodersConfig, folder: Path, part: Part) -> str:
+    path = folder / f"{part.number}.parquet"
+    pq.write_table(profiles(part.rows, config), path)
+    return str(path)
+
+
+def _mean_profiles(
+    warehouse: Warehouse, config: EncodersConfig, new: ds.Dataset, vectors: MappedVectors, listed: str
+) -> pa.Table:
+    """Embeddings of those items listed in a file that are new: text_hash, vector."""
+    wanted = warehouse.query(
+        "SELECT * FROM listed SEMI JOIN new USING (item_id) ORDER BY item_id", [], listed=ds.dataset(listed), new=new
+    )
+    if not wanted.num_rows:
+        return pa.table({"text_hash": pa.array([], pa.string()), "vector": pa.array([], pa.list_(pa.float32()))})
+    made = item_fields(wanted, vectors).profiles(config.content_weights())
+    return pa.table({"text_hash": wanted["profile_hash"], "vector": lists_of(made)})
 
 
 def with_profiles(rows: pa.Table, known: pa.Table) -> pa.Table:

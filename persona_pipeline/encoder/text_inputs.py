@@ -7,7 +7,26 @@ from persona_pipeline.config import CONTENT_FIELDS
 from persona_pipeline.core.interactions import liked_sql
 from persona_pipeline.embeddings.cache import text_hash
 from persona_pipeline.encoder.texts import render_content, render_interactions, render_personas
+from persona_pipeline.keyed import Source
 from persona_pipeline.warehouse import Warehouse
+
+ITEM_SOURCES = (
+    Source("item_reviews", "item_id", ("item_id", "evidence")),
+    Source("items", "item_id", ("item_id", *CONTENT_FIELDS)),
+    Source("item_summaries", "item_id", ("item_id", "summary")),
+    Source(
+        "item_personas",
+        "item_id",
+        ("persona_id", "item_id", "status", "stance", "name", "description", "preference_rationale"),
+        "SELECT * FROM rows WHERE status = 'current'",
+    ),
+)
+"""What the texts of items are made of: rows that belong to one item."""
+USER_SOURCES = (
+    Source("user_histories", "user_id", ("user_id", "interactions")),
+    Source("reviews", "user_id", ("user_id", "review_id", "text")),
+)
+"""What the texts of interactions are made of: rows that belong to one user."""
 
 
 def persona_texts(warehouse: Warehouse) -> pa.Table:

@@ -9,10 +9,9 @@ import pyarrow.compute as pc
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.core.interactions import liked_sql, met_sql
-from persona_pipeline.embeddings.cache import with_vectors
-from persona_pipeline.embeddings.vectors import vectors_of
+from persona_pipeline.embeddings.mapped import vectors_on_disk
 from persona_pipeline.encoder.history_weights import shortened
-from persona_pipeline.encoder.item_embeddings import ItemFields, item_fields, profiles, with_profiles
+from persona_pipeline.encoder.item_embeddings import ItemFields, item_fields, profiles, texts_of, with_profiles
 from persona_pipeline.encoder.text_inputs import liked_histories, persona_texts
 from persona_pipeline.warehouse import Warehouse
 
@@ -79,15 +78,18 @@ def training_data(
         {"liked": min_liked_rating},
     )
     none = np.empty((0, 0), np.float32)
+    texts = pa.concat_tables([told.select(["text_hash"]), texts_of(known)])
+    with vectors_on_disk(warehouse, texts, base_model) as vectors:
+        text_vectors, fields = vectors.of(told["text_hash"]), item_fields(known, vectors)
     found = TrainingData(
         pairs,
         told.select(["persona_id", "item_id"]),
-        vectors_of(with_vectors(warehouse, told, base_model)["vector"]),
+        text_vectors,
         none,
         liked.select(["user_id", "interaction_id", "item_id", "weight", "day"]),
         none,
         dict(zip(counts["item_id"].to_pylist(), counts["n"].to_pylist(), strict=True)),
-        fields=item_fields(warehouse, known, base_model),
+        fields=fields,
     ).weighed(config)
     hashes = dict(zip(known["item_id"].to_pylist(), known["profile_hash"].to_pylist(), strict=True))
     return replace(found, profile_hashes=hashes)

@@ -1,22 +1,44 @@
 """Apply the run's encoder: current personas to `persona_vectors`, liked histories to `user_vectors`."""
 
-import hashlib
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.embeddings.cache import with_vectors
-from persona_pipeline.embeddings.vectors import vectors_of
+from persona_pipeline.embeddings.mapped import MappedVectors, mapped_vectors
+from persona_pipeline.embeddings.vectors import lists_of
 from persona_pipeline.encoder.artefact import Encoder
 from persona_pipeline.encoder.history_weights import history_weights, ranks
 from persona_pipeline.encoder.item_embeddings import persona_inputs, profile_model, profiles, with_profiles
-from persona_pipeline.encoder.text_inputs import liked_histories, persona_texts
-from persona_pipeline.warehouse import Warehouse
+from persona_pipeline.encoder.text_inputs import ITEM_SOURCES, USER_SOURCES, liked_histories, persona_texts
+from persona_pipeline.keyed import Keyed, Part, Source
+from persona_pipeline.warehouse import Warehouse, WriteResult
+from persona_pipeline.warehouse.changes import Change
 
 _USERS_AT_ONCE = 20_000
+
+
+class Encoded(NamedTuple):
+    """A write of vectors: rows the table has now, and those that were encoded."""
+
+    written: WriteResult
+    vectors: int
+    encoded: int
+
+
+class _Bucket(NamedTuple):
+    """What one bucket of keys found: the rows it has, those encoded, and what it changes."""
+
+    vectors: int
+    encoded: int
+    change: Change
 
 
 def encoder_of_run(warehouse: Warehouse, encoder_id: str) -> Encoder:
@@ -27,73 +49,149 @@ def encoder_of_run(warehouse: Warehouse, encoder_id: str) -> Encoder:
     return Encoder.load(warehouse.root / rows["artefact"][0].as_py())
 
 
-def persona_vectors(warehouse: Warehouse, encoder: Encoder) -> tuple[pa.Table, int]:
-    """Compute rows of `persona_vectors`, and the number encoded.
+def persona_vectors(keyed: Keyed, encoder: Encoder) -> Encoded:
+    """Make `persona_vectors` hold every current persona's vector; one with unchanged text and item embedding keeps it.
 
-    A persona with unchanged text and item embedding keeps its vector.
+    Memory: the items of a bucket with their evidence; vectors are mapped from disk.
     """
-    texts = with_profiles(
-        persona_texts(warehouse).drop_columns(["text"]), encoder.profiles(profiles(warehouse, encoder.config))
+    base = keyed.warehouse.version("persona_vectors")
+    stored = Source("persona_vectors", "item_id", ("encoder_id", "persona_id", "item_id", "text_hash", "profile_hash"))
+    found = list(keyed.each((*ITEM_SOURCES, stored), partial(_changed_personas, encoder, keyed.folder())))
+    new = ds.dataset([personas.new for personas in found])
+    own, shared = (
+        mapped_vectors(
+            keyed.warehouse,
+            keyed.query(f"SELECT {key} AS text_hash FROM new", [], new=new),
+            model,
+            keyed.folder() / "v",
+        )
+        for key, model in (("text_hash", encoder.base_model), ("profile_hash", profile_model(encoder.base_model)))
     )
-    kept = warehouse.query(
-        "SELECT persona_vectors.* FROM persona_vectors "
+    encode = partial(_encode_personas, encoder, own, shared)
+    return _written(keyed, "persona_vectors", list(keyed.over(found, encode)), base)
+
+
+class _ChangedPersonas(NamedTuple):
+    """Personas of a bucket: its part, without rows; the file of those to encode; keys whose row goes; and how many stay."""
+
+    part: Part
+    new: str
+    gone: pa.Table
+    kept: int
+
+
+def _changed_personas(encoder: Encoder, folder: Path, part: Part) -> _ChangedPersonas:
+    known = encoder.profiles(profiles(part.rows, encoder.config))
+    texts = with_profiles(persona_texts(part.rows).drop_columns(["text"]), known)
+    kept = part.rows.query(
+        "SELECT encoder_id, persona_id FROM persona_vectors "
         "SEMI JOIN texts USING (persona_id, item_id, text_hash, profile_hash) WHERE encoder_id = $id",
         ["persona_vectors"],
         {"id": encoder.encoder_id},
         texts=texts,
     )
-    new = texts.filter(pc.invert(pc.is_in(texts["persona_id"], kept["persona_id"])))
+    gone = part.rows.query(
+        "SELECT encoder_id, persona_id FROM persona_vectors ANTI JOIN kept USING (encoder_id, persona_id)",
+        ["persona_vectors"],
+        kept=kept,
+    )
+    path = folder / f"{part.number}.parquet"
+    pq.write_table(texts.filter(pc.invert(pc.is_in(texts["persona_id"], kept["persona_id"]))), path)
+    return _ChangedPersonas(part.emptied(), str(path), gone, kept.num_rows)
+
+
+def _encode_personas(encoder: Encoder, own: MappedVectors, shared: MappedVectors, found: _ChangedPersonas) -> _Bucket:
+    new = pq.read_table(found.new)
     schema = load_contract("persona_vectors").arrow_schema()
-    if new.num_rows == 0:
-        return kept.cast(schema), 0
-    own = vectors_of(with_vectors(warehouse, new, encoder.base_model)["vector"])
-    shared = vectors_of(with_vectors(warehouse, new, profile_model(encoder.base_model), "profile_hash")["vector"])
-    vectors = encoder.encode_personas(persona_inputs(shared, own, encoder.config.persona_weight))
-    columns = {"encoder_id": pa.repeat(encoder.encoder_id, new.num_rows), **{c: new[c] for c in texts.column_names}}
-    encoded = pa.table({**columns, "vector": _lists(vectors)}).select(schema.names).cast(schema)
-    return pa.concat_tables([kept.cast(schema), encoded]), new.num_rows
+    made = schema.empty_table()
+    if new.num_rows:
+        inputs = persona_inputs(shared.of(new["profile_hash"]), own.of(new["text_hash"]), encoder.config.persona_weight)
+        columns = {"encoder_id": pa.repeat(encoder.encoder_id, new.num_rows), **{c: new[c] for c in new.column_names}}
+        vectors = lists_of(encoder.encode_personas(inputs))
+        made = pa.table({**columns, "vector": vectors}).select(schema.names).cast(schema)
+    change = found.part.change_of("persona_vectors", made, found.gone)
+    return _Bucket(found.kept + new.num_rows, new.num_rows, change)
 
 
-def user_vectors(warehouse: Warehouse, encoder: Encoder, min_liked_rating: float) -> tuple[pa.Table, int]:
-    """Compute rows of `user_vectors`, and the number encoded; a user with the same inputs keeps the vector.
+def user_vectors(keyed: Keyed, encoder: Encoder, min_liked_rating: float) -> Encoded:
+    """Make `user_vectors` hold every user's vector; one with the same inputs keeps it.
 
-    Memory: the rows, and the interaction embeddings of 20,000 users at a time.
+    Memory: the histories of a bucket, and the interaction embeddings of 20,000 users at a time; item embeddings are mapped
+    from disk, each encoded once.
     """
-    histories = liked_histories(warehouse, min_liked_rating)
-    liked = with_profiles(histories, encoder.profiles(profiles(warehouse, encoder.config)))
-    weighed = liked.append_column("weighed", _weighed(liked))
-    users = weighed.group_by("user_id", use_threads=False).aggregate([("weighed", "list"), ("profile_hash", "list")])
-    hashes = [
-        hashlib.sha256(f"{encoder.encoder_id}\x1f{','.join(r)}\x1f{','.join(t)}".encode()).hexdigest()[:16]
-        for r, t in zip(users["weighed_list"].to_pylist(), users["profile_hash_list"].to_pylist(), strict=True)
-    ]
-    inputs = pa.table({"user_id": users["user_id"], "inputs_hash": pa.array(hashes, pa.string())})
-    kept = warehouse.query(
-        "SELECT user_vectors.* FROM user_vectors SEMI JOIN inputs USING (user_id, inputs_hash) WHERE encoder_id = $id",
+    base = keyed.warehouse.version("user_vectors")
+    folder = keyed.folder()
+    items = ds.dataset(list(keyed.each(ITEM_SOURCES, partial(_items, encoder, folder))))
+    model = profile_model(encoder.base_model)
+    wanted = keyed.query("SELECT profile_hash AS text_hash FROM items", [], items=items)
+    embedded = mapped_vectors(keyed.warehouse, wanted, model, keyed.folder() / "v")
+    encoded = embedded.mapped(keyed.folder() / "v", encoder.encode_interactions)
+    stored = Source("user_vectors", "user_id", ("encoder_id", "user_id", "inputs_hash"))
+    encode = partial(_users, encoder, min_liked_rating, items, encoded)
+    return _written(keyed, "user_vectors", list(keyed.each((USER_SOURCES[0], stored), encode)), base)
+
+
+def _items(encoder: Encoder, folder: Path, part: Part) -> str:
+    path = folder / f"{part.number}.parquet"
+    pq.write_table(encoder.profiles(profiles(part.rows, encoder.config)), path)
+    return str(path)
+
+
+def _users(encoder: Encoder, min_liked_rating: float, items: ds.Dataset, encoded: MappedVectors, part: Part) -> _Bucket:
+    histories = liked_histories(part.rows, min_liked_rating)
+    known = part.rows.query(
+        "SELECT * FROM items SEMI JOIN histories USING (item_id)", [], items=items, histories=histories
+    )
+    liked = with_profiles(histories, known)
+    inputs = _inputs(part.rows, liked, encoder.encoder_id)
+    kept = part.rows.query(
+        "SELECT encoder_id, user_id FROM user_vectors SEMI JOIN inputs USING (user_id, inputs_hash) WHERE encoder_id = $id",
         ["user_vectors"],
         {"id": encoder.encoder_id},
         inputs=inputs,
     )
+    gone = part.rows.query(
+        "SELECT encoder_id, user_id FROM user_vectors ANTI JOIN kept USING (encoder_id, user_id)",
+        ["user_vectors"],
+        kept=kept,
+    )
     new = inputs.filter(pc.invert(pc.is_in(inputs["user_id"], kept["user_id"])))
     schema = load_contract("user_vectors").arrow_schema()
-    parts = [kept.cast(schema)]
+    parts = [schema.empty_table()]
     for start in range(0, new.num_rows, _USERS_AT_ONCE):
         chunk = new.slice(start, _USERS_AT_ONCE)
         mine = liked.filter(pc.is_in(liked["user_id"], chunk["user_id"]))
-        parts.append(_encode_users(warehouse, encoder, mine, chunk).cast(schema))
-    return pa.concat_tables(parts), new.num_rows
+        parts.append(_encode_users(encoder, encoded, mine, chunk).cast(schema))
+    change = part.change_of("user_vectors", pa.concat_tables(parts), gone)
+    return _Bucket(inputs.num_rows, new.num_rows, change)
 
 
-def _weighed(liked: pa.Table) -> pa.ChunkedArray:
-    """Ids of interactions, with the weight of those that weigh less than one."""
+def _written(keyed: Keyed, table: str, found: list[_Bucket], base: int | None) -> Encoded:
+    written = keyed.warehouse.commit_changes(table, [bucket.change for bucket in found], base)
+    return Encoded(written, sum(bucket.vectors for bucket in found), sum(bucket.encoded for bucket in found))
+
+
+def _inputs(warehouse: Warehouse, liked: pa.Table, encoder_id: str) -> pa.Table:
+    """Hash what each user's vector is made of: user_id, inputs_hash. `liked` is ordered by user and age."""
+    # An interaction that weighs less than one with its weight.
     factor = pc.binary_join_element_wise(liked["interaction_id"], liked["weight"].cast(pa.string()), "*")
-    return pc.if_else(pc.equal(liked["weight"], 1.0), liked["interaction_id"], factor)
+    weighed = pc.if_else(pc.equal(liked["weight"], 1.0), liked["interaction_id"], factor)
+    numbered = liked.append_column("weighed", weighed).append_column("place", pa.array(np.arange(liked.num_rows)))
+    return warehouse.query(
+        """
+        SELECT user_id, substr(sha256(concat_ws(chr(31), $id::VARCHAR, string_agg(weighed, ',' ORDER BY place),
+                                                string_agg(profile_hash, ',' ORDER BY place))), 1, 16) AS inputs_hash
+        FROM liked GROUP BY user_id ORDER BY user_id
+        """,
+        [],
+        {"id": encoder_id},
+        liked=numbered,
+    )
 
 
-def _encode_users(warehouse: Warehouse, encoder: Encoder, liked: pa.Table, inputs: pa.Table) -> pa.Table:
+def _encode_users(encoder: Encoder, encoded_items: MappedVectors, liked: pa.Table, inputs: pa.Table) -> pa.Table:
     """Encode users; `liked` is ordered by user and age, so each user's interactions are contiguous, newest first."""
-    met = with_vectors(warehouse, liked, profile_model(encoder.base_model), "profile_hash")
-    encoded = encoder.encode_interactions(vectors_of(met["vector"]))
+    encoded = encoded_items.of(liked["profile_hash"])
     user_of = liked["user_id"].to_numpy(zero_copy_only=False).astype(str)
     user_ids, starts, counts = np.unique(user_of, return_index=True, return_counts=True)
     days = liked["day"].to_numpy(zero_copy_only=False)
@@ -115,13 +213,8 @@ def _encode_users(warehouse: Warehouse, encoder: Encoder, liked: pa.Table, input
             "encoder_id": pa.repeat(encoder.encoder_id, len(user_ids)),
             "user_id": pa.array(user_ids, pa.string()),
             "interactions": pa.ListArray.from_arrays(offsets, structs),
-            "vector": _lists((sums / norms[:, None]).astype(np.float32)),
+            "vector": lists_of((sums / norms[:, None]).astype(np.float32)),
         }
     )
     found = inputs.take(pc.index_in(rows["user_id"], inputs["user_id"]))
     return rows.append_column("inputs_hash", found["inputs_hash"]).select(load_contract("user_vectors").names)
-
-
-def _lists(matrix: np.ndarray) -> pa.ListArray:
-    offsets = pa.array(np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1])
-    return pa.ListArray.from_arrays(offsets, pa.array(matrix.reshape(-1)))

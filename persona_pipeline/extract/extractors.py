@@ -11,6 +11,7 @@ from persona_pipeline.extract.types import (
 from persona_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from persona_pipeline.extract.embedded.shop import Shop
     from persona_pipeline.extract.llm.client import LlmClient
     from persona_pipeline.extract.llm.engines.engine import Backend
 
@@ -22,6 +23,7 @@ def make_extractor(
     as_of: date,
     *,
     engine: bool = True,
+    shop: "Shop | None" = None,
 ) -> PersonaExtractor:
     """Build the extractor of `config.extractor`.
 
@@ -31,12 +33,13 @@ def make_extractor(
         warehouse: holds the shop's reviews, and the response cache of an LLM.
         as_of: night under which an LLM's responses are stored.
         engine: whether an LLM may be called for requests that are not cached; else those end without a response.
+        shop: topics of the shop's reviews where they are known; else they are read when personas are made.
     """
     if config.extractor == "embedded":
         from persona_pipeline.extract.embedded import EmbeddedExtractor
         from persona_pipeline.extract.embedded.shop import read_shop
 
-        return EmbeddedExtractor(config, lambda: read_shop(warehouse))
+        return EmbeddedExtractor(config, lambda: shop or read_shop(warehouse))
     from persona_pipeline.extract.llm.extractor import LlmExtractor
 
     return LlmExtractor(config, make_client(config, warehouse, as_of, engine=engine), embed)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.extract.types import Refusal, Stage
@@ -20,12 +21,12 @@ _SUBJECTS: dict[Stage, tuple[str, str]] = {
 
 
 def write_refusals(
-    warehouse: Warehouse, stage: Stage, asked: Sequence[str] | None, refused: Iterable[tuple[Refusal, str]]
+    warehouse: Warehouse, stage: Stage, asked: pa.Table | ds.Dataset | None, refused: Iterable[tuple[Refusal, str]]
 ) -> WriteResult:
     """Replace the refusals of the subjects extracted in this run, each with its extraction key.
 
     Rows of other stages stay, and rows of this stage about existing subjects that were not extracted in this run;
-    `asked` is None where the stage extracts every subject anew in each run.
+    `asked` has those as `subject`; it is None where the stage extracts every subject anew in each run.
     """
     table, key = _SUBJECTS[stage]
     kept = warehouse.query(
@@ -33,7 +34,7 @@ def write_refusals(
         "AND subject_id NOT IN (SELECT subject FROM asked))",
         ["quarantine", table],
         {"stage": stage, "all": asked is None},
-        asked=pa.table({"subject": pa.array(asked or [], pa.string())}),
+        asked=pa.table({"subject": pa.array([], pa.string())}) if asked is None else asked,
     )
     rows = [
         {

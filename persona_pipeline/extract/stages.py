@@ -24,7 +24,6 @@ from persona_pipeline.extract.pending import (
     still_verbatim,
     vanished,
 )
-from persona_pipeline.extract.quarantine import write_refusals
 from persona_pipeline.extract.types import (
     ASPECT_NAMES,
     Embed,
@@ -36,7 +35,7 @@ from persona_pipeline.extract.types import (
     ReviewAspects,
     Stage,
 )
-from persona_pipeline.warehouse import Warehouse, WriteResult
+from persona_pipeline.warehouse import Warehouse
 
 Row = dict[str, Any]
 
@@ -54,14 +53,6 @@ class Extracted:
     def rows(self) -> pa.Table:
         """The rows the table should hold."""
         return pa.concat_tables([self.kept.cast(self.made.schema), self.made])
-
-
-def write_stage(warehouse: Warehouse, stage: Stage, found: Extracted) -> list[WriteResult]:
-    """Write a stage's table and its refusals.
-
-    Refusals first: killed in between, the rerun still counts their subjects as open, and writes both again.
-    """
-    return [write_refusals(warehouse, stage, found.asked, found.refused), warehouse.replace(stage, found.rows)]
 
 
 def of_items(warehouse: Warehouse, items: Iterable[str]) -> Warehouse:

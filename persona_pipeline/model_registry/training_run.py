@@ -23,6 +23,7 @@ from persona_pipeline.encoder.item_embeddings import ensure_profiles
 from persona_pipeline.encoder.retrain_policy import settings_digest
 from persona_pipeline.encoder.texts import TEXT_VERSION
 from persona_pipeline.encoder.training_data import TrainingData, training_data
+from persona_pipeline.keyed import keyed_work
 from persona_pipeline.model_registry.incumbent import Incumbent
 from persona_pipeline.model_registry.registry import settings_of
 from persona_pipeline.model_registry.select_settings import SelectedSettings, select_settings
@@ -138,7 +139,8 @@ def choose_settings(
     def configured() -> Embedder:
         base = _configured_base(warehouse, config, versions)
         if base.base_model != embedder.base_model:
-            embed_everything(warehouse, base, liked, None)
+            with keyed_work(warehouse, config.keyed, "encoders") as keyed:
+                embed_everything(keyed, base, liked, None)
         return base
 
     def over_configured() -> TrainingData:
@@ -158,7 +160,8 @@ def fit(warehouse: Warehouse, examples: TrainingSet, choice: TrainingChoice, enc
     from persona_pipeline.encoder.fit import fit_encoder
 
     settings, base = choice.selected.config, choice.embedder
-    ensure_profiles(warehouse, base, settings)
+    with keyed_work(warehouse, examples.config.keyed, "encoders") as keyed:
+        ensure_profiles(keyed, base, settings)
     data = training_data(warehouse, base.base_model, examples.config.training_pairs.min_liked_rating, settings)
     prior = fit_prior(warehouse, examples.interactions, examples.config, settings)
     encoder, metrics = fit_encoder(encoder_id, base.base_model, data, prior, reviews_digest(warehouse), settings)

@@ -43,6 +43,10 @@ class RunContext:
         """Id of the run."""
         return str(self.row["run_id"])
 
+    def parent_version(self, table: str) -> int | None:
+        """Version of a table in the release the run starts from; None on a first night."""
+        return self.parent.versions[table] if self.parent else None
+
     def encoder_id(self) -> str:
         """The encoder that the task `encoders` settled on. Raises PipelineError before that task has succeeded."""
         settled = self.done.get(("encoders", ""))

@@ -1,6 +1,10 @@
 """Diff rows against stored rows by key, in DuckDB."""
 
+import os
+import tempfile
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,11 +15,35 @@ if TYPE_CHECKING:
     import duckdb
 
 
+_bounds: tuple[int, str] = (0, "")
+
+
+def limit_memory(most: int, spill: Path | None = None) -> None:
+    """Have all that this process asks of DuckDB from now on hold at most so many bytes, and put the rest into a folder.
+
+    0 is no bound; without a folder of its own it spills into the machine's for temporary files.
+    """
+    global _bounds
+    _bounds = (most, str(spill or ""))
+
+
 def connect() -> "duckdb.DuckDBPyConnection":
-    """Open a connection; DuckDB is imported here, since serving never needs it."""
+    """Open a connection to this process's database, which holds nothing but what its connections register and create for a time.
+
+    One database: to make one takes some 50 ms. DuckDB is imported where it is needed, since serving never needs it.
+    """
+    return _database(os.getpid(), *_bounds).cursor()
+
+
+@cache
+def _database(process: int, most: int, spill: str) -> "duckdb.DuckDBPyConnection":
+    """A process's database; a fork is a process of its own."""
     import duckdb
 
-    return duckdb.connect()
+    # Never where the process happens to run, and nobody else's: DuckDB names its files alike in every process. It makes the folder
+    # when it spills.
+    folder = spill or str(Path(tempfile.gettempdir()) / f"persona-pipeline-spill.{process}")
+    return duckdb.connect(config={"temp_directory": folder, **({"memory_limit": f"{most}B"} if most else {})})
 
 
 def quoted(columns: Sequence[str]) -> list[str]:

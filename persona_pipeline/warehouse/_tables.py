@@ -1,7 +1,7 @@
 """Read Delta tables by delta-rs and DuckDB, at their newest versions or at those pinned for a run's task."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote
@@ -36,6 +36,10 @@ class Tables:
         other = type(self)(self.root, self.commit, self.pins)
         other._held = {**self._held, **tables}
         return other
+
+    def without_rows(self) -> Self:
+        """The warehouse without tables in memory."""
+        return type(self)(self.root, self.commit, self.pins)
 
     def path(self, table: str) -> str:
         """Folder of a table."""
@@ -145,6 +149,23 @@ class Tables:
             for name, rows in given.items():
                 connection.register(name, rows)
             return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
+
+    @contextmanager
+    def batches(
+        self,
+        sql: str,
+        tables: Sequence[str],
+        parameters: Mapping[str, Any] | None = None,
+        rows: int = 65_536,
+        **given: Any,
+    ) -> Iterator[pa.RecordBatchReader]:
+        """Run `query` as a stream, some `rows` at a time; nothing of its result is held."""
+        with connect() as connection:
+            for table in tables:
+                connection.register(table, self.dataset(table))
+            for name, told in given.items():
+                connection.register(name, told)
+            yield connection.sql(sql, params=dict(parameters or {})).to_arrow_reader(rows)
 
     def _listed(self, table: str, version: int | None = None) -> pa.Table:
         """List the files of a version, one a row; `path` is percent-encoded, as Delta's log has it.

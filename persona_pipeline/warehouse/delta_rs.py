@@ -4,12 +4,16 @@ Memory: a write holds the new rows and streams the stored ones.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
@@ -21,7 +25,8 @@ from persona_pipeline.warehouse._delta import READABLE, TABLE_PROPERTIES, delta_
 from persona_pipeline.warehouse._differences import differences, quoted
 from persona_pipeline.warehouse._locks import lock
 from persona_pipeline.warehouse._tables import Tables
-from persona_pipeline.warehouse.data_files import DataFile
+from persona_pipeline.warehouse.changes import Change, without
+from persona_pipeline.warehouse.data_files import DataFile, written_files
 
 _ROWS_PER_GROUP = 512  # of a sorted table: the unit read to look up one row
 
@@ -132,22 +137,38 @@ class Warehouse(Tables):
         contract = self._writable(table)
         self._commit(contract, self._created(contract), contract.conform(rows), "append")
 
-    def add_new(self, table: str, rows: pa.Table) -> int:
-        """Append the rows whose key the table does not hold, one per key; returns their number.
+    def add_new(self, table: str, rows: pa.Table, since: int | None = None) -> WriteResult:
+        """Append the rows whose key the table does not hold, one per key.
 
         For caches, which runs and backtests fill side by side, whose warehouses may reach the same table by different
         paths: the lock, for which it waits, lies where the table really is. Appends never conflict in Delta by
         themselves.
+
+        `since` is a version that is known to hold none of the keys: only what was added after it is compared, so that filling a
+        cache in many commits costs what was added meanwhile, not all of it each time. None: everything is compared.
         """
         contract = self._writable(table)
         place = Path(self.path(table)).resolve()
         with lock(place.parent, place.name, self.commit, wait=True):
             key = ", ".join(quoted(contract.key))
-            sql = f"SELECT DISTINCT ON ({key}) * FROM found ANTI JOIN {table} USING ({key}) ORDER BY ALL"
-            new = self.query(sql, [table], found=rows)
+            sql = f"SELECT DISTINCT ON ({key}) * FROM found ANTI JOIN known USING ({key}) ORDER BY ALL"
+            new = self.query(sql, [], found=rows, known=self._keys_since(contract, since, rows))
             if new.num_rows or not self.exists(table):
                 self.append(table, new)
-            return int(new.num_rows)
+            return WriteResult(table, self._open(table).version(), new.num_rows, 0, 0)
+
+    def _keys_since(self, contract: Contract, since: int | None, rows: pa.Table) -> Any:
+        """Stored rows that may hold a key of these: those in files that were added after a version and hold such a range."""
+        dataset = self.dataset(contract.table)
+        if isinstance(dataset, pa.Table) or not rows.num_rows:
+            return dataset
+        last = contract.key[-1]
+        least, most = (pc.min_max(rows[last])[bound].as_py() for bound in ("min", "max"))
+        before = set() if since is None else self.files(contract.table, since)
+        folder = Path(self.path(contract.table))
+        within = dataset.get_fragments((ds.field(last) >= least) & (ds.field(last) <= most))
+        added = [file for file in within if folder / unquote(file.path) not in before]
+        return ds.FileSystemDataset(added, dataset.schema, dataset.format, dataset.filesystem)
 
     def drop_duplicates(self, table: str) -> int:
         """Delete duplicate keys, for caches; returns the number of rows deleted."""
@@ -184,6 +205,52 @@ class Warehouse(Tables):
                 )
             except CommitFailedError as error:
                 raise overtaken(table) from error
+
+    def commit_changes(self, table: str, changes: Iterable[Change], base: int | None) -> WriteResult:
+        """Commit the parts of a write, all that was found different of a table, in one version; none where nothing was.
+
+        Memory: what DuckDB may hold of keys, and a row group of a stored file.
+
+        Args:
+            table: a table without partitions.
+            changes: by `changes.change_to` or `changes.change_of`, of parts whose keys are not each other's.
+            base: the version with which the parts were compared, None where there was no table.
+
+        Raises BusyError where the table has moved on since.
+        """
+        contract, parts = self._writable(table), list(changes)
+        assert not contract.partition_by, f"{table} has partitions: its data files lie in folders of theirs"
+        counts = [sum(getattr(part, op) for part in parts) for op in ("inserted", "updated", "deleted")]
+        with self.lock(table):
+            if (self.version(table) if self.exists(table) else None) != base:
+                raise overtaken(table)
+            target = self._created(contract)
+            actions = self._actions(contract, parts)
+            try:
+                if actions:
+                    done = self._properties(exclusive=True)
+                    target.create_write_transaction(actions, "append", target.schema(), commit_properties=done)
+            except CommitFailedError as error:
+                raise overtaken(table) from error
+            written = WriteResult(table, self._open(table).version(), *counts)
+            self.wrote(written)
+            return written
+
+    def _actions(self, contract: Contract, parts: Sequence[Change]) -> list[AddAction | RemoveAction]:
+        """Additions and removals of files that make a table what its parts should be."""
+        folder, now = Path(self.path(contract.table)), time.time_ns() // 1_000_000
+        added = [file for part in parts for file in part.files]
+        removed: list[AddAction | RemoveAction] = []
+        if gone := [part.gone for part in parts if part.gone]:
+            listed = self._listed(contract.table).select(["path", "size_bytes"]).to_pylist()
+            files = {folder / unquote(file["path"]): file for file in listed}
+            for path, staying in without(contract, sorted(files), gone):
+                added += written_files(folder, contract, staying)
+                removed.append(RemoveAction(files[path]["path"], True, now, files[path]["size_bytes"], {}))
+        return [
+            *removed,
+            *(AddAction(f.path, f.size, {}, f.modified, data_change=True, stats=f.stats) for f in added),
+        ]
 
     def upsert(self, table: str, rows: pa.Table, base: int | None = None) -> WriteResult:
         """Insert rows with a new key and update rows that differ; other rows stay.

@@ -6,22 +6,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from embedded import REVIEWS_ALONE, StandIn, embed, embed_texts, mean_of, shop_profile
+from embedded import REVIEWS_ALONE, StandIn, embed, embed_texts, keyed_by, mean_of, shop_profile, vectors_of_keys
 from helpers import BASE_MODEL, TITLES, Row, put, put_all, shop, toward
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_pipeline.config import EncodersConfig
 from persona_pipeline.core.errors import PipelineError
-from persona_pipeline.embeddings.cache import text_hash, with_vectors
-from persona_pipeline.embeddings.vectors import vectors_of
+from persona_pipeline.embeddings.cache import text_hash
+from persona_pipeline.embeddings.mapped import vectors_on_disk
 from persona_pipeline.encoder import item_embeddings as module
 from persona_pipeline.encoder.item_embeddings import (
+    ItemFields,
     ensure_profiles,
     item_fields,
     persona_inputs,
     profile_model,
     profiles,
+    texts_of,
     with_profiles,
 )
 from persona_pipeline.encoder.text_inputs import persona_texts
@@ -48,8 +50,14 @@ def silence(warehouse: Warehouse, *items: str) -> None:
 
 
 def vectors_by_item(warehouse: Warehouse) -> dict[str, np.ndarray]:
-    known = with_vectors(warehouse, profiles(warehouse, REVIEWS_ALONE), profile_model(BASE_MODEL), "profile_hash")
-    return dict(zip(known["item_id"].to_pylist(), vectors_of(known["vector"]), strict=True))
+    known = profiles(warehouse, REVIEWS_ALONE)
+    vectors = vectors_of_keys(warehouse, known["profile_hash"], profile_model(BASE_MODEL))
+    return dict(zip(known["item_id"].to_pylist(), vectors, strict=True))
+
+
+def fields_of(warehouse: Warehouse, known: pa.Table) -> ItemFields:
+    with vectors_on_disk(warehouse, texts_of(known), BASE_MODEL) as vectors:
+        return item_fields(known, vectors)
 
 
 def test_a_profile_is_the_mean_of_what_was_said(warehouse: Warehouse) -> None:
@@ -139,16 +147,17 @@ def test_one_text_without_embedding_raises(warehouse: Warehouse) -> None:
     missing = text_hash("Reads fast even on a loud stage.")
     rows = warehouse.read("text_embeddings")
     warehouse.replace("text_embeddings", rows.filter(pc.not_equal(rows["text_hash"], missing)))
-    with pytest.raises(PipelineError, match=f"1 texts have no embedding by {BASE_MODEL}; run the text_embeddings task"):
-        ensure_profiles(warehouse, StandIn(warehouse), REVIEWS_ALONE)
+    told = f"1 texts have no embedding by {BASE_MODEL}; run the text_embeddings task"
+    with keyed_by(warehouse) as keyed, pytest.raises(PipelineError, match=told):
+        ensure_profiles(keyed, StandIn(warehouse), REVIEWS_ALONE)
 
 
 def test_a_profile_is_no_text(warehouse: Warehouse) -> None:
     """Profiles and texts share a table, but neither is ever read as the other."""
     embed(warehouse)
-    hashes = profiles(warehouse, REVIEWS_ALONE).select(["profile_hash"])
+    hashes = profiles(warehouse, REVIEWS_ALONE)["profile_hash"]
     with pytest.raises(PipelineError, match="5 texts have no embedding"):
-        with_vectors(warehouse, hashes, BASE_MODEL, "profile_hash")
+        vectors_of_keys(warehouse, hashes, BASE_MODEL)
 
 
 def test_inputs_of_personas_by_hand() -> None:
@@ -207,8 +216,9 @@ def with_items(warehouse: Warehouse) -> None:
 def weighed(warehouse: Warehouse, config: EncodersConfig) -> dict[str, np.ndarray]:
     """Each item's profile under `config`, from the cache."""
     embed(warehouse, config=config)
-    known = with_vectors(warehouse, profiles(warehouse, config), profile_model(BASE_MODEL), "profile_hash")
-    return dict(zip(known["item_id"].to_pylist(), vectors_of(known["vector"]), strict=True))
+    known = profiles(warehouse, config)
+    vectors = vectors_of_keys(warehouse, known["profile_hash"], profile_model(BASE_MODEL))
+    return dict(zip(known["item_id"].to_pylist(), vectors, strict=True))
 
 
 def test_fields_of_an_item_are_added_by_weight(warehouse: Warehouse) -> None:
@@ -250,7 +260,7 @@ def test_the_key_changes_with_content_and_its_weight(warehouse: Warehouse) -> No
 def test_profiles_put_together_in_memory_are_those_of_the_cache(warehouse: Warehouse) -> None:
     with_items(warehouse)
     cached = weighed(warehouse, TITLED)
-    fields = item_fields(warehouse, profiles(warehouse, REVIEWS_ALONE), BASE_MODEL)
+    fields = fields_of(warehouse, profiles(warehouse, REVIEWS_ALONE))
     assert fields.known() == ["title", "creator", "categories"]
     together = fields.profiles(TITLED.content_weights())
     for item, vector in zip(fields.item_ids.tolist(), together, strict=True):
@@ -260,7 +270,7 @@ def test_profiles_put_together_in_memory_are_those_of_the_cache(warehouse: Wareh
 def test_a_profile_can_leave_reviews_out(warehouse: Warehouse) -> None:
     embed(warehouse)
     blind = profiles(warehouse, REVIEWS_ALONE, pa.array(["ana-tuner"]))
-    fields = item_fields(warehouse, blind, BASE_MODEL)
+    fields = fields_of(warehouse, blind)
     vectors = dict(zip(fields.item_ids.tolist(), fields.profiles(REVIEWS_ALONE.content_weights()), strict=True))
     np.testing.assert_allclose(vectors["tuner"], toward("Needle is easy to see in the dark.")[0], atol=1e-6)
     np.testing.assert_allclose(vectors["capo"], shop_profile("capo"), atol=1e-6)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from embedded import REVIEWS_ALONE, embed, shop_profile
+from embedded import REVIEWS_ALONE, embed, keyed_by, shop_profile
 from helpers import BASE_MODEL, Row, put, put_all, shop, toward
 
 from persona_pipeline.config import EncodersConfig
@@ -51,16 +51,23 @@ def change(warehouse: Warehouse, table: str, alter: Callable[[list[Row]], object
     embed(warehouse)
 
 
+def users_of(warehouse: Warehouse, encoder: Encoder, liked: float, bucket_bytes: int = 2**26) -> tuple[list[Row], int]:
+    with keyed_by(warehouse, bucket_bytes) as keyed:
+        found = user_vectors(keyed, encoder, liked)
+    rows = warehouse.read("user_vectors").to_pylist()
+    assert found.vectors == len(rows)
+    return rows, found.encoded
+
+
 def run_users(warehouse: Warehouse, encoder: Encoder) -> tuple[dict[str, Row], int]:
-    rows, encoded = user_vectors(warehouse, encoder, 4.0)
-    warehouse.replace("user_vectors", rows)
-    return {row["user_id"]: row for row in rows.to_pylist()}, encoded
+    found, encoded = users_of(warehouse, encoder, 4.0)
+    return {row["user_id"]: row for row in found}, encoded
 
 
 def run_personas(warehouse: Warehouse, encoder: Encoder) -> tuple[dict[str, Row], int]:
-    rows, encoded = persona_vectors(warehouse, encoder)
-    warehouse.replace("persona_vectors", rows)
-    return {row["persona_id"]: row for row in rows.to_pylist()}, encoded
+    with keyed_by(warehouse) as keyed:
+        encoded = persona_vectors(keyed, encoder).encoded
+    return {row["persona_id"]: row for row in warehouse.read("persona_vectors").to_pylist()}, encoded
 
 
 def test_a_user_is_the_normalised_weighted_sum_of_liked_interactions(warehouse: Warehouse) -> None:
@@ -185,16 +192,18 @@ def test_a_new_encoder_encodes_everything(warehouse: Warehouse) -> None:
 
 
 def test_users_who_liked_nothing_have_no_vector(warehouse: Warehouse) -> None:
-    rows, _ = user_vectors(warehouse, make_encoder(), 5.0)
-    found = {row["user_id"]: [i["item_id"] for i in row["interactions"]] for row in rows.to_pylist()}
+    rows, _ = users_of(warehouse, make_encoder(), 5.0)
+    found = {row["user_id"]: [i["item_id"] for i in row["interactions"]] for row in rows}
     assert found == {"ana": ["strings", "strap"], "ben": ["capo", "strap"], "cleo": ["tuner"], "dan": ["strings"]}
-    assert user_vectors(warehouse, make_encoder(), 5.5)[0].num_rows == 0
+    assert users_of(warehouse, make_encoder(), 5.5) == ([], 0)
 
 
 def test_chunks_of_users_do_not_matter(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = user_vectors(warehouse, make_encoder(), 4.0)[0].sort_by("user_id").to_pylist()
+    whole, _ = users_of(warehouse, make_encoder(), 4.0)
+    put(warehouse, "user_vectors", [])
     monkeypatch.setattr(user_and_persona_vectors, "_USERS_AT_ONCE", 3)
-    chunks = user_vectors(warehouse, make_encoder(), 4.0)[0].sort_by("user_id").to_pylist()
+    chunks, encoded = users_of(warehouse, make_encoder(), 4.0)
+    assert encoded == 4
     for one, other in zip(whole, chunks, strict=True):
         assert (one["user_id"], one["inputs_hash"]) == (other["user_id"], other["inputs_hash"])
         # A matrix product may round its last bit another way for another number of rows.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from embedded import keyed_by
 from fixture_engine import WordCounts
 from helpers import put, put_all, shop
 from scipy.sparse import csr_array
@@ -45,8 +46,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     del tables["text_embeddings"]
     put_all(warehouse, tables)
     embedder, config = Embedder(TextEmbeddingsConfig(), warehouse), EncodersConfig()
-    with _words_counted():
-        embed_everything(warehouse, embedder, 4.0, config)
+    with _words_counted(), keyed_by(warehouse) as keyed:
+        embed_everything(keyed, embedder, 4.0, config)
     same = np.eye(WordCounts.dimensions, dtype=np.float32)
     prior = Prior(np.array(sorted(LIKED)), csr_array((len(LIKED), len(LIKED))))
     made = Encoder("enc1", embedder.base_model, TEXT_VERSION, same, same, LIKED, prior, config, "digest")

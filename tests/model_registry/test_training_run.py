@@ -7,6 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from drifting import ENDLESS, FIRST, RECENT
+from embedded import keyed_by
 
 from persona_pipeline.config import PipelineConfig, TextEmbeddingsConfig
 from persona_pipeline.embeddings.cache import Embedder
@@ -69,7 +70,8 @@ def test_a_base_the_gate_lets_through_embeds_everything_and_serves(warehouse: Wa
     assert (found.settled.verdict, found.encoder.base_model) == ("promoted", "noise@1:256")
     assert found.encoder.config.method == "full"
     again = _Noise(TextEmbeddingsConfig(), warehouse, "noise@1:256")
-    assert embed_everything(warehouse, again, 2.0, None)["embedded"] == 0
+    with keyed_by(warehouse) as keyed:
+        assert embed_everything(keyed, again, 2.0, None)["embedded"] == 0
 
 
 @pytest.mark.usefixtures("noise")

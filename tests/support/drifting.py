@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from embedded import keyed_by
 from helpers import Row, arrow, put
 
 from jobs.encoders import job
@@ -48,7 +49,8 @@ def build(root: Path) -> Warehouse:
             unit = (vector / np.linalg.norm(vector)).astype(np.float32).tolist()
             vectors.append({"text_hash": key, "base_model": embedder.base_model, "vector": unit})
     put(warehouse, "text_embeddings", vectors)
-    ensure_profiles(warehouse, embedder, EncodersConfig())
+    with keyed_by(warehouse) as keyed:
+        ensure_profiles(keyed, embedder, EncodersConfig())
     return warehouse
 
 

@@ -1,15 +1,19 @@
 """What the text_embeddings task does, by a stand-in for the base model whose vectors depend on the text alone."""
 
-from functools import cached_property
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from helpers import BASE_MODEL, shop, toward
 
-from persona_pipeline.config import EncodersConfig, TextEmbeddingsConfig
+from persona_pipeline.config import EncodersConfig, KeyedConfig, TextEmbeddingsConfig
 from persona_pipeline.embeddings.cache import Embedder
+from persona_pipeline.embeddings.mapped import vectors_on_disk
 from persona_pipeline.encoder.item_embeddings import ensure_profiles
 from persona_pipeline.encoder.text_inputs import content_texts, evidence_texts, liked_interaction_texts, persona_texts
+from persona_pipeline.keyed import Keyed, keyed_work
 from persona_pipeline.warehouse import Warehouse
 
 REVIEWS_ALONE = EncodersConfig(title_weight=0.0)
@@ -30,7 +34,7 @@ class StandIn(Embedder):
         super().__init__(TextEmbeddingsConfig(), warehouse)
         self.base_model = BASE_MODEL
 
-    @cached_property
+    @property
     def _model(self) -> Any:
         return _Toward()
 
@@ -49,7 +53,14 @@ def embed_texts(warehouse: Warehouse, min_liked_rating: float = 4.0) -> None:
 def embed(warehouse: Warehouse, min_liked_rating: float = 4.0, config: EncodersConfig = REVIEWS_ALONE) -> int:
     """Texts and profiles; returns how many profiles were new."""
     embed_texts(warehouse, min_liked_rating)
-    return ensure_profiles(warehouse, StandIn(warehouse), config)
+    with keyed_by(warehouse) as keyed:
+        return ensure_profiles(keyed, StandIn(warehouse), config)
+
+
+def vectors_of_keys(warehouse: Warehouse, keys: pa.ChunkedArray, base_model: str) -> np.ndarray:
+    """Cached vectors, (n, d), of keys of `text_embeddings`."""
+    with vectors_on_disk(warehouse, pa.table({"text_hash": keys}), base_model) as vectors:
+        return vectors.of(keys)
 
 
 def mean_of(*texts: str) -> np.ndarray:
@@ -62,3 +73,10 @@ def mean_of(*texts: str) -> np.ndarray:
 def shop_profile(item: str) -> np.ndarray:
     """The profile of an item of the shop, (d,)."""
     return mean_of(*(row["text"] for row in shop()["reviews"] if row["item_id"] == item))
+
+
+@contextmanager
+def keyed_by(warehouse: Warehouse, bucket_bytes: int = 2**26) -> Iterator[Keyed]:
+    """What runs keyed work here, in buckets of some size."""
+    with keyed_work(warehouse, KeyedConfig(bucket_bytes=bucket_bytes), "text_embeddings") as keyed:
+        yield keyed

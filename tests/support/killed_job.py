@@ -52,10 +52,10 @@ def _slow(asked: Path, seconds: float) -> FixtureBackend:
 def _die_at(when: str, call: str, table: str) -> None:
     original = getattr(Warehouse, call)
 
-    def dying(self: Warehouse, name: str, rows: Any) -> Any:
+    def dying(self: Warehouse, name: str, *rows: Any) -> Any:
         if (when, name) == ("before", table):
             os.kill(os.getpid(), signal.SIGKILL)
-        done = original(self, name, rows)
+        done = original(self, name, *rows)
         if (when, name) == ("after", table):
             os.kill(os.getpid(), signal.SIGKILL)
         return done

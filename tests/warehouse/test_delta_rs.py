@@ -16,6 +16,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from embedded import vectors_of_keys
 from helpers import AS_OF, Row, arrow, put, reviews, shop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,6 @@ from rich.console import Console
 
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import ContractError, PipelineError
-from persona_pipeline.embeddings.cache import with_vectors
 from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.doctor import mend
 
@@ -365,7 +365,7 @@ def test_a_cache_takes_each_key_once_whoever_brings_it(tmp_path: Path) -> None:
     rows = [arrow("text_embeddings", [embedding(f"{n}"), embedding(f"{n}")]) for n in range(12)]
     with ThreadPoolExecutor(4) as pool:
         added = list(pool.map(lambda job: job[0].add_new("text_embeddings", job[1]), product((real, other), rows)))
-    assert sum(added) == 12
+    assert sum(result.inserted for result in added) == 12
     assert sorted(real.read("text_embeddings")["text_hash"].to_pylist(), key=int) == [f"{n}" for n in range(12)]
 
 
@@ -373,8 +373,7 @@ def test_a_duplicate_in_a_cache_is_tolerated_and_mended(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path)
     for _ in range(2):
         warehouse.append("text_embeddings", arrow("text_embeddings", [embedding("a")]))
-    wanted = pa.table({"text_hash": ["a", "a"], "n": [1, 2]})
-    assert with_vectors(warehouse, wanted, "m@1:256")["n"].to_pylist() == [1, 2]
+    assert vectors_of_keys(warehouse, pa.chunked_array([["a", "a"]]), "m@1:256").tolist() == [[1.0, 0.0]] * 2
     console = Console(file=StringIO(), width=100)
     mend(tmp_path, console)
     assert warehouse.read("text_embeddings").num_rows == 1

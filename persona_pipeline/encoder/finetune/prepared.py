@@ -23,8 +23,9 @@ from persona_pipeline.core.arrays import offsets_of
 from persona_pipeline.core.atomic import atomic_folder
 from persona_pipeline.core.errors import PipelineError
 from persona_pipeline.core.interactions import liked_sql, met_sql
-from persona_pipeline.embeddings.cache import Embedder, with_vectors
-from persona_pipeline.embeddings.vectors import vectors_of
+from persona_pipeline.embeddings.cache import Embedder
+from persona_pipeline.embeddings.mapped import vectors_on_disk
+from persona_pipeline.embeddings.vectors import lists_of, vectors_of
 from persona_pipeline.encoder.finetune.examples import Examples, Ragged, item_slots, place_of
 from persona_pipeline.encoder.history_weights import examples_of, weighted_histories
 from persona_pipeline.encoder.item_embeddings import profiles, with_profiles
@@ -74,7 +75,9 @@ def _tables(
     warehouse: Warehouse, base_model: str, min_liked_rating: float, encoders: EncodersConfig
 ) -> dict[str, pa.Table]:
     items = profiles(warehouse, encoders)
-    personas = with_vectors(warehouse, persona_texts(warehouse), base_model)
+    personas = persona_texts(warehouse)
+    with vectors_on_disk(warehouse, personas.select(["text_hash"]), base_model) as vectors:
+        personas = personas.append_column("vector", lists_of(vectors.of(personas["text_hash"])))
     content = content_texts(warehouse)
     said = evidence_texts(warehouse)
     liked = with_profiles(liked_interaction_texts(warehouse, min_liked_rating), items)

@@ -126,7 +126,7 @@ class ResponseCache:
         new = self._warehouse.add_new(TABLE, pending.sort_by([("request_key", "ascending"), ("output", "ascending")]))
         for file in files:
             file.unlink(missing_ok=True)
-        return new
+        return new.inserted
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.parquet"))

@@ -99,11 +99,11 @@ def test_a_shard_killed_while_generating_asks_again_one_small_batch_at_most(tmp_
     [
         ("extraction_shard:0", "after:append:llm_calls"),
         ("extraction_shard:0", "after:append:text_embeddings"),
-        ("review_aspects", "before:replace:review_aspects"),
-        ("item_summaries", "after:replace:item_summaries"),
-        ("item_summaries", "before:replace:item_summaries"),
-        ("item_personas", "before:replace:item_personas"),
-        ("item_personas", "after:replace:item_personas"),
+        ("review_aspects", "before:commit_changes:review_aspects"),
+        ("item_summaries", "after:commit_changes:item_summaries"),
+        ("item_summaries", "before:commit_changes:item_summaries"),
+        ("item_personas", "before:commit_changes:item_personas"),
+        ("item_personas", "after:commit_changes:item_personas"),
     ],
 )
 def test_a_process_killed_at_a_write_leaves_nothing_half_done(
