@@ -5,14 +5,11 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any
 
-import embedded
-import helpers
 import numpy as np
 import pyarrow as pa
 import pytest
-from embedded import REVIEWS_ALONE, StandIn
+from embedded import REVIEWS_ALONE, StandIn, by_value
 from helpers import BASE_MODEL, put_all, shop
-from pyspark import cloudpickle
 
 from persona_pipeline.config import KeyedConfig
 from persona_pipeline.encoder.artefact import Encoder
@@ -23,10 +20,6 @@ from persona_pipeline.keyed import Keyed, keyed_work
 from persona_pipeline.keyed.engines import Engine
 from persona_pipeline.keyed.task import SCRATCH
 from persona_pipeline.warehouse import Warehouse
-
-# Workers find the library, not the tests' own modules.
-for module in (embedded, helpers):
-    cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
 
 ENCODER = Encoder("enc1", BASE_MODEL, "2", np.eye(16), np.roll(np.eye(16), 1, 0), {}, Prior.none(), REVIEWS_ALONE, "d")
 MADE = ("text_embeddings", "persona_vectors", "user_vectors")
@@ -81,6 +74,7 @@ def test_buckets_of_any_size_make_the_same_tables(whole: Path, tmp_path: Path, b
 def test_sparks_executors_make_the_same_tables(whole: Path, tmp_path: Path, spark: Any) -> None:
     from persona_pipeline.keyed.on_spark import OnSpark
 
+    by_value()
     _two_nights(whole, tmp_path, 4_000, OnSpark(spark))
 
 

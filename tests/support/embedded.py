@@ -1,9 +1,11 @@
 """What the text_embeddings task does, by a stand-in for the base model whose vectors depend on the text alone."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import helpers
 import numpy as np
 import pyarrow as pa
 from helpers import BASE_MODEL, shop, toward
@@ -80,3 +82,11 @@ def keyed_by(warehouse: Warehouse, bucket_bytes: int = 2**26) -> Iterator[Keyed]
     """What runs keyed work here, in buckets of some size."""
     with keyed_work(warehouse, KeyedConfig(bucket_bytes=bucket_bytes), "text_embeddings") as keyed:
         yield keyed
+
+
+def by_value() -> None:
+    """Have Spark's workers get what the tests define: they find the library alone."""
+    from pyspark import cloudpickle
+
+    for module in (sys.modules[__name__], helpers):
+        cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
