@@ -33,7 +33,7 @@ OTHER: dict[str, dict[str, Any]] = {
         "persona_weight": 1.0, "heads": 1, "prior": "ease", "prior_weight": 2.0, "prior_neighbours": 50, "gate_margin": 0.01,
         "prior_engine": "spark", "training_histories": "earlier", "title_weight": 2.0, "creator_weight": 1.0,
         "categories_weight": 1.0, "description_weight": 1.0, "temperature_learning_rate": 0.0, "tuning_minutes": 1.0,
-        "tuned": ["steps"],
+        "tuned": ["steps"], "max_pairs": 1_000,
     },
     "user_item_topk": {"k": 5, "exclude_reviewed": False, "candidates": "only", "candidates_weight": 0.3, "user_buckets": 2,
                        "block_bytes": 2**24, "shelf_bytes": 2**24, "max_changed_share": 0.5, "device": "cuda",

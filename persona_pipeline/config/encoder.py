@@ -137,6 +137,11 @@ class EncodersConfig(StageConfig):
     persona_weight: float = Field(
         0.1, ge=0, description="weight of a persona's own text beside the profile of its item; 0: one vector per item"
     )
+    max_pairs: int = Field(
+        500_000,
+        ge=1,
+        description="pairs an encoder is trained and judged on at most: of more those of some users, drawn by their id's hash",
+    )
     steps: int = Field(100, ge=0, description="optimiser steps")
     batch_size: int = Field(512, ge=2, description="pairs per step, the negatives of one another")
     learning_rate: float = Field(2e-3, gt=0, description="peak learning rate, cosine decay")

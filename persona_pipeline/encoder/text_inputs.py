@@ -58,15 +58,20 @@ _MET = f"""
 """
 
 
-def liked_histories(warehouse: Warehouse, min_liked_rating: float) -> pa.Table:
+def in_sample(share: str) -> str:
+    """State as a condition that a row's user is in a sample of so large a share of them: by the hash of the id, the same always."""
+    return f"md5_number_lower(user_id) / 18446744073709551616.0 < {share}"
+
+
+def liked_histories(warehouse: Warehouse, min_liked_rating: float, share: float = 1.0) -> pa.Table:
     """Read what users liked as user_id, interaction_id, review_id, item_id, weight, day; by user, newest first.
 
-    review_id is null for an event; no text is read.
+    review_id is null for an event; no text is read. `share` of the users are read, those `in_sample`.
     """
     return warehouse.query(
-        f"{_MET} SELECT user_id, {', '.join(_LIKED)} FROM liked ORDER BY user_id, age",
+        f"{_MET} SELECT user_id, {', '.join(_LIKED)} FROM liked WHERE {in_sample('$share')} ORDER BY user_id, age",
         ["user_histories"],
-        {"min_liked_rating": min_liked_rating},
+        {"min_liked_rating": min_liked_rating, "share": share},
     )
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 import platform
 import shutil
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -174,7 +175,7 @@ def scratch_folder(root: Path, purpose: str) -> Iterator[Path]:
         if not Path(f"/proc/{left.suffix[1:]}").exists():
             shutil.rmtree(left, ignore_errors=True)
     # By its process's number, as all that is unfinished: by that erasure knows it.
-    mine = place / f".{purpose}@{host}.{os.getpid()}"
+    mine = place / f".{purpose}-{uuid.uuid4().hex[:8]}@{host}.{os.getpid()}"
     mine.mkdir(parents=True)
     try:
         yield mine

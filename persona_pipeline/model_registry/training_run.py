@@ -110,7 +110,7 @@ def gather_training_set(
     liked = config.training_pairs.min_liked_rating
     starts = _where_the_search_starts(incumbent, embedder.base_model, config.encoders)
     # The review of a held-out interaction must not be an input, neither to choose settings nor to compare them.
-    blind = training_data(warehouse, embedder.base_model, liked, starts, blind=True)
+    blind = training_data(warehouse, embedder.base_model, liked, starts, True, config.keyed)
     if blind.pairs.num_rows < 2:
         raise PipelineError(
             f"only {blind.pairs.num_rows} training pairs: too few to train on. A pair is a user's liked review of an item "
@@ -144,7 +144,7 @@ def choose_settings(
         return base
 
     def over_configured() -> TrainingData:
-        return training_data(warehouse, configured().base_model, liked, settings, blind=True)
+        return training_data(warehouse, configured().base_model, liked, settings, True, config.keyed)
 
     selected = select_settings(
         incumbent.row, reason, examples.blind, examples.interactions, embedder.base_model, settings, over_configured
@@ -162,7 +162,8 @@ def fit(warehouse: Warehouse, examples: TrainingSet, choice: TrainingChoice, enc
     settings, base = choice.selected.config, choice.embedder
     with keyed_work(warehouse, examples.config.keyed, "encoders") as keyed:
         ensure_profiles(keyed, base, settings)
-    data = training_data(warehouse, base.base_model, examples.config.training_pairs.min_liked_rating, settings)
+    liked, keyed_config = examples.config.training_pairs.min_liked_rating, examples.config.keyed
+    data = training_data(warehouse, base.base_model, liked, settings, keyed=keyed_config)
     prior = fit_prior(warehouse, examples.interactions, examples.config, settings)
     encoder, metrics = fit_encoder(encoder_id, base.base_model, data, prior, reviews_digest(warehouse), settings)
     return TrainedEncoder(encoder, choice.selected, metrics | choice.metrics, data.pairs.num_rows)

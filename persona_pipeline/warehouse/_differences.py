@@ -1,5 +1,6 @@
 """Diff rows against stored rows by key, in DuckDB."""
 
+import atexit
 import os
 import tempfile
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ def _database(process: int, most: int, spill: str) -> "duckdb.DuckDBPyConnection
     # Never where the process happens to run, and nobody else's: DuckDB names its files alike in every process. It makes the folder
     # when it spills.
     folder = spill or str(Path(tempfile.gettempdir()) / f"persona-pipeline-spill.{process}")
+    atexit.register(_database.cache_clear)  # its library complains of what outlives the interpreter
     return duckdb.connect(config={"temp_directory": folder, **({"memory_limit": f"{most}B"} if most else {})})
 
 

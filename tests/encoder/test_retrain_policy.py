@@ -104,9 +104,9 @@ def test_the_id_covers_every_table_the_training_reads(monkeypatch: pytest.Monkey
     read: set[str] = set()
     dataset = Warehouse.dataset
 
-    def watched(self: Warehouse, table: str) -> Any:
+    def watched(self: Warehouse, table: str, version: int | None = None) -> Any:
         read.add(table)
-        return dataset(self, table)
+        return dataset(self, table, version)
 
     monkeypatch.setattr(Warehouse, "dataset", watched)
     training_data(warehouse, BASE_MODEL, 4.0, REVIEWS_ALONE)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from growth import grows_no_faster
+from costs import grows_no_faster
 
 from persona_pipeline.sources.item_fields import categories, described, one_text, texts
 

@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pyarrow as pa
 import pytest
-from growth import grows_no_faster
+from costs import grows_no_faster
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import masking
 import pytest
-from growth import grows_no_faster
+from costs import grows_no_faster
 
 from persona_pipeline.sources.personal_data import mask_personal_data, mask_title
 from persona_pipeline.sources.recognisers.phones import MOST_CANDIDATES

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 import regex
-from growth import grows_no_faster
+from costs import grows_no_faster
 from hypothesis import given
 from hypothesis import strategies as st
 

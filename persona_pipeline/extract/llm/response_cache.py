@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock
 
@@ -36,20 +38,26 @@ class ResponseCache:
         self._folder = warehouse.root / "_llm_calls"
         self._schema = load_contract(TABLE).arrow_schema()
         self._rows: list[dict[str, object]] = []
-        self._known: set[str] | None = None
+        self._known: np.ndarray | None = None
+        self._recorded: set[str] = set()
         self._written = time.monotonic()
 
     def lookup(self, keys: Iterable[str]) -> dict[str, Answer]:
         """Cached responses by key; unknown keys are absent.
 
-        All keys are read once; the responses themselves only on a hit.
+        All keys are read once, and eight bytes of each are held; the responses themselves only where one of them may be meant.
         """
+        distinct = pa.table({"request_key": pa.array(sorted(set(keys)), pa.string())})
         if self._known is None:
-            self._known = self._all_keys()
-        hits = sorted(set(keys) & self._known)
-        if not hits:
+            self._known = self._all_hashes()
+        hashes = self._warehouse.query("SELECT hash(request_key) AS h FROM wanted", [], wanted=distinct)["h"].to_numpy()
+        place = np.searchsorted(self._known, hashes)
+        known = place < len(self._known)
+        known[known] = self._known[place[known]] == hashes[known]
+        recorded = pc.is_in(distinct["request_key"], pa.array(self._recorded, pa.string()))
+        wanted = distinct.filter(pc.or_(pa.array(known), recorded))
+        if not wanted.num_rows:
             return {}
-        wanted = pa.table({"request_key": pa.array(hits, pa.string())})
         found = self._warehouse.query(
             "SELECT * FROM llm_calls SEMI JOIN wanted USING (request_key) "
             "UNION ALL SELECT * FROM pending SEMI JOIN wanted USING (request_key)",
@@ -79,8 +87,7 @@ class ResponseCache:
 
     def record(self, request: Request, answer: Answer, outcome: OutcomeName) -> None:
         """Store a response; it is on disk once its batch is, at the latest after `flush`."""
-        if self._known is not None:
-            self._known.add(request.key)
+        self._recorded.add(request.key)
         self._rows.append(
             {
                 "request_key": request.key,
@@ -131,11 +138,17 @@ class ResponseCache:
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.parquet"))
 
-    def _all_keys(self) -> set[str]:
+    def _all_hashes(self) -> np.ndarray:
+        """Hashes of all keys, (n,) uint64, sorted."""
         # Files before the table: an answer that is merged in between is then seen in the table.
-        pending = self._pending(self._files())["request_key"].to_pylist()
-        unwritten = (str(row["request_key"]) for row in self._rows)
-        return {*unwritten, *pending, *self._warehouse.read(TABLE, ["request_key"])["request_key"].to_pylist()}
+        pending = self._pending(self._files()).select(["request_key"])
+        found = self._warehouse.query(
+            f"SELECT hash(request_key) AS h FROM (SELECT request_key FROM {TABLE} UNION ALL FROM pending) ORDER BY h",
+            [TABLE],
+            pending=pending,
+        )
+        hashes: np.ndarray = found["h"].to_numpy()
+        return hashes
 
     def _pending(self, files: Sequence[Path]) -> pa.Table:
         found = [self._schema.empty_table()]
