@@ -55,9 +55,8 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     title = F.expr(title_sql()).alias("item_title")
     titles = tables.read("items").join(summaries, "item_id", "left").select("item_id", title)
     own = own_words(tables.read("user_histories"), tables.read("review_aspects"), tables.read("items"))
-    rows = recommendations(
-        ranked, tables.read("item_personas"), titles, own, encoder.encoder_id, context.as_of, config.user_buckets
-    )
+    current = tables.read("item_personas").where("status = 'current'")
+    rows = recommendations(ranked, current, titles, own, encoder.encoder_id, context.as_of, config.user_buckets)
     if context.parent:
         rows = keep_unchanged(
             rows, tables.read("user_item_topk", context.parent.versions["user_item_topk"]), ["user_id", "rank"]

@@ -155,7 +155,7 @@ def own_words(histories: DataFrame, aspects: DataFrame, items: DataFrame) -> Dat
         histories.select("user_id", F.explode("interactions").alias("i"))
         .select("user_id", "i.review_id", "i.item_id")
         .join(said, "review_id")
-        .join(F.broadcast(titled), "item_id")
+        .join(titled, "item_id")
         .groupBy("user_id")
         .agg(F.array_sort(F.collect_list(F.struct("review_id", "sentence", "topics"))).alias("own"))
     )
@@ -193,8 +193,9 @@ def recommendations(
     parts = (because, F.col("quotes"), F.expr(_SAME_SAID))
     whole = F.concat_ws(" ", *(F.nullif(part, F.lit("")) for part in parts))
     return (
-        ranked.join(F.broadcast(told), "persona_id")
-        .join(F.broadcast(titles), "item_id", "left")
+        # Spark sees whether they are small: sent to every task without being asked they would have to pass the driver.
+        ranked.join(told, "persona_id")
+        .join(titles, "item_id", "left")
         .join(own, "user_id", "left")
         .select(
             "user_id",
