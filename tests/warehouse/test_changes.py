@@ -1,6 +1,7 @@
 """Differences of a table, part by part: whatever the parts, what is stored equals a dict; and who comes second is told."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 from persona_pipeline.contracts import load_contract
 from persona_pipeline.core.errors import BusyError
 from persona_pipeline.warehouse import Warehouse
-from persona_pipeline.warehouse import data_files as files_module
 from persona_pipeline.warehouse.changes import Change, change_to
 
 TABLE = "item_summaries"
@@ -92,11 +92,12 @@ def test_files_of_which_nothing_changes_are_left_and_those_of_which_nothing_stay
     told["2"] = "other"  # half of one
     written: list[int] = []
     write_table = pq.write_table
-    monkeypatch.setattr(
-        files_module.pq,
-        "write_table",
-        lambda found, *args, **kw: (written.append(found.num_rows), write_table(found, *args, **kw)),
-    )
+
+    def watched(found: pa.Table, *args: Any, **options: Any) -> None:
+        written.append(found.num_rows)
+        write_table(found, *args, **options)
+
+    monkeypatch.setattr(pq, "write_table", watched)
     assert commit(warehouse, told, 1, tmp_path / "later") == (0, 1, 2)
     assert content(warehouse) == told
     assert len(warehouse.files(TABLE) & first) == 1
