@@ -18,7 +18,7 @@ from persona_pipeline.keyed import scratch_folder
 from persona_pipeline.runs.attempt import attempt
 from persona_pipeline.runs.context import RunContext, context_of
 from persona_pipeline.runs.order import TRY_AGAIN
-from persona_pipeline.warehouse import limit_memory
+from persona_pipeline.warehouse import bounded_memory
 
 FAULT = 65  # EX_DATAERR: Airflow does not retry a job that ends with it; with TRY_AGAIN it does
 Job = Callable[[RunContext, argparse.Namespace], dict[str, Any]]
@@ -75,8 +75,14 @@ def execute(name: str, job: Job, arguments: argparse.Namespace) -> dict[str, Any
     """Execute a job's function in its run and record the outcome. Raises PipelineError for faults that a person has to mend."""
     context = context_of(arguments.warehouse.resolve(), arguments.run_id, name)
     part = str(arguments.shard) if "shard" in arguments else ""
-    with scratch_folder(context.warehouse.root, "spill") as spill:
-        limit_memory(context.config.keyed.memory_bytes, spill / "duckdb")
-        summary = attempt(context, name, part, lambda: job(context, arguments))
+
+    def work() -> dict[str, Any]:
+        with (
+            scratch_folder(context.warehouse.root, "spill") as spill,
+            bounded_memory(context.config.keyed.memory_bytes, spill / "duckdb"),
+        ):
+            return job(context, arguments)
+
+    summary = attempt(context, name, part, work)
     parent_id = context.parent.release_id if context.parent else None
     return {"job": name, "event": "finished", "run_id": context.run_id, "parent_release_id": parent_id, **summary}

@@ -4,8 +4,8 @@ A write states the whole content a table should have, which is compared with the
 is no commit at all. So a rerun of a job leaves data, versions and files as they are.
 """
 
-from persona_pipeline.warehouse._differences import limit_memory
+from persona_pipeline.warehouse._differences import bounded_memory, limit_memory
 from persona_pipeline.warehouse._pins import Pins
 from persona_pipeline.warehouse.delta_rs import Warehouse, WriteResult
 
-__all__ = ["Pins", "Warehouse", "WriteResult", "limit_memory"]
+__all__ = ["Pins", "Warehouse", "WriteResult", "bounded_memory", "limit_memory"]

@@ -3,7 +3,8 @@
 import atexit
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from persona_pipeline.contracts import Contract
+from persona_pipeline.core.errors import PipelineError
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,6 +28,21 @@ def limit_memory(most: int, spill: Path | None = None) -> None:
     """
     global _bounds
     _bounds = (most, str(spill or ""))
+
+
+@contextmanager
+def bounded_memory(most: int, spill: Path) -> Iterator[None]:
+    """`limit_memory` for a task. Raises PipelineError, naming the setting, where something it asks cannot be done in so much."""
+    limit_memory(most, spill)
+    try:
+        yield
+    except Exception as error:
+        if type(error).__name__ != "OutOfMemoryException":
+            raise
+        raise PipelineError(
+            f"DuckDB could not do with {most >> 20} MB (keyed.memory_bytes). Raise it, or where a keyed task failed lower "
+            f"keyed.bucket_bytes. It said: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def connect() -> "duckdb.DuckDBPyConnection":

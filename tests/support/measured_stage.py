@@ -3,6 +3,9 @@
 python measured_stage.py STAGE ITEMS WAREHOUSE
 """
 
+import itertools
+import os
+import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -11,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import write_deltalake
 
 from persona_pipeline.config import EncodersConfig, ExtractionConfig, KeyedConfig, TextEmbeddingsConfig
@@ -143,13 +147,28 @@ def _status(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
 
 
-def main(stage: str, items: int, root: Path, bucket_bytes: int = 1 << 17, memory: int = 48 << 20) -> None:
+def _die_after(files: int) -> None:
+    write_table, written = pq.write_table, itertools.count(1)
+
+    def dying(rows: pa.Table, path: Path, **options: object) -> None:
+        write_table(rows, path, **options)
+        if "part-" in Path(path).name and next(written) == files:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    pq.write_table = dying
+
+
+def main(
+    stage: str, items: int, root: Path, bucket_bytes: int = 1 << 17, memory: int = 48 << 20, dies: int = 0
+) -> None:
     """Run a stage, after the world was made by the stage `build`."""
     warehouse = Warehouse(root)
     if stage == "build":
         build(warehouse, items)
         return
     limit_memory(memory)
+    if dies:
+        _die_after(dies)
     work = stages(warehouse)[stage]
     with keyed_work(warehouse, KeyedConfig(bucket_bytes=bucket_bytes), stage) as keyed:
         work(keyed)
