@@ -54,13 +54,13 @@ def _train_one(
     for step in range(config.steps):
         rows = torch.multinomial(examples.weights, min(config.batch_size, len(examples)), generator=order)
         items, targets = torch.unique(examples.targets[rows], return_inverse=True)
-        personas, slots = torch.unique(catalogue.slots[items], return_inverse=True)  # encoded once, padding apart
+        filled = catalogue.filled[items]
         pairs = _keys(examples.users[rows][:, None], items[None, :], catalogue)
         loss = in_batch_loss(
             # Dividing the users is dividing every similarity: the temperature of the formula is then one.
             head.users(examples.profiles[rows]) / head.log_tau.exp(),
-            head.personas(catalogue.embeddings[personas])[slots],
-            catalogue.filled[items],
+            head.personas(catalogue.embeddings[catalogue.slots[items][filled]]),
+            filled,
             targets,
             examples.visible[rows],
             log_q[items],

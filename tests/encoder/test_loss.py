@@ -28,7 +28,7 @@ class Batch:
     def loss(self, how: str = "softmax") -> Tensor:
         return in_batch_loss(
             self.users,
-            self.personas,
+            self.personas[self.visible],
             self.visible,
             self.targets,
             self.own_visible,

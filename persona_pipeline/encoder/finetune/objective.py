@@ -55,7 +55,7 @@ def batch_loss(embeddings: Tensor, batch: Batch, tau: Tensor, persona_weight: fl
     # Dividing the users is dividing every similarity: the temperature of the formula is then one.
     return in_batch_loss(
         users / tau,
-        personas,
+        personas[batch.filled],
         batch.filled,
         batch.targets,
         batch.visible,
