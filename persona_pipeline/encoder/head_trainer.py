@@ -44,7 +44,7 @@ def _train_one(
     head = Head(catalogue.embeddings.shape[1], config.temperature)
     maps: dict[str, Any] = {"params": [head.interaction_map, head.persona_map]}
     tau: dict[str, Any] = {"params": [head.log_tau], "lr": config.temperature_learning_rate, "weight_decay": 0.0}
-    optimiser = torch.optim.AdamW([maps, tau], lr=config.learning_rate)
+    optimiser = torch.optim.AdamW([maps, tau], lr=config.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(config.steps, 1))
     order = torch.Generator().manual_seed(seed)
     # Of all pairs alike, though old ones are drawn less: counting by how often they are drawn made no difference.
