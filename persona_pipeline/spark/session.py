@@ -1,8 +1,8 @@
 """Create Spark sessions with Delta; no other module does.
 
 In local mode Delta's jars and an archive of Spark's classes come from the virtual environment, where `make setup` puts
-them once (`spark.setup`); resolving jars through Ivy at every start would cost seconds and the network. Any other
-master resolves them itself, so that its executors get them too.
+them once (`spark.setup`); resolving jars through Ivy at every start would cost seconds and the network. On any other master the
+driver hands the same jars to its executors; only where there are none does it resolve them.
 """
 
 import os
@@ -55,9 +55,11 @@ def session(config: SparkConfig, name: str, reads: int = 0) -> SparkSession:
 
 def delta_on_classpath(master: str) -> dict[str, str]:
     """Settings that bring Delta's jars to a driver of this master."""
-    if _is_local(master) and JARS.is_dir():
+    if not JARS.is_dir():
+        return {"spark.jars.packages": DELTA_PACKAGE}
+    if _is_local(master):
         return {"spark.driver.extraClassPath": f"{JARS}/*"}
-    return {"spark.jars.packages": DELTA_PACKAGE}
+    return {"spark.jars": ",".join(str(jar) for jar in sorted(JARS.glob("*.jar")))}
 
 
 def start(master: str, name: str, settings: dict[str, str]) -> SparkSession:
