@@ -7,6 +7,8 @@ import pyarrow as pa
 from pyspark.serializers import CloudPickleSerializer
 from pyspark.sql import SparkSession
 
+from persona_pipeline.warehouse import limit_memory
+
 Loaded = TypeVar("Loaded")
 Done = TypeVar("Done")
 _PICKLE: Any = CloudPickleSerializer()
@@ -14,22 +16,27 @@ Batches = Iterator[pa.RecordBatch]
 
 
 class OnSpark:
-    """Executors reach the warehouse and its scratch folder under the same path as the driver does.
+    """`memory_bytes` is what DuckDB may hold in each Python worker.
+
+    Executors reach the warehouse and its scratch folder under the same path as the driver does.
 
     Spark tries a task again where its executor is lost: what the first try wrote belongs to no version.
     """
 
     name = "spark"
 
-    def __init__(self, spark: SparkSession) -> None:
-        self._spark = spark
+    def __init__(self, spark: SparkSession, memory_bytes: int) -> None:
+        self._spark, self._memory = spark, memory_bytes
 
     def run(self, number: int, load: Callable[[int], Loaded], work: Callable[[Loaded], Done]) -> Iterator[Done]:
         """Return `work(load(task))` of every task, in order."""
         if not number:
             return iter(())
 
+        memory = self._memory
+
         def done(batches: Batches) -> Batches:
+            limit_memory(memory)  # of this worker: no job has bounded it
             for batch in batches:
                 tasks = batch["id"].to_pylist()
                 results = [_PICKLE.dumps(work(load(task))) for task in tasks]

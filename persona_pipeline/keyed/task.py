@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ from persona_pipeline.core.progress import log_progress
 from persona_pipeline.keyed import buckets
 from persona_pipeline.keyed.buckets import Shuffle, Source
 from persona_pipeline.keyed.engines import Engine, Local, each
-from persona_pipeline.warehouse import Warehouse, limit_memory
+from persona_pipeline.warehouse import Warehouse
 from persona_pipeline.warehouse.changes import Change, change_of, change_to
 
 logger = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ class Keyed:
             pass
         cut = {s.called: (folder / s.called, buckets.empty(self.warehouse, s)) for s in sources} | others
         load = partial(_load, self.warehouse, cut, self.scratch)
-        found = self.engine.run(len(lows) + 1, load, partial(_called, self.config.memory_bytes, work))
+        found = self.engine.run(len(lows) + 1, load, work)
         for done, result in enumerate(found, 1):
             log_progress(logger, "%d of %d buckets", done, len(lows) + 1, done=done, of=len(lows) + 1)
             yield result
@@ -124,9 +125,7 @@ class Keyed:
 
     def folder(self) -> Path:
         """A new folder that lives as long as the task."""
-        made = self.scratch / str(len(list(self.scratch.iterdir())))
-        made.mkdir()
-        return made
+        return Path(mkdtemp(prefix="step-", dir=self.scratch))
 
     def query(
         self, sql: str, tables: Sequence[str], parameters: Mapping[str, Any] | None = None, **given: Any
@@ -143,12 +142,7 @@ class Keyed:
 
     def over(self, tasks: Sequence[Task], work: Callable[[Task], Done]) -> Iterator[Done]:
         """Return `work(task)` of every task, in order: of files that an earlier step left, say."""
-        return each(self.engine, tasks, partial(_called, self.config.memory_bytes, work))
-
-
-def _called(memory: int, work: Callable[[Task], Done], task: Task) -> Done:
-    limit_memory(memory)
-    return work(task)
+        return each(self.engine, tasks, work)
 
 
 def _cut(cut: Callable[[], None]) -> None:

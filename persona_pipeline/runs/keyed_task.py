@@ -38,5 +38,6 @@ def keyed_task(context: RunContext, task: KeyedTask) -> Iterator[Keyed]:
     from persona_pipeline.keyed.on_spark import OnSpark
     from persona_pipeline.spark.session import session
 
-    with keyed_work(context.warehouse, config.keyed, task, OnSpark(session(config.spark, task, reads))) as keyed:
+    engine = OnSpark(session(config.spark, task, reads), config.keyed.memory_bytes)
+    with keyed_work(context.warehouse, config.keyed, task, engine) as keyed:
         yield keyed

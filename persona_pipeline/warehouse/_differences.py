@@ -26,13 +26,18 @@ def limit_memory(most: int, spill: Path | None = None) -> None:
 
     0 is no bound; without a folder of its own it spills into the machine's for temporary files.
     """
+    _bound(most, str(spill or ""))
+
+
+def _bound(most: int, spill: str) -> None:
     global _bounds
-    _bounds = (most, str(spill or ""))
+    _bounds = (most, spill)
 
 
 @contextmanager
 def bounded_memory(most: int, spill: Path) -> Iterator[None]:
     """`limit_memory` for a task. Raises PipelineError, naming the setting, where something it asks cannot be done in so much."""
+    before = _bounds
     limit_memory(most, spill)
     try:
         yield
@@ -43,6 +48,9 @@ def bounded_memory(most: int, spill: Path) -> Iterator[None]:
             f"DuckDB could not do with {most >> 20} MB (keyed.memory_bytes). Raise it, or where a keyed task failed lower "
             f"keyed.bucket_bytes. It said: {str(error).splitlines()[0]}"
         ) from error
+    finally:
+        _bound(*before)
+        _database.cache_clear()  # its folder is the task's
 
 
 def connect() -> "duckdb.DuckDBPyConnection":
@@ -61,8 +69,10 @@ def _database(process: int, most: int, spill: str) -> "duckdb.DuckDBPyConnection
     # Never where the process happens to run, and nobody else's: DuckDB names its files alike in every process. It makes the folder
     # when it spills.
     folder = spill or str(Path(tempfile.gettempdir()) / f"persona-pipeline-spill.{process}")
-    atexit.register(_database.cache_clear)  # its library complains of what outlives the interpreter
     return duckdb.connect(config={"temp_directory": folder, **({"memory_limit": f"{most}B"} if most else {})})
+
+
+atexit.register(_database.cache_clear)  # DuckDB's library complains of what outlives the interpreter
 
 
 def quoted(columns: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from persona_pipeline.erasure.places import unfinished
 from persona_pipeline.keyed import Part, Source, keyed_work, scratch_folder
 from persona_pipeline.keyed.buckets import gather, hexadecimal_bounds, write_buckets
 from persona_pipeline.keyed.task import SCRATCH
-from persona_pipeline.warehouse import Warehouse, bounded_memory, limit_memory
+from persona_pipeline.warehouse import Warehouse, bounded_memory
 from persona_pipeline.warehouse._differences import connect
 
 
@@ -94,12 +94,20 @@ def test_a_tasks_folder_goes_and_so_does_what_the_dead_left(tmp_path: Path) -> N
 
 
 def test_what_is_too_much_for_duckdb_is_told_by_its_setting(tmp_path: Path) -> None:
-    try:
-        with (
-            pytest.raises(PipelineError, match=r"DuckDB could not do with 16 MB \(keyed.memory_bytes\)"),
-            bounded_memory(16 << 20, tmp_path / "spill"),
-            connect() as connection,
-        ):
-            connection.sql("SELECT list(range) FROM range(20_000_000)").fetchall()
-    finally:
-        limit_memory(0)
+    with (
+        pytest.raises(PipelineError, match=r"DuckDB could not do with 16 MB \(keyed.memory_bytes\)"),
+        bounded_memory(16 << 20, tmp_path / "spill"),
+        connect() as connection,
+    ):
+        connection.sql("SELECT list(range) FROM range(20_000_000)").fetchall()
+    with connect() as connection:  # the task is over
+        assert connection.sql("SELECT count(*) FROM (SELECT list(range) FROM range(2_000_000))").fetchall() == [(1,)]
+
+
+def test_what_is_more_than_memory_is_spilled_into_the_folder_given(tmp_path: Path) -> None:
+    with bounded_memory(64 << 20, tmp_path / "spill"), connect() as connection:
+        found = connection.sql(
+            "SELECT count(*) FROM (SELECT DISTINCT range, repeat('x', 20) FROM range(3_000_000))"
+        ).fetchall()
+        assert (tmp_path / "spill").is_dir()
+    assert found == [(3_000_000,)]

@@ -101,7 +101,7 @@ def test_sparks_executors_make_the_same_tables(whole: tuple[Path, list[Any]], tm
     from persona_pipeline.keyed.on_spark import OnSpark
 
     by_value()
-    _assert_same(whole, tmp_path, 20_000, OnSpark(spark))
+    _assert_same(whole, tmp_path, 20_000, OnSpark(spark, 2**30))
 
 
 def _assert_same(

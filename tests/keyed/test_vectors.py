@@ -75,7 +75,7 @@ def test_sparks_executors_make_the_same_tables(whole: Path, tmp_path: Path, spar
     from persona_pipeline.keyed.on_spark import OnSpark
 
     by_value()
-    _two_nights(whole, tmp_path, 4_000, OnSpark(spark))
+    _two_nights(whole, tmp_path, 4_000, OnSpark(spark, 2**30))
 
 
 def _two_nights(whole: Path, tmp_path: Path, bucket_bytes: int, engine: Engine | None = None) -> None:

@@ -28,7 +28,7 @@ def main(root: Path, master: str, bucket_bytes: int, names: list[str]) -> None:
     spark = session(SparkConfig(master=master, driver_memory="512m", conf=SMALL), "cluster")
     warehouse = Warehouse(root)
     for name in names:
-        with keyed_work(warehouse, KeyedConfig(bucket_bytes=bucket_bytes), name, OnSpark(spark)) as keyed:
+        with keyed_work(warehouse, KeyedConfig(bucket_bytes=bucket_bytes), name, OnSpark(spark, 2**30)) as keyed:
             stages(warehouse)[name](keyed)
         sys.stdout.write(f"{name}\n")
         sys.stdout.flush()
