@@ -19,6 +19,8 @@ from persona_pipeline.contracts import Contract
 from persona_pipeline.core.atomic import atomic_file
 from persona_pipeline.warehouse._delta import without_comments
 
+ROWS_PER_GROUP = 512
+"""Rows of a row group of a sorted table: the unit read to look up one row."""
 _BYTES = 32 << 20  # of a file's rows in memory: what a worker holds
 _LONGEST = 32  # characters of a string in the statistics
 _LAST = "\U0010ffff"  # follows a longer one that was cut, so that it stays an upper bound
@@ -40,8 +42,11 @@ def written_files(folder: Path, contract: Contract, batches: Iterable[pa.RecordB
     bounded = [c.name for c in contract.columns if c.type != "list" and c.subject not in ("words", "record")]
     for rows in _tables(schema, batches):
         path = folder / f"part-{uuid.uuid4()}.parquet"
+        group = max(1, rows.num_rows)
+        if contract.sort_by:
+            rows, group = rows.sort_by([(name, "ascending") for name in contract.sort_by]), ROWS_PER_GROUP
         with atomic_file(path) as partial:
-            pq.write_table(rows, partial, compression="snappy", row_group_size=max(1, rows.num_rows))
+            pq.write_table(rows, partial, compression="snappy", row_group_size=group)
         stats = statistics(rows, bounded)
         found = path.stat()
         yield DataFile(path.name, found.st_size, found.st_mtime_ns // 1_000_000, json.dumps(stats))

@@ -26,9 +26,7 @@ from persona_pipeline.warehouse._differences import differences, quoted
 from persona_pipeline.warehouse._locks import lock
 from persona_pipeline.warehouse._tables import Tables
 from persona_pipeline.warehouse.changes import Change, without
-from persona_pipeline.warehouse.data_files import DataFile, written_files
-
-_ROWS_PER_GROUP = 512  # of a sorted table: the unit read to look up one row
+from persona_pipeline.warehouse.data_files import ROWS_PER_GROUP, DataFile, written_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +298,7 @@ class Warehouse(Tables):
         bare = rows.cast(pa.schema([without_comments(field) for field in rows.schema]))
         if contract.sort_by:
             bare = bare.sort_by([(name, "ascending") for name in contract.sort_by])
-        files = WriterProperties(compression="SNAPPY", max_row_group_size=_ROWS_PER_GROUP if contract.sort_by else None)
+        files = WriterProperties(compression="SNAPPY", max_row_group_size=ROWS_PER_GROUP if contract.sort_by else None)
         done = self._properties(exclusive)
         try:
             write_deltalake(target, bare, mode=mode, commit_properties=done, writer_properties=files)

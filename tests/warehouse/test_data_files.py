@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from helpers import arrow, shop
 from hypothesis import given
@@ -90,3 +91,16 @@ def test_bounds_hold(texts: list[Any], numbers: list[Any]) -> None:
         assert (told["numRecords"], told["nullCount"][name]) == (len(values), sum(value is None for value in values))
         for value in there if name in told["minValues"] else []:
             assert told["minValues"][name] <= value <= told["maxValues"][name]
+
+
+def test_a_file_of_a_sorted_table_is_sorted_in_small_row_groups(tmp_path: Path) -> None:
+    """As readers look up one user."""
+    contract = load_contract("user_vectors")
+    ids = [f"u{n:05}" for n in reversed(range(1_200))]
+    row = shop()["user_vectors"][0]
+    rows = arrow("user_vectors", [{**row, "user_id": user} for user in ids])
+    (file,) = written_files(tmp_path, contract, rows.to_batches(max_chunksize=500))
+    with pq.ParquetFile(tmp_path / file.path) as found:
+        assert [found.metadata.row_group(group).num_rows for group in range(3)] == [512, 512, 176]
+        assert found.read(["user_id"])["user_id"].to_pylist() == ids[::-1]
+    assert json.loads(file.stats)["minValues"]["user_id"] == "u00000"
