@@ -13,13 +13,10 @@ def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Encode changed personas; drop vectors of other encoders."""
     encoder = encoder_of_run(context.warehouse, context.encoder_id())
     with keyed_task(context, "persona_vectors") as keyed:
-        found = persona_vectors(keyed, encoder)
         return {
-            "vectors": found.vectors,
-            "encoded": found.encoded,
             "encoder_id": encoder.encoder_id,
             "engine": keyed.engine.name,
-            "written": [found.written.as_dict()],
+            **persona_vectors(keyed, encoder).as_dict(),
         }
 
 

@@ -12,14 +12,12 @@ from persona_pipeline.runs.keyed_task import keyed_task
 def job(context: RunContext, _arguments: argparse.Namespace) -> dict[str, Any]:
     """Encode changed histories; drop vectors of other encoders."""
     encoder = encoder_of_run(context.warehouse, context.encoder_id())
+    liked = context.config.training_pairs.min_liked_rating
     with keyed_task(context, "user_vectors") as keyed:
-        found = user_vectors(keyed, encoder, context.config.training_pairs.min_liked_rating)
         return {
-            "vectors": found.vectors,
-            "encoded": found.encoded,
             "encoder_id": encoder.encoder_id,
             "engine": keyed.engine.name,
-            "written": [found.written.as_dict()],
+            **user_vectors(keyed, encoder, liked).as_dict(),
         }
 
 

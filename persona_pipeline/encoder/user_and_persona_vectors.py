@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,10 @@ class Encoded(NamedTuple):
     written: WriteResult
     vectors: int
     encoded: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Convert for a job's JSON summary."""
+        return {"vectors": self.vectors, "encoded": self.encoded, "written": [self.written.as_dict()]}
 
 
 class _Bucket(NamedTuple):
