@@ -47,7 +47,7 @@ def test_a_night_of_ratings_ends_in_a_release(tmp_path: Path) -> None:
     }
     night = LocalRun(
         tmp_path / "warehouse",
-        date(2024, 1, 1),
+        date(2023, 12, 1),
         load_config("local", settings),
         "movielens",
         None,
