@@ -140,7 +140,7 @@ class EncodersConfig(StageConfig):
     max_pairs: int = Field(
         500_000,
         ge=1,
-        description="pairs an encoder is trained and judged on at most: of more those of some users, drawn by their id's hash",
+        description="pairs a head is trained and judged on at most: of more those of some users, drawn by the hash of their id",
     )
     steps: int = Field(100, ge=0, description="optimiser steps")
     batch_size: int = Field(512, ge=2, description="pairs per step, the negatives of one another")

@@ -72,8 +72,7 @@ class Encoder:
     def profiles(self, tonights: pa.Table) -> pa.Table:
         """Choose item_id and profile_hash of every item of the run's `profiles`: the encoder's own hash where it has one."""
         items, hashes = (tonights[name].combine_chunks() for name in ("item_id", "profile_hash"))
-        own = _mapping(self.profile_hashes)
-        kept = own["profile_hash"].combine_chunks().take(pc.index_in(items, own["item_id"].combine_chunks()))
+        kept = pa.array([self.profile_hashes.get(item) for item in items.to_pylist()], pa.string())
         return pa.table({"item_id": items, "profile_hash": pc.coalesce(kept, hashes)})
 
     def popularity_scales(self, lengths: np.ndarray) -> np.ndarray:

@@ -58,9 +58,9 @@ _MET = f"""
 """
 
 
-def in_sample(share: str) -> str:
+def in_sample(share: float) -> str:
     """State as a condition that a row's user is in a sample of so large a share of them: by the hash of the id, the same always."""
-    return f"md5_number_lower(user_id) / 18446744073709551616.0 < {share}"
+    return f"md5_number_lower(user_id) / {2.0**64} < {share}" if share < 1 else "true"
 
 
 def liked_histories(warehouse: Warehouse, min_liked_rating: float, share: float = 1.0) -> pa.Table:
@@ -69,9 +69,9 @@ def liked_histories(warehouse: Warehouse, min_liked_rating: float, share: float 
     review_id is null for an event; no text is read. `share` of the users are read, those `in_sample`.
     """
     return warehouse.query(
-        f"{_MET} SELECT user_id, {', '.join(_LIKED)} FROM liked WHERE {in_sample('$share')} ORDER BY user_id, age",
+        f"{_MET} SELECT user_id, {', '.join(_LIKED)} FROM liked WHERE {in_sample(share)} ORDER BY user_id, age",
         ["user_histories"],
-        {"min_liked_rating": min_liked_rating, "share": share},
+        {"min_liked_rating": min_liked_rating},
     )
 
 

@@ -80,9 +80,7 @@ def training_data(
     """
     share = sampled_share(warehouse, config.max_pairs)
     key = ", ".join(load_contract("training_pairs").key)
-    pairs = warehouse.query(
-        f"SELECT * FROM training_pairs WHERE {in_sample('$share')} ORDER BY {key}", ["training_pairs"], {"share": share}
-    )
+    pairs = warehouse.query(f"SELECT * FROM training_pairs WHERE {in_sample(share)} ORDER BY {key}", ["training_pairs"])
     histories = liked_histories(warehouse, min_liked_rating, share)
     with keyed_work(warehouse, keyed or KeyedConfig(), "training_data") as work:
         listed = _listed(work, config)

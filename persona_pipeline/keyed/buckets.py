@@ -97,9 +97,9 @@ def tasks(warehouse: Warehouse, source: Source) -> list[list[int]]:
 
 
 def scatter(
-    warehouse: Warehouse, source: Source, places: Sequence[int] | None, lows: Sequence[str], folder: Path, mark: str
+    warehouse: Warehouse, source: Source, places: Sequence[int], lows: Sequence[str], folder: Path, mark: str
 ) -> None:
-    """Write the rows of some of a source's data files (all where None) into files of their buckets, `mark` in their names."""
+    """Write the rows of some of a source's data files into files of their buckets, `mark` in their names."""
     write_buckets(_read(warehouse, source, places), source.key, lows, folder / source.called, mark)
 
 

@@ -1,6 +1,7 @@
 """Run the functions of a stage over the buckets of its sources, and commit what they found different (`Keyed`)."""
 
 import logging
+import operator
 import os
 import platform
 import shutil
@@ -63,7 +64,7 @@ class Part:
 
     @property
     def _keys(self) -> Path:
-        return self.scratch / "gone" / str(self.number)
+        return self.scratch / "gone"
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Keyed:
             for source in sources
             for task, places in enumerate(buckets.tasks(self.warehouse, source))
         ]
-        for _ in self.over(cuts, _cut):
+        for _ in self.over(cuts, operator.call):
             pass
         cut = {s.called: (folder / s.called, buckets.empty(self.warehouse, s)) for s in sources} | others
         load = partial(_load, self.warehouse, cut, self.scratch)
@@ -143,10 +144,6 @@ class Keyed:
     def over(self, tasks: Sequence[Task], work: Callable[[Task], Done]) -> Iterator[Done]:
         """Return `work(task)` of every task, in order: of files that an earlier step left, say."""
         return each(self.engine, tasks, work)
-
-
-def _cut(cut: Callable[[], None]) -> None:
-    cut()
 
 
 def _load(warehouse: Warehouse, cut: dict[str, tuple[Path, pa.Table]], scratch: Path, number: int) -> Part:

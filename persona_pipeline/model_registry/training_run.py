@@ -110,7 +110,7 @@ def gather_training_set(
     liked = config.training_pairs.min_liked_rating
     starts = _where_the_search_starts(incumbent, embedder.base_model, config.encoders)
     # The review of a held-out interaction must not be an input, neither to choose settings nor to compare them.
-    blind = training_data(warehouse, embedder.base_model, liked, starts, True, config.keyed)
+    blind = training_data(warehouse, embedder.base_model, liked, starts, blind=True, keyed=config.keyed)
     if blind.pairs.num_rows < 2:
         raise PipelineError(
             f"only {blind.pairs.num_rows} training pairs: too few to train on. A pair is a user's liked review of an item "
@@ -144,7 +144,7 @@ def choose_settings(
         return base
 
     def over_configured() -> TrainingData:
-        return training_data(warehouse, configured().base_model, liked, settings, True, config.keyed)
+        return training_data(warehouse, configured().base_model, liked, settings, blind=True, keyed=config.keyed)
 
     selected = select_settings(
         incumbent.row, reason, examples.blind, examples.interactions, embedder.base_model, settings, over_configured

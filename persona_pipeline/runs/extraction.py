@@ -26,12 +26,15 @@ def extraction_task(context: RunContext, task: Task, *, engine: bool) -> Iterato
     """Open a stage's engine and extractors; with `engine` an LLM may be asked, where the stage runs in this process."""
     config, warehouse = context.config.extraction, context.warehouse
     embedder = Embedder(context.config.text_embeddings, warehouse)
-    shop = None
-    if task == "item_personas" and config.extractor == "embedded":
-        shop = read_shop(warehouse)  # of the whole shop: once, not once a bucket
-    make = partial(_made, config, embedder, warehouse, context.as_of, shop, ready=task == "item_personas")
     with keyed_task(context, task) as keyed:
-        here = make(engine=engine) if keyed.engine.name == "local" else None
+        is_here = keyed.engine.name == "local"
+        shop = None
+        if task == "item_personas" and config.extractor == "embedded" and not is_here:
+            shop = read_shop(
+                warehouse
+            )  # of the whole shop: once, not once a bucket; the extractor of this process holds it
+        make = partial(_made, config, embedder, warehouse, context.as_of, shop, ready=task == "item_personas")
+        here = make(engine=engine) if is_here else None
         yield keyed, Extractors(make, embedder, here)
 
 

@@ -5,6 +5,7 @@ key that goes are written anew without it, one row group at a time; files of whi
 """
 
 import glob
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -63,7 +64,7 @@ def change_of(folder: Path, contract: Contract, made: pa.Table, gone: pa.Table, 
         connection.register("gone", gone)
         updated = connection.sql(f"SELECT count(*) FROM made SEMI JOIN gone USING ({key})").fetchall()[0][0]
     scratch.mkdir(parents=True, exist_ok=True)
-    path = scratch / f"{contract.table}-{files[0].path if files else 'none'}-{len(list(scratch.iterdir()))}.parquet"
+    path = scratch / f"{contract.table}-{uuid.uuid4()}.parquet"
     pq.write_table(gone.select(list(contract.key)), path)
     return Change(files, str(path), made.num_rows - updated, updated, gone.num_rows - updated)
 
@@ -94,10 +95,12 @@ def without(
 
 
 def _staying(contract: Contract, path: Path, gone: np.ndarray) -> Iterator[pa.RecordBatch]:
-    start = 0
+    gone, start = np.sort(gone), 0
     with pq.ParquetFile(path, coerce_int96_timestamp_unit="us") as file:
         for batch in file.iter_batches(_ROWS):
-            stays = np.isin(np.arange(start, start + batch.num_rows), gone, invert=True)
+            first, last = np.searchsorted(gone, (start, start + batch.num_rows))
+            stays = np.ones(batch.num_rows, bool)
+            stays[gone[first:last] - start] = False
             start += batch.num_rows
             rows = pa.Table.from_batches([batch]).filter(pa.array(stays))
             yield from _earlier.completed(contract, rows).to_batches()

@@ -72,9 +72,8 @@ def test_lists_end_where_offsets_of_32_bits_do(monkeypatch: pytest.MonkeyPatch) 
 
 def test_chunks_of_lists_are_read_one_by_one() -> None:
     """Brought together they overflow the offsets of one array, as a column of 2^31 numbers does that is one vector many times."""
-    column = pa.chunked_array([[[1.0, 2.0]], [], [[3.0, 4.0], [5.0, 6.0]]], pa.list_(pa.float32()))
-    np.testing.assert_array_equal(vectors_of(column), [[1, 2], [3, 4], [5, 6]])
-    one = pa.array([[0.0] * 2**18], pa.list_(pa.float32()))
+    one = pa.array([[1] * 2**18], pa.list_(pa.int8()))
     many = pa.chunked_array([one] * (2**13 + 1))
     with pytest.raises(pa.ArrowInvalid, match="overflow"):
         many.combine_chunks()
+    assert vectors_of(many).shape == (2**13 + 1, 2**18)

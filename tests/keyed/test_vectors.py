@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from embedded import REVIEWS_ALONE, StandIn, by_value
 from helpers import BASE_MODEL, put_all, shop
@@ -82,6 +83,7 @@ def _two_nights(whole: Path, tmp_path: Path, bucket_bytes: int, engine: Engine |
     copytree(whole / "given", tmp_path / "made")
     made, expected = Warehouse(tmp_path / "made"), Warehouse(whole / "made")
     assert night(made, bucket_bytes, engine)["texts"] == {"texts": 21, "embedded": 21, "new_profiles": 5}
+    _assert_ranges(made, 2 if bucket_bytes <= 4_000 else 1)
     versions = made.versions()
     again = night(made, bucket_bytes, engine)
     assert again == {
@@ -95,6 +97,13 @@ def _two_nights(whole: Path, tmp_path: Path, bucket_bytes: int, engine: Engine |
     assert night(made, bucket_bytes, engine)["rows"] == [(0, 2, 0), (0, 0, 1)]
     for table in MADE:
         _assert_alike(made.read(table), expected.read(table))
+
+
+def _assert_ranges(made: Warehouse, least: int) -> None:
+    """A bucket's file holds a range of users, by which readers tell which file to open."""
+    users = [pq.read_table(file, columns=["user_id"])["user_id"].to_pylist() for file in made.files("user_vectors")]
+    assert [user for file in sorted(users) for user in file] == sorted(user for file in users for user in file)
+    assert len(users) >= least
 
 
 def _assert_alike(found: pa.Table, expected: pa.Table) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock
 
@@ -54,8 +53,8 @@ class ResponseCache:
         place = np.searchsorted(self._known, hashes)
         known = place < len(self._known)
         known[known] = self._known[place[known]] == hashes[known]
-        recorded = pc.is_in(distinct["request_key"], pa.array(self._recorded, pa.string()))
-        wanted = distinct.filter(pc.or_(pa.array(known), recorded))
+        recorded = np.array([key in self._recorded for key in distinct["request_key"].to_pylist()], bool)
+        wanted = distinct.filter(pa.array(known | recorded))
         if not wanted.num_rows:
             return {}
         found = self._warehouse.query(
